@@ -1,0 +1,82 @@
+"""What can go wrong, and whose move it is.
+
+FameError
+├── SpecError (also ValueError)   a field, a size or an argument cannot be right: change it
+├── HostError                     this host lacks something, or refuses: mend the host
+│   └── ApplianceError            the guest image could not be built
+├── LabError                      a lab is not there, is there already, or did not come up
+│   ├── BootError                 a node missed its deadline, or its QEMU died
+│   └── SharingError              a node does not see the FAM that the others see
+├── SSHError                      a node does not answer, or is not who it says
+│   └── CommandError              a command in a guest ended with a status other than 0
+└── ProbeError                    a probe cannot give a right number
+
+A message says what was wrong, with the value, and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ApplianceError",
+    "BootError",
+    "CommandError",
+    "FameError",
+    "HostError",
+    "LabError",
+    "ProbeError",
+    "SSHError",
+    "SharingError",
+    "SpecError",
+]
+
+
+class FameError(Exception):
+    """Whatever fame_lab raises derives from this."""
+
+
+class SpecError(FameError, ValueError):
+    """A field, a size or an argument that cannot be right."""
+
+
+class HostError(FameError):
+    """This host lacks something that a lab needs, or refuses it."""
+
+
+class ApplianceError(HostError):
+    """The guest image could not be built."""
+
+
+class LabError(FameError):
+    """A lab is not there, is there already, or did not come up."""
+
+
+class BootError(LabError):
+    """A node missed its deadline, or its QEMU died."""
+
+
+class SharingError(LabError):
+    """A node does not see the FAM that the others see."""
+
+
+class SSHError(FameError):
+    """A node does not answer over SSH, or is not who it says."""
+
+
+class CommandError(SSHError):
+    """A command in a guest ended with a status other than 0.
+
+    Parameters
+    ----------
+    message : str
+        What ran where, its status and the last of what it said.
+    result : object
+        The :class:`fame_lab.ssh.RunResult` of the command.
+    """
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class ProbeError(FameError):
+    """A probe cannot give a right number, so it gives none."""
