@@ -1,0 +1,144 @@
+"""Where the kit keeps files: a cache for images, and one private directory a lab for what goes with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from fame_lab.errors import HostError, LabError
+
+__all__ = ["LabDirectory", "cache_directory"]
+
+SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
+
+
+def cache_directory() -> Path:
+    """Give the directory of guest images; it need not exist yet.
+
+    ``$FAME_LAB_CACHE`` if set. As root it is /var/cache/fame_lab, which libvirt's QEMU user can read,
+    otherwise the user's own cache.
+    """
+    if chosen := os.environ.get("FAME_LAB_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path(platformdirs.site_cache_dir("fame_lab"))
+    return Path(platformdirs.user_cache_dir("fame_lab"))
+
+
+@dataclass(frozen=True)
+class LabDirectory:
+    """What belongs to one running lab and goes with it: FAM (by default), keys, initrd, consoles.
+
+    Its path follows from the lab's name, so that making it is the lock on the name, and a lab can be
+    attached to with nothing but the name. Root owns it and QEMU's user may only pass through, so that a
+    guest which breaks out into its QEMU cannot put a link where the host will write.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, name: str) -> LabDirectory:
+        """Give the directory that the lab `name` of this user has, or would have."""
+        return cls(SHM / f"fame_lab-{os.geteuid()}-{name}")
+
+    @classmethod
+    def all(cls) -> list[LabDirectory]:
+        """Find the directories of this user's labs, running or left behind."""
+        prefix = f"fame_lab-{os.geteuid()}-"
+        found = (path for path in SHM.glob(f"{prefix}*") if path.is_dir() and not path.is_symlink())
+        return [cls(path) for path in sorted(found) if path.stat().st_uid == os.geteuid()]
+
+    @property
+    def name(self) -> str:
+        """The lab's name."""
+        return self.path.name.split("-", 2)[2]
+
+    @property
+    def fam(self) -> Path:
+        """FAM, unless the user chose another path."""
+        return self.path / "fam"
+
+    @property
+    def initrd(self) -> Path:
+        """The image's initrd with this lab's keys in it."""
+        return self.path / "initrd"
+
+    @property
+    def key(self) -> Path:
+        """The private key that the nodes let in."""
+        return self.path / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The public key that the nodes show."""
+        return self.path / "known_hosts"
+
+    @property
+    def saved_control_area(self) -> Path:
+        """What an existing FAM file held where the control area is."""
+        return self.path / "control-area.saved"
+
+    @property
+    def saved_acl(self) -> Path:
+        """The access list of an existing FAM file, before QEMU's user was let in."""
+        return self.path / "fam.acl"
+
+    def console(self, node: str) -> Path:
+        """What the node wrote on its serial line."""
+        return self.path / f"{node}.console"
+
+    def make(self, group: int | None) -> None:
+        """Create the directory; `group`, QEMU's, may pass through it.
+
+        Raises
+        ------
+        LabError
+            If it is there already: a lab of that name runs, or one was killed and left it.
+        HostError
+            If it cannot be made.
+        """
+        try:
+            self.path.mkdir(mode=0o700)
+            if group is not None:
+                os.chown(self.path, -1, group)
+                self.path.chmod(0o710)
+        except FileExistsError:
+            raise LabError(
+                f"a lab named {self.name!r} exists, or was killed and left {self.path}: choose another name, "
+                f"Lab.attach({self.name!r}), or `fame-lab down {self.name}`"
+            ) from None
+        except OSError as error:
+            raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
+
+    def write(self, path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
+        """Write a file of mode 0600 in the directory, for `owner` (uid, gid) if given.
+
+        Raises
+        ------
+        HostError
+            If there is no room, or the file is there already.
+        """
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                if owner is not None:
+                    os.fchown(file.fileno(), *owner)
+        except OSError as error:
+            raise HostError(
+                f"cannot write {path} ({len(content)} bytes): {error.strerror}; `fame-lab doctor` shows the room"
+            ) from error
+
+    def remove(self) -> None:
+        """Delete the directory and what is in it; nothing if it is gone."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path)

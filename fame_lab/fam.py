@@ -1,0 +1,253 @@
+"""FAM as the host has it: one sparse file, made or found, looked at through numpy."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import mmap
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.errors import HostError, SpecError
+from fame_lab.layout import CONTROL_SIZE, ControlArea
+from fame_lab.size import format_size, nearest_powers
+
+__all__ = ["Fam"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fam:
+    """The backing file that every node of a lab has as BAR2.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Bytes.
+    created : bool
+        Whether the lab made the file, and so takes it away.
+    identity : tuple of int
+        Device and inode: how a file that was put in its place is told from it.
+    """
+
+    path: Path
+    size: int
+    created: bool
+    identity: tuple[int, int] = field(repr=False)
+
+    @classmethod
+    def create(cls, path: Path, size: int) -> Fam:
+        """Make a sparse file of mode 0600 with room for its control area.
+
+        Raises
+        ------
+        HostError
+            If it cannot be made, or its file system cannot hold it. Nothing is left then.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path") from error
+        try:
+            os.ftruncate(descriptor, size)
+            os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
+            room = os.fstatvfs(descriptor)
+            status = os.fstat(descriptor)
+        except OSError as error:
+            path.unlink()
+            raise _too_large(path, size, error) from error
+        finally:
+            os.close(descriptor)
+        if (free := room.f_bavail * room.f_frsize) < size:
+            log.warning(
+                "FAM of %s is sparse and %s has %s free: nodes that store more than that die with SIGBUS",
+                format_size(size),
+                path.parent,
+                f"{free >> 20} MiB",
+            )
+        return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+
+    @classmethod
+    def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
+        """Use a file that is there, as it is.
+
+        Raises
+        ------
+        SpecError
+            If it has another size.
+        HostError
+            If it is no regular file, or cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(f"cannot open the FAM file {path}: {error.strerror}") from error
+        try:
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise HostError(f"{path} is not a regular file: FAM must be one")
+        if status.st_size != size:
+            raise SpecError(
+                f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: {_fitting(status.st_size)}"
+            )
+        return cls(path, size, created=created, identity=(status.st_dev, status.st_ino))
+
+    @property
+    def control(self) -> ControlArea:
+        """Where nonces and barriers lie."""
+        return ControlArea(self.size)
+
+    def array(
+        self, dtype: npt.DTypeLike = "u1", offset: int = 0, count: int | None = None, *, writable: bool = False
+    ) -> npt.NDArray[Any]:
+        """Look at FAM through numpy, without copying.
+
+        Parameters
+        ----------
+        dtype : dtype
+            What an element is, such as ``"u8"`` for 8 bytes, unsigned.
+        offset : int
+            Bytes from the start of FAM, a multiple of the dtype's alignment.
+        count : int, optional
+            Elements; by default as many as FAM has from `offset`.
+        writable : bool
+            Whether the array may be written to; the nodes see it at once.
+
+        Returns
+        -------
+        ndarray of shape (count,)
+            It stays valid after the lab is gone. Should somebody truncate the file, an access to what
+            is missing kills the process (SIGBUS); :meth:`read` raises instead. On tmpfs, reading a hole
+            through it allocates the page; :meth:`read` does not.
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM, misaligned, or the dtype holds Python objects.
+        HostError
+            If the file is not the one the lab has, or not of its size any more.
+        """
+        kind = np.dtype(dtype)
+        if kind.hasobject or not kind.itemsize:
+            raise SpecError(f"dtype is {kind}: FAM holds plain bytes, so give one of a fixed size without objects")
+        if not 0 <= offset <= self.size or offset % max(kind.alignment, 1):
+            raise SpecError(
+                f"offset is {offset}: give a multiple of {kind.alignment} (the alignment of {kind}) "
+                f"from 0 to {self.size}"
+            )
+        most = (self.size - offset) // kind.itemsize
+        if count is None:
+            count = most
+        if not 0 <= count <= most:
+            raise SpecError(f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}")
+        with self._open(writable=writable) as file:
+            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+            mapping = mmap.mmap(file.fileno(), self.size, access=access)
+        return np.frombuffer(mapping, kind, count, offset) if count else np.empty(0, kind)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Copy `size` bytes from `offset`, filling no hole.
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM.
+        HostError
+            If the file is not the one the lab has, or not of its size any more.
+        """
+        self._check_range(offset, size)
+        with self._open() as file:
+            content = os.pread(file.fileno(), size, offset)
+        if len(content) != size:
+            raise HostError(f"{self.path} was truncated while it was read at {offset}")
+        return content
+
+    def write(self, offset: int, content: bytes) -> None:
+        """Store `content` at `offset`.
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM.
+        HostError
+            If the file is not the one the lab has or not of its size any more, or there is no room.
+        """
+        self._check_range(offset, len(content))
+        with self._open(writable=True) as file:
+            try:
+                written = os.pwrite(file.fileno(), content, offset)
+            except OSError as error:
+                raise HostError(f"cannot write to {self.path} at {offset}: {error.strerror}") from error
+        if written != len(content):
+            raise HostError(f"cannot write to {self.path} at {offset}: {os.strerror(errno.ENOSPC)}")
+
+    def allocated(self) -> int:
+        """Bytes of it that take up room: it is sparse."""
+        with self._open() as file:
+            return os.fstat(file.fileno()).st_blocks * 512
+
+    def check(self) -> None:
+        """Raise HostError unless the file is the very one that the lab has, of its size."""
+        with self._open():
+            pass
+
+    def remove(self) -> None:
+        """Delete the file if the lab made it and it is still that one."""
+        if not self.created:
+            return
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return
+        if (status.st_dev, status.st_ino) == self.identity:
+            self.path.unlink()
+        else:
+            log.warning("%s is not the file that the lab made: left alone", self.path)
+
+    def _check_range(self, offset: int, size: int) -> None:
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
+
+    def _open(self, *, writable: bool = False) -> Any:
+        try:
+            # No link is followed to a file that the lab made: nobody else has a say in where it lies.
+            flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
+            file = os.fdopen(os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY)), "rb", buffering=0)
+        except OSError as error:
+            raise HostError(f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?") from error
+        status = os.fstat(file.fileno())
+        if (status.st_dev, status.st_ino) != self.identity:
+            file.close()
+            raise HostError(f"{self.path} is another file than the one the nodes have: it was replaced under the lab")
+        if status.st_size != self.size:
+            file.close()
+            raise HostError(f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated")
+        return file
+
+
+def _fitting(size: int) -> str:
+    below, above = nearest_powers(size) if size else (0, 0)
+    if below == above and size:
+        return f"give fam={format_size(size)!r}, or another path"
+    return "that is no power of two, so it cannot be a BAR; truncate it to one, or give another path"
+
+
+def _too_large(path: Path, size: int, error: OSError) -> HostError:
+    if error.errno == errno.ENOSPC:
+        return HostError(f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path")
+    if error.errno in (errno.EFBIG, errno.EINVAL):
+        return HostError(
+            f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large; "
+            "give a smaller fam, or a fam_path elsewhere"
+        )
+    return HostError(f"cannot make the FAM file {path} of {format_size(size)}: {error.strerror}")

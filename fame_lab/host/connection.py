@@ -1,0 +1,146 @@
+"""The way to libvirt: the system daemon for root, the user's own session for everybody else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import libvirt
+
+from fame_lab.errors import HostError
+
+__all__ = ["QemuUser", "connect", "qemu_user", "security_models", "uri"]
+
+#: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
+#: libvirtd, and its console keeps virtlogd.
+IDLE_SECONDS = 30
+START_DEADLINE = 20.0
+_DAEMONS = {"virtlogd": "/run/libvirt/virtlogd-sock", "libvirtd": "/run/libvirt/libvirt-sock"}
+
+
+@dataclass(frozen=True)
+class QemuUser:
+    """Who QEMU runs as, where that is not ourselves: libvirt's own user under the system daemon."""
+
+    uid: int
+    gid: int
+
+
+def uri() -> str:
+    """Say which libvirt is meant: a root client is always given the system daemon."""
+    return "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
+
+
+def connect() -> libvirt.virConnect:
+    """Open libvirt, starting its daemon where nothing else does.
+
+    Raises
+    ------
+    HostError
+        If it is missing, does not start or refuses, with its own words and what to do.
+    """
+    # Without a handler of ours libvirt writes each error to stderr as well as raising it.
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    if os.geteuid() == 0:
+        _check_kvm_device()
+        _start_system_daemons()
+    elif shutil.which("libvirtd", path=_search_path()) is None:
+        raise HostError("libvirtd is missing: install libvirt-daemon-system, or run `make setup`")
+    try:
+        return libvirt.open(uri())
+    except libvirt.libvirtError as error:
+        raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
+
+
+def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
+    """Ask libvirt whom it runs QEMU as; None if it is ourselves."""
+    for model in _security_elements(connection):
+        if model.findtext("model") != "dac":
+            continue
+        for label in model.findall("baselabel"):
+            uid, _, gid = (label.text or "").replace("+", "").partition(":")
+            if label.get("type") == "qemu" and uid.isdigit() and gid.isdigit():
+                user = QemuUser(int(uid), int(gid))
+                return None if user.uid == os.geteuid() else user
+    return None
+
+
+def security_models(connection: libvirt.virConnect) -> set[str]:
+    """Name the security drivers of this libvirt, such as ``dac`` and ``apparmor``."""
+    return {model.findtext("model") or "" for model in _security_elements(connection)}
+
+
+def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Element]:
+    # It comes from the host's libvirt, which is trusted as the host itself is.
+    return ElementTree.fromstring(connection.getCapabilities()).findall("host/secmodel")  # noqa: S314
+
+
+def _check_kvm_device() -> None:
+    """Refuse where libvirt would look QEMU up anew, for seconds, at each call.
+
+    With a /dev/kvm that its QEMU user cannot open, the system libvirtd takes its knowledge of QEMU for
+    stale every time: a domain then takes minutes to create (measured on libvirt 9.0).
+    """
+    try:
+        status = Path("/dev/kvm").stat()
+    except OSError:
+        return
+    if not status.st_mode & 0o006 and status.st_gid == 0:
+        raise HostError(
+            "/dev/kvm belongs to root alone, which makes libvirt take minutes for each node: give it the "
+            "ownership that udev would, `chown root:kvm /dev/kvm && chmod 0660 /dev/kvm` (`make setup` does)"
+        )
+
+
+def _start_system_daemons() -> None:
+    for daemon, address in _DAEMONS.items():
+        if _answers(address):
+            continue
+        if Path("/run/systemd/system").is_dir():
+            raise HostError(f"{daemon} does not answer at {address}: `systemctl start {daemon}.socket`")
+        program = shutil.which(daemon, path=_search_path())
+        if program is None:
+            raise HostError(f"{daemon} is missing: install libvirt-daemon-system, or run `make setup`")
+        _start(program, address)
+
+
+def _start(program: str, address: str) -> None:
+    # Nothing of our environment, directory or open files goes with a daemon that outlives us.
+    started = subprocess.run(
+        [program, "--daemon", "--timeout", str(IDLE_SECONDS)],
+        env={"PATH": _search_path()},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=START_DEADLINE,
+        check=False,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + START_DEADLINE
+    # Another process may have started it at the same moment: what counts is that it answers.
+    while not _answers(address):
+        if time.monotonic() > deadline:
+            words = started.stderr.decode(errors="replace").strip()
+            raise HostError(f"{program} does not answer at {address} after {START_DEADLINE:.0f} s: {words}")
+        time.sleep(0.05)
+
+
+def _answers(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        try:
+            client.connect(address)
+        except OSError:
+            return False
+    return True
+
+
+def _search_path() -> str:
+    return os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,0 +1,233 @@
+"""What a lab is: a frozen description, every field checked when it is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fame_lab.errors import SpecError
+from fame_lab.layout import MAX_NODES, Books, Interleaving, auto_book
+from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
+
+__all__ = ["MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
+
+MIN_FAM = MIB
+MIN_MEMORY = 96 * MIB
+MAX_MEMORY = 64 << 30
+MAX_VCPUS = 16
+#: Largest BAR that QEMU's TCG can place: it has 40 physical address bits, and the BAR lies at an
+#: address equal to its size (measured on QEMU 7.2: 512 GiB boots, 1 TiB leaves BAR2 unassigned).
+TCG_FAM_LIMIT = 512 << 30
+
+Accel = Literal["auto", "kvm", "tcg"]
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
+_NOT_YET = {"network": ("user",), "image": ("appliance",), "start": ("auto", "cold"), "trace": (False,)}
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A set of nodes around one FAM.
+
+    Parameters
+    ----------
+    name : str
+        1 to 32 letters, digits, ``-`` and ``_``, beginning and ending with a letter or digit.
+    nodes : int
+        1 to 40.
+    fam : int or str
+        Bytes of FAM: a power of two, at least 1 MiB. ``"256M"`` is read; bytes are kept.
+    accel : {"auto", "kvm", "tcg"}
+        ``auto`` takes KVM where a functional check shows that it works.
+    image : {"appliance"}
+        What the nodes boot.
+    network : {"user"}
+        User-mode networking: SSH alone, on loopback.
+    start : {"auto", "cold"}
+        How nodes come up.
+    trace : bool
+        Whether each access to FAM can be counted. Must be False in this version.
+    layout : {"contiguous", "interleaved"}
+        Which books are at home on which node.
+    book : int or str
+        Bytes of a book, a power of two; ``"auto"`` is 8 MiB, or the largest smaller power of two that
+        gives every node one.
+    vcpus : int
+        Virtual CPUs of a node, 1 to 16.
+    memory : int or str
+        Bytes of a node's own memory, at least 96 MiB.
+    fam_path : str or Path, optional
+        Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
+        one in a private directory of /dev/shm, which goes with the lab.
+
+    Raises
+    ------
+    SpecError
+        If a field cannot be right; the message gives the value and the nearest one that works.
+
+    Examples
+    --------
+    >>> spec = LabSpec(name="demo", nodes=2, fam="256M")
+    >>> spec.fam, str(spec.books)
+    (268435456, '32 books of 8M, contiguous over 2 nodes')
+    """
+
+    name: str
+    nodes: int = 2
+    fam: int | str = 256 * MIB
+    accel: Accel = "auto"
+    image: str = "appliance"
+    network: str = "user"
+    start: str = "auto"
+    trace: bool = False
+    layout: Interleaving = "contiguous"
+    book: int | str = "auto"
+    vcpus: int = 1
+    memory: int | str = 128 * MIB
+    fam_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_count("nodes", self.nodes, MAX_NODES)
+        _check_count("vcpus", self.vcpus, MAX_VCPUS)
+        _check_choice("accel", self.accel, get_args(Accel))
+        _check_choice("layout", self.layout, get_args(Interleaving))
+        for field, choices in _NOT_YET.items():
+            _check_choice(field, getattr(self, field), choices)
+        self._keep("fam", _check_fam(parse_size(self.fam, "fam"), self.accel))
+        self._keep("memory", _check_memory(parse_size(self.memory, "memory")))
+        self._keep("book", _check_book(self.book, self.fam_size, self.nodes))
+        if self.fam_path is not None:
+            self._keep("fam_path", _check_path(self.fam_path))
+
+    def _keep(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
+
+    @property
+    def fam_size(self) -> int:
+        """Bytes of FAM."""
+        return int(self.fam)
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of a node's own memory."""
+        return int(self.memory)
+
+    @property
+    def books(self) -> Books:
+        """The books of FAM and their homes."""
+        return Books(self.fam_size, int(self.book), self.nodes, self.layout)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """``node01`` to the last."""
+        return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values, sizes in bytes."""
+        return asdict(self) | {"fam_path": None if self.fam_path is None else str(self.fam_path)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LabSpec:
+        """Read what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        SpecError
+            If a field is unknown, missing or wrong.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise SpecError(f"unknown fields {', '.join(map(repr, unknown))}: a LabSpec has {sorted(known)}")
+        if "name" not in values:
+            raise SpecError("a LabSpec needs a name")
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Give the fields as JSON on one line."""
+        return json.dumps(self.to_dict())
+
+    def __str__(self) -> str:
+        where = f" at {self.fam_path}" if self.fam_path else ""
+        plural = "" if self.nodes == 1 else "s"
+        return f"{self.name}: {self.nodes} node{plural} around {format_size(self.fam_size)} of FAM{where}"
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SpecError(
+            f"name is {name!r}: give 1 to 32 of the letters a to z, digits, - and _, "
+            "beginning and ending with a letter or digit"
+        )
+
+
+def _check_count(field: str, value: object, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise SpecError(f"{field} is {value!r}: give a whole number from 1 to {most}")
+
+
+def _check_choice(field: str, value: object, choices: tuple[object, ...]) -> None:
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+        allowed = " or ".join(map(repr, choices))
+        raise SpecError(f"{field} is {value!r}: this version takes {allowed}")
+
+
+def _check_fam(size: int, accel: str) -> int:
+    if size < MIN_FAM:
+        raise SpecError(f"fam is {size} bytes: the smallest that works is 1M ({MIN_FAM} bytes)")
+    below, above = nearest_powers(size)
+    if below != above:
+        raise SpecError(
+            f"fam is {format_size(size)} ({size} bytes): a PCI BAR is a power of two; "
+            f"the nearest that work are {format_size(below)} and {format_size(above)}"
+        )
+    if accel == "tcg" and size > TCG_FAM_LIMIT:
+        raise SpecError(
+            f"fam is {format_size(size)}: TCG has 40 physical address bits; "
+            f"the largest FAM that it can address is {format_size(TCG_FAM_LIMIT)}"
+        )
+    if size > 1 << 51:
+        raise SpecError(f"fam is {format_size(size)}: no x86-64 processor can address more than 2048T")
+    return size
+
+
+def _check_memory(size: int) -> int:
+    if not MIN_MEMORY <= size <= MAX_MEMORY or size % MIB:
+        raise SpecError(
+            f"memory is {format_size(size)} ({size} bytes): give whole MiB from "
+            f"{format_size(MIN_MEMORY)} (with less, the appliance does not come up) to {format_size(MAX_MEMORY)}"
+        )
+    return size
+
+
+def _check_book(book: int | str, fam_size: int, nodes: int) -> int:
+    fitting = auto_book(fam_size, nodes)
+    if book == "auto":
+        return fitting
+    size = parse_size(book, "book")
+    if size < 4 * KIB or size & (size - 1):
+        raise SpecError(
+            f"book is {format_size(size)} ({size} bytes): give a power of two from 4K; "
+            f"{format_size(fitting)} fits"
+        )
+    if fam_size // size < nodes:
+        raise SpecError(
+            f"book is {format_size(size)}: {format_size(fam_size)} of FAM has {fam_size // size} such books "
+            f"for {nodes} nodes; a book of {format_size(fitting)} fits"
+        )
+    return size
+
+
+def _check_path(path: object) -> Path:
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise SpecError(f"fam_path is {path!r}: give the path of a file")
+    text = str(path)
+    # QEMU reads its options as comma-separated text, and a control character has no place in either.
+    if any(character in text for character in ",\0") or not text.isprintable():
+        raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
+    return Path(text).expanduser().absolute()
+
+
