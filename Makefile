@@ -1,0 +1,43 @@
+# Each door begins with `make setup`, which does what is missing and nothing else.
+
+PYTEST_ARGS ?=
+BIN := .venv/bin
+NOTEBOOK := notebooks/01_first_lab.ipynb
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lab soak clean
+
+help:
+	@echo 'make demo    start two nodes, run $(NOTEBOOK), print the path of its report'
+	@echo 'make lab     open JupyterLab on notebooks/'
+	@echo 'make test    lint, check types, run every test but the long counts'
+	@echo 'make soak    the long counts and the launch benchmark'
+	@echo 'make check   lint and check types only'
+	@echo 'make setup   what all of these begin with: packages, .venv, guest image'
+	@echo 'make clean   remove what these made in this clone'
+
+setup:
+	@.ci/setup
+
+demo: setup
+	@$(BIN)/fame-lab report $(NOTEBOOK) --output reports
+
+lab: setup
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/pytest -m 'not soak' $(PYTEST_ARGS)
+
+# --strict-markers and the rest of pytest's options are in pyproject.toml.
+soak: setup
+	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
+
+clean:
+	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin
+	find fame_lab tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs -r rm -rf
+	@echo 'The guest image stays in your cache: its path is in `fame-lab doctor`.'
