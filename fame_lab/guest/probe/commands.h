@@ -1,0 +1,8 @@
+/* One function a command; argv begins after the command's name. */
+#ifndef FAME_COMMANDS_H
+#define FAME_COMMANDS_H
+
+int add(int argc, char **argv);
+int prove(int argc, char **argv);
+
+#endif

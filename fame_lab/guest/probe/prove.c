@@ -1,0 +1,30 @@
+/* prove: that this node and the host have the same FAM. Reads the nonce that the host left, and
+ * leaves its own for the host to read. */
+#include "args.h"
+#include "atomic.h"
+#include "commands.h"
+#include "fam.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+int prove(int argc, char **argv)
+{
+	const char *path = NULL;
+	uint64_t size = 0, read_at = 0, write_at = 0, value = 0;
+	struct option options[] = {
+		{ "--fam", TEXT, &path, true, false },
+		{ "--size", U64, &size, true, false },
+		{ "--read", U64, &read_at, true, false },
+		{ "--write", U64, &write_at, true, false },
+		{ "VALUE", U64, &value, true, false },
+	};
+	args_parse(argc, argv, options, sizeof options / sizeof *options);
+	struct fam fam = fam_open(path);
+	if (fam.size != size)
+		fail("FAM has %" PRIu64 " bytes here, not %" PRIu64, fam.size, size);
+	uint64_t nonce = load64(fam_word(&fam, read_at));
+	store64(fam_word(&fam, write_at), value);
+	printf("{\"probe\": \"prove\", \"size\": %" PRIu64 ", \"read\": \"0x%016" PRIx64 "\"}\n", fam.size, nonce);
+	return 0;
+}
