@@ -1,0 +1,257 @@
+"""Build the guest image: a distribution's own kernel and an initramfs that holds all a node needs.
+
+It is kept in the cache under a hash of what went in, and built again when any of that changes::
+
+    appliance/packages/           the .deb files, and packages.json: which ones, as apt verified them
+    appliance/<digest>/           vmlinuz, initrd, appliance.json
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fame_lab.directory import cache_directory
+from fame_lab.errors import ApplianceError, SpecError
+from fame_lab.guest import build_probe, cpio, packages, rootfs
+
+__all__ = ["READY", "Appliance", "cached", "ensure"]
+
+READY = "fame: {node} ready"
+"""What a node writes on its serial line once its SSH server listens."""
+
+BUILDER = 1  # raise it when the same inputs are to give another image
+
+_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Appliance:
+    """A guest image in the cache.
+
+    Parameters
+    ----------
+    kernel : Path
+        What QEMU's ``-kernel`` takes; world readable.
+    initrd : Path
+        The initramfs without keys: nobody gets into a node that boots it as it is.
+    digest : str
+        Hexadecimal SHA-256 over all that went in.
+    kernel_release : str
+        What ``uname -r`` says in the guest.
+    """
+
+    kernel: Path
+    initrd: Path
+    digest: str
+    kernel_release: str
+
+    def cmdline(self, node: str, *, tsc_khz: int | None) -> str:
+        """Return the kernel command line of a node.
+
+        Parameters
+        ----------
+        node : str
+            The node's name, which becomes its host name.
+        tsc_khz : int or None
+            The host's time stamp counter frequency in kHz, if known.
+
+        Raises
+        ------
+        SpecError
+            If `node` is not a host name.
+        """
+        if not _NODE_NAME.fullmatch(node):
+            raise SpecError(f"{node!r} is not a host name: use a-z, 0-9 and -, as in node01")
+        words = ["console=ttyS0", "quiet", "panic=-1"]
+        # The TSC is what the guest's clock should be; left to itself, Linux takes HPET (1 µs a look).
+        words += ["tsc=reliable", "no_timer_check"]
+        if tsc_khz is not None:
+            words.append(f"tsc_early_khz={tsc_khz}")
+        return " ".join([*words, f"fame.node={node}"])
+
+    def personal_initrd(self, *, authorized_key: str, host_key: Ed25519PrivateKey) -> bytes:
+        """Return the initramfs with the keys of one lab added.
+
+        Parameters
+        ----------
+        authorized_key : str
+            The public key that may log in as root: a line in OpenSSH's format.
+        host_key : Ed25519PrivateKey
+            The key that the nodes show.
+        """
+        keys = {
+            "root": cpio.directory(0o700),
+            "root/.ssh": cpio.directory(0o700),
+            "root/.ssh/authorized_keys": cpio.file(authorized_key.strip().encode() + b"\n", 0o600),
+            "etc/dropbear/dropbear_ed25519_host_key": cpio.file(_dropbear_key(host_key), 0o600),
+        }
+        return self.initrd.read_bytes() + cpio.archive(keys)
+
+
+def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
+    """Return the guest image, building it if what goes in has changed or nothing is there.
+
+    Needs the network the first time only. Two processes may call it at once: one builds, the other waits.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Told in a few words what goes on.
+
+    Raises
+    ------
+    ApplianceError
+        If it cannot be built: the step, what the command said, and what to do.
+    """
+    if found := cached():
+        return found
+    tell = progress or (lambda _: None)
+    root = cache_directory() / "appliance"
+    try:
+        with _lock(root):
+            return cached() or _build(root, tell)
+    except OSError as error:
+        raise ApplianceError(
+            f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It takes "
+            f"300 MB; make room, or set FAME_LAB_CACHE to a directory that you can write to"
+        ) from error
+
+
+def cached() -> Appliance | None:
+    """Return the guest image for the present inputs if it is in the cache; nothing is built or fetched.
+
+    Raises
+    ------
+    ApplianceError
+        If the probe program, which is part of it, is missing.
+    """
+    root = cache_directory() / "appliance"
+    known = _recorded(root)
+    return _load(root / _digest(known)) if known else None
+
+
+def _build(root: Path, tell: Callable[[str], None]) -> Appliance:
+    debs = root / "packages"
+    with _scratch(root) as scratch:
+        known = _recorded(root)
+        if known is None or not _intact(debs, known):
+            known = packages.fetch(debs, scratch / "apt", tell)
+            _record(root, known)
+        digest = _digest(known)
+        if found := _load(root / digest):
+            return found
+        tell("unpacking packages")
+        tree = scratch / "tree"
+        tree.mkdir()
+        for package in known:
+            packages.unpack(debs / package.file, tree)
+        tell("writing the initramfs")
+        image = scratch / "image"
+        image.mkdir(mode=0o755)
+        kernel, release = rootfs.kernel(tree)
+        _write(image / "vmlinuz", kernel.read_bytes())
+        _write(image / "initrd", cpio.archive(rootfs.entries(tree, release, build_probe.binary())))
+        contents = {"kernel_release": release, "packages": [asdict(package) for package in known]}
+        _write(image / "appliance.json", json.dumps(contents, indent=1).encode())
+        image.chmod(0o755)
+        image.rename(root / digest)
+    found = _load(root / digest)
+    assert found is not None  # noqa: S101 - it was written above, under the lock
+    return found
+
+
+def _load(directory: Path) -> Appliance | None:
+    try:
+        release = json.loads((directory / "appliance.json").read_text())["kernel_release"]
+    except FileNotFoundError:
+        return None
+    return Appliance(directory / "vmlinuz", directory / "initrd", directory.name, release)
+
+
+def _digest(known: list[packages.Package]) -> str:
+    """Hash all that goes in: packages as recorded, so that no network is needed, and our own files."""
+    inputs = [f"builder {BUILDER}", *(f"{each.name} {each.version} {each.sha256}" for each in sorted(known))]
+    inputs += [f"{path} {packages.sha256(file)}" for path, file in sorted(rootfs.own_files().items())]
+    inputs.append(f"probe {packages.sha256(build_probe.binary())}")
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def _table() -> list[str]:
+    return [packages.KERNEL[packages.distribution()], *packages.USERLAND]
+
+
+def _recorded(root: Path) -> list[packages.Package] | None:
+    """Return what was fetched last, if it was what the table asks for now."""
+    try:
+        record = json.loads((root / "packages/packages.json").read_text())
+        if record["table"] == _table():
+            return [packages.Package(**each) for each in record["packages"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # never written, or not by this version: fetched again
+    return None
+
+
+def _record(root: Path, known: list[packages.Package]) -> None:
+    debs = root / "packages"
+    wanted = {package.file for package in known}
+    for old in debs.glob("*.deb"):
+        if old.name not in wanted:
+            old.unlink()
+    record = {"table": _table(), "packages": [asdict(package) for package in known]}
+    temporary = debs / "packages.json.new"
+    _write(temporary, json.dumps(record, indent=1).encode())
+    temporary.replace(debs / "packages.json")
+
+
+def _intact(debs: Path, known: list[packages.Package]) -> bool:
+    try:
+        return all(packages.sha256(debs / package.file) == package.sha256 for package in known)
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o644)  # whatever the umask: libvirt's QEMU runs as another user
+
+
+@contextmanager
+def _lock(root: Path) -> Iterator[None]:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for directory in (root.parent, root):
+            if directory.stat().st_uid == os.geteuid():
+                directory.chmod(directory.stat().st_mode | 0o055)
+        yield
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """Give a directory that goes when the build ends, with any that a killed build left; needs the lock."""
+    for left in root.glob("building-*"):
+        shutil.rmtree(left)
+    path = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _dropbear_key(key: Ed25519PrivateKey) -> bytes:
+    """Return the key as dropbear reads it: the type's name, then seed and public key as one string."""
+    both = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    return b"".join(struct.pack(">I", len(part)) + part for part in (b"ssh-ed25519", both))

@@ -1,0 +1,202 @@
+"""Fetch the distribution's packages that the guest image is made of, as any user, checked by apt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fame_lab.errors import ApplianceError
+
+__all__ = ["Package", "distribution", "fetch", "sha256", "unpack"]
+
+# What the image is made of. A kernel's name leads to the package of its present version. Distributions that
+# are not named here are looked up by what they say they are like (ID_LIKE).
+KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
+USERLAND = ("busybox-static", "dropbear-bin", "kmod", "pci.ids", "pciutils")
+
+_VERSIONED_KERNEL = re.compile(r"linux-(image|modules)(-unsigned)?-\d")
+_SELECTED = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
+
+_RESOLVE_SECONDS = 120
+_DOWNLOAD_SECONDS = 900
+
+
+@dataclass(frozen=True, order=True)
+class Package:
+    """One package file, as apt has verified it.
+
+    Parameters
+    ----------
+    name, version : str
+        As in the distribution.
+    sha256 : str
+        Of the .deb file.
+    file : str
+        The .deb file's name.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    file: str
+
+
+def distribution() -> str:
+    """Name the distribution whose packages are used: a key of `KERNEL`.
+
+    Raises
+    ------
+    ApplianceError
+        If this host is neither one of them nor like one.
+    """
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    for name in (release.get("ID", ""), *release.get("ID_LIKE", "").split()):
+        if name in KERNEL:
+            return name
+    raise ApplianceError(
+        f"the guest image is made of Debian or Ubuntu packages, and this host says that it is "
+        f"{release.get('PRETTY_NAME', 'neither')!r}: build on one of those and copy its cache directory here, "
+        f"then set FAME_LAB_CACHE to it"
+    )
+
+
+def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Package]:
+    """Download the image's packages and what they depend on.
+
+    The package lists of the system are used if they do. If they are missing or stale, lists are fetched
+    into a directory of our own, which needs no root either.
+
+    Parameters
+    ----------
+    into : Path
+        Directory for the .deb files. Other files in it are left alone.
+    state : Path
+        Directory for apt's own files, which may be thrown away afterwards.
+    progress : callable
+        Told in a few words what goes on.
+
+    Raises
+    ------
+    ApplianceError
+        If apt-get is missing, or finds or downloads a package with neither list.
+    """
+    kernel = KERNEL[distribution()]
+    for directory in (into, state / "state/lists/partial", state / "cache/archives/partial"):
+        directory.mkdir(parents=True, exist_ok=True)
+    # An empty dpkg status: what happens to be installed on this host must not shorten the list.
+    base = ["-o", "Dir::State::status=/dev/null", "-o", f"Dir::Cache::archives={state / 'cache/archives'}",
+            "-o", "APT::Get::AllowUnauthenticated=false"]  # fmt: skip
+    try:
+        progress("asking apt for the guest's packages")
+        return _download(_select(kernel, base), into, base, progress)
+    except _AptError:
+        progress("fetching package lists")
+    private = [*base, "-o", f"Dir::State={state / 'state'}", "-o", f"Dir::Cache={state / 'cache'}"]
+    updated = _run("fetch package lists", ["apt-get", *private, "-q", "update"], into, _DOWNLOAD_SECONDS)
+    try:
+        return _download(_select(kernel, private), into, private, progress)
+    except _AptError as error:
+        # A source that nothing here needs may fail to update: only a missing package tells.
+        lists = _tail(updated.stderr) if updated.returncode else "fetched without complaint"
+        raise ApplianceError(f"{error}\npackage lists: {lists}\n{_ADVICE}") from None
+
+
+_ADVICE = (
+    "Check that this host reaches its Debian or Ubuntu mirror (`sudo apt-get update` shows it) and that "
+    "the disk has room, then try again."
+)
+
+
+class _AptError(Exception):
+    """apt could not do it with these lists."""
+
+
+def _select(kernel: str, options: Sequence[str]) -> list[str]:
+    """Return name=version of all that goes in, as apt would install it on an empty system."""
+
+    def selected(*names: str) -> list[tuple[str, str]]:
+        command = ["apt-get", *options, "--no-install-recommends", "--simulate", "install", *names]
+        step = f"find the packages {', '.join(names)}"
+        answer = _run(step, command, Path.cwd(), _RESOLVE_SECONDS)
+        if answer.returncode:
+            raise _AptError(f"could not {step}: {_tail(answer.stderr)}")
+        return _SELECTED.findall(answer.stdout)
+
+    # A kernel depends on the tools that would make a disk bootable: those are not wanted.
+    kernels = [found for found in selected(kernel) if _VERSIONED_KERNEL.match(found[0])]
+    if not kernels:
+        raise _AptError(f"{kernel} depends on no package that holds a kernel")
+    return sorted(f"{name}={version}" for name, version in {*kernels, *selected(*USERLAND)})
+
+
+def _download(
+    wanted: Sequence[str], into: Path, options: Sequence[str], progress: Callable[[str], None]
+) -> list[Package]:
+    progress(f"downloading {len(wanted)} packages")
+    answer = _run(
+        "download packages", ["apt-get", *options, "-q", "download", *wanted], into, _DOWNLOAD_SECONDS
+    )
+    if answer.returncode:
+        raise _AptError(f"could not download packages: {_tail(answer.stderr)}")
+    packages = []
+    for name, version in (each.split("=", 1) for each in wanted):
+        # apt writes an epoch's colon as %3a
+        found = sorted(into.glob(f"{name}_{version.replace(':', '%3a')}_*.deb"))
+        if not found:
+            raise _AptError(f"apt-get download left no file of {name} {version}")
+        packages.append(Package(name, version, sha256(found[-1]), found[-1].name))
+    return packages
+
+
+def unpack(deb: Path, into: Path) -> None:
+    """Unpack a package's files; nothing of it is run.
+
+    Raises
+    ------
+    ApplianceError
+        If dpkg-deb is missing, or cannot.
+    """
+    step = f"unpack {deb.name}"
+    answer = _run(step, ["dpkg-deb", "--extract", str(deb), str(into)], into, _RESOLVE_SECONDS)
+    if answer.returncode:
+        raise ApplianceError(
+            f"could not {step} into {into}: {_tail(answer.stderr)}\n"
+            f"If the disk is full, make room or set FAME_LAB_CACHE to a directory with 300 MB free."
+        )
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return subprocess.run(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", timeout=seconds, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ApplianceError(
+            f"could not {step}: {command[0]} is not on this host. It belongs to Debian and Ubuntu; on another "
+            f"system copy a cache directory built there and set FAME_LAB_CACHE to it"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ApplianceError(
+            f"could not {step}: {command[0]} took more than {seconds:.0f} s. {_ADVICE}"
+        ) from None
+
+
+def _tail(text: str, lines: int = 8) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:]) or "it said nothing"
