@@ -23,6 +23,14 @@ USERLAND = ("busybox-static", "dropbear-bin", "kmod", "pci.ids", "pciutils")
 _VERSIONED_KERNEL = re.compile(r"linux-(image|modules)(-unsigned)?-\d")
 _SELECTED = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
+_ADVICE = (
+    "Check that this host reaches its Debian or Ubuntu mirror (`sudo apt-get update` shows it) and that "
+    "the disk has room, then try again."
+)
+_ELSEWHERE = (
+    "build the image on Debian or Ubuntu, copy that cache directory here and set FAME_LAB_CACHE to it"
+)
+
 _RESOLVE_SECONDS = 120
 _DOWNLOAD_SECONDS = 900
 
@@ -64,8 +72,7 @@ def distribution() -> str:
             return name
     raise ApplianceError(
         f"the guest image is made of Debian or Ubuntu packages, and this host says that it is "
-        f"{release.get('PRETTY_NAME', 'neither')!r}: build on one of those and copy its cache directory here, "
-        f"then set FAME_LAB_CACHE to it"
+        f"{release.get('PRETTY_NAME', 'neither')!r}: {_ELSEWHERE}"
     )
 
 
@@ -108,12 +115,6 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
         # A source that nothing here needs may fail to update: only a missing package tells.
         lists = _tail(updated.stderr) if updated.returncode else "fetched without complaint"
         raise ApplianceError(f"{error}\npackage lists: {lists}\n{_ADVICE}") from None
-
-
-_ADVICE = (
-    "Check that this host reaches its Debian or Ubuntu mirror (`sudo apt-get update` shows it) and that "
-    "the disk has room, then try again."
-)
 
 
 class _AptError(Exception):
@@ -189,8 +190,7 @@ def _run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess
         )  # fmt: skip
     except FileNotFoundError:
         raise ApplianceError(
-            f"could not {step}: {command[0]} is not on this host. It belongs to Debian and Ubuntu; on another "
-            f"system copy a cache directory built there and set FAME_LAB_CACHE to it"
+            f"could not {step}: {command[0]}, a part of Debian and Ubuntu, is not on this host: {_ELSEWHERE}"
         ) from None
     except subprocess.TimeoutExpired:
         raise ApplianceError(

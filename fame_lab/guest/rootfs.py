@@ -42,7 +42,8 @@ def kernel(tree: Path) -> tuple[Path, str]:
     if len(found) != 1:
         raise ApplianceError(
             f"the kernel package holds {len(found)} kernels where one was expected "
-            f"({', '.join(path.name for path in found) or 'none'}): remove the cache's appliance/packages and try again"
+            f"({', '.join(path.name for path in found) or 'none'}): remove the cache's appliance/packages and "
+            f"try again"
         )
     return found[0], found[0].name.removeprefix("vmlinuz-")
 
@@ -103,7 +104,7 @@ def _busybox(tree: Path) -> dict[str, Entry]:
 
 
 def _programs(tree: Path) -> dict[str, Entry]:
-    """Give the dynamically linked programs with the libraries that the packages' own loader finds for them."""
+    """Give the dynamically linked programs with the libraries that the packages' own loader finds."""
     loader = _loader(tree)
     out = {f"lib64/{_LOADER}": _copy(loader)}
     for path in PROGRAMS:
