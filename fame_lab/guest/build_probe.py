@@ -66,8 +66,14 @@ def binary() -> Path:
     return BINARY
 
 
-def build() -> Path:
+def build(*, keep_cache: bool = False) -> Path:
     """Compile the probe program, unless it is there and current.
+
+    Parameters
+    ----------
+    keep_cache : bool
+        Whether zig keeps its compiled musl (60 MB, half a minute's work) in the user's cache for the
+        next time. It is of no use to a zig in a passing directory, as pip's isolated builds have.
 
     Returns
     -------
@@ -84,7 +90,7 @@ def build() -> Path:
     BINARY.parent.mkdir(exist_ok=True)
     names = sorted(source.name for source in SOURCES.glob("*.c"))
     # Compiled beside its place and moved there: nobody ever sees half a program.
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=BINARY.parent) as directory, _cache() as cache:
+    with _cache(keep_cache) as cache, tempfile.TemporaryDirectory(dir=BINARY.parent) as directory:
         made = Path(directory) / BINARY.name
         command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f'-DSOURCES="{digest()}"', *names]
         compiler = subprocess.run(
@@ -98,17 +104,16 @@ def build() -> Path:
 
 
 @contextlib.contextmanager
-def _cache() -> Iterator[Path]:
-    """Where zig keeps its musl, 60 MB and half a minute's work: the user's cache if it can be had."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - never raises
-    kept = Path(home) / "fame_lab" / "zig"
+def _cache(keep: bool) -> Iterator[Path]:
+    """Make a place for zig's cache, never in the source tree."""
     with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
-        try:
-            kept.mkdir(parents=True, exist_ok=True)
-            usable = os.access(kept, os.W_OK)
-        except OSError:
-            usable = False
-        yield kept if usable else Path(passing)
+        place = Path(passing)
+        with contextlib.suppress(OSError, RuntimeError):  # no home, or one that cannot be written
+            if keep:
+                kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
+                kept.mkdir(parents=True, exist_ok=True)
+                place = kept if os.access(kept, os.W_OK) else place
+        yield place
 
 
 def _environment(cache: Path) -> dict[str, str]:
@@ -125,14 +130,13 @@ def get_build_hook() -> type[Any]:
         """Compiles the probe program before a wheel or an editable install is put together."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-            if self.target_name == "wheel":
-                build()
+            build()
 
     return ProbeBuildHook
 
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"{build()}\n")
+        sys.stdout.write(f"{build(keep_cache=True)}\n")
     except RuntimeError as error:
         sys.exit(str(error))
