@@ -4,5 +4,6 @@
 
 int add(int argc, char **argv);
 int prove(int argc, char **argv);
+int tsc(int argc, char **argv);
 
 #endif

@@ -26,6 +26,8 @@ static const struct {
 	{ "add", add,
 	  "--fam PATH --offset OFFSET --count N [--barrier OFFSET --parties N] [--timeout S]\n"
 	  "      Add 1 to a 64-bit word N times with `lock xadd`." },
+	{ "tsc", tsc,
+	  "\n      Measure the time stamp counter against the clock, in kHz." },
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
