@@ -1,0 +1,63 @@
+"""The checks that may hang, to be run as a program of their own: ``python -m fame_lab.host.apart NAME``.
+
+Prints one check as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import libvirt
+
+from fame_lab.errors import FameError, HostError
+from fame_lab.guest import appliance
+from fame_lab.host import accel
+from fame_lab.host.connection import connect, qemu_user, uri
+from fame_lab.host.diagnosis import Check
+
+__all__ = ["main"]
+
+
+def main(name: str) -> None:
+    """Print the check of that name."""
+    look = {"libvirt": _libvirt, "accelerator": _accelerator}[name]
+    try:
+        check = look()
+    except (FameError, libvirt.libvirtError) as error:
+        check = Check(name, "fail", str(error), "make setup")
+    sys.stdout.write(json.dumps(asdict(check)))
+
+
+def _libvirt() -> Check:
+    connection = connect()
+    version = connection.getLibVersion()
+    number = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
+    kind = "system" if uri().endswith("system") else "session"
+    user = qemu_user(connection)
+    runs_as = "you" if user is None else f"uid {user.uid}, gid {user.gid}"
+    running = connection.numOfDomains()
+    found = f"{number} at {uri()} (the {kind} daemon); QEMU runs as {runs_as}; {running} domains run"
+    return Check("libvirt", "ok", found)
+
+
+def _accelerator() -> Check:
+    image = appliance.cached()
+    if image is None:
+        return Check(
+            "accelerator",
+            "warn",
+            "not tried: the trial boots the guest image, which is not built yet",
+            "make setup",
+        )
+    try:
+        user = qemu_user(connect())
+    except HostError:
+        user = None  # libvirt has its own check
+    chosen = accel.choose("auto", image, qemu_user=None if user is None else (user.uid, user.gid))
+    return Check("accelerator", "ok", f"{chosen.kind}: {chosen.reason}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,106 @@
+"""What the doctor says: a list of checks as data, and its three faces (terminal, notebook, JSON)."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Check", "Diagnosis", "Verdict"]
+
+Verdict = Literal["ok", "warn", "fail"]
+
+_COLOURS: dict[Verdict, str] = {
+    "ok": "#2f9e5f",
+    "warn": "#c98500",
+    "fail": "#dc4545",
+}  # read on dark and light
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at on this host.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    verdict : {"ok", "warn", "fail"}
+        ``warn`` is a lab that runs slower or smaller than it could, ``fail`` one that cannot run.
+    found : str
+        What was seen.
+    mend : str
+        What to do about it; empty where nothing is to be done.
+    """
+
+    name: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks of one visit.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a lab can run on this host: nothing failed."""
+        return all(check.verdict != "fail" for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """One sentence over all checks."""
+        failed = [check.name for check in self.checks if check.verdict == "fail"]
+        if failed:
+            return f"No lab can run on this host yet: mend {', '.join(failed)}."
+        warned = [check.name for check in self.checks if check.verdict == "warn"]
+        return f"A lab can run on this host{'; see ' + ', '.join(warned) if warned else ''}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values, for JSON."""
+        return {"can_run": self.can_run, "checks": [asdict(check) for check in self.checks]}
+
+    def __str__(self) -> str:
+        width = max((len(check.name) for check in self.checks), default=0)
+        lines = []
+        for check in self.checks:
+            lines += _folded(f"{check.verdict:<4}  {check.name:<{width}}  ", check.found)
+            if check.mend:
+                lines += _folded(" " * (width + 8), f"-> {check.mend}")
+        return "\n".join([*lines, "", self.summary])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(check) for check in self.checks)
+        return (
+            '<div style="max-width:60em"><table style="border-collapse:collapse;text-align:left">'
+            f"<tbody>{rows}</tbody></table>"
+            f'<p style="margin:.5em 0"><strong>{html.escape(self.summary)}</strong></p></div>'
+        )
+
+
+def _folded(head: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, 100, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+    ) or [head.rstrip()]
+
+
+def _row(check: Check) -> str:
+    mend = f'<br><em style="opacity:.8">{html.escape(check.mend)}</em>' if check.mend else ""
+    cells = (
+        (f"color:{_COLOURS[check.verdict]};font-weight:bold", check.verdict),
+        ("font-weight:bold;white-space:nowrap", html.escape(check.name)),
+        ("white-space:normal", html.escape(check.found) + mend),
+    )
+    frame = "text-align:left;vertical-align:top;padding:.2em .6em"
+    return "<tr>" + "".join(f'<td style="{frame};{style}">{text}</td>' for style, text in cells) + "</tr>"
