@@ -9,7 +9,8 @@ FameError
 │   └── SharingError              a node does not see the FAM that the others see
 ├── SSHError                      a node does not answer, or is not who it says
 │   └── CommandError              a command in a guest ended with a status other than 0
-└── ProbeError                    a probe cannot give a right number
+├── ProbeError                    a probe cannot give a right number
+└── ReportError                   a notebook stopped before its end
 
 A message says what was wrong, with the value, and what to do next.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "HostError",
     "LabError",
     "ProbeError",
+    "ReportError",
     "SSHError",
     "SharingError",
     "SpecError",
@@ -80,3 +82,7 @@ class CommandError(SSHError):
 
 class ProbeError(FameError):
     """A probe cannot give a right number, so it gives none."""
+
+
+class ReportError(FameError):
+    """A notebook stopped before its end; the message says at which cell, and where the report is."""
