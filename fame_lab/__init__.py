@@ -1,3 +1,81 @@
-"""Fabric-attached memory, emulated: launch nodes that share one FAM, probe it, watch it."""
+"""Fabric-attached memory, emulated: launch nodes that share one FAM, probe it, watch it.
+
+>>> from fame_lab import Lab, LabSpec
+>>> with Lab(LabSpec("demo", nodes=2, fam="256M")) as lab:  # doctest: +SKIP
+...     lab.nodes[0].run("lspci -v").stdout
+...     lab.probe("chase").plot()
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fame_lab.errors import (
+        ApplianceError,
+        BootError,
+        CommandError,
+        FameError,
+        HostError,
+        LabError,
+        ProbeError,
+        SharingError,
+        SpecError,
+        SSHError,
+    )
+    from fame_lab.fam import Fam
+    from fame_lab.host.doctor import doctor
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+    from fame_lab.report import report
+    from fame_lab.results import Result
+    from fame_lab.spec import LabSpec
+    from fame_lab.ssh import RunResult
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ApplianceError",
+    "BootError",
+    "CommandError",
+    "Fam",
+    "FameError",
+    "HostError",
+    "Lab",
+    "LabError",
+    "LabSpec",
+    "Node",
+    "ProbeError",
+    "Result",
+    "RunResult",
+    "SSHError",
+    "SharingError",
+    "SpecError",
+    "doctor",
+    "report",
+]
+
+_HOMES = {
+    "Fam": "fame_lab.fam",
+    "Lab": "fame_lab.lab",
+    "LabSpec": "fame_lab.spec",
+    "Node": "fame_lab.node",
+    "Result": "fame_lab.results",
+    "RunResult": "fame_lab.ssh",
+    "doctor": "fame_lab.host.doctor",
+    "report": "fame_lab.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: an import that brings paramiko, libvirt and xarray takes over a second.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES.get(name, "fame_lab.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

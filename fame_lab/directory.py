@@ -12,8 +12,10 @@ import platformdirs
 
 from fame_lab.errors import HostError, LabError
 
-__all__ = ["LabDirectory", "cache_directory"]
+__all__ = ["HOST_ALIAS", "LabDirectory", "cache_directory"]
 
+#: What a lab's nodes are called in its known_hosts: they share one host key.
+HOST_ALIAS = "fame_lab"
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
 
 
@@ -79,8 +81,13 @@ class LabDirectory:
 
     @property
     def known_hosts(self) -> Path:
-        """The public key that the nodes show."""
+        """The public key that the nodes show, under the name :data:`HOST_ALIAS`."""
         return self.path / "known_hosts"
+
+    @property
+    def record(self) -> Path:
+        """The first node's metadata, for the case that no domain is left to tell whose FAM it was."""
+        return self.path / "record.xml"
 
     @property
     def saved_control_area(self) -> Path:
@@ -93,7 +100,7 @@ class LabDirectory:
         return self.path / "fam.acl"
 
     def console(self, node: str) -> Path:
-        """What the node wrote on its serial line."""
+        """Give the file of what the node wrote on its serial line."""
         return self.path / f"{node}.console"
 
     def make(self, group: int | None) -> None:
@@ -135,7 +142,8 @@ class LabDirectory:
                     os.fchown(file.fileno(), *owner)
         except OSError as error:
             raise HostError(
-                f"cannot write {path} ({len(content)} bytes): {error.strerror}; `fame-lab doctor` shows the room"
+                f"cannot write {path} ({len(content)} bytes): {error.strerror}; "
+                "`fame-lab doctor` shows the room"
             ) from error
 
     def remove(self) -> None:

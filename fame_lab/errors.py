@@ -41,7 +41,7 @@ class SpecError(FameError, ValueError):
 
 
 class HostError(FameError):
-    """This host lacks something that a lab needs, or refuses it."""
+    """The host lacks something that a lab needs, or refuses it."""
 
 
 class ApplianceError(HostError):

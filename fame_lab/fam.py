@@ -53,9 +53,13 @@ class Fam:
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
         except OSError as error:
-            raise HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path") from error
+            raise HostError(
+                f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path"
+            ) from error
         try:
             os.ftruncate(descriptor, size)
             os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
@@ -98,7 +102,8 @@ class Fam:
             raise HostError(f"{path} is not a regular file: FAM must be one")
         if status.st_size != size:
             raise SpecError(
-                f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: {_fitting(status.st_size)}"
+                f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: "
+                f"{_fitting(status.st_size)}"
             )
         return cls(path, size, created=created, identity=(status.st_dev, status.st_ino))
 
@@ -108,7 +113,12 @@ class Fam:
         return ControlArea(self.size)
 
     def array(
-        self, dtype: npt.DTypeLike = "u1", offset: int = 0, count: int | None = None, *, writable: bool = False
+        self,
+        dtype: npt.DTypeLike = "u1",
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        writable: bool = False,
     ) -> npt.NDArray[Any]:
         """Look at FAM through numpy, without copying.
 
@@ -139,7 +149,9 @@ class Fam:
         """
         kind = np.dtype(dtype)
         if kind.hasobject or not kind.itemsize:
-            raise SpecError(f"dtype is {kind}: FAM holds plain bytes, so give one of a fixed size without objects")
+            raise SpecError(
+                f"dtype is {kind}: FAM holds plain bytes, so give one of a fixed size without objects"
+            )
         if not 0 <= offset <= self.size or offset % max(kind.alignment, 1):
             raise SpecError(
                 f"offset is {offset}: give a multiple of {kind.alignment} (the alignment of {kind}) "
@@ -149,7 +161,9 @@ class Fam:
         if count is None:
             count = most
         if not 0 <= count <= most:
-            raise SpecError(f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}")
+            raise SpecError(
+                f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}"
+            )
         with self._open(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
             mapping = mmap.mmap(file.fileno(), self.size, access=access)
@@ -222,16 +236,24 @@ class Fam:
         try:
             # No link is followed to a file that the lab made: nobody else has a say in where it lies.
             flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
-            file = os.fdopen(os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY)), "rb", buffering=0)
+            file = os.fdopen(
+                os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY)), "rb", buffering=0
+            )
         except OSError as error:
-            raise HostError(f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?") from error
+            raise HostError(
+                f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?"
+            ) from error
         status = os.fstat(file.fileno())
         if (status.st_dev, status.st_ino) != self.identity:
             file.close()
-            raise HostError(f"{self.path} is another file than the one the nodes have: it was replaced under the lab")
+            raise HostError(
+                f"{self.path} is another file than the one the nodes have: it was replaced under the lab"
+            )
         if status.st_size != self.size:
             file.close()
-            raise HostError(f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated")
+            raise HostError(
+                f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated"
+            )
         return file
 
 
@@ -244,7 +266,9 @@ def _fitting(size: int) -> str:
 
 def _too_large(path: Path, size: int, error: OSError) -> HostError:
     if error.errno == errno.ENOSPC:
-        return HostError(f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path")
+        return HostError(
+            f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path"
+        )
     if error.errno in (errno.EFBIG, errno.EINVAL):
         return HostError(
             f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large; "

@@ -197,8 +197,8 @@ def _check_fam(size: int, accel: str) -> int:
 def _check_memory(size: int) -> int:
     if not MIN_MEMORY <= size <= MAX_MEMORY or size % MIB:
         raise SpecError(
-            f"memory is {format_size(size)} ({size} bytes): give whole MiB from "
-            f"{format_size(MIN_MEMORY)} (with less, the appliance does not come up) to {format_size(MAX_MEMORY)}"
+            f"memory is {format_size(size)} ({size} bytes): give whole MiB from {format_size(MIN_MEMORY)} "
+            f"(with less, the appliance does not come up) to {format_size(MAX_MEMORY)}"
         )
     return size
 
@@ -229,5 +229,3 @@ def _check_path(path: object) -> Path:
     if any(character in text for character in ",\0") or not text.isprintable():
         raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
     return Path(text).expanduser().absolute()
-
-

@@ -1,0 +1,186 @@
+"""Bring a node up: its domain, its kernel, its SSH server, and the proof that it shares the FAM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
+from fame_lab.guest.appliance import READY
+
+if TYPE_CHECKING:
+    from fame_lab.host.domain import Domain
+    from fame_lab.hosting import Hosting
+    from fame_lab.node import Node
+
+__all__ = ["DEADLINE", "Stage", "bring_up"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a boot may take: some twenty times what it takes on an idle host.
+DEADLINE = 60.0
+ATTEMPTS = 2
+_LOOK = 0.02
+_LOOK_AT_DOMAIN = 0.5
+
+Stage = str
+#: Told as each node gets there: (node, stage).
+Tell = Callable[[str, Stage], None]
+
+
+def bring_up(
+    hosting: Hosting,
+    index: int,
+    *,
+    deadline: float = DEADLINE,
+    slots: threading.Semaphore | None = None,
+    cancelled: threading.Event | None = None,
+    tell: Tell = lambda _node, _stage: None,
+) -> Node:
+    """Start one node and prove it ready.
+
+    A boot that misses its deadline is tried once more: now and then a kernel hangs under emulation.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    index : int
+        The node's number, from 0.
+    deadline : float
+        Seconds from power-on to the first SSH answer.
+    slots : threading.Semaphore, optional
+        One is held while the kernel boots.
+    cancelled : threading.Event, optional
+        Ends the attempt when set.
+    tell : callable
+        Told (node, stage).
+
+    Raises
+    ------
+    BootError
+        If it came up in neither attempt, with its console's last lines and QEMU's own message.
+    SharingError
+        If it came up and does not see the FAM.
+    """
+    slots = slots or threading.Semaphore()
+    cancelled = cancelled or threading.Event()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _attempt(hosting, index, deadline, slots, cancelled, tell)
+        except BootError as error:
+            if attempt == ATTEMPTS or cancelled.is_set():
+                raise
+            log.warning("%s; trying once more", error)
+    raise AssertionError("unreachable")
+
+
+def _attempt(
+    hosting: Hosting,
+    index: int,
+    deadline: float,
+    slots: threading.Semaphore,
+    cancelled: threading.Event,
+    tell: Tell,
+) -> Node:
+    from fame_lab.node import Node  # a node can boot itself anew, so each needs the other
+
+    tell(hosting.spec.node_names[index], "creating")
+    # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
+    domain = hosting.create_domain(index)
+    node = Node(hosting, domain)
+    try:
+        with _held(slots, cancelled):
+            tell(node.name, "booting")
+            end = time.monotonic() + deadline
+            domain.resume()
+            _await_ready(hosting, domain, end, deadline, cancelled)
+        tell(node.name, "connecting")
+        try:
+            node.connection.open(end - time.monotonic(), cancelled.is_set)
+        except SSHError as error:
+            raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
+        tell(node.name, "proving")
+        _prove(hosting, node)
+    except BaseException:
+        node.connection.close()
+        domain.destroy()
+        raise
+    tell(node.name, "ready")
+    return node
+
+
+@contextlib.contextmanager
+def _held(slots: threading.Semaphore, cancelled: threading.Event) -> Iterator[None]:
+    while not slots.acquire(timeout=0.1):
+        _check(cancelled)
+    try:
+        _check(cancelled)
+        yield
+    finally:
+        slots.release()
+
+
+def _check(cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise LabError("the start was cancelled")
+
+
+def _await_ready(
+    hosting: Hosting, domain: Domain, end: float, deadline: float, cancelled: threading.Event
+) -> None:
+    line = READY.format(node=domain.record.node)
+    look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
+    while line not in hosting.console(domain.record.node):
+        _check(cancelled)
+        now = time.monotonic()
+        if now > look_at_domain:
+            if domain.state() not in ("running", "paused"):
+                raise _failed(hosting, domain, "ended while it booted")
+            look_at_domain = now + _LOOK_AT_DOMAIN
+        if now > end:
+            raise _failed(hosting, domain, f"was not up within {deadline:.0f} s")
+        time.sleep(_LOOK)
+
+
+def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
+    console = hosting.console(domain.record.node).strip().splitlines()[-5:]
+    said = "its console's last lines are " + repr("\n".join(console)) if console else "its console is empty"
+    words = domain.last_words()
+    return BootError(f"{domain.record.node} {what}; {said}" + (f"; QEMU says {words!r}" if words else ""))
+
+
+def _prove(hosting: Hosting, node: Node) -> None:
+    """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed."""
+    control = hosting.fam.control
+    ours, theirs = secrets.randbits(64), secrets.randbits(64)
+    hosting.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"))
+    places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
+    try:
+        told = node.probe(
+            "prove",
+            "--fam",
+            "/dev/fam",
+            "--size",
+            str(hosting.fam.size),
+            *places,
+            f"{theirs:#x}",
+            timeout=DEADLINE,
+        )
+    except CommandError as error:
+        raise SharingError(f"{node.name} does not have the FAM: {error}") from error
+    if [line.get("read") for line in told] != [f"{ours:#018x}"]:
+        raise SharingError(
+            f"{node.name} does not share {hosting.fam.path}: the host wrote {ours:#018x}, "
+            f"the node read {told}"
+        )
+    found = int.from_bytes(hosting.fam.read(control.node_nonce(node.index), 8), "little")
+    if found != theirs:
+        raise SharingError(
+            f"{node.name} does not share {hosting.fam.path}: the node wrote {theirs:#018x}, "
+            f"the host reads {found:#018x}"
+        )

@@ -1,0 +1,88 @@
+"""Who may touch FAM: QEMU's user, and no more than it needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from fame_lab.errors import HostError
+from fame_lab.host.connection import QemuUser
+
+__all__ = ["check_readable", "check_writable", "let_in", "put_back"]
+
+
+def let_in(path: Path, user: QemuUser, saved: Path) -> None:
+    """Let QEMU's user read and write an existing file, by an entry in its access list.
+
+    Parameters
+    ----------
+    path : Path
+    user : QemuUser
+    saved : Path
+        Where the access list as it was is kept, for :func:`put_back`; not written if nothing changes.
+
+    Raises
+    ------
+    HostError
+        If that user cannot be let in, or a directory above keeps it out.
+    """
+    if _may(user, "-w", path):
+        return
+    before = _acl("getfacl", "--absolute-names", "--numeric", str(path))
+    saved.write_text(before)
+    saved.chmod(0o600)
+    _acl("setfacl", "--modify", f"u:{user.uid}:rw", str(path))
+    try:
+        check_writable(path, user)
+    except HostError:
+        put_back(saved)
+        raise
+
+
+def put_back(saved: Path) -> None:
+    """Give a file the access list that it had; nothing if it was not changed."""
+    if saved.exists():
+        _acl("setfacl", f"--restore={saved}")
+        saved.unlink()
+
+
+def check_writable(path: Path, user: QemuUser) -> None:
+    """Raise HostError if QEMU's user cannot read and write a file that it owns."""
+    if not _may(user, "-w", path):
+        raise HostError(
+            f"QEMU runs as user {user.uid} and cannot reach {path}: a directory above it keeps that user "
+            f"out; give a fam_path elsewhere, or `setfacl -m u:{user.uid}:x` to the directories"
+        )
+
+
+def check_readable(paths: list[Path], user: QemuUser) -> None:
+    """Raise HostError if QEMU's user cannot read one of `paths`."""
+    for path in paths:
+        if not _may(user, "-r", path):
+            raise HostError(
+                f"QEMU runs as user {user.uid} and cannot read {path}: set FAME_LAB_CACHE to a directory "
+                "that every user may enter"
+            )
+
+
+def _may(user: QemuUser, test: str, path: Path) -> bool:
+    """Ask as that user: only the kernel knows what modes, lists and mounts come to."""
+    asked = subprocess.run(
+        ["test", test, str(path)], user=user.uid, group=user.gid, extra_groups=[], cwd="/", check=False
+    )
+    return asked.returncode == 0
+
+
+def _acl(*command: str) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | {"LC_ALL": "C"}
+        )
+    except FileNotFoundError as error:
+        raise HostError(f"{command[0]} is missing: install the package acl, or run `make setup`") from error
+    if done.returncode != 0:
+        raise HostError(
+            f"{' '.join(command)} fails: {done.stderr.strip()}; QEMU's user needs to get at the FAM file"
+        )
+    return done.stdout

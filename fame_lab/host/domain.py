@@ -1,0 +1,170 @@
+"""A node's domain while it exists: made, resumed, asked, destroyed. libvirt's names end here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import libvirt
+import libvirt_qemu
+
+from fame_lab.errors import HostError, LabError
+from fame_lab.host.record import NAMESPACE, NodeRecord
+
+__all__ = ["Domain", "State", "create", "find", "labs"]
+
+State = str
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "stopping",
+    libvirt.VIR_DOMAIN_SHUTOFF: "off",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+}
+_GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain of libvirt's.
+
+    Parameters
+    ----------
+    handle : libvirt.virDomain
+    record : NodeRecord
+        What it carries about its lab.
+    """
+
+    handle: libvirt.virDomain
+    record: NodeRecord
+
+    @property
+    def name(self) -> str:
+        """The name that libvirt knows it by."""
+        return str(self.handle.name())
+
+    def resume(self) -> None:
+        """Let a paused domain run."""
+        with _naming(self, "cannot be resumed"):
+            self.handle.resume()
+
+    def state(self) -> State:
+        """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
+        try:
+            return _STATES.get(self.handle.state()[0], "unknown")
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in _GONE:
+                return "gone"
+            raise HostError(f"libvirt cannot tell the state of {self.name}: {error}") from error
+
+    def ssh_port(self) -> int:
+        """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
+        with _naming(self, "does not tell its SSH port"):
+            answer = libvirt_qemu.qemuMonitorCommand(
+                self.handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+            )
+        match = _FORWARD.search(answer)
+        if match is None:
+            raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
+        return int(match[1])
+
+    def destroy(self) -> None:
+        """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
+        try:
+            self.handle.destroy()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in _GONE:
+                raise HostError(f"libvirt cannot end {self.name}: {error}") from error
+        remove_log(self.name)
+
+    def last_words(self) -> str:
+        """Give the last lines of what QEMU itself wrote."""
+        return last_words(self.name)
+
+
+def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
+    """Start a domain that vanishes when it ends, paused.
+
+    Raises
+    ------
+    LabError
+        If one of that name is there.
+    HostError
+        If libvirt or QEMU refuses, with QEMU's own message.
+    """
+    try:
+        return Domain(connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED), record)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_DOM_EXIST):
+            raise LabError(
+                f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
+            ) from error
+        raise HostError(f"{record.node} cannot be started: {error}") from error
+
+
+def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]:
+    """Find the nodes of one lab, or of all, by what they carry; in order of their numbers."""
+    try:
+        handles = connection.listAllDomains()
+    except libvirt.libvirtError as error:
+        raise HostError(f"libvirt cannot list its domains: {error}") from error
+    found = []
+    for handle in handles:
+        try:
+            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+        except libvirt.libvirtError:
+            continue  # none of ours, or gone since
+        record = NodeRecord.from_xml(text)
+        if lab is None or record.spec.name == lab:
+            found.append(Domain(handle, record))
+    return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
+
+
+def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
+    """Group all nodes by the lab's name."""
+    grouped: dict[str, list[Domain]] = {}
+    for domain in find(connection):
+        grouped.setdefault(domain.record.spec.name, []).append(domain)
+    return grouped
+
+
+def log_path(name: str) -> Path:
+    """Say where libvirt keeps what QEMU wrote."""
+    if os.geteuid() == 0:
+        return Path("/var/log/libvirt/qemu") / f"{name}.log"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "libvirt/qemu/log" / f"{name}.log"
+
+
+def last_words(name: str, most: int = 2000) -> str:
+    """Give the end of a domain's log, without libvirt's own lines where QEMU said something."""
+    try:
+        with log_path(name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - most))
+            lines = log.read(most).decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line for line in lines if line.startswith("qemu")]
+    return "\n".join((said or lines)[-5:])
+
+
+def remove_log(name: str) -> None:
+    """Delete what libvirt kept of a domain of ours, rotated parts included."""
+    path = log_path(name)
+    for part in path.parent.glob(f"{path.name}*"):
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+
+
+@contextlib.contextmanager
+def _naming(domain: Domain, what: str) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise HostError(f"{domain.name} {what}: {error} {domain.last_words()}".rstrip()) from error

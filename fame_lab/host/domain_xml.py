@@ -1,0 +1,139 @@
+"""The libvirt domain of a node, as FAME describes it.
+
+FAM is given on QEMU's own command line (libvirt's ``<shmem>`` can only live in /dev/shm, and stays
+behind when its domain dies), at 00:09.0, out of the way of the slots that libvirt promises to others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from fame_lab.host.connection import QemuUser
+from fame_lab.host.record import NodeRecord
+
+__all__ = ["Boot", "domain_name", "domain_xml"]
+
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+ElementTree.register_namespace("qemu", QEMU_NAMESPACE)
+
+#: Slots on pcie.0: the network, and FAM where the background text has it.
+NET_SLOT = "0x8"
+FAM_SLOT = "0x9"
+#: Code cache of TCG: 32 MiB keep a node at about 160 MB resident, where the default takes 1 GiB at worst.
+TB_CACHE_MIB = 32
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a node boots, and where its serial line goes.
+
+    Parameters
+    ----------
+    kernel, initrd : Path
+    cmdline : str
+    console : Path
+        File that libvirt's log daemon keeps, of bounded size.
+    """
+
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    console: Path
+
+
+def domain_name(lab: str, node: str) -> str:
+    """Give the name that libvirt knows a node by."""
+    return f"fame-{lab}-{node}"
+
+
+def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models: set[str]) -> str:
+    """Write the domain of one node.
+
+    Parameters
+    ----------
+    record : NodeRecord
+        Kept as the domain's metadata.
+    boot : Boot
+    user : QemuUser, optional
+        Whom libvirt runs QEMU as, if not ourselves.
+    models : set of str
+        Security drivers of this libvirt.
+
+    Returns
+    -------
+    str
+        XML for ``virDomainCreateXML``.
+    """
+    spec = record.spec
+    domain = Element("domain", type="kvm" if record.accelerator == "kvm" else "qemu")
+    SubElement(domain, "name").text = domain_name(spec.name, record.node)
+    SubElement(domain, "metadata").append(record.to_element())
+    SubElement(domain, "memory", unit="b").text = str(spec.memory_size)
+    # Room for a second CPU makes QEMU translate for more than one thread. Without it a locked
+    # instruction becomes load, add, store, and additions from two nodes get lost.
+    SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, 2))
+    _add_boot(domain, boot)
+    features = SubElement(domain, "features")
+    SubElement(features, "acpi")
+    if record.accelerator == "tcg":
+        cache = SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB")
+        cache.text = str(TB_CACHE_MIB)
+        SubElement(domain, "cpu", mode="maximum")
+    else:
+        cpu = SubElement(domain, "cpu", mode="host-passthrough")
+        SubElement(cpu, "maxphysaddr", mode="passthrough")
+    SubElement(domain, "on_poweroff").text = "destroy"
+    SubElement(domain, "on_reboot").text = "restart"
+    SubElement(domain, "on_crash").text = "destroy"
+    _add_devices(domain, boot)
+    _add_labels(domain, user, models)
+    _add_qemu_arguments(domain, record)
+    return ElementTree.tostring(domain, encoding="unicode")
+
+
+def _add_boot(domain: Element, boot: Boot) -> None:
+    system = SubElement(domain, "os")
+    SubElement(system, "type", arch="x86_64", machine="q35").text = "hvm"
+    SubElement(system, "kernel").text = str(boot.kernel)
+    SubElement(system, "initrd").text = str(boot.initrd)
+    SubElement(system, "cmdline").text = boot.cmdline
+
+
+def _add_devices(domain: Element, boot: Boot) -> None:
+    devices = SubElement(domain, "devices")
+    SubElement(devices, "controller", type="usb", model="none")
+    SubElement(devices, "memballoon", model="none")
+    serial = SubElement(devices, "serial", type="file")
+    SubElement(serial, "source", path=str(boot.console))
+    SubElement(serial, "target", type="isa-serial", port="0")
+
+
+def _add_labels(domain: Element, user: QemuUser | None, models: set[str]) -> None:
+    if user is not None and "dac" in models:
+        # libvirt is not to change the owner of the kernel, which labs share, nor of FAM.
+        label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
+        SubElement(label, "label").text = f"+{user.uid}:+{user.gid}"
+    if "apparmor" in models:
+        # Its profile is made from the devices that libvirt knows, and FAM is none of them.
+        SubElement(domain, "seclabel", type="none", model="apparmor")
+
+
+def _add_qemu_arguments(domain: Element, record: NodeRecord) -> None:
+    size = record.spec.fam_size
+    commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
+    for argument in (
+        "-object",
+        f"memory-backend-file,mem-path={record.fam_path},size={size},id=FAM,share=on",
+        "-device",
+        f"ivshmem-plain,memdev=FAM,bus=pcie.0,addr={FAM_SLOT}",
+        # QEMU chooses the port, so none is taken in between; `restrict` keeps the guest off the host's
+        # own loopback. No boot ROM: nothing boots from this card.
+        "-netdev",
+        "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+        "-device",
+        f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
+    ):
+        SubElement(commandline, f"{{{QEMU_NAMESPACE}}}arg", value=argument)

@@ -1,0 +1,284 @@
+"""What the nodes of one lab have in common on this host, and how all of it is taken away."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import libvirt
+
+from fame_lab.directory import LabDirectory
+from fame_lab.errors import FameError, LabError, SpecError
+from fame_lab.fam import Fam
+from fame_lab.guest import appliance
+from fame_lab.guest.appliance import Appliance
+from fame_lab.host import accel, access, domain, tsc
+from fame_lab.host.accel import Accelerator
+from fame_lab.host.connection import QemuUser, connect, qemu_user, security_models
+from fame_lab.host.domain_xml import Boot, domain_xml
+from fame_lab.host.record import NodeRecord
+from fame_lab.layout import CONTROL_SIZE
+from fame_lab.size import format_size
+from fame_lab.spec import LabSpec
+from fame_lab.ssh import Keys
+
+__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepare", "record_left", "tear_down"]
+
+log = logging.getLogger(__name__)
+
+CONSOLE_TAIL = 1 << 16
+
+#: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
+RUN_VARIABLE = "FAME_LAB_RUN"
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """Everything that a lab's nodes share.
+
+    Parameters
+    ----------
+    connection : libvirt.virConnect
+    spec : LabSpec
+    directory : LabDirectory
+    keys : Keys
+    fam : Fam
+    accelerator : Accelerator
+    image : Appliance
+    user : QemuUser, optional
+        Whom libvirt runs QEMU as, if not ourselves.
+    run : str
+        Token of the report run that started the lab; empty for a person's.
+    """
+
+    connection: libvirt.virConnect
+    spec: LabSpec
+    directory: LabDirectory
+    keys: Keys
+    fam: Fam
+    accelerator: Accelerator
+    image: Appliance
+    user: QemuUser | None
+    run: str
+
+    def record(self, index: int) -> NodeRecord:
+        """Describe one node, for its domain's metadata."""
+        return NodeRecord(
+            spec=self.spec,
+            index=index,
+            fam_path=str(self.fam.path),
+            fam_identity=self.fam.identity,
+            fam_created=self.fam.created,
+            accelerator=self.accelerator.kind,
+            accelerator_reason=self.accelerator.reason,
+            image=self.image.digest,
+            run=self.run,
+        )
+
+    def create_domain(self, index: int) -> domain.Domain:
+        """Make one node's domain, paused."""
+        record = self.record(index)
+        console = self.directory.console(record.node)
+        console.unlink(missing_ok=True)
+        tsc_khz = tsc.khz() if self.accelerator.kind == "tcg" else None
+        boot = Boot(
+            self.image.kernel,
+            self.directory.initrd,
+            self.image.cmdline(record.node, tsc_khz=tsc_khz),
+            console,
+        )
+        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection))
+        return domain.create(self.connection, xml, record)
+
+    @property
+    def image_is_ours(self) -> bool:
+        """Whether the nodes booted the appliance, which has this very probe program in it."""
+        return self.spec.image == "appliance"
+
+    def domains(self) -> list[domain.Domain]:
+        """Find the nodes' domains that are there, in order."""
+        return domain.find(self.connection, self.spec.name)
+
+    def console(self, node: str, most: int = CONSOLE_TAIL) -> str:
+        """Give the last `most` bytes that a node wrote on its serial line."""
+        try:
+            with self.directory.console(node).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+                return file.read(most).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+def prepare(spec: LabSpec, tell: Callable[[str], None]) -> Hosting:
+    """Make what a lab stands on: image, accelerator, directory, keys, FAM. Nothing is left if it fails.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    tell : callable
+        Told in a few words what goes on.
+
+    Raises
+    ------
+    SpecError
+        If FAM cannot be of that size here.
+    LabError
+        If a lab of that name is there.
+    HostError
+        If this host lacks something.
+    """
+    connection = connect()
+    user = qemu_user(connection)
+    taken = domain.labs(connection)
+    if spec.name in taken:
+        raise LabError(
+            f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
+            f"or end it with `fame-lab down {spec.name}`"
+        )
+    image = appliance.ensure(tell)
+    tell("choosing the accelerator")
+    accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
+    _check_addressable(spec, accelerator)
+    with contextlib.ExitStack() as undo:
+        directory = LabDirectory.of(spec.name)
+        directory.make(user.gid if user else None)
+        undo.callback(directory.remove)
+        tell("making keys and FAM")
+        keys, host_key = Keys.make(directory)
+        personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
+        directory.write(directory.initrd, personal, (user.uid, user.gid) if user else None)
+        fam = _found_or_made(spec, directory, user, taken, undo)
+        if user is not None:
+            access.check_readable([image.kernel, directory.initrd], user)
+        hosting = Hosting(
+            connection=connection,
+            spec=spec,
+            directory=directory,
+            keys=keys,
+            fam=fam,
+            accelerator=accelerator,
+            image=image,
+            user=user,
+            run=os.environ.get(RUN_VARIABLE, ""),
+        )
+        directory.write(directory.record, hosting.record(0).to_xml().encode())
+        undo.pop_all()
+    return hosting
+
+
+def attach(name: str) -> Hosting:
+    """Take up what a running lab stands on.
+
+    Raises
+    ------
+    LabError
+        If no lab of that name runs, or the image that its nodes booted is not in the cache any more.
+    """
+    connection = connect()
+    domains = domain.find(connection, name)
+    if not domains:
+        there = ", ".join(sorted(domain.labs(connection))) or "none"
+        raise LabError(f"no lab named {name!r} runs here (running: {there}); start it with Lab(spec).start()")
+    record = domains[0].record
+    directory = LabDirectory.of(name)
+    return Hosting(
+        connection=connection,
+        spec=record.spec,
+        directory=directory,
+        keys=Keys.read(directory),
+        fam=_fam_of(record),
+        accelerator=accel.choose(record.accelerator),
+        image=appliance.ensure(),
+        user=qemu_user(connection),
+        run=record.run,
+    )
+
+
+def tear_down(connection: libvirt.virConnect, name: str) -> bool:
+    """Take a lab away: its domains, FAM if it made it, keys, consoles and logs. Safe to repeat.
+
+    Returns
+    -------
+    bool
+        Whether there was anything.
+    """
+    directory = LabDirectory.of(name)
+    domains = domain.find(connection, name)
+    if domains:
+        # libvirt waits for each QEMU to be gone; together they take as long as one.
+        with concurrent.futures.ThreadPoolExecutor(len(domains), f"end-{name}") as pool:
+            list(pool.map(domain.Domain.destroy, domains))
+    record = domains[0].record if domains else record_left(directory)
+    if record is not None:
+        _give_back(_fam_of(record), directory)
+    there = bool(domains) or directory.path.exists()
+    directory.remove()
+    return there
+
+
+def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:
+    if spec.fam_size > accelerator.fam_limit:
+        raise SpecError(
+            f"fam is {format_size(spec.fam_size)}: {accelerator.kind.upper()} has {accelerator.address_bits} "
+            f"physical address bits here; the largest FAM that works is {format_size(accelerator.fam_limit)}"
+        )
+
+
+def _fam_of(record: NodeRecord) -> Fam:
+    """Give the FAM that a running node has."""
+    return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)
+
+
+def _found_or_made(
+    spec: LabSpec,
+    directory: LabDirectory,
+    user: QemuUser | None,
+    taken: dict[str, list[domain.Domain]],
+    undo: contextlib.ExitStack,
+) -> Fam:
+    path = spec.fam_path or directory.fam
+    if spec.fam_path is None or not path.exists():
+        fam = Fam.create(path, spec.fam_size)
+        undo.callback(fam.remove)
+        if user is not None:
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+            access.check_writable(path, user)
+        return fam
+    fam = Fam.existing(path, spec.fam_size)
+    for name, domains in taken.items():
+        if domains[0].record.fam_identity == fam.identity:
+            raise LabError(
+                f"{path} is the FAM of the running lab {name!r}: two labs cannot share one control area"
+            )
+    undo.callback(_give_back, fam, directory)
+    if user is not None:
+        access.let_in(path, user, directory.saved_acl)
+    directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))
+    fam.write(fam.control.offset, bytes(CONTROL_SIZE))
+    return fam
+
+
+def _give_back(fam: Fam, directory: LabDirectory) -> None:
+    """Delete the file if the lab made it; otherwise put back what the lab changed."""
+    if fam.created:
+        fam.remove()
+        return
+    try:
+        if directory.saved_control_area.exists():
+            fam.write(fam.control.offset, directory.saved_control_area.read_bytes())
+        access.put_back(directory.saved_acl)
+    except FameError as error:
+        log.warning("%s was not put back as it was: %s", fam.path, error)
+
+
+def record_left(directory: LabDirectory) -> NodeRecord | None:
+    """Read what a lab without any node left says of itself."""
+    try:
+        return NodeRecord.from_xml(directory.record.read_text())
+    except OSError:
+        return None

@@ -1,0 +1,219 @@
+"""A lab that runs: nodes around one FAM."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fame_lab import boot, hosting
+from fame_lab.errors import LabError
+from fame_lab.fam import Fam
+from fame_lab.launch import Launch
+from fame_lab.listing import Listing
+from fame_lab.manifest import manifest
+from fame_lab.node import Node
+from fame_lab.progress import LaunchProgress
+from fame_lab.signals import deferred
+from fame_lab.spec import LabSpec
+from fame_lab.ssh import RunResult
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fame_lab.results import Result
+
+__all__ = ["Lab"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+#: What the probe program wrote: an object a line.
+Lines = list[dict[str, Any]]
+Listings = list[Listing]
+
+
+class Lab:
+    r"""A set of nodes around one FAM.
+
+    Used in a ``with`` statement it starts at its beginning and is gone at its end. Started by
+    :meth:`start` it runs until :meth:`stop`, beyond the end of this process; see :meth:`attach`.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    progress : bool
+        Whether a bar shows the nodes coming up.
+
+    Examples
+    --------
+    >>> from fame_lab import Lab, LabSpec
+    >>> with Lab(LabSpec("demo", nodes=2, fam="256M")) as lab:  # doctest: +SKIP
+    ...     lab.run("uname -n")["node02"].stdout
+    'node02\\n'
+    """
+
+    def __init__(self, spec: LabSpec, *, progress: bool = True) -> None:
+        if not isinstance(spec, LabSpec):
+            raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {spec!r}")
+        self.spec = spec
+        self._progress = progress
+        self._hosting: hosting.Hosting | None = None
+        self._nodes: tuple[Node, ...] = ()
+
+    def start(self, *, deadline: float = boot.DEADLINE, cancelled: threading.Event | None = None) -> Lab:
+        """Start every node and prove it ready, or leave nothing.
+
+        Ready means that the node answers SSH, that its BAR2 has FAM's size, and that a nonce went from
+        the host to the node and another one back. Ctrl-C ends it, cleans up, and is raised then.
+
+        Parameters
+        ----------
+        deadline : float
+            Seconds that each node has from power-on to its first SSH answer.
+        cancelled : threading.Event, optional
+            Set it, from any thread, to end the start; a LabError says so then.
+
+        Returns
+        -------
+        Lab
+            Itself.
+
+        Raises
+        ------
+        FameError
+            Of the kind that tells whose move it is; nothing is left then.
+        """
+        if self._hosting is not None:
+            raise LabError(f"{self.spec.name!r} is running; stop it first")
+        cancelled = cancelled or threading.Event()
+        with deferred(cancelled), LaunchProgress(self.spec, shown=self._progress) as progress:
+            launch = Launch(self.spec, deadline, cancelled)
+            launch.begin()
+            for who, stage in launch.events():
+                progress.show(who, stage)
+            self._hosting, nodes = launch.result()
+            self._nodes = tuple(nodes)
+        return self
+
+    def stop(self) -> None:
+        """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat."""
+        if self._hosting is None:
+            return
+        with deferred(threading.Event()):
+            for node in self._nodes:
+                node.connection.close()
+            hosting.tear_down(self._hosting.connection, self.spec.name)
+            self._hosting.connection.close()
+            self._hosting, self._nodes = None, ()
+
+    def __enter__(self) -> Lab:
+        return self if self._hosting is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @classmethod
+    def attach(cls, name: str) -> Lab:
+        """Take up a lab that runs, as after a kernel restart.
+
+        Raises
+        ------
+        LabError
+            If none of that name runs here.
+        """
+        found = hosting.attach(name)
+        lab = cls(found.spec)
+        lab._hosting = found
+        lab._nodes = tuple(Node(found, domain) for domain in found.domains())
+        return lab
+
+    @staticmethod
+    def list() -> Listings:
+        """Tell what runs on this host, and what a killed start left behind."""
+        return Listing.all()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes, in order.
+
+        Raises
+        ------
+        LabError
+            If the lab is not running.
+        """
+        self._running()
+        return self._nodes
+
+    @property
+    def fam(self) -> Fam:
+        """The memory that they share, as the host has it."""
+        return self._running().fam
+
+    def run(self, command: str, *, check: bool = True, timeout: float | None = None) -> dict[str, RunResult]:
+        """Run a command on every node, in parallel, once on each.
+
+        Returns
+        -------
+        dict of str to RunResult
+            By the node's name.
+
+        Raises
+        ------
+        SSHError
+            What the first node, in order, raised; every node has ended its part then.
+        """
+        return self._each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout))
+
+    def probe_each(
+        self, arguments: Mapping[Node, Sequence[str]], *, timeout: float | None = None
+    ) -> dict[str, Lines]:
+        """Run the probe program on several nodes at once, each with its own arguments.
+
+        Returns
+        -------
+        dict of str to list of dict
+            By the node's name: see :meth:`fame_lab.node.Node.probe`.
+        """
+        return self._each(list(arguments), lambda node: node.probe(*arguments[node], timeout=timeout))
+
+    def probe(self, probe: str, /, **parameters: Any) -> Result:
+        """Measure; see :mod:`fame_lab.probes` for what there is.
+
+        Parameters
+        ----------
+        probe : str
+            Name of the family, such as ``"chase"``.
+        **parameters
+            Of that family.
+        """
+        from fame_lab import probes  # with it comes xarray, which a lab does not need
+
+        return probes.run(self, probe, **parameters)
+
+    def manifest(self) -> dict[str, Any]:
+        """Say all that a number taken here needs to be judged: spec, accelerator, versions, image, host."""
+        return manifest(self._running())
+
+    def _running(self) -> hosting.Hosting:
+        if self._hosting is None:
+            raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
+        return self._hosting
+
+    def _each(self, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
+        with concurrent.futures.ThreadPoolExecutor(max(len(nodes), 1), f"run-{self.spec.name}") as pool:
+            futures = {node.name: pool.submit(do, node) for node in nodes}
+            try:
+                concurrent.futures.wait(futures.values())
+            except BaseException:
+                # Ctrl-C is not to wait for commands that may never end.
+                for node in nodes:
+                    node.connection.close()
+                raise
+        return {name: future.result() for name, future in futures.items()}
+
+    def __repr__(self) -> str:
+        return f"<Lab {self.spec}, {'running' if self._hosting is not None else 'not running'}>"

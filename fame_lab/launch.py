@@ -1,0 +1,105 @@
+"""Start a lab: all of it or none."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+
+from fame_lab import boot
+from fame_lab.errors import LabError
+from fame_lab.hosting import Hosting, prepare, tear_down
+from fame_lab.node import Node
+from fame_lab.spec import LabSpec
+
+__all__ = ["Launch"]
+
+log = logging.getLogger(__name__)
+
+
+class Launch:
+    """One start of a lab, on a thread of its own.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    deadline : float
+        Seconds that each node has from power-on to its first SSH answer.
+    cancelled : threading.Event
+        Ends the start when set; then nothing is left.
+    """
+
+    def __init__(self, spec: LabSpec, deadline: float, cancelled: threading.Event) -> None:
+        self._spec = spec
+        self._deadline = deadline
+        self._cancelled = cancelled
+        self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._work, name=f"start-{spec.name}")
+
+    def begin(self) -> None:
+        """Start, and return at once."""
+        self._thread.start()
+
+    def events(self) -> Iterator[tuple[str, str]]:
+        """Give (node or lab's name, stage) as they come, until the start has ended."""
+        while (event := self._events.get()) is not None:
+            yield event
+
+    def result(self) -> tuple[Hosting, list[Node]]:
+        """Give what came of it, or raise what went wrong."""
+        self._thread.join()
+        return self._outcome.result()
+
+    def _work(self) -> None:
+        try:
+            self._outcome.set_result(self._launch())
+        except BaseException as error:  # noqa: BLE001 - carried to whoever asks for the result
+            self._outcome.set_exception(error)
+        finally:
+            self._events.put(None)
+
+    def _tell(self, who: str, stage: str) -> None:
+        log.debug("%s: %s", who, stage)
+        self._events.put((who, stage))
+
+    def _launch(self) -> tuple[Hosting, list[Node]]:
+        hosting = prepare(self._spec, lambda stage: self._tell(self._spec.name, stage))
+        try:
+            return hosting, self._bring_up_all(hosting)
+        except BaseException:
+            tear_down(hosting.connection, self._spec.name)
+            raise
+
+    def _bring_up_all(self, hosting: Hosting) -> list[Node]:
+        slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
+        # One more than boot at a time: its domain is made while the others boot.
+        with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
+            coming = [
+                pool.submit(
+                    boot.bring_up,
+                    hosting,
+                    index,
+                    deadline=self._deadline,
+                    slots=slots,
+                    cancelled=self._cancelled,
+                    tell=self._tell,
+                )
+                for index in range(self._spec.nodes)
+            ]
+            concurrent.futures.wait(coming, return_when=concurrent.futures.FIRST_EXCEPTION)
+            if failed := [future for future in coming if future.done() and future.exception() is not None]:
+                self._cancelled.set()
+                for future in coming:
+                    future.cancel()
+                concurrent.futures.wait(coming)
+                raise failed[0].exception() or LabError("unreachable")
+        nodes = [future.result() for future in coming]
+        if self._cancelled.is_set():
+            for node in nodes:
+                node.connection.close()
+            raise LabError("the start was cancelled")
+        return nodes

@@ -1,0 +1,74 @@
+"""What is on this host: labs that run, and what killed ones left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fame_lab.directory import LabDirectory
+from fame_lab.host import domain
+from fame_lab.host.connection import connect
+from fame_lab.hosting import record_left, tear_down
+from fame_lab.spec import LabSpec
+
+__all__ = ["Listing"]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A lab as it was found.
+
+    Parameters
+    ----------
+    name : str
+    spec : LabSpec, optional
+        None if only a directory is left that does not say.
+    states : dict of str to str
+        State by the node's name; ``gone`` for one that is no more.
+    run : str
+        Token of the report run that started it; empty for a person's.
+    """
+
+    name: str
+    spec: LabSpec | None
+    states: dict[str, str]
+    run: str
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether nothing runs any more, though something is left."""
+        return all(state == "gone" for state in self.states.values())
+
+    def end(self) -> None:
+        """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
+        connection = connect()
+        try:
+            tear_down(connection, self.name)
+        finally:
+            connection.close()
+
+    @classmethod
+    def all(cls) -> list[Listing]:
+        """Look at libvirt's domains and this user's lab directories."""
+        connection = connect()
+        try:
+            running = domain.labs(connection)
+            found = [cls._running(name, domains) for name, domains in running.items()]
+        finally:
+            connection.close()
+        left = [directory for directory in LabDirectory.all() if directory.name not in running]
+        found += [cls._left(directory) for directory in left]
+        return sorted(found, key=lambda listing: listing.name)
+
+    @classmethod
+    def _running(cls, name: str, domains: list[domain.Domain]) -> Listing:
+        record = domains[0].record
+        states = dict.fromkeys(record.spec.node_names, "gone")
+        states |= {found.record.node: found.state() for found in domains}
+        return cls(name, record.spec, states, record.run)
+
+    @classmethod
+    def _left(cls, directory: LabDirectory) -> Listing:
+        record = record_left(directory)
+        if record is None:
+            return cls(directory.name, None, {}, "")
+        return cls(directory.name, record.spec, dict.fromkeys(record.spec.node_names, "gone"), record.run)

@@ -1,0 +1,56 @@
+"""Where a number comes from: all that is needed to judge it, or to take it again."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fame_lab.hosting import Hosting
+
+__all__ = ["manifest"]
+
+
+def manifest(hosting: Hosting) -> dict[str, Any]:
+    """Describe a running lab and its host, in values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``spec``; ``accelerator``, what it is and why; ``versions`` of the package, Python, QEMU, libvirt and
+        both kernels; ``image``, the digest of what the nodes booted; ``host``, its CPU and cores; ``time``,
+        UTC. A probe adds its parameters, its seed and the effective mapping type.
+    """
+    accelerator = hosting.accelerator
+    return {
+        "spec": hosting.spec.to_dict(),
+        "accelerator": {"kind": accelerator.kind, "reason": accelerator.reason},
+        "versions": {
+            "fame_lab": version("fame_lab"),
+            "python": platform.python_version(),
+            "qemu": _dotted(hosting.connection.getVersion()),
+            "libvirt": _dotted(hosting.connection.getLibVersion()),
+            "host_kernel": platform.release(),
+            "guest_kernel": hosting.image.kernel_release,
+        },
+        "image": hosting.image.digest,
+        "host": {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))},
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _dotted(number: int) -> str:
+    """Write libvirt's version numbers, 1000000 * major + 1000 * minor + micro, as people do."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.machine()

@@ -1,0 +1,147 @@
+"""One VM of a lab: asked over SSH, watched through libvirt."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fame_lab import boot
+from fame_lab.directory import HOST_ALIAS
+from fame_lab.guest import build_probe
+from fame_lab.probes import lines
+from fame_lab.ssh import Connection, RunResult
+
+if TYPE_CHECKING:
+    from fame_lab.host.domain import Domain, State
+    from fame_lab.hosting import Hosting
+
+__all__ = ["Node"]
+
+_PROBE_IN_IMAGE = "/usr/bin/fame-probe"
+
+
+class Node:
+    """A node of a lab.
+
+    Parameters
+    ----------
+    hosting : Hosting
+        What it shares with the lab's other nodes.
+    domain : Domain
+        Its libvirt domain.
+    """
+
+    def __init__(self, hosting: Hosting, domain: Domain) -> None:
+        self._hosting = hosting
+        self._domain = domain
+        self._probe_path: str | None = None
+        self._delivery = threading.Lock()
+        self.index = domain.record.index
+        self.name = domain.record.node
+        self.connection = Connection(self.name, domain.ssh_port, hosting.keys)
+
+    @property
+    def state(self) -> State:
+        """``running``, ``paused``, ``stopping``, ``off``, ``crashed`` or ``gone``."""
+        return self._domain.state()
+
+    @property
+    def ssh_port(self) -> int:
+        """The port of 127.0.0.1 that leads to the node's SSH server."""
+        return self._domain.ssh_port()
+
+    @property
+    def ssh_command(self) -> list[str]:
+        """The words that open a shell on the node with OpenSSH's client, pinned to the lab's host key."""
+        directory = self._hosting.directory
+        return [
+            "ssh",
+            *("-i", str(directory.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
+            *("-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={directory.known_hosts}"),
+            *("-o", "GlobalKnownHostsFile=none", "-o", f"HostKeyAlias={HOST_ALIAS}"),
+            *("-p", str(self.ssh_port), "root@127.0.0.1"),
+        ]
+
+    def run(
+        self, command: str, *, check: bool = True, timeout: float | None = None, stdin: bytes = b""
+    ) -> RunResult:
+        r"""Run a command by the node's shell, once; see :meth:`fame_lab.ssh.Connection.run`.
+
+        Examples
+        --------
+        >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
+        '6.1.0-37-cloud-amd64\\n'
+        """
+        return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
+
+    def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
+        """Copy a file into the guest; see :meth:`fame_lab.ssh.Connection.put`."""
+        self.connection.put(local, remote, mode=mode)
+
+    def get(self, remote: str, local: str | Path) -> Path:
+        """Copy a file of up to 64 MiB out of the guest; see :meth:`fame_lab.ssh.Connection.get`."""
+        return self.connection.get(remote, local)
+
+    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Run the probe program in the guest, delivering it first unless it is there.
+
+        Parameters
+        ----------
+        arguments : str
+            The program's command and its options.
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        list of dict
+            One for each line of JSON that it wrote, its form checked and its numbers finite.
+
+        Raises
+        ------
+        CommandError
+            If the program refuses, with what it says.
+        ProbeError
+            If what it wrote is not the JSON that it should be.
+        """
+        command = shlex.join([self._delivered(), *arguments])
+        return lines.parse(self.run(command, timeout=timeout).stdout, self.name)
+
+    def console(self, most: int = 4000) -> str:
+        """Give the last `most` bytes of the node's serial line."""
+        return self._hosting.console(self.name, most)
+
+    def _delivered(self) -> str:
+        with self._delivery:
+            if self._probe_path is None:
+                if self._hosting.image_is_ours:
+                    self._probe_path = _PROBE_IN_IMAGE
+                else:
+                    program = build_probe.binary()
+                    path = f"/tmp/fame-probe-{hashlib.sha256(program.read_bytes()).hexdigest()[:16]}"  # noqa: S108 - in the guest
+                    self.put(program, path, mode=0o755)
+                    self._probe_path = path
+            return self._probe_path
+
+    def restart(self, *, deadline: float = boot.DEADLINE) -> None:
+        """Boot the node anew, into the same FAM, which keeps what it holds.
+
+        Raises
+        ------
+        BootError
+            If it does not come up.
+        HostError
+            If FAM is not the file that the other nodes have.
+        """
+        self._hosting.fam.check()
+        self.connection.close()
+        self._domain.destroy()
+        anew = boot.bring_up(self._hosting, self.index, deadline=deadline)
+        self._domain, self.connection = anew._domain, anew.connection
+        self._probe_path = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} of {self._hosting.spec.name!r}>"
