@@ -3,6 +3,9 @@
 #define FAME_COMMANDS_H
 
 int add(int argc, char **argv);
+int bandwidth(int argc, char **argv);
+int chase(int argc, char **argv);
+int pingpong(int argc, char **argv);
 int prove(int argc, char **argv);
 int tsc(int argc, char **argv);
 

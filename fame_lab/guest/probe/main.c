@@ -26,6 +26,18 @@ static const struct {
 	{ "add", add,
 	  "--fam PATH --offset OFFSET --count N [--barrier OFFSET --parties N] [--timeout S]\n"
 	  "      Add 1 to a 64-bit word N times with `lock xadd`." },
+	{ "chase", chase,
+	  "--fam PATH --memory dram|fam --sizes LIST [--offset OFFSET] [--seed N] [BATCHES]\n"
+	  "      Latency of dependent loads, one random cycle through the 64-byte lines of each size." },
+	{ "bandwidth", bandwidth,
+	  "--fam PATH --memory dram|fam --op read|write|copy --sizes LIST [--width 8|16] [--offset OFFSET]\n"
+	  "      [BATCHES]\n"
+	  "      Bytes moved in order, in moves of 8 or 16 bytes. A copy goes from a size's first half to its\n"
+	  "      second and counts the bytes read and the bytes written." },
+	{ "pingpong", pingpong,
+	  "--fam PATH --role ping|pong --method one-line|two-lines --barrier OFFSET [--offset OFFSET]\n"
+	  "      [--timeout S] [BATCHES]\n"
+	  "      Round trips between two nodes, in 256 bytes of FAM: one plays ping, one pong." },
 	{ "tsc", tsc,
 	  "\n      Measure the time stamp counter against the clock, in kHz." },
 };
@@ -37,7 +49,8 @@ static int help(void)
 	puts("fame-probe COMMAND --fam PATH ...\n\n"
 	     "Measures fabric-attached memory from inside a node. PATH is /dev/fam in a guest, or a plain file.\n"
 	     "Numbers are decimal or 0x...; sizes are bytes; lists are joined by commas. Probes overwrite the\n"
-	     "range of FAM that they measure. Nodes meet at a barrier of 128 bytes that the caller has cleared.\n");
+	     "range of FAM that they measure. Nodes meet at a barrier of 128 bytes that the caller has cleared.\n"
+	     "BATCHES: [--batches 30..1000] [--batch-us 1000..1000000], default 50 batches of 1000 us or more.\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %s %s\n", commands[i].name, commands[i].usage);
 	puts("\n  --version\n      Print what this program was built from.");

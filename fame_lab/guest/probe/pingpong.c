@@ -1,0 +1,171 @@
+/* pingpong: how long a store on one node takes to be seen on another, as half a round trip.
+ *
+ * One node stores a number and waits for the answer, the other waits for the number and answers: on
+ * one line that both write, or on two, each with one writer. Two nodes' clocks have an offset that
+ * nobody knows, so that only the round trip can be timed, and its half is a mean of both ways. */
+#include "args.h"
+#include "atomic.h"
+#include "barrier.h"
+#include "batches.h"
+#include "clock.h"
+#include "commands.h"
+#include "fam.h"
+#include "mapping.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A message is its number times four and what it is. After each batch a mark makes both sides look
+ * whether they were preempted in it, untimed. */
+enum { PING = 0, PONG = 1, MARK = 2 };
+static const uint64_t STOP = UINT64_MAX;
+static uint64_t message(uint64_t number, int what)
+{
+	return number * 4 + (uint64_t)what;
+}
+
+enum { LINES_APART = 128, SPINS = 1 << 16 };
+
+struct match {
+	const char *path, *role, *method;
+	uint64_t offset;
+	uint64_t *ping, *pong; /* the same word if they share a line */
+	uint64_t number;       /* of messages so far */
+	uint64_t timeout_s;
+};
+
+/* Called once in many vain looks: so the clock is never read in a round trip that goes well. */
+static void give_up_after(struct match *match, uint64_t *deadline)
+{
+	if (*deadline == 0)
+		*deadline = now_ns() + match->timeout_s * 1000000000u;
+	if (now_ns() < *deadline)
+		return;
+	store64(match->ping, STOP);
+	fail("no answer to message %" PRIu64 " within %" PRIu64 " s: the other node is gone", match->number,
+	     match->timeout_s);
+}
+
+static void send(struct match *match, int what)
+{
+	match->number++;
+	uint64_t answer = message(match->number, PONG), deadline = 0;
+	store64(match->ping, message(match->number, what));
+	for (uint64_t spins = 1; load64(match->pong) != answer; spins++)
+		if (spins % SPINS == 0)
+			give_up_after(match, &deadline);
+}
+
+static void rally(void *context, uint64_t rounds)
+{
+	while (rounds-- > 0)
+		send(context, PING);
+}
+
+static void mark(void *context)
+{
+	send(context, MARK);
+}
+
+/* Waits for a message and says which; does not answer it. */
+static uint64_t receive(struct match *match)
+{
+	match->number++;
+	uint64_t ping = message(match->number, PING), deadline = 0;
+	for (uint64_t spins = 1;; spins++) {
+		uint64_t seen = load64(match->ping);
+		if (seen == ping || seen == ping + MARK || seen == STOP)
+			return seen;
+		if (spins % SPINS == 0)
+			give_up_after(match, &deadline);
+	}
+}
+
+static void print_head(const struct match *match, uint64_t messages)
+{
+	char mapping[24];
+	mapping_type(match->path, match->offset, mapping, sizeof mapping);
+	printf("{\"probe\": \"pingpong\", \"role\": \"%s\", \"method\": \"%s\", \"offset\": %" PRIu64
+	       ", \"mapping\": ", match->role, match->method, match->offset);
+	mapping_print(mapping);
+	printf(", \"messages\": %" PRIu64 ", ", messages);
+}
+
+static void lead(struct match *match, struct batches *batches)
+{
+	batches->work = rally;
+	batches->after = mark;
+	batches->context = match;
+	batches_run(batches);
+	store64(match->ping, STOP);
+	print_head(match, match->number);
+	printf("\"round_trips\": %" PRIu64 ", ", batches->rounds);
+	batches_print(batches);
+}
+
+static void follow(struct match *match, const struct batches *batches)
+{
+	static bool preempted[BATCHES_MAX]; /* a ring: the last marks are those of the batches that count */
+	uint64_t marks = 0;
+	struct preemption before = preemption_look();
+	for (;;) {
+		uint64_t seen = receive(match);
+		if (seen == STOP)
+			break;
+		if (seen == message(match->number, MARK)) {
+			preempted[marks++ % batches->count] = preempted_since(before);
+			before = preemption_look();
+		}
+		store64(match->pong, message(match->number, PONG));
+	}
+	if (marks < batches->count)
+		fail("the other node gave up after %" PRIu64 " batches", marks);
+	print_head(match, match->number - 1);
+	printf("\"preempted\": [");
+	for (uint64_t i = 0; i < batches->count; i++)
+		printf("%s%d", i == 0 ? "" : ", ", preempted[(marks + i) % batches->count]);
+	printf("]");
+}
+
+int pingpong(int argc, char **argv)
+{
+	struct match match = { 0 };
+	struct barrier_request start = { .parties = 2, .timeout_s = 10 };
+	static struct batches batches = { BATCH_DEFAULTS };
+	struct option options[] = {
+		{ "--fam", TEXT, &match.path, true, false },
+		{ "--offset", U64, &match.offset, false, false },
+		{ "--role", TEXT, &match.role, true, false },
+		{ "--method", TEXT, &match.method, true, false },
+		{ "--barrier", U64, &start.offset, true, false },
+		{ "--timeout", U64, &start.timeout_s, false, false },
+		BATCH_OPTIONS(batches),
+	};
+	args_parse(argc, argv, options, sizeof options / sizeof *options);
+	batches_check(&batches);
+	bool leads = strcmp(match.role, "ping") == 0, one_line = strcmp(match.method, "one-line") == 0;
+	if (!leads && strcmp(match.role, "pong") != 0)
+		usage_error("--role is ping or pong, not '%.40s'", match.role);
+	if (!one_line && strcmp(match.method, "two-lines") != 0)
+		usage_error("--method is one-line or two-lines, not '%.40s'", match.method);
+	if (match.offset % LINES_APART != 0)
+		usage_error("offset %" PRIu64 " is not a multiple of %d", match.offset, LINES_APART);
+	struct fam fam = fam_open(match.path);
+	char *lines = fam_map(&fam, match.offset, 2 * LINES_APART);
+	match.ping = (uint64_t *)lines;
+	match.pong = one_line ? match.ping : (uint64_t *)(lines + LINES_APART);
+	match.timeout_s = start.timeout_s;
+	struct barrier *barrier = barrier_open(&fam, &start);
+	if (leads) {
+		store64(match.ping, 0);
+		store64(match.pong, 0);
+	}
+	barrier_wait(barrier, &start);
+	if (leads)
+		lead(&match, &batches);
+	else
+		follow(&match, &batches);
+	printf("}\n");
+	return 0;
+}

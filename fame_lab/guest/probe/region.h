@@ -1,0 +1,29 @@
+/* The memory that a probe measures: a piece of FAM, or as much of the node's own DRAM. */
+#ifndef FAME_REGION_H
+#define FAME_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LINE = 64 };
+
+struct region {
+	const char *memory; /* "dram" or "fam" */
+	char *at;
+	uint64_t length;
+	uint64_t offset;  /* in FAM; 0 for DRAM */
+	char mapping[24]; /* the kernel's effective memory type of a BAR, while mapped; "" if not to be had */
+	void *base;
+	size_t mapped;
+};
+
+/* Maps and touches it; ends the program if the range is not in FAM or the node has not that much memory. */
+struct region region_open(const char *fam, const char *memory, uint64_t offset, uint64_t length);
+
+void region_close(struct region *region);
+
+/* The members of a JSON object that say what was measured. */
+void region_print(const struct region *region);
+
+#endif
