@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fame_lab.host.doctor import doctor
     from fame_lab.lab import Lab
     from fame_lab.node import Node
-    from fame_lab.report import report
+    from fame_lab.reports import report
     from fame_lab.results import Result
     from fame_lab.spec import LabSpec
     from fame_lab.ssh import RunResult
@@ -64,7 +64,7 @@ _HOMES = {
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.ssh",
     "doctor": "fame_lab.host.doctor",
-    "report": "fame_lab.report",
+    "report": "fame_lab.reports",
 }
 
 
