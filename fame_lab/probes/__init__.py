@@ -1,0 +1,94 @@
+"""The probes: one module a family, found by its name.
+
+A family is a module here with two functions: ``run(lab, *, …) -> Result``, which measures, and
+``plot(result) -> Figure``, which draws what was measured with no lab running. A new one is a new file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from fame_lab.errors import SpecError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.results import Result
+
+__all__ = ["Family", "family", "names", "plot", "run"]
+
+
+class Family(Protocol):
+    """What a module has to have to be a probe."""
+
+    def run(self, lab: Lab, **parameters: Any) -> Result:
+        """Measure on a running lab."""
+
+    def plot(self, result: Result) -> Figure:
+        """Draw what was measured."""
+
+
+def names() -> list[str]:
+    """List the probes that there are."""
+    return [module.name for module in pkgutil.iter_modules(__path__) if _find(module.name) is not None]
+
+
+def family(name: str) -> Family:
+    """Give the probe of that name.
+
+    Raises
+    ------
+    SpecError
+        If there is none; it lists what there is.
+    """
+    found = _find(name)
+    if found is None:
+        raise SpecError(f"there is no probe {name!r}; there are {', '.join(names())}")
+    return found
+
+
+def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
+    """Measure on a running lab.
+
+    Parameters
+    ----------
+    lab : Lab
+    name : str
+        The probe, one of :func:`names`.
+    **parameters
+        Its own: see the ``run`` of its module.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    SpecError
+        If there is no such probe, it has no such parameter, or a parameter cannot be right.
+    ProbeError
+        If it cannot give a right number.
+    """
+    probe = family(name)
+    known = list(inspect.signature(probe.run).parameters)[1:]
+    if unknown := sorted(set(parameters) - set(known)):
+        raise SpecError(f"probe {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+    return probe.run(lab, **parameters)
+
+
+def plot(result: Result) -> Figure:
+    """Draw a result by the probe that made it."""
+    return family(result.probe).plot(result)
+
+
+def _find(name: str) -> Family | None:
+    # Only names of files in this package are ever imported, whatever a saved result says it is.
+    if name not in {module.name for module in pkgutil.iter_modules(__path__)}:
+        return None
+    module = importlib.import_module(f"{__name__}.{name}")
+    is_family = all(inspect.isfunction(getattr(module, part, None)) for part in ("run", "plot"))
+    return cast(Family, module) if is_family else None

@@ -1,0 +1,164 @@
+"""What the probe program wrote, made safe to use: one JSON object a line, from a guest nobody trusts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fame_lab.errors import ProbeError
+
+__all__ = ["Fields", "parse"]
+
+MAX_LINES = 1000
+MAX_LINE = 1 << 16
+MAX_LIST = 4096
+MAX_TEXT = 256
+
+_SHOWN = 120
+
+
+def parse(output: str, node: str) -> list[dict[str, Any]]:
+    """Read the lines that the probe program wrote.
+
+    Parameters
+    ----------
+    output : str
+        What came from the node.
+    node : str
+        Its name, for the message.
+
+    Returns
+    -------
+    list of dict
+        One a line. Keys are distinct; values are text, integers of 64 bits, finite numbers, booleans,
+        None, or lists of these. Nothing is deeper.
+
+    Raises
+    ------
+    ProbeError
+        If a line is anything else, or there are too many or too long ones; it shows the line.
+    """
+    if not output:
+        return []
+    written = output.removesuffix("\n").split("\n")
+    if len(written) > MAX_LINES:
+        raise ProbeError(f"{node}: the probe wrote {len(written)} lines, more than the {MAX_LINES} it may")
+    return [_object(line, node) for line in written]
+
+
+def _object(line: str, node: str) -> dict[str, Any]:
+    try:
+        if len(line) > MAX_LINE:
+            raise ValueError(f"it is longer than {MAX_LINE} characters")
+        found = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        if not isinstance(found, dict):
+            raise ValueError("it is not a JSON object")
+        for key, value in found.items():
+            _check(key, value)
+    except (ValueError, RecursionError) as error:
+        raise ProbeError(f"{node}: the probe wrote {_short(line)}, which cannot be used: {error}") from error
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a finite number")
+
+
+def _check(key: str, value: object) -> None:
+    if len(key) > MAX_TEXT:
+        raise ValueError(f"a key is longer than {MAX_TEXT} characters")
+    items = value if isinstance(value, list) else [value]
+    if len(items) > MAX_LIST:
+        raise ValueError(f"{key!r} has more than {MAX_LIST} items")
+    for item in items:
+        if isinstance(item, (dict, list)):
+            raise ValueError(f"{key!r} is nested")
+        if isinstance(item, str) and len(item) > MAX_TEXT:
+            raise ValueError(f"{key!r} is longer than {MAX_TEXT} characters")
+        if isinstance(item, int) and not -(1 << 63) <= item < 1 << 64:
+            raise ValueError(f"{key!r} does not fit in 64 bits")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(f"{key!r} is not a finite number")
+
+
+def _short(value: object) -> str:
+    shown = repr(value if not isinstance(value, str) else value[: _SHOWN + 1])
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The members of one line, each asked for by name and by what it may be.
+
+    Every method raises ProbeError, naming the node, the member and its value, if it is something else.
+
+    Parameters
+    ----------
+    line : dict
+        As :func:`parse` gives it.
+    node : str
+        The node's name, for the message.
+    """
+
+    line: dict[str, Any]
+    node: str
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """Give a whole number from `low` to `high`."""
+        return self._integer(name, self._get(name), low, high)
+
+    def integers(self, name: str, length: int, low: int, high: int) -> list[int]:
+        """Give `length` whole numbers from `low` to `high`."""
+        found = self._get(name)
+        if not isinstance(found, list) or len(found) != length:
+            self._refuse(name, found, f"a list of {length}")
+        return [self._integer(name, item, low, high) for item in found]
+
+    def number(self, name: str, low: float, high: float) -> float:
+        """Give a number from `low` to `high`."""
+        found = self._get(name)
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
+            self._refuse(name, found, f"a number from {low:g} to {high:g}")
+        return float(found)
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        """Give a text that is one of those allowed."""
+        found = self._get(name)
+        if not isinstance(found, str) or found not in allowed:
+            self._refuse(name, found, " or ".join(allowed))
+        return found
+
+    def mapping(self) -> str:
+        """Give the effective memory type of FAM's mapping; ``"unknown"`` where the kernel does not tell."""
+        found = self._get("mapping")
+        if found is None:
+            return "unknown"
+        if not isinstance(found, str) or not re.fullmatch(r"[a-z-]{1,23}", found):
+            self._refuse("mapping", found, "a memory type")
+        return found
+
+    def _get(self, name: str) -> Any:
+        if name not in self.line:
+            raise ProbeError(
+                f"{self.node}: the probe wrote {_short(self.line)}, in which {name!r} is missing"
+            )
+        return self.line[name]
+
+    def _integer(self, name: str, found: object, low: int, high: int) -> int:
+        if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
+            self._refuse(name, found, f"a whole number from {low} to {high}")
+        return found
+
+    def _refuse(self, name: str, found: object, expected: str) -> NoReturn:
+        raise ProbeError(f"{self.node}: the probe gave {name!r} as {_short(found)}, and not as {expected}")
