@@ -106,11 +106,11 @@ def _attempt(
             raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
         tell(node.name, "proving")
         _prove(hosting, node)
+        tell(node.name, "ready")
     except BaseException:
         node.connection.close()
         domain.destroy()
         raise
-    tell(node.name, "ready")
     return node
 
 

@@ -63,6 +63,9 @@ class Launch:
             self._events.put(None)
 
     def _tell(self, who: str, stage: str) -> None:
+        # Told at each step, so this is also where a step that cannot look for itself is cut short.
+        if self._cancelled.is_set():
+            raise LabError("the start was cancelled")
         log.debug("%s: %s", who, stage)
         self._events.put((who, stage))
 

@@ -38,8 +38,15 @@ static const struct {
 	  "--fam PATH --role ping|pong --method one-line|two-lines --barrier OFFSET [--offset OFFSET]\n"
 	  "      [--timeout S] [BATCHES]\n"
 	  "      Round trips between two nodes, in 256 bytes of FAM: one plays ping, one pong." },
+	{ "load", load,
+	  "--fam PATH --offset OFFSET --size BYTES\n"
+	  "      Print up to 4096 bytes of FAM." },
+	{ "store", store,
+	  "--fam PATH --offset OFFSET TEXT\n"
+	  "      Store the bytes of TEXT in FAM." },
 	{ "tsc", tsc,
-	  "\n      Measure the time stamp counter against the clock, in kHz." },
+	  "\n"
+	  "      Measure the time stamp counter against the clock, in kHz." },
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

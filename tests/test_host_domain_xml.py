@@ -1,0 +1,90 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
+from fame_lab.host.connection import QemuUser
+from fame_lab.host.domain_xml import QEMU_NAMESPACE, Boot, domain_name, domain_xml
+from fame_lab.host.record import NodeRecord
+from fame_lab.spec import LabSpec
+
+BOOT = Boot(Path("/k"), Path("/i"), "console=ttyS0 fame.node=node01", Path("/c & <d>"))
+
+
+def record(**fields: object) -> NodeRecord:
+    values = {
+        "spec": LabSpec("demo", fam="1G"),
+        "index": 0,
+        "fam_path": "/dev/shm/fam",  # noqa: S108
+        "fam_identity": (1, 2),
+        "fam_created": True,
+        "accelerator": "tcg",
+        "accelerator_reason": "",
+        "image": "",
+    }
+    return NodeRecord(**(values | fields))  # type: ignore[arg-type]
+
+
+def parsed(
+    node: NodeRecord, user: QemuUser | None = None, models: frozenset[str] = frozenset()
+) -> ElementTree.Element:
+    return ElementTree.fromstring(domain_xml(node, BOOT, user=user, models=set(models)))  # noqa: S314
+
+
+def arguments(domain: ElementTree.Element) -> list[str]:
+    return [argument.attrib["value"] for argument in domain.iter(f"{{{QEMU_NAMESPACE}}}arg")]
+
+
+def test_has_the_stanza_of_the_background_text_at_slot_9() -> None:
+    told = arguments(parsed(record()))
+    assert f"memory-backend-file,mem-path=/dev/shm/fam,size={1 << 30},id=FAM,share=on" in told
+    assert "ivshmem-plain,memdev=FAM,bus=pcie.0,addr=0x9" in told
+
+
+def test_forwards_ssh_on_loopback_alone_and_keeps_the_guest_off_the_host() -> None:
+    (network,) = [told for told in arguments(parsed(record())) if told.startswith("user,")]
+    assert "hostfwd=tcp:127.0.0.1:0-:22" in network
+    assert "restrict=on" in network
+
+
+def test_one_cpu_has_room_for_a_second_so_that_atomics_hold_under_tcg() -> None:
+    vcpu = parsed(record()).find("vcpu")
+    assert vcpu is not None
+    assert (vcpu.get("current"), vcpu.text) == ("1", "2")
+
+
+def test_four_cpus_are_four() -> None:
+    vcpu = parsed(record(spec=LabSpec("demo", vcpus=4))).find("vcpu")
+    assert vcpu is not None
+    assert (vcpu.get("current"), vcpu.text) == ("4", "4")
+
+
+def test_kvm_is_asked_for_only_where_it_was_chosen() -> None:
+    assert parsed(record()).get("type") == "qemu"
+    assert parsed(record(accelerator="kvm")).get("type") == "kvm"
+
+
+def test_libvirt_changes_no_owner_and_runs_qemu_as_its_own_user() -> None:
+    domain = parsed(record(), QemuUser(64055, 107), frozenset({"dac"}))
+    (label,) = domain.findall("seclabel")
+    assert label.get("relabel") == "no"
+    assert label.findtext("label") == "+64055:+107"
+
+
+def test_a_session_says_nothing_of_owners() -> None:
+    assert parsed(record()).findall("seclabel") == []
+
+
+def test_carries_its_lab_in_metadata() -> None:
+    metadata = parsed(record()).find("metadata")
+    assert metadata is not None
+    assert NodeRecord.from_xml(ElementTree.tostring(metadata[0], encoding="unicode")) == record()
+
+
+def test_odd_characters_are_escaped() -> None:
+    domain = parsed(record(accelerator_reason="<&>\"'"))
+    source = domain.find("devices/serial/source")
+    assert source is not None
+    assert source.get("path") == "/c & <d>"
+
+
+def test_a_domain_name_tells_the_lab_and_the_node() -> None:
+    assert domain_name("demo", "node07") == "fame-demo-node07"

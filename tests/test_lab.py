@@ -1,0 +1,289 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fame_lab import CommandError, HostError, Lab, LabError, LabSpec, Node, SpecError
+from fame_lab.layout import CONTROL_SIZE
+from leftovers import leftovers, qemu_processes
+
+pytestmark = pytest.mark.vm
+MIB = 1 << 20
+OLD_PROGRAM = r"""
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+int main(void)
+{
+	char *fam = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, open("/dev/fam", O_RDWR), 0);
+	if (fam == MAP_FAILED)
+		return 1;
+	memcpy(fam, "hello, fabric", 13);
+	return 0;
+}
+"""
+
+
+def small(name: str, **fields: object) -> Lab:
+    values: dict[str, object] = {"nodes": 1, "fam": "1M"} | fields
+    return Lab(LabSpec(name, **values), progress=False)  # type: ignore[arg-type]
+
+
+def test_every_node_has_fam_as_bar2_at_slot_9(lab: Lab) -> None:
+    for result in lab.run("lspci -v -s 00:09.0").values():
+        assert "Inter-VM shared memory (rev 01)" in result.stdout
+        assert "Red Hat, Inc" in result.stdout
+        assert "[size=64M]" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def old_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile what thinks all of FAM its own: it opens, maps and writes at the very start."""
+    directory = tmp_path_factory.mktemp("old")
+    (directory / "old.c").write_text(OLD_PROGRAM)
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static", "-O2"]
+    subprocess.run([*compiler, "old.c", "-o", "old"], cwd=directory, check=True)
+    return directory / "old"
+
+
+def test_what_an_old_program_writes_at_offset_0_is_seen_by_the_other_node_and_by_numpy(
+    lab: Lab, old_program: Path
+) -> None:
+    first, second = lab.nodes
+    control = lab.fam.read(lab.fam.control.offset, CONTROL_SIZE)
+    first.put(old_program, "/tmp/old", mode=0o755)  # noqa: S108 - in the guest
+    first.run("/tmp/old")
+    assert load(second, 0, 13) == b"hello, fabric"
+    assert bytes(lab.fam.array("u1", count=13)) == b"hello, fabric"
+    assert lab.fam.read(lab.fam.control.offset, CONTROL_SIZE) == control
+
+
+def test_what_numpy_stores_is_seen_by_every_node(lab: Lab) -> None:
+    lab.fam.array("u1", offset=4096, count=4, writable=True)[:] = list(b"host")
+    assert [load(node, 4096, 4) for node in lab.nodes] == [b"host", b"host"]
+
+
+def test_additions_by_two_nodes_to_one_word_lose_nothing(lab: Lab) -> None:
+    count, offset = 1_000_000, 8192
+    for _ in range(10):
+        lab.fam.write(offset, bytes(8))
+        lab.fam.write(lab.fam.control.barrier(0), bytes(128))
+        meeting = ["--barrier", str(lab.fam.control.barrier(0)), "--parties", "2"]
+        words = ["add", "--fam", "/dev/fam", "--offset", str(offset), "--count", str(count), *meeting]
+        lab.probe_each(dict.fromkeys(lab.nodes, words), timeout=120)
+        assert int.from_bytes(lab.fam.read(offset, 8), "little") == 2 * count
+
+
+def test_each_node_has_its_name(lab: Lab) -> None:
+    assert {name: result.stdout.strip() for name, result in lab.run("uname -n").items()} == {
+        "node01": "node01",
+        "node02": "node02",
+    }
+
+
+def test_a_guest_cannot_reach_the_hosts_loopback(lab: Lab) -> None:
+    port = lab.nodes[1].ssh_port
+    assert lab.nodes[0].run(f"nc -w 2 10.0.2.2 {port} < /dev/null", check=False).exit_status != 0
+
+
+def test_only_loopback_listens(lab: Lab) -> None:
+    ports = {node.ssh_port for node in lab.nodes}
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    mine = [words[1] for words in listening if words[3] == "0A" and int(words[1].split(":")[1], 16) in ports]
+    assert sorted(mine) == sorted(f"0100007F:{port:04X}" for port in ports)
+
+
+def test_fam_and_keys_are_private(lab: Lab) -> None:
+    directory = lab.fam.path.parent
+    assert directory.stat().st_mode & 0o007 == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+    assert modes.pop("fam") == 0o600
+    assert all(mode == 0o600 for mode in modes.values())
+
+
+def test_the_manifest_says_what_a_number_needs(lab: Lab) -> None:
+    manifest = lab.manifest()
+    assert manifest["spec"]["nodes"] == 2
+    assert manifest["accelerator"]["kind"] in ("kvm", "tcg")
+    assert manifest["accelerator"]["reason"]
+    assert set(manifest["versions"]) == {
+        "fame_lab",
+        "python",
+        "qemu",
+        "libvirt",
+        "host_kernel",
+        "guest_kernel",
+    }
+    assert len(manifest["image"]) == 64
+
+
+def test_a_name_that_runs_is_refused_and_nothing_happens_to_it(lab: Lab) -> None:
+    with pytest.raises(LabError, match="attach"):
+        small("shared").start()
+    assert lab.run("true")["node01"].exit_status == 0
+
+
+def test_two_labs_at_once_do_not_meet(lab: Lab) -> None:
+    with small("beside") as other:
+        other.fam.write(0, b"beside")
+        store(lab.nodes[0], 0, b"shared")
+        assert load(other.nodes[0], 0, 6) == b"beside"
+        assert {listing.name for listing in Lab.list()} >= {"beside", "shared"}
+    assert leftovers("beside") == []
+    assert lab.run("true")["node02"].exit_status == 0
+
+
+def test_a_lab_started_by_one_process_is_attached_to_by_another() -> None:
+    script = (
+        "from fame_lab import Lab, LabSpec; Lab(LabSpec('kept', nodes=2, fam='1M'), progress=False).start()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    listed = {listing.name: listing.states for listing in Lab.list()}
+    assert listed["kept"] == {"node01": "running", "node02": "running"}
+    with Lab.attach("kept") as lab:
+        assert lab.spec == LabSpec("kept", nodes=2, fam="1M")
+        assert lab.run("echo hi")["node02"].stdout == "hi\n"
+        lab.fam.write(0, b"x")
+        assert load(lab.nodes[1], 0, 1) == b"x"
+    assert leftovers("kept") == []
+
+
+def test_attaching_to_a_lab_that_is_not_there_says_which_are(lab: Lab) -> None:
+    with pytest.raises(LabError, match="shared"):
+        Lab.attach("nowhere")
+
+
+@pytest.fixture
+def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = Path(f"/dev/shm/fame-test-{os.getpid()}")  # noqa: S108 - where QEMU's user can reach it
+    path.write_bytes(os.urandom(MIB))
+    path.chmod(0o600)
+    yield path
+    path.unlink()
+
+
+def test_an_existing_file_is_used_as_it_is_and_given_back_as_it_was(existing: Path) -> None:
+    content, status = existing.read_bytes(), existing.stat()
+    with small("given", fam_path=existing) as lab:
+        assert load(lab.nodes[0], 0, 64) == content[:64]
+        store(lab.nodes[0], 100, b"changed")
+        with pytest.raises(LabError, match="given"):
+            small("thief", fam_path=existing).start()
+    after = existing.read_bytes()
+    assert after[100:107] == b"changed"
+    assert after[:100] + after[107:] == content[:100] + content[107:]
+    assert (existing.stat().st_uid, existing.stat().st_mode) == (status.st_uid, status.st_mode)
+    assert os.listxattr(existing) == []
+    assert leftovers("given") == leftovers("thief") == []
+
+
+def test_an_existing_file_of_another_size_is_refused_and_kept(existing: Path) -> None:
+    with pytest.raises(SpecError, match="fam='1M'"):
+        small("wrong", fam="2M", fam_path=existing).start()
+    assert existing.stat().st_size == MIB
+    assert leftovers("wrong") == []
+
+
+def test_a_file_that_the_lab_made_where_it_was_told_goes_with_it() -> None:
+    path = Path(f"/dev/shm/fame-made-{os.getpid()}")  # noqa: S108
+    with small("made", fam_path=path) as lab:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert lab.fam.created
+    assert not path.exists()
+
+
+def test_a_place_that_is_not_there_is_refused() -> None:
+    with pytest.raises(HostError, match="No such file"):
+        small("lost", fam_path="/nowhere/fam").start()
+    assert leftovers("lost") == []
+
+
+def test_more_fam_than_the_accelerator_can_address_is_refused_before_a_node_starts(lab: Lab) -> None:
+    if lab.manifest()["accelerator"]["kind"] == "kvm":
+        size = "2048T"
+    else:
+        size = "1T"
+    with pytest.raises(SpecError, match="largest FAM that works"):
+        small("vast", fam=size).start()
+    assert leftovers("vast") == []
+
+
+def test_a_node_that_never_boots_fails_with_its_console_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fame_lab.guest.appliance import Appliance
+
+    monkeypatch.setattr(
+        Appliance, "cmdline", lambda *_args, **_words: "console=ttyS0 rdinit=/nowhere panic=0"
+    )
+    with pytest.raises(LabError, match="was not up within 6 s.*console"):
+        small("stuck").start(deadline=6)
+    assert "trying once more" in caplog.text
+    assert leftovers("stuck") == []
+
+
+def test_a_kernel_that_is_missing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import dataclasses
+
+    from fame_lab.guest import appliance
+
+    real = appliance.ensure()
+    monkeypatch.setattr(
+        appliance, "ensure", lambda _tell=None: dataclasses.replace(real, kernel=tmp_path / "none")
+    )
+    with pytest.raises(HostError, match="none"):
+        small("bare").start()
+    assert leftovers("bare") == []
+
+
+def test_a_start_that_is_cancelled_leaves_nothing() -> None:
+    cancelled = threading.Event()
+    threading.Timer(1.5, cancelled.set).start()
+    with pytest.raises(LabError, match="cancelled"):
+        small("dropped", nodes=4).start(cancelled=cancelled)
+    assert leftovers("dropped") == []
+
+
+def test_a_lab_that_has_stopped_says_so_and_can_start_again() -> None:
+    lab = small("again")
+    with pytest.raises(LabError, match="not running"):
+        lab.nodes  # noqa: B018
+    with lab:
+        assert len(qemu_processes("again")) == 1
+    lab.stop()
+    with pytest.raises(LabError, match="not running"):
+        lab.run("true")
+    with lab:
+        lab.run("true")
+    assert leftovers("again") == []
+
+
+def test_a_node_restarts_into_the_same_fam() -> None:
+    with small("anew", nodes=2) as lab:
+        store(lab.nodes[0], 64, b"kept")
+        before = lab.nodes[0].run("cat /proc/sys/kernel/random/boot_id").stdout
+        lab.nodes[0].restart()
+        assert load(lab.nodes[0], 64, 4) == b"kept"
+        assert lab.nodes[0].run("cat /proc/sys/kernel/random/boot_id").stdout != before
+        assert load(lab.nodes[1], 64, 4) == b"kept"
+    assert leftovers("anew") == []
+
+
+def test_a_command_that_fails_on_one_node_is_an_error_that_names_it(lab: Lab) -> None:
+    with pytest.raises(CommandError, match="node02.*status 3"):
+        lab.run('[ "$(uname -n)" = node01 ] || exit 3')
+    results = lab.run('[ "$(uname -n)" = node01 ] || exit 3', check=False)
+    assert [result.exit_status for result in results.values()] == [0, 3]
+
+
+def store(node: Node, offset: int, content: bytes) -> None:
+    node.probe("store", "--fam", "/dev/fam", "--offset", str(offset), content.decode())
+
+
+def load(node: Node, offset: int, size: int) -> bytes:
+    (line,) = node.probe("load", "--fam", "/dev/fam", "--offset", str(offset), "--size", str(size))
+    return bytes(line["bytes"])

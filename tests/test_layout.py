@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame_lab.errors import SpecError
+from fame_lab.layout import BARRIERS, CONTROL_SIZE, MAX_NODES, Books, ControlArea, auto_book
+
+MIB = 1 << 20
+
+
+def test_nothing_in_the_control_area_overlaps_or_leaves_it() -> None:
+    area = ControlArea(MIB)
+    words = [(area.host_nonce(node), 8) for node in range(MAX_NODES)]
+    words += [(area.node_nonce(node), 8) for node in range(MAX_NODES)]
+    words += [(area.pattern, 4096)]
+    words += [(area.barrier(number), 128) for number in range(BARRIERS)]
+    words.sort()
+    assert words[0][0] >= area.offset == MIB - CONTROL_SIZE
+    assert words[-1][0] + words[-1][1] <= MIB
+    for (start, length), (after, _) in zip(words, words[1:], strict=False):
+        assert start + length <= after
+
+
+def test_no_two_writers_share_a_cache_line_pair() -> None:
+    area = ControlArea(MIB)
+    lines = {area.host_nonce(node) // 128 for node in range(MAX_NODES)}
+    assert not lines & {area.node_nonce(node) // 128 for node in range(MAX_NODES)}
+
+
+@pytest.mark.parametrize("node", [-1, MAX_NODES])
+def test_a_node_number_out_of_range_is_refused(node: int) -> None:
+    with pytest.raises(SpecError):
+        ControlArea(MIB).host_nonce(node)
+
+
+def test_contiguous_homes_follow_the_formula() -> None:
+    books = Books(16 * MIB, MIB, 3, "contiguous")
+    assert [books.home(book * MIB) for book in range(16)] == [book * 3 // 16 for book in range(16)]
+
+
+def test_interleaved_homes_go_round() -> None:
+    books = Books(16 * MIB, MIB, 3, "interleaved")
+    assert [books.home(book * MIB) for book in range(16)] == [book % 3 for book in range(16)]
+
+
+def test_the_control_area_has_no_home() -> None:
+    books = Books(16 * MIB, MIB, 3, "contiguous")
+    assert books.home(16 * MIB - 1) is None
+    assert books.home(16 * MIB - CONTROL_SIZE - 1) == 2
+
+
+@pytest.mark.parametrize("offset", [-1, 16 * MIB])
+def test_an_offset_outside_fam_has_no_home_and_is_refused(offset: int) -> None:
+    with pytest.raises(SpecError):
+        Books(16 * MIB, MIB, 3, "contiguous").home(offset)
+
+
+@given(st.integers(min_value=20, max_value=45), st.integers(min_value=1, max_value=MAX_NODES))
+def test_the_automatic_book_gives_every_node_one_and_is_the_largest_that_does(bits: int, nodes: int) -> None:
+    size = 1 << bits
+    book = auto_book(size, nodes)
+    assert size // book >= nodes
+    assert book == 8 * MIB or size // (2 * book) < nodes
+    homes = {Books(size, book, nodes, "contiguous").home(0), Books(size, book, nodes, "interleaved").home(0)}
+    assert homes == {0}

@@ -1,0 +1,129 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame_lab.errors import FameError, SpecError
+from fame_lab.spec import LabSpec
+
+
+def refusal(**fields: Any) -> str:
+    with pytest.raises(SpecError) as refused:
+        LabSpec(**({"name": "demo"} | fields))
+    return str(refused.value)
+
+
+def test_keeps_sizes_in_bytes() -> None:
+    spec = LabSpec("demo", fam="256M", memory="128M")
+    assert (spec.fam, spec.memory, spec.book) == (256 << 20, 128 << 20, 8 << 20)
+
+
+def test_is_frozen_and_hashable() -> None:
+    spec = LabSpec("demo")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.nodes = 3  # type: ignore[misc]
+    assert hash(spec) == hash(LabSpec("demo"))
+
+
+def test_a_spec_error_is_a_value_error_and_a_fame_error() -> None:
+    assert issubclass(SpecError, ValueError)
+    assert issubclass(SpecError, FameError)
+
+
+@pytest.mark.parametrize("name", ["a", "demo", "Lab-1_x", "x" * 32])
+def test_takes_plain_names(name: str) -> None:
+    assert LabSpec(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", "a-", "a b", "a/b", "../x", "é", "x" * 33, "a\n", None, 3, "a,b", "<b>"]
+)
+def test_refuses_odd_names(name: object) -> None:
+    assert repr(name) in refusal(name=name)
+
+
+@pytest.mark.parametrize("nodes", [0, 41, -1, True, 2.0, "2", None])
+def test_refuses_a_number_of_nodes_outside_1_to_40(nodes: object) -> None:
+    message = refusal(nodes=nodes)
+    assert repr(nodes) in message
+    assert "1 to 40" in message
+
+
+@pytest.mark.parametrize("fam", [0, -1, -(1 << 20), "512K", 1 << 19])
+def test_refuses_less_than_a_mebibyte_of_fam(fam: object) -> None:
+    assert "1M" in refusal(fam=fam)
+
+
+def test_names_the_nearest_sizes_that_work() -> None:
+    message = refusal(fam="384M")
+    assert "256M" in message
+    assert "512M" in message
+
+
+def test_refuses_more_fam_than_tcg_can_address() -> None:
+    assert "512G" in refusal(fam="1T", accel="tcg")
+    assert LabSpec("demo", fam="512G", accel="tcg").fam_size == 512 << 30
+
+
+@pytest.mark.parametrize("memory", ["64M", 0, "80M", "128T", (128 << 20) + 1])
+def test_refuses_memory_that_no_node_boots_with(memory: object) -> None:
+    assert "96M" in refusal(memory=memory)
+
+
+def test_fewer_books_than_nodes_names_a_book_that_fits() -> None:
+    message = refusal(fam="16M", nodes=4, book="8M")
+    assert "4M fits" in message
+    assert LabSpec("demo", fam="16M", nodes=4, book="4M").books.count == 4
+
+
+@pytest.mark.parametrize("book", ["3M", "2K", 0, -4096])
+def test_refuses_a_book_that_is_no_power_of_two_from_4k(book: object) -> None:
+    assert "power of two" in refusal(book=book)
+
+
+@pytest.mark.parametrize("field", ["accel", "image", "network", "start", "layout"])
+def test_a_wrong_choice_is_quoted_beside_the_right_ones(field: str) -> None:
+    message = refusal(**{field: "bogus"})
+    assert "'bogus'" in message
+    assert " takes " in message
+
+
+def test_refuses_a_trace_as_long_as_there_is_none() -> None:
+    assert "trace" in refusal(trace=True)
+
+
+@pytest.mark.parametrize("path", ["", "a,b", "a\nb", "a\0b", 3])
+def test_refuses_a_path_that_qemu_cannot_be_given(path: object) -> None:
+    assert "fam_path" in refusal(fam_path=path)
+
+
+def test_a_path_is_made_absolute() -> None:
+    spec = LabSpec("demo", fam_path="some/fam")  # type: ignore[arg-type]
+    assert spec.fam_path == Path.cwd() / "some/fam"
+
+
+def test_goes_to_json_and_back() -> None:
+    spec = LabSpec("demo", nodes=3, fam="1G", layout="interleaved", fam_path=Path("/dev/shm/x"))  # noqa: S108
+    assert LabSpec.from_dict(json.loads(spec.to_json())) == spec
+
+
+def test_an_unknown_field_is_named() -> None:
+    with pytest.raises(SpecError, match="'colour'"):
+        LabSpec.from_dict({"name": "demo", "colour": "red"})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["name", "nodes", "fam", "book", "memory", "accel", "fam_path", "x"]),
+        st.one_of(st.none(), st.integers(), st.text(), st.booleans(), st.floats()),
+    )
+)
+def test_any_dict_is_read_or_refused(values: dict[str, Any]) -> None:
+    try:
+        LabSpec.from_dict(values)
+    except SpecError:
+        pass
