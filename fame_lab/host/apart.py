@@ -12,8 +12,6 @@ from dataclasses import asdict
 import libvirt
 
 from fame_lab.errors import FameError, HostError
-from fame_lab.guest import appliance
-from fame_lab.host import accel
 from fame_lab.host.connection import connect, qemu_user, uri
 from fame_lab.host.diagnosis import Check
 
@@ -38,11 +36,14 @@ def _libvirt() -> Check:
     user = qemu_user(connection)
     runs_as = "you" if user is None else f"uid {user.uid}, gid {user.gid}"
     running = connection.numOfDomains()
-    found = f"{number} at {uri()} (the {kind} daemon); QEMU runs as {runs_as}; {running} domains run"
+    found = f"{number} at {uri()} (the {kind} daemon); QEMU runs as {runs_as}; domains running: {running}"
     return Check("libvirt", "ok", found)
 
 
 def _accelerator() -> Check:
+    from fame_lab.guest import appliance  # what libvirt's check does without
+    from fame_lab.host import accel
+
     image = appliance.cached()
     if image is None:
         return Check(

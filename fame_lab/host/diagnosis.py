@@ -91,7 +91,12 @@ class Diagnosis:
 
 def _folded(head: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text, 100, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+        text,
+        100,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
+        break_long_words=False,
     ) or [head.rstrip()]
 
 

@@ -1,0 +1,258 @@
+"""The command line: a face of the public surface, and nothing that cannot be done from Python too.
+
+Exit status: 0 done; 1 it could not be done, and stderr says why; 2 the words given make no sense; 130
+interrupted. ``run`` and ``ssh`` give the status of what they ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.cli_words import parser
+from fame_lab.errors import FameError, HostError, LabError, SSHError
+from fame_lab.size import format_size
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.listing import Listing
+    from fame_lab.node import Node
+    from fame_lab.ssh import RunResult
+
+__all__ = ["main"]
+
+_LOST = 255  # what OpenSSH's client gives when it is the connection that failed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the words say, and give the exit status."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    # An end asked for is a way out like any other: what was begun is put away.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _leave)
+    try:
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except FameError as error:
+        print(f"fame-lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fame-lab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+# --- What each word does ---
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from fame_lab.host.doctor import doctor
+
+    diagnosis = doctor()
+    print(json.dumps(diagnosis.to_dict(), indent=1) if arguments.json else diagnosis)
+    return 0 if diagnosis.can_run else 1
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+    from fame_lab.spec import LabSpec
+
+    given = {
+        field: getattr(arguments, field)
+        for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path")
+        if getattr(arguments, field) is not None
+    }
+    lab = Lab(LabSpec(name=arguments.name, **given), progress=sys.stderr.isatty()).start()
+    print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}")
+    return 0
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    found = Lab.list()
+    if arguments.json:
+        print(json.dumps([_listed(entry) for entry in found], indent=1))
+        return 0
+    rows = [("NAME", "NODES", "FAM", "STATE"), *(_row(entry) for entry in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _ssh(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    if shutil.which("ssh") is None:
+        raise HostError(
+            f"OpenSSH's client is not on the PATH: apt-get install openssh-client, "
+            f"or `fame-lab run {arguments.name} --node {arguments.node} -- COMMAND`"
+        )
+    words = _node(Lab.attach(arguments.name), arguments.node).ssh_command
+    os.execvp(words[0], [*words, *_command(arguments.words)])  # noqa: S606 - a list of words, and no shell
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    lab = Lab.attach(arguments.name)
+    nodes = [_node(lab, name) for name in arguments.node] if arguments.node else list(lab.nodes)
+    (command,) = _command(arguments.words)
+    with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
+        coming = {
+            node.name: pool.submit(node.run, command, check=False, timeout=arguments.timeout)
+            for node in nodes
+        }
+    # Each node is asked, whatever became of another.
+    outcome = {name: _outcome(future) for name, future in coming.items()}
+    if arguments.json:
+        print(json.dumps({name: _told(result) for name, result in outcome.items()}, indent=1))
+    else:
+        for name, result in outcome.items():
+            _show(name, result)
+    statuses = [_LOST if isinstance(result, SSHError) else result.exit_status for result in outcome.values()]
+    return next((status for status in statuses if status), 0)
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    found = {entry.name: entry for entry in Lab.list()}
+    if arguments.all:
+        names = list(found)
+    elif arguments.orphans:
+        names = [name for name, entry in found.items() if entry.is_orphan]
+    else:
+        names = arguments.names
+    if unknown := [name for name in names if name not in found]:
+        there = ", ".join(found) or "none"
+        raise LabError(f"there is no lab named {', '.join(map(repr, unknown))}; here are: {there}")
+    for name in names:
+        found[name].end()
+        print(f"{name} is gone")
+    return 0
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    result = Lab.attach(arguments.name).probe(arguments.probe, **dict(arguments.parameter))
+    if arguments.output is not None:
+        print(result.save(arguments.output))
+    else:
+        print(result.dataset)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from fame_lab.reports import report
+
+    def tell(stage: str) -> None:
+        print(stage, file=sys.stderr, flush=True)
+
+    print(report(arguments.notebook, arguments.output, progress=tell))
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "doctor": _doctor,
+    "down": _down,
+    "ls": _ls,
+    "probe": _probe,
+    "report": _report,
+    "run": _run,
+    "ssh": _ssh,
+    "up": _up,
+}
+
+
+# --- What comes of it, in words ---
+
+
+def _node(lab: Lab, name: str) -> Node:
+    for node in lab.nodes:
+        if node.name == name:
+            return node
+    there = ", ".join(node.name for node in lab.nodes)
+    raise LabError(f"{lab.spec.name} has no node {name!r}; it has {there}")
+
+
+def _command(words: list[str]) -> list[str]:
+    """Give at most one command line: a single word is one already, several are quoted into one."""
+    words = words[1:] if words[:1] == ["--"] else words
+    return words if len(words) < 2 else [shlex.join(words)]
+
+
+def _outcome(future: concurrent.futures.Future[RunResult]) -> RunResult | SSHError:
+    try:
+        return future.result()
+    except SSHError as error:
+        return error
+
+
+def _told(result: RunResult | SSHError) -> dict[str, Any]:
+    if isinstance(result, SSHError):
+        return {"error": str(result)}
+    return {
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "exit_status": result.exit_status,
+        "seconds": result.seconds,
+    }
+
+
+def _show(name: str, result: RunResult | SSHError) -> None:
+    if isinstance(result, SSHError):
+        print(f"{name}: {result}", file=sys.stderr)
+        return
+    for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
+        for line in text.splitlines():
+            print(f"{name}: {_plain(line) if stream.isatty() else line}", file=stream)
+    if result.exit_status:
+        print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
+
+
+def _plain(line: str) -> str:
+    """Keep what a guest says from steering the terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
+        for character in line
+    )
+
+
+def _row(entry: Listing) -> tuple[str, str, str, str]:
+    states = list(entry.states.values())
+    state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
+    if entry.is_orphan:
+        state = "left behind; fame-lab down --orphans"
+    fam = "?" if entry.spec is None else format_size(entry.spec.fam_size)
+    return entry.name, str(len(states)) if states else "?", fam, state
+
+
+def _listed(entry: Listing) -> dict[str, Any]:
+    spec = None if entry.spec is None else entry.spec.to_dict()
+    return {"name": entry.name, "nodes": entry.states, "orphan": entry.is_orphan, "spec": spec}

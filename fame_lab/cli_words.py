@@ -1,0 +1,88 @@
+"""The words of the command line; what they do is in :mod:`fame_lab.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from fame_lab import __version__
+
+__all__ = ["parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the parser; what it finds names its command as ``command``."""
+    whole = argparse.ArgumentParser(prog="fame-lab", description="Nodes around one fabric-attached memory.")
+    whole.add_argument("--version", action="version", version=f"fame_lab {__version__}")
+    whole.add_argument("--verbose", action="store_true", help="say on stderr what goes on")
+    words = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    doctor = words.add_parser("doctor", help="what this host can do, and how to mend what it can't")
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(command="doctor")
+
+    up = words.add_parser("up", help="start a lab and leave it running")
+    up.add_argument("name", metavar="NAME")
+    up.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
+    up.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
+    up.add_argument("--accel", choices=("auto", "kvm", "tcg"))
+    up.add_argument("--memory", metavar="SIZE", help="of each node, such as 128M")
+    up.add_argument("--vcpus", type=int, metavar="N", help="of each node")
+    up.add_argument("--book", metavar="SIZE", help="such as 8M")
+    up.add_argument("--layout", choices=("contiguous", "interleaved"))
+    up.add_argument(
+        "--fam-path", type=Path, metavar="FILE", help="where FAM lies; kept if it is there already"
+    )
+    up.set_defaults(command="up")
+
+    ls = words.add_parser("ls", help="what runs on this host")
+    ls.add_argument("--json", action="store_true")
+    ls.set_defaults(command="ls")
+
+    ssh = words.add_parser("ssh", help="a shell on a node")
+    ssh.add_argument("name", metavar="NAME")
+    ssh.add_argument("node", metavar="NODE")
+    ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    ssh.set_defaults(command="ssh")
+
+    run = words.add_parser("run", help="a command on every node, in parallel")
+    run.add_argument("name", metavar="NAME")
+    run.add_argument("--node", action="append", metavar="NODE", help="on this node; may be given again")
+    run.add_argument("--timeout", type=float, metavar="SECONDS")
+    run.add_argument("--json", action="store_true")
+    run.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
+    run.set_defaults(command="run")
+
+    down = words.add_parser("down", help="end labs and take away what they left")
+    which = down.add_mutually_exclusive_group(required=True)
+    which.add_argument("names", nargs="*", default=[], metavar="NAME")
+    which.add_argument("--all", action="store_true", help="every lab of yours on this host")
+    which.add_argument("--orphans", action="store_true", help="what was killed and left something behind")
+    down.set_defaults(command="down")
+
+    probe = words.add_parser("probe", help="measure in a running lab")
+    probe.add_argument("name", metavar="NAME")
+    probe.add_argument("probe", metavar="PROBE", help="chase, bandwidth, pingpong")
+    probe.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE"
+    )
+    probe.add_argument("--output", type=Path, metavar="DIR", help="save the result there")
+    probe.set_defaults(command="probe")
+
+    report = words.add_parser("report", help="execute a notebook and write one HTML page")
+    report.add_argument("notebook", type=Path, metavar="NOTEBOOK")
+    report.add_argument("--output", type=Path, required=True, metavar="DIR")
+    report.set_defaults(command="report")
+    return whole
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

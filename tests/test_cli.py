@@ -1,0 +1,212 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fame_lab import cli
+from fame_lab.cli_words import parser
+from fame_lab.errors import LabError
+from fame_lab.host.diagnosis import Check, Diagnosis
+
+FAME_LAB = [sys.executable, "-m", "fame_lab"]
+
+
+def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fly"],
+        ["up"],
+        ["up", "demo", "--nodes", "two"],
+        ["up", "demo", "--accel", "warp"],
+        ["down"],
+        ["down", "demo", "--all"],
+        ["run", "demo"],
+        ["probe", "demo", "chase", "-p", "repeat"],
+        ["report", "notebook.ipynb"],
+    ],
+)
+def test_words_that_make_no_sense_end_with_status_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_every_command_has_its_function() -> None:
+    choices: dict[str, Any] = next(
+        action.choices for action in parser()._actions if isinstance(action.choices, dict)
+    )
+    assert set(choices) == set(cli._COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["up", "demo", "--nodes", "0"], "nodes is 0"),
+        (["up", "demo", "--fam", "384M"], "256M and 512M"),
+        (["up", "-nix", "--fam", "1M"], None),
+        (["up", "o dd"], "name is 'o dd'"),
+        (["report", "/nowhere/n.ipynb", "--output", "/nowhere/out"], "there is no notebook"),
+    ],
+)
+def test_a_bad_field_is_one_message_and_no_traceback(words: list[str], told: str | None) -> None:
+    answer = call(*words)
+    assert "Traceback" not in answer.stderr
+    if told is None:
+        assert answer.returncode == 2
+    else:
+        assert answer.returncode == 1
+        assert told in answer.stderr
+        assert answer.stderr.startswith("fame-lab: ")
+
+
+def test_an_error_is_told_on_stderr_with_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> int:
+        raise LabError("a lab named 'demo' is running")
+
+    monkeypatch.setitem(cli._COMMANDS, "ls", refuse)
+    assert cli.main(["ls"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "fame-lab: a lab named 'demo' is running\n"
+    assert captured.out == ""
+
+
+def test_an_interrupt_ends_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, "ls", interrupt)
+    assert cli.main(["ls"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("ok", 0), ("warn", 0), ("fail", 1)])
+def test_the_doctor_s_status_says_whether_a_lab_can_run(
+    verdict: Any, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fame_lab.host.doctor.doctor", lambda: Diagnosis((Check("QEMU", verdict, "here"),)))
+    assert cli.main(["doctor", "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["can_run"] is (status == 0)
+
+
+def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
+    assert cli._command(["--", "ls | wc -l"]) == ["ls | wc -l"]
+    assert cli._command(["ls", "a b"]) == ["ls 'a b'"]
+    assert cli._command([]) == []
+
+
+def test_what_a_guest_says_cannot_steer_the_terminal() -> None:
+    assert cli._plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\tc\\x9b"
+
+
+def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["probe", "demo", "chase", "-p", "repeat=5", "-p", "sizes=[1, 2]", "-p", "op=read"]
+    given = dict(parser().parse_args(words).parameter)
+    assert given == {"repeat": 5, "sizes": [1, 2], "op": "read"}
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    program = f"{sys.executable} -m fame_lab --help | true; exit ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    name = f"cli-{os.getpid()}"
+    up = call("up", name, "--nodes", "2", "--fam", "16M", timeout=240)
+    assert up.returncode == 0, up.stderr
+    yield name
+    call("down", name)
+
+
+@pytest.mark.vm
+def test_ls_shows_a_lab_that_up_started(lab: str) -> None:
+    (entry,) = [entry for entry in json.loads(call("ls", "--json").stdout) if entry["name"] == lab]
+    assert entry["nodes"] == {"node01": "running", "node02": "running"}
+    assert entry["spec"]["fam"] == 16 << 20
+    assert lab in call("ls").stdout
+
+
+@pytest.mark.vm
+def test_up_refuses_the_name_of_a_running_lab(lab: str) -> None:
+    again = call("up", lab)
+    assert again.returncode == 1
+    assert lab in again.stderr and "Traceback" not in again.stderr
+
+
+@pytest.mark.vm
+def test_run_labels_what_each_node_says(lab: str) -> None:
+    answer = call("run", lab, "--", "hostname; echo oops >&2")
+    assert answer.stdout == "node01: node01\nnode02: node02\n"
+    assert answer.stderr == "node01: oops\nnode02: oops\n"
+    assert answer.returncode == 0
+
+
+@pytest.mark.vm
+def test_run_gives_the_first_status_that_is_not_0(lab: str) -> None:
+    assert call("run", lab, "--", "[ $(hostname) = node01 ] || exit 7").returncode == 7
+    assert call("run", lab, "--node", "node01", "--", "exit 3").returncode == 3
+
+
+@pytest.mark.vm
+def test_run_as_json_has_each_node_s_streams(lab: str) -> None:
+    told = json.loads(call("run", lab, "--json", "--", "hostname").stdout)
+    assert told["node02"]["stdout"] == "node02\n"
+    assert told["node02"]["exit_status"] == 0
+
+
+@pytest.mark.vm
+def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
+    answer = call("ssh", lab, "node02", "hostname; exit 4")
+    assert answer.stdout == "node02\n"
+    assert answer.returncode == 4
+
+
+@pytest.mark.vm
+def test_an_unknown_node_is_told_with_those_that_are_there(lab: str) -> None:
+    answer = call("ssh", lab, "node09", "true")
+    assert answer.returncode == 1
+    assert "node09" in answer.stderr and "node01, node02" in answer.stderr
+
+
+@pytest.mark.vm
+def test_down_ends_a_lab_and_an_unknown_one_is_told() -> None:
+    name = f"cli-down-{os.getpid()}"
+    assert call("up", name, "--nodes", "1", "--fam", "1M", timeout=240).returncode == 0
+    assert call("down", name).returncode == 0
+    assert name not in call("ls").stdout
+    again = call("down", name)
+    assert again.returncode == 1 and name in again.stderr
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
+    name = f"cli-int-{os.getpid()}-{int(number)}"
+    process = subprocess.Popen(
+        [*FAME_LAB, "up", name, "--nodes", "2", "--fam", "1M"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.5)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode not in (0, 1)
+    assert "Traceback" not in errors
+    assert name not in call("ls").stdout

@@ -1,0 +1,197 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fame_lab.errors import ReportError, SpecError
+from fame_lab.lab import Lab
+from fame_lab.reports import report
+
+PLOT = """
+%matplotlib inline
+from matplotlib.figure import Figure
+figure = Figure()
+figure.add_subplot().plot([1, 2])
+figure
+"""
+
+
+class Outside(HTMLParser):
+    """Collects what a browser would fetch from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            fetched = name in ("src", "srcset", "poster", "data") or (name == "href" and tag != "a")
+            if fetched and not (value or "").startswith(("data:", "#")):
+                self.found.append(f"<{tag} {name}={value}>")
+
+
+def notebook(directory: Path, *cells: str, markdown: str = "") -> Path:
+    content = nbformat.v4.new_notebook()
+    content.cells = [nbformat.v4.new_code_cell(source.strip()) for source in cells]
+    if markdown:
+        content.cells.insert(0, nbformat.v4.new_markdown_cell(markdown))
+    content.metadata["kernelspec"] = {"name": "of-another-machine", "display_name": "?", "language": "python"}
+    path = directory / "n.ipynb"
+    path.write_text(nbformat.writes(content))
+    return path
+
+
+def test_the_page_has_outputs_and_plots(tmp_path: Path) -> None:
+    page = report(notebook(tmp_path, "print(6 * 7)", PLOT, markdown="# Question"), tmp_path / "out")
+    text = page.read_text()
+    assert page == tmp_path / "out" / "n.html"
+    assert "42" in text and "Question" in text
+    assert "data:image/png;base64," in text
+
+
+def test_the_page_refers_to_nothing_outside(tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    cells = (
+        "import ipywidgets; ipywidgets.IntSlider()",
+        "from IPython.display import Javascript; Javascript('alert(1)')",
+        "from IPython.display import HTML; HTML('<a href=\"https://example.org\">link</a>')",
+    )
+    page = report(notebook(tmp_path, *cells, markdown="$x^2$ ![p](p.png)"), tmp_path / "out")
+    outside = Outside()
+    outside.feed(page.read_text())
+    assert outside.found == []
+    assert not re.search(r"<script\b", page.read_text())
+    assert not re.search(r"@import|url\(\s*['\"]?(?:https?:)?//", page.read_text())
+    assert "default-src 'none'" in page.read_text()
+
+
+def test_a_backend_for_files_alone_still_gives_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    page = report(
+        notebook(tmp_path, "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"), tmp_path / "o"
+    )
+    assert "data:image/png;base64," in page.read_text()
+
+
+def test_the_kernel_is_the_python_that_runs_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = tmp_path / "share" / "kernels" / "python3"
+    registered.mkdir(parents=True)
+    (registered / "kernel.json").write_text(json.dumps({"argv": ["/nowhere/python"], "display_name": "no"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    page = report(notebook(tmp_path, "import sys; print(sys.executable)"), tmp_path / "out")
+    assert sys.executable in page.read_text()
+
+
+def test_the_notebook_is_left_alone_and_an_executed_one_lies_beside_the_page(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(6 * 7)")
+    before = source.read_bytes()
+    page = report(source, tmp_path / "out")
+    assert source.read_bytes() == before
+    executed = nbformat.read(page.with_suffix(".ipynb"), as_version=4)
+    assert executed.cells[0].outputs[0].text == "42\n"
+
+
+def test_a_failing_cell_is_told_and_shown_on_the_page(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print('before')", "1 / 0", "print('never')")
+    with pytest.raises(ReportError, match="cell 2 of 3 failed with ZeroDivisionError"):
+        report(source, tmp_path / "out")
+    text = (tmp_path / "out" / "n.html").read_text()
+    assert "before" in text
+    assert "cell 2 of 3 failed with ZeroDivisionError" in text
+
+
+def test_a_message_from_a_cell_is_escaped_on_the_page(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "raise ValueError('<script>alert(1)</script>')")
+    with pytest.raises(ReportError):
+        report(source, tmp_path / "out")
+    assert "<script>" not in (tmp_path / "out" / "n.html").read_text()
+
+
+def test_a_cell_that_takes_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="cell 1 of 1 took more than 1 s"):
+        report(notebook(tmp_path, "import time; time.sleep(60)"), tmp_path / "out", cell_deadline=1)
+
+
+def test_a_kernel_that_dies_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="cell 1 of 1 ended the kernel"):
+        report(notebook(tmp_path, "import os; os._exit(1)"), tmp_path / "out")
+
+
+def test_progress_names_each_cell(tmp_path: Path) -> None:
+    told: list[str] = []
+    report(notebook(tmp_path, "a = 1", "b = 2", markdown="# Title"), tmp_path / "out", progress=told.append)
+    assert told == ["cell 2 of 3: a = 1", "cell 3 of 3: b = 2"]
+
+
+def test_a_missing_notebook_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="there is no notebook"):
+        report(tmp_path / "n.ipynb", tmp_path / "out")
+
+
+def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").write_text("no JSON")
+    with pytest.raises(SpecError, match="is not a notebook"):
+        report(tmp_path / "n.ipynb", tmp_path / "out")
+
+
+def test_the_notebook_s_own_directory_is_no_output(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="where the notebook itself lies"):
+        report(notebook(tmp_path, "1"), tmp_path)
+
+
+def up(name: str) -> str:
+    spec = f"LabSpec({name!r}, nodes=1, fam='1M')"
+    return f"from fame_lab import Lab, LabSpec\nLab({spec}, progress=False).start()"
+
+
+@pytest.mark.vm
+def test_a_lab_that_the_notebook_leaves_running_ends_with_the_run(tmp_path: Path) -> None:
+    name = f"report-{os.getpid()}"
+    told: list[str] = []
+    report(notebook(tmp_path, up(name)), tmp_path / "out", progress=told.append)
+    assert any(name in line for line in told)
+    assert name not in {entry.name for entry in Lab.list()}
+
+
+@pytest.mark.vm
+def test_a_person_s_lab_is_left_alone(tmp_path: Path) -> None:
+    from fame_lab.spec import LabSpec
+
+    with Lab(LabSpec(f"person-{os.getpid()}", nodes=1, fam="1M"), progress=False) as lab:
+        report(notebook(tmp_path, "1"), tmp_path / "out")
+        assert lab.spec.name in {entry.name for entry in Lab.list()}
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_lab_and_no_kernel(tmp_path: Path, number: signal.Signals) -> None:
+    name = f"report-int-{os.getpid()}-{int(number)}"
+    ready = tmp_path / "ready"
+    tell = f"import os, pathlib, time\npathlib.Path({str(ready)!r}).write_text(str(os.getpid()))"
+    source = notebook(tmp_path, up(name), f"{tell}\ntime.sleep(300)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fame_lab", "report", str(source), "--output", str(tmp_path / "out")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + 120
+    while not (ready.exists() and ready.read_text()):
+        assert time.monotonic() < end and process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
+    assert "Traceback" not in errors
+    assert not Path(f"/proc/{ready.read_text()}").exists()
+    assert name not in {entry.name for entry in Lab.list()}
