@@ -1,0 +1,110 @@
+"""The house style of every figure: what it shows, in which units, on what, and how often measured.
+
+Figures are made without pyplot, whose state belongs to the user and to one thread.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+__all__ = ["COLOURS", "MARKERS", "LabFigure", "caveat", "figure", "plain_log", "size_axis", "size_label"]
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; what they are given to never changes.
+COLOURS = {
+    "dram": "#0072B2",
+    "fam": "#D55E00",
+    "one-line": "#009E73",
+    "two-lines": "#CC79A7",
+}
+# Nor does it rest on colour alone.
+MARKERS = {"dram": "o", "fam": "s", "one-line": "^", "two-lines": "v"}
+
+_SUFFIXES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+class LabFigure(Figure):
+    """A figure that a notebook shows as a picture, whether or not pyplot was ever loaded."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
+def caveat(manifest: Mapping[str, Any]) -> str:
+    """Say what a measured number is not; every figure bears it."""
+    accelerator = manifest.get("accelerator")
+    kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
+    means = f"{str(kind).upper()} on this host" if kind in ("tcg", "kvm") else "on this host"
+    return f"emulated ({means}): not a fabric's latency"
+
+
+def figure(
+    title: str, manifest: Mapping[str, Any], note: str, *, columns: int = 1, height: float = 4.2
+) -> tuple[LabFigure, list[Axes]]:
+    """Begin a figure as wide as a notebook's cell.
+
+    Parameters
+    ----------
+    title : str
+        What is shown.
+    manifest : mapping
+        Of the result: it tells the accelerator.
+    note : str
+        How often it was measured, and what else is needed to judge it.
+    columns : int
+        Panels beside each other, with one vertical axis.
+    height : float
+        Inches; the width is 8.
+
+    Returns
+    -------
+    LabFigure, list of Axes
+    """
+    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
+    panels = made.subplots(1, columns, sharey=True, squeeze=False)
+    made.suptitle(title, fontsize=12)
+    made.supxlabel(f"{caveat(manifest)}\n{note}", fontsize=8, color="0.35")
+    axes = [*panels[0]]
+    for panel in axes:
+        panel.grid(visible=True, color="0.9", linewidth=0.8)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    return made, axes
+
+
+def plain_log(axis: Axis) -> None:
+    """Label a logarithmic axis in plain numbers, and enough of them."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def size_axis(axes: Axes, label: str) -> None:
+    """Make the horizontal axis one of sizes in bytes, by powers of two."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(LogLocator(base=4, numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: size_label(size)))
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel(label)
+
+
+def size_label(size: float) -> str:
+    """Write a size for an axis.
+
+    Examples
+    --------
+    >>> size_label(4096), size_label(1536 << 10), size_label(64)
+    ('4 KiB', '1.5 MiB', '64 B')
+    """
+    for unit, suffix in _SUFFIXES:
+        if size >= unit:
+            return f"{size / unit:g} {suffix}"
+    return f"{size:g} B"

@@ -1,0 +1,137 @@
+"""Bandwidth: bytes a second that one node moves in order, in DRAM beside FAM.
+
+Bytes are counted as STREAM does: those that the program asked for. A read counts what it loads, a
+write what it stores (not what a cache fetches first), a copy both. The working set is all that is
+touched: a copy goes from its first half to its second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import SpecError
+from fame_lab.probes import sweeps
+from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.places import MEMORIES, check_memories, choose_sizes, find_node
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+
+__all__ = ["OPERATIONS", "plot", "run"]
+
+OPERATIONS = ("read", "write", "copy")
+
+
+def run(
+    lab: Lab,
+    *,
+    node: int | str = 0,
+    memories: Sequence[str] = MEMORIES,
+    operations: Sequence[str] = OPERATIONS,
+    working_sets: Sequence[int | str] | None = None,
+    width: int = 16,
+    offset: int | str = 0,
+    batches: int = 30,
+    batch_ms: float = 1.0,
+    timeout: float = 120.0,
+) -> Result:
+    """Measure sequential bandwidth on one node. Overwrites the largest working set from `offset` on in FAM.
+
+    Parameters
+    ----------
+    lab : Lab
+    node : int or str
+        The node that measures: its number, from 0, or its name.
+    memories : sequence of {"dram", "fam"}
+    operations : sequence of {"read", "write", "copy"}
+    working_sets : sequence of int or str, optional
+        Bytes, multiples of 256; by default powers of four from 4 KiB to 16 MiB, as far as FAM has room.
+    width : {8, 16}
+        Bytes that one instruction moves: an integer register, or an SSE2 one.
+    offset : int or str
+        Where in FAM, a multiple of 64.
+    batches : int
+        How many timed batches for each working set, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000. It holds whole passes.
+    timeout : float
+        Seconds for all working sets of one operation on one memory.
+
+    Returns
+    -------
+    Result
+        ``bandwidth`` [GB/s, 1e9 bytes a second] (operation, memory, working_set, batch),
+        ``bandwidth_summary`` (statistic, operation, memory, working_set), ``preempted``, ``operations``
+        (bytes in a batch), ``timer``.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError, CommandError
+        If the node cannot measure it, for want of memory for example.
+    """
+    asked = check_batches(batches, batch_ms)
+    chosen = check_memories(memories)
+    wanted = [operations] if isinstance(operations, str) else list(operations)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
+        raise SpecError(f"operations is {operations!r}: give some of {', '.join(OPERATIONS)}, each once")
+    if type(width) is not int or width not in (8, 16):
+        raise SpecError(f"width is {width!r}: give 8 or 16")
+    at, sizes = choose_sizes(lab, working_sets, offset, multiple=256)
+    measuring = find_node(lab, node)
+    per_operation = []
+    mappings = []
+    for operation in wanted:
+        command = ["bandwidth", "--op", operation, "--width", str(width), *asked]
+        rows = [
+            sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout) for each in chosen
+        ]
+        moved, beside = sweeps.labelled(
+            # A byte a nanosecond is 1e9 bytes a second.
+            np.array([[1 / cell.ns_per_operation for cell in row.batches] for row in rows]),
+            rows,
+            sizes,
+            units="GB/s",
+            long_name="bandwidth",
+        )
+        per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
+        mappings.append(sweeps.mapping(rows))
+    mapping = " and ".join(sorted(set(mappings)))
+    dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
+    dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
+    dataset.attrs = {"node": measuring.name, "offset": at, "width": width, "mapping": mapping}
+    dataset.attrs["convention"] = "bytes as in STREAM: a copy counts those read and those written; GB is 1e9"
+    parameters = {
+        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sizes,
+        "width": width, "offset": at, "batches": batches, "batch_ms": batch_ms,
+    }  # fmt: skip
+    told = {"probe": "bandwidth", "parameters": parameters, "mapping": mapping}
+    return Result("bandwidth", dataset, lab.manifest() | told)
+
+
+def plot(result: Result) -> Figure:
+    """Draw bandwidth over the working set, a panel an operation and a line a memory."""
+    dataset = result.dataset
+    operations = [str(name) for name in dataset["operation"].values]
+    made, panels = plots.figure(
+        f"Sequential bandwidth on {dataset.attrs['node']}, in moves of {dataset.attrs['width']} bytes",
+        result.manifest,
+        sweeps.note(dataset) + "\na copy counts bytes read and bytes written",
+        columns=len(operations),
+    )
+    for axes, operation in zip(panels, operations, strict=True):
+        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation))
+        axes.set_title(operation, fontsize=10)
+        axes.set_ylim(bottom=0)
+    panels[0].set_ylabel("bandwidth [GB/s]")
+    panels[0].legend(frameon=False)
+    return made

@@ -1,0 +1,96 @@
+"""Where a probe measures: on which node, in which bytes of FAM or of the node's own DRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.size import KIB, MIB, format_size, parse_size
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["DEFAULT_SIZES", "FAM", "MEMORIES", "check_memories", "check_offset", "choose_sizes", "find_node"]
+
+#: FAM inside a guest.
+FAM = "/dev/fam"
+
+#: What can be measured: the node's own memory, and what all nodes share.
+MEMORIES = ("dram", "fam")
+
+#: From what an L1 cache holds to what a small guest can spare.
+DEFAULT_SIZES = (4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB)
+
+
+def find_node(lab: Lab, node: int | str) -> Node:
+    """Give a node by its number, from 0, or its name.
+
+    Raises
+    ------
+    ProbeError
+        If the lab has none such.
+    """
+    for candidate in lab.nodes:
+        if node == candidate.name or (type(node) is int and node == candidate.index):
+            return candidate
+    there = ", ".join(candidate.name for candidate in lab.nodes)
+    raise ProbeError(f"there is no node {node!r}; there are {there}, numbered from 0")
+
+
+def check_memories(memories: Sequence[str]) -> list[str]:
+    """Give the memories to measure, each once.
+
+    Raises
+    ------
+    SpecError
+        If one is unknown or there is none.
+    """
+    chosen = [memories] if isinstance(memories, str) else list(memories)
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(MEMORIES):
+        raise SpecError(f"memories is {memories!r}: give one or both of {', '.join(MEMORIES)}")
+    return chosen
+
+
+def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
+    """Give where in FAM a probe measures, if `size` bytes from there are the user's.
+
+    Raises
+    ------
+    SpecError
+        If it is not a multiple of `multiple`, or the range is not before the control area.
+    """
+    at = parse_size(offset, "offset")
+    room = lab.fam.control.offset
+    if at < 0 or at % multiple:
+        raise SpecError(f"offset is {offset!r}: give a multiple of {multiple}, 0 or more")
+    if at + size > room:
+        raise SpecError(
+            f"{format_size(size)} from offset {at} do not fit in FAM, of which {room} bytes are the user's"
+        )
+    return at
+
+
+def choose_sizes(
+    lab: Lab, sizes: Sequence[int | str] | None, offset: int | str, *, multiple: int
+) -> tuple[int, list[int]]:
+    """Give the offset and the working sets, in bytes: those asked for, or those of the default that fit.
+
+    Raises
+    ------
+    SpecError
+        If one is not a multiple of `multiple`, is there twice, or does not fit in FAM.
+    """
+    if sizes is None:
+        at = check_offset(lab, offset, DEFAULT_SIZES[0], 64)
+        return at, [size for size in DEFAULT_SIZES if at + size <= lab.fam.control.offset]
+    chosen = [parse_size(size, "working set") for size in sizes]
+    if not chosen or len(chosen) > 64 or len(set(chosen)) != len(chosen):
+        raise SpecError(f"sizes is {sizes!r}: give 1 to 64 sizes, each once")
+    for size in chosen:
+        if size <= 0 or size % multiple:
+            raise SpecError(
+                f"a working set of {size} bytes cannot be: give a multiple of {multiple}, above 0"
+            )
+    return check_offset(lab, offset, max(chosen), 64), chosen

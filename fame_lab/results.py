@@ -1,0 +1,136 @@
+"""What a probe measured: labelled data and where it comes from, kept together."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from fame_lab.errors import HostError, SpecError
+from fame_lab.result_html import result_html
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+
+__all__ = ["Result"]
+
+_FORMAT = 1
+_DATASET = "dataset.nc"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A probe's data and its provenance. It needs no lab: it can be saved, loaded and drawn without one.
+
+    Parameters
+    ----------
+    probe : str
+        The probe that measured it.
+    dataset : xarray.Dataset
+        What was measured, every batch of it, with named dimensions and units in ``attrs``.
+    manifest : dict
+        Where the numbers come from: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
+    """
+
+    probe: str
+    dataset: xr.Dataset
+    manifest: dict[str, Any]
+
+    def plot(self) -> Figure:
+        """Draw it, as the probe that made it does."""
+        from fame_lab import probes  # a family imports this module
+
+        return probes.plot(self)
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Save the data as NetCDF and the manifest as JSON.
+
+        Parameters
+        ----------
+        directory : path
+            Made if it is not there. One that holds an earlier result is replaced as a whole.
+
+        Returns
+        -------
+        Path
+            The directory.
+
+        Raises
+        ------
+        SpecError
+            If there is something else.
+        HostError
+            If it cannot be written; what was there before is there still.
+        """
+        place = Path(directory).absolute()
+        replaces = _may_replace(place)
+        try:
+            self._write(place, replaces)
+        except OSError as error:
+            raise HostError(f"cannot save a result in {str(place)!r}: {error}") from error
+        return place
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Result:
+        """Load what :meth:`save` saved.
+
+        Raises
+        ------
+        SpecError
+            If there is no result, or one that this version cannot read.
+        """
+        place = Path(directory)
+        try:
+            told = json.loads((place / _MANIFEST).read_text())
+            if not isinstance(told, dict) or told.get("format") != _FORMAT:
+                raise ValueError(f"{_MANIFEST} is not of format {_FORMAT}")
+            probe, manifest = told.get("probe"), told.get("manifest")
+            if not isinstance(probe, str) or not isinstance(manifest, dict):
+                raise ValueError(f"{_MANIFEST} names no probe, or has no manifest")
+            dataset = xr.load_dataset(place / _DATASET, engine="h5netcdf")
+        except (OSError, ValueError) as error:
+            raise SpecError(f"{str(place)!r} holds no result that can be read: {error}") from error
+        return cls(probe, dataset, manifest)
+
+    def _write(self, place: Path, replaces: bool) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # The old result stays until the new one is whole.
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
+            made = Path(passing) / "new"
+            made.mkdir()
+            self.dataset.to_netcdf(made / _DATASET, engine="h5netcdf")
+            told = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
+            (made / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
+            if replaces:
+                place.rename(Path(passing) / "old")
+            made.rename(place)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {size}" for name, size in self.dataset.sizes.items())
+        measured = ", ".join(
+            f"{name} [{variable.attrs['units']}]"
+            for name, variable in self.dataset.data_vars.items()
+            if "units" in variable.attrs
+        )
+        return f"<Result of {self.probe!r} ({sizes}): {measured}>"
+
+    def _repr_html_(self) -> str:
+        return result_html(self.probe, self.dataset, self.manifest)
+
+
+def _may_replace(place: Path) -> bool:
+    """Say whether there is a result to replace; refuse to touch anything else."""
+    if not place.exists() and not place.is_symlink():
+        return False
+    if place.is_dir() and not place.is_symlink():
+        held = {path.name for path in place.iterdir()}
+        if held <= {_DATASET, _MANIFEST}:
+            return True
+    raise SpecError(f"{str(place)!r} is there and is not a result: choose a directory that is not there yet")
