@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from leftovers import leftovers, qemu_processes
 
 from fame_lab import CommandError, HostError, Lab, LabError, LabSpec, Node, SpecError
+from fame_lab.guest.build_probe import _cache, _environment
 from fame_lab.layout import CONTROL_SIZE
-from leftovers import leftovers, qemu_processes
 
 pytestmark = pytest.mark.vm
 MIB = 1 << 20
@@ -46,7 +47,8 @@ def old_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("old")
     (directory / "old.c").write_text(OLD_PROGRAM)
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static", "-O2"]
-    subprocess.run([*compiler, "old.c", "-o", "old"], cwd=directory, check=True)
+    with _cache() as cache:  # musl is compiled once for the probe program, and not here again
+        subprocess.run([*compiler, "old.c", "-o", "old"], cwd=directory, env=_environment(cache), check=True)
     return directory / "old"
 
 
@@ -56,7 +58,7 @@ def test_what_an_old_program_writes_at_offset_0_is_seen_by_the_other_node_and_by
     first, second = lab.nodes
     control = lab.fam.read(lab.fam.control.offset, CONTROL_SIZE)
     first.put(old_program, "/tmp/old", mode=0o755)  # noqa: S108 - in the guest
-    first.run("/tmp/old")
+    first.run("/tmp/old")  # noqa: S108
     assert load(second, 0, 13) == b"hello, fabric"
     assert bytes(lab.fam.array("u1", count=13)) == b"hello, fabric"
     assert lab.fam.read(lab.fam.control.offset, CONTROL_SIZE) == control
@@ -203,10 +205,7 @@ def test_a_place_that_is_not_there_is_refused() -> None:
 
 
 def test_more_fam_than_the_accelerator_can_address_is_refused_before_a_node_starts(lab: Lab) -> None:
-    if lab.manifest()["accelerator"]["kind"] == "kvm":
-        size = "2048T"
-    else:
-        size = "1T"
+    size = "2048T" if lab.manifest()["accelerator"]["kind"] == "kvm" else "1T"
     with pytest.raises(SpecError, match="largest FAM that works"):
         small("vast", fam=size).start()
     assert leftovers("vast") == []
@@ -220,7 +219,7 @@ def test_a_node_that_never_boots_fails_with_its_console_and_leaves_nothing(
     monkeypatch.setattr(
         Appliance, "cmdline", lambda *_args, **_words: "console=ttyS0 rdinit=/nowhere panic=0"
     )
-    with pytest.raises(LabError, match="was not up within 6 s.*console"):
+    with pytest.raises(LabError, match=r"was not up within 6 s.*console"):
         small("stuck").start(deadline=6)
     assert "trying once more" in caplog.text
     assert leftovers("stuck") == []
@@ -274,7 +273,7 @@ def test_a_node_restarts_into_the_same_fam() -> None:
 
 
 def test_a_command_that_fails_on_one_node_is_an_error_that_names_it(lab: Lab) -> None:
-    with pytest.raises(CommandError, match="node02.*status 3"):
+    with pytest.raises(CommandError, match=r"node02.*status 3"):
         lab.run('[ "$(uname -n)" = node01 ] || exit 3')
     results = lab.run('[ "$(uname -n)" = node01 ] || exit 3', check=False)
     assert [result.exit_status for result in results.values()] == [0, 3]

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_nothing_in_the_control_area_overlaps_or_leaves_it() -> None:
     words.sort()
     assert words[0][0] >= area.offset == MIB - CONTROL_SIZE
     assert words[-1][0] + words[-1][1] <= MIB
-    for (start, length), (after, _) in zip(words, words[1:], strict=False):
+    for (start, length), (after, _) in itertools.pairwise(words):
         assert start + length <= after
 
 
