@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
-from tqdm.auto import tqdm
+import tqdm
+import tqdm.auto
 
+from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.spec import LabSpec
 
 __all__ = ["LaunchProgress"]
@@ -28,8 +32,16 @@ class LaunchProgress:
         self._bar: Any = None
 
     def __enter__(self) -> LaunchProgress:
-        self._bar = tqdm(
-            total=self._spec.nodes, desc=self._spec.name, unit="node", disable=not self._shown, leave=True
+        # Nobody sees a widget in a notebook that is executed for a report: its bar is a line of text.
+        unattended = RUN_VARIABLE in os.environ
+        kind = tqdm.tqdm if unattended else tqdm.auto.tqdm
+        self._bar = kind(
+            total=self._spec.nodes,
+            desc=self._spec.name,
+            unit="node",
+            disable=not self._shown,
+            file=sys.stdout if unattended else None,
+            leave=True,
         )
         return self
 

@@ -44,7 +44,7 @@ _TEMPLATE = """\
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:">
 <style>
-main { max-width: 62em; margin: auto }
+main { max-width: 1040px; margin: auto }
 .fame-stopped { border: 2px solid #dc4545; padding: .8em }
 </style>
 {% endblock %}
@@ -97,6 +97,7 @@ def report(
         _execute(content, source.parent, cell_deadline, tell)
     except ReportError as error:
         stopped = str(error)
+    _describe_pictures(content)
     _write(executed, nbformat.writes(content))
     _write(page, _page(content, source, stopped))
     if stopped:
@@ -146,7 +147,9 @@ def _execute(
             connection_file=f"{sockets}/kernel.json",
             shutdown_wait_time=_GRACE,
         )
-        client = NotebookClient(content, km=kernel, timeout=cell_deadline, store_widget_state=False)
+        client = NotebookClient(
+            content, km=kernel, timeout=cell_deadline, store_widget_state=False, coalesce_streams=True
+        )
         try:
             with client.setup_kernel(env=environment, cwd=str(directory), cleanup_kc=True):
                 _execute_cells(client, kernel, tell)
@@ -190,6 +193,15 @@ def _end_labs(run: str, tell: Callable[[str], None]) -> None:
     except HostError as error:
         # What the notebook itself came to is still to be told.
         log.warning("cannot tell whether the notebook left a lab running: %s", error)
+
+
+def _describe_pictures(content: nbformat.NotebookNode) -> None:
+    """Give each picture a text for who cannot see it: the line of code that shows it."""
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                line = next(iter(reversed(cell.source.strip().splitlines())), "")
+                output.metadata.setdefault("image/png", {}).setdefault("alt", f"Picture that {line} shows")
 
 
 def _page(content: nbformat.NotebookNode, source: Path, stopped: str) -> str:

@@ -105,7 +105,7 @@ def _row(check: Check) -> str:
     cells = (
         (f"color:{_COLOURS[check.verdict]};font-weight:bold", check.verdict),
         ("font-weight:bold;white-space:nowrap", html.escape(check.name)),
-        ("white-space:normal", html.escape(check.found) + mend),
+        ("white-space:normal;overflow-wrap:anywhere", html.escape(check.found) + mend),
     )
     frame = "text-align:left;vertical-align:top;padding:.2em .6em"
     return "<tr>" + "".join(f'<td style="{frame};{style}">{text}</td>' for style, text in cells) + "</tr>"
