@@ -1,0 +1,63 @@
+"""A stand-in for a lab in unit tests: its nodes run the probe program on this host, against one file.
+
+No VM, no SSH: what it shows is that the program and what is made of its lines work. That the numbers of
+real nodes come out is for the tests marked ``vm``.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fame_lab.errors import CommandError
+from fame_lab.fam import Fam
+from fame_lab.guest import build_probe
+from fame_lab.probes import lines
+
+
+@dataclass(frozen=True)
+class LocalNode:
+    """What a probe needs of a node."""
+
+    name: str
+    index: int
+    fam: Path
+
+    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        command = [str(self.fam) if word == "/dev/fam" else word for word in arguments]
+        done = subprocess.run(
+            [str(build_probe.binary()), *command], capture_output=True, text=True, timeout=timeout
+        )
+        if done.returncode != 0:
+            raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
+        return lines.parse(done.stdout, self.name)
+
+
+@dataclass(frozen=True)
+class LocalLab:
+    """What a probe needs of a lab."""
+
+    fam: Fam
+    nodes: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, directory: Path, nodes: int = 2, size: int = 4 << 20) -> LocalLab:
+        fam = Fam.create(directory / "fam", size)
+        return cls(fam, [LocalNode(f"node{i + 1:02}", i, fam.path) for i in range(nodes)])
+
+    def probe_each(
+        self, arguments: Mapping[Any, Sequence[str]], *, timeout: float | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        with concurrent.futures.ThreadPoolExecutor(len(arguments)) as pool:
+            futures = {
+                node.name: pool.submit(node.probe, *words, timeout=timeout)
+                for node, words in arguments.items()
+            }
+        return {name: future.result() for name, future in futures.items()}
+
+    def manifest(self) -> dict[str, Any]:
+        return {"accelerator": {"kind": "tcg", "reason": "a stand-in"}, "seed": None}
