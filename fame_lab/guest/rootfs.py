@@ -40,10 +40,10 @@ def kernel(tree: Path) -> tuple[Path, str]:
     """
     found = sorted(tree.glob("boot/vmlinuz-*"))
     if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
         raise ApplianceError(
-            f"the kernel package holds {len(found)} kernels where one was expected "
-            f"({', '.join(path.name for path in found) or 'none'}): remove the cache's appliance/packages and "
-            f"try again"
+            f"the kernel package holds {len(found)} kernels ({names}) where one was expected: remove "
+            f"appliance/packages from the cache and try again"
         )
     return found[0], found[0].name.removeprefix("vmlinuz-")
 
@@ -98,9 +98,11 @@ def _in(tree: Path, path: str) -> Path:
 def _busybox(tree: Path) -> dict[str, Entry]:
     """Give busybox and a link for each of its commands, but those that a program of our own replaces."""
     busybox = _in(tree, "bin/busybox")
-    names = _tool("list busybox's commands", [str(busybox), "--list-full"]).split()
-    links = {name: cpio.symlink("/bin/busybox") for name in names if name not in PROGRAMS}
-    return {**links, "bin/busybox": _copy(busybox)}
+    names = set(_tool("list busybox's commands", [str(busybox), "--list-full"]).split()) - set(PROGRAMS)
+    # Where the kernel looks for it, it would be run for every driver that Linux asks for while it starts,
+    # and there is none: 0.13 s. /init tells the kernel later where it is.
+    names = names - {"sbin/modprobe"} | {"usr/sbin/modprobe"}
+    return {**{name: cpio.symlink("/bin/busybox") for name in names}, "bin/busybox": _copy(busybox)}
 
 
 def _programs(tree: Path) -> dict[str, Entry]:

@@ -1,0 +1,95 @@
+"""Take the kernel proper out of the compressed image that distributions ship.
+
+Emulated, decompressing itself is a third of a kernel's boot (measured: 0.7 s). QEMU starts the uncompressed
+kernel by its PVH entry point instead; on KVM it is as good. The layout of the compressed image is that of the
+kernel's Documentation/arch/x86/boot.rst.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import lzma
+import struct
+
+import lz4.block  # type: ignore[import-untyped]
+
+__all__ = ["uncompressed"]
+
+_log = logging.getLogger(__name__)
+
+_LZ4_LEGACY = b"\x02\x21\x4c\x18"
+_LZ4_BLOCK = 8 << 20
+_PT_NOTE = 4
+_PVH_ENTRY = (b"Xen\0", 18)  # XEN_ELFNOTE_PHYS32_ENTRY
+
+
+def uncompressed(image: bytes) -> bytes | None:
+    """Return the ELF kernel in a bzImage, or None if it has none that QEMU would start.
+
+    That is so if it is compressed in a way that is not read here (zstd), or was built without a PVH entry
+    point; the image as it is boots then too, but slower.
+    """
+    try:
+        kernel = _decompress(_payload(image))
+    except (ValueError, struct.error, EOFError, OSError, lzma.LZMAError, lz4.block.LZ4BlockError) as error:
+        _log.info("the kernel stays compressed: %s", error)
+        return None
+    if _PVH_ENTRY not in _notes(kernel):
+        _log.info("the kernel stays compressed: it has no PVH entry point")
+        return None
+    return kernel
+
+
+def _payload(image: bytes) -> bytes:
+    """Return what the boot header calls the payload."""
+    version, setup_sectors = struct.unpack_from("<H", image, 0x206)[0], image[0x1F1]
+    if image[0x202:0x206] != b"HdrS" or version < 0x208:
+        raise ValueError("it is no bzImage of boot protocol 2.08 or newer")
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    return image[start : start + length]
+
+
+def _decompress(payload: bytes) -> bytes:
+    # Behind the compressed data the build adds four bytes, the size, unless the format ends with it anyway.
+    size = int.from_bytes(payload[-4:], "little")
+    if payload.startswith(_LZ4_LEGACY):
+        kernel = _lz4_legacy(payload[4:-4])
+    elif payload.startswith(b"\x1f\x8b"):
+        kernel = gzip.decompress(payload)
+    elif payload.startswith(b"\xfd7zXZ\0"):
+        kernel = lzma.LZMADecompressor().decompress(payload)
+    else:
+        raise ValueError(f"its payload begins {payload[:4].hex()}, which is not lz4, gzip or xz")
+    if len(kernel) != size:
+        raise ValueError(f"its payload gave {len(kernel)} bytes instead of {size}")
+    return kernel
+
+
+def _lz4_legacy(data: bytes) -> bytes:
+    """Decompress the body of the format of ``lz4 -l``: blocks that each follow their length."""
+    out = bytearray()
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        out += lz4.block.decompress(data[at + 4 : at + 4 + length], uncompressed_size=_LZ4_BLOCK)
+        at += 4 + length
+    return bytes(out)
+
+
+def _notes(elf: bytes) -> set[tuple[bytes, int]]:
+    """Return name and type of each note in a 64-bit little-endian ELF file; none if it is not one."""
+    found: set[tuple[bytes, int]] = set()
+    if elf[:6] != b"\x7fELF\x02\x01":
+        return found
+    (headers,) = struct.unpack_from("<Q", elf, 0x20)
+    size, count = struct.unpack_from("<HH", elf, 0x36)
+    for header in range(headers, headers + size * count, size):
+        kind, _, at, _, _, length = struct.unpack_from("<IIQQQQ", elf, header)
+        end = at + length
+        while kind == _PT_NOTE and at + 12 <= end:
+            name_size, data_size, note = struct.unpack_from("<III", elf, at)
+            found.add((elf[at + 12 : at + 12 + name_size], note))
+            at += 12 + -(-name_size // 4) * 4 + -(-data_size // 4) * 4
+    return found
