@@ -170,9 +170,9 @@ def test_bandwidth_reads_without_storing(fam: Fam) -> None:
     assert fam.read(0, 4096) == content
 
 
-@pytest.mark.parametrize("method", ["one-line", "two-lines"])
-def test_pingpong_answers_every_message(fam: Fam, method: str) -> None:
-    shared = ("--fam", fam.path, "--method", method, "--barrier", BARRIER, "--batches", 30)
+@pytest.mark.parametrize("variant", ["one-line", "two-lines"])
+def test_pingpong_answers_every_message(fam: Fam, variant: str) -> None:
+    shared = ("--fam", fam.path, "--variant", variant, "--barrier", BARRIER, "--batches", 30)
     roles = [start("pingpong", *shared, "--role", role) for role in ("pong", "ping")]
     [pong], [ping] = finish(*roles)
     assert ping["messages"] == pong["messages"] >= 30 * ping["round_trips"]
@@ -180,7 +180,7 @@ def test_pingpong_answers_every_message(fam: Fam, method: str) -> None:
 
 
 def test_pingpong_gives_up_on_a_node_that_leaves(fam: Fam) -> None:
-    shared = ("--fam", fam.path, "--method", "one-line", "--barrier", BARRIER, "--timeout", 1)
+    shared = ("--fam", fam.path, "--variant", "one-line", "--barrier", BARRIER, "--timeout", 1)
     ping = start("pingpong", *shared, "--role", "ping", "--batches", 1000)
     pong = start("pingpong", *shared, "--role", "pong", "--batches", 1000, "--batch-us", 100000)
     pong.kill()
@@ -219,9 +219,9 @@ NEVER = 1 << 62
         (f"add --offset {SIZE} --count 1", 1),
         ("add --offset 0 --count 1 --parties 2 --barrier 64", 2),
         ("add --offset 0 --count 1 --parties 2 --barrier 0 --timeout 0", 2),
-        ("pingpong --role judge --method one-line --barrier 0", 2),
-        ("pingpong --role ping --method three-lines --barrier 0", 2),
-        (f"pingpong --role ping --method one-line --barrier 0 --offset {SIZE - 128}", 1),
+        ("pingpong --role judge --variant one-line --barrier 0", 2),
+        ("pingpong --role ping --variant three-lines --barrier 0", 2),
+        (f"pingpong --role ping --variant one-line --barrier 0 --offset {SIZE - 128}", 1),
         ("levitate", 2),
     ],
 )

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.node import Node
 
-__all__ = ["METHODS", "plot", "run"]
+__all__ = ["VARIANTS", "plot", "run"]
 
-METHODS = ("one-line", "two-lines")
+VARIANTS = ("one-line", "two-lines")
 
 #: Bytes of FAM: two lines, 128 bytes apart, for CPUs fetch lines in pairs.
 _SIZE = 256
@@ -40,7 +40,7 @@ def run(
     lab: Lab,
     *,
     nodes: Sequence[int | str] = (0, 1),
-    methods: Sequence[str] = METHODS,
+    variants: Sequence[str] = VARIANTS,
     offset: int | str = 0,
     batches: int = 50,
     batch_ms: float = 1.0,
@@ -53,7 +53,7 @@ def run(
     lab : Lab
     nodes : pair of int or str
         Who asks and who answers, by number, from 0, or by name.
-    methods : sequence of {"one-line", "two-lines"}
+    variants : sequence of {"one-line", "two-lines"}
     offset : int or str
         Where in FAM, a multiple of 128.
     batches : int
@@ -66,8 +66,8 @@ def run(
     Returns
     -------
     Result
-        ``latency`` [ns], half a round trip (method, batch), ``latency_summary`` (statistic, method),
-        ``preempted`` (method, batch) on either node, ``operations`` (round trips in a batch), ``timer``;
+        ``latency`` [ns], half a round trip (variant, batch), ``latency_summary`` (statistic, variant),
+        ``preempted`` (variant, batch) on either node, ``operations`` (round trips in a batch), ``timer``;
         the coordinates ``initiator``, ``responder``, and ``oversubscribed``: the host has fewer cores
         than spinning nodes, so that its scheduler was measured.
 
@@ -79,9 +79,9 @@ def run(
         If there are no two nodes, one does not come or does not answer, or their counts differ.
     """
     asked = check_batches(batches, batch_ms)
-    wanted = [methods] if isinstance(methods, str) else list(methods)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(METHODS):
-        raise SpecError(f"methods is {methods!r}: give one or both of {', '.join(METHODS)}")
+    wanted = [variants] if isinstance(variants, str) else list(variants)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(VARIANTS):
+        raise SpecError(f"variants is {variants!r}: give one or both of {', '.join(VARIANTS)}")
     if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not 1 <= patience <= 3600:
         raise SpecError(f"patience is {patience!r}: give 1 to 3600 seconds")
     if isinstance(nodes, str) or len(nodes) != 2:
@@ -91,13 +91,13 @@ def run(
         raise ProbeError(f"nodes is {nodes!r}: {initiator.name} cannot play against itself")
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     command = ["--fam", FAM, "--offset", str(at), "--timeout", str(round(patience)), *asked]
-    played = [_play(lab, initiator, responder, method, command, batches, patience) for method in wanted]
+    played = [_play(lab, initiator, responder, variant, command, batches, patience) for variant in wanted]
     found = [batch for batch, _ in played]
     mapping = " and ".join(sorted({seen for _, seen in played}))
     dataset = _dataset(wanted, found, initiator, responder)
     dataset.attrs = {"offset": at, "mapping": mapping}
     parameters = {
-        "nodes": [initiator.name, responder.name], "methods": wanted, "offset": at,
+        "nodes": [initiator.name, responder.name], "variants": wanted, "offset": at,
         "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
     told = {"probe": "pingpong", "parameters": parameters, "mapping": mapping}
@@ -105,17 +105,17 @@ def run(
 
 
 def _play(
-    lab: Lab, initiator: Node, responder: Node, method: str, asked: list[str], count: int, patience: float
+    lab: Lab, initiator: Node, responder: Node, variant: str, asked: list[str], count: int, patience: float
 ) -> tuple[Batches, str]:
     """Play one match; the batches of the one who asks, flagged where either was preempted."""
     barrier = lab.fam.control.barrier(0)
     # Whoever played last may have left in the middle.
     lab.fam.write(barrier, bytes(_BARRIER_SIZE))
-    shared = ["pingpong", "--method", method, "--barrier", str(barrier), *asked]
+    shared = ["pingpong", "--variant", variant, "--barrier", str(barrier), *asked]
     arguments = {initiator: [*shared, "--role", "ping"], responder: [*shared, "--role", "pong"]}
     # The program's own patience ends first, and tells more.
     lines = lab.probe_each(arguments, timeout=4 * patience + 60)
-    ping, pong = (_line(lines[node.name], node, method) for node in (initiator, responder))
+    ping, pong = (_line(lines[node.name], node, variant) for node in (initiator, responder))
     sent = ping.integer("messages", 1, 1 << 62)
     if (answered := pong.integer("messages", 0, 1 << 62)) != sent:
         raise ProbeError(f"{initiator.name} sent {sent} messages and {responder.name} answered {answered}")
@@ -125,20 +125,20 @@ def _play(
     return Batches(measured.operations, measured.nanoseconds, both, measured.timer_ns), ping.mapping()
 
 
-def _line(lines: list[dict[str, object]], node: Node, method: str) -> Fields:
+def _line(lines: list[dict[str, object]], node: Node, variant: str) -> Fields:
     if len(lines) != 1:
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
     fields = Fields(lines[0], node.name)
     fields.choice("probe", ["pingpong"])
-    fields.choice("method", [method])
+    fields.choice("variant", [variant])
     return fields
 
 
-def _dataset(methods: list[str], found: list[Batches], initiator: Node, responder: Node) -> xr.Dataset:
+def _dataset(variants: list[str], found: list[Batches], initiator: Node, responder: Node) -> xr.Dataset:
     latency = xr.DataArray(
         np.array([batch.ns_per_operation / 2 for batch in found]),
-        dims=("method", "batch"),
-        coords={"method": methods},
+        dims=("variant", "batch"),
+        coords={"variant": variants},
         attrs={"units": "ns", "long_name": "half a round trip"},
     )
     preempted = [batch.preempted for batch in found]
@@ -147,9 +147,9 @@ def _dataset(methods: list[str], found: list[Batches], initiator: Node, responde
         {
             "latency": latency,
             "latency_summary": summary(latency),
-            "preempted": (("method", "batch"), preempted, {"long_name": "either node was preempted"}),
-            "operations": ("method", [b.operations for b in found], {"long_name": "round trips in a batch"}),
-            "timer": ("method", timer, {"units": "ns", "long_name": "what reading the clock costs"}),
+            "preempted": (("variant", "batch"), preempted, {"long_name": "either node was preempted"}),
+            "operations": ("variant", [b.operations for b in found], {"long_name": "round trips in a batch"}),
+            "timer": ("variant", timer, {"units": "ns", "long_name": "what reading the clock costs"}),
         },
         coords={
             "initiator": initiator.name,
@@ -160,11 +160,11 @@ def _dataset(methods: list[str], found: list[Batches], initiator: Node, responde
 
 
 def plot(result: Result) -> Figure:
-    """Draw the distribution of half a round trip, a line a method."""
+    """Draw the distribution of half a round trip, a line a variant."""
     dataset = result.dataset
     preempted = dataset["preempted"]
     count = f"{int(preempted.sum())} of {preempted.size} preempted"
-    note = f"n = {dataset.sizes['batch']} batches a method ({count})"
+    note = f"n = {dataset.sizes['batch']} batches a variant ({count})"
     if bool(dataset["oversubscribed"]):
         note += "; oversubscribed: fewer host cores than nodes, so this measures the host's scheduler"
     made, (axes,) = plots.figure(
@@ -172,14 +172,20 @@ def plot(result: Result) -> Figure:
         result.manifest,
         f"{note}; vertical line: median; FAM mapped {dataset.attrs['mapping']}",
     )
-    for method in (str(name) for name in dataset["method"].values):
-        values = np.sort(dataset["latency"].sel(method=method).values)
-        median = float(dataset["latency_summary"].sel(method=method, statistic="p50"))
-        colour = plots.COLOURS[method]
+    for variant in (str(name) for name in dataset["variant"].values):
+        values = np.sort(dataset["latency"].sel(variant=variant).values)
+        median = float(dataset["latency_summary"].sel(variant=variant, statistic="p50"))
+        colour = plots.COLOURS[variant]
         share = np.arange(1, values.size + 1) / values.size
-        label = f"{method}: median {median:,.0f} ns"
+        label = f"{variant}: median {median:,.0f} ns"
         axes.step(
-            values, share, where="post", color=colour, marker=plots.MARKERS[method], markersize=4, label=label
+            values,
+            share,
+            where="post",
+            color=colour,
+            marker=plots.MARKERS[variant],
+            markersize=4,
+            label=label,
         )
         axes.axvline(median, color=colour, linewidth=1, alpha=0.6)
     axes.set_xscale("log")

@@ -35,7 +35,7 @@ static const struct {
 	  "      Bytes moved in order, in moves of 8 or 16 bytes. A copy goes from a size's first half to its\n"
 	  "      second and counts the bytes read and the bytes written." },
 	{ "pingpong", pingpong,
-	  "--fam PATH --role ping|pong --method one-line|two-lines --barrier OFFSET [--offset OFFSET]\n"
+	  "--fam PATH --role ping|pong --variant one-line|two-lines --barrier OFFSET [--offset OFFSET]\n"
 	  "      [--timeout S] [BATCHES]\n"
 	  "      Round trips between two nodes, in 256 bytes of FAM: one plays ping, one pong." },
 	{ "load", load,

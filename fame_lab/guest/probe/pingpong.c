@@ -28,7 +28,7 @@ static uint64_t message(uint64_t number, int what)
 enum { LINES_APART = 128, SPINS = 1 << 16 };
 
 struct match {
-	const char *path, *role, *method;
+	const char *path, *role, *variant;
 	uint64_t offset;
 	uint64_t *ping, *pong; /* the same word if they share a line */
 	uint64_t number;       /* of messages so far */
@@ -86,8 +86,8 @@ static void print_head(const struct match *match, uint64_t messages)
 {
 	char mapping[24];
 	mapping_type(match->path, match->offset, mapping, sizeof mapping);
-	printf("{\"probe\": \"pingpong\", \"role\": \"%s\", \"method\": \"%s\", \"offset\": %" PRIu64
-	       ", \"mapping\": ", match->role, match->method, match->offset);
+	printf("{\"probe\": \"pingpong\", \"role\": \"%s\", \"variant\": \"%s\", \"offset\": %" PRIu64
+	       ", \"mapping\": ", match->role, match->variant, match->offset);
 	mapping_print(mapping);
 	printf(", \"messages\": %" PRIu64 ", ", messages);
 }
@@ -137,18 +137,18 @@ int pingpong(int argc, char **argv)
 		{ "--fam", TEXT, &match.path, true, false },
 		{ "--offset", U64, &match.offset, false, false },
 		{ "--role", TEXT, &match.role, true, false },
-		{ "--method", TEXT, &match.method, true, false },
+		{ "--variant", TEXT, &match.variant, true, false },
 		{ "--barrier", U64, &start.offset, true, false },
 		{ "--timeout", U64, &start.timeout_s, false, false },
 		BATCH_OPTIONS(batches),
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	batches_check(&batches);
-	bool leads = strcmp(match.role, "ping") == 0, one_line = strcmp(match.method, "one-line") == 0;
+	bool leads = strcmp(match.role, "ping") == 0, one_line = strcmp(match.variant, "one-line") == 0;
 	if (!leads && strcmp(match.role, "pong") != 0)
 		usage_error("--role is ping or pong, not '%.40s'", match.role);
-	if (!one_line && strcmp(match.method, "two-lines") != 0)
-		usage_error("--method is one-line or two-lines, not '%.40s'", match.method);
+	if (!one_line && strcmp(match.variant, "two-lines") != 0)
+		usage_error("--variant is one-line or two-lines, not '%.40s'", match.variant);
 	if (match.offset % LINES_APART != 0)
 		usage_error("offset %" PRIu64 " is not a multiple of %d", match.offset, LINES_APART);
 	struct fam fam = fam_open(match.path);

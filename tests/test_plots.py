@@ -1,0 +1,50 @@
+import subprocess
+import sys
+
+import pytest
+
+from fame_lab import plots
+
+
+@pytest.mark.parametrize(
+    ("manifest", "means"),
+    [
+        ({"accelerator": {"kind": "tcg"}}, "emulated (TCG on this host): not a fabric's latency"),
+        ({"accelerator": {"kind": "kvm"}}, "emulated (KVM on this host): not a fabric's latency"),
+        ({"accelerator": {"kind": "<b>"}}, "emulated (on this host): not a fabric's latency"),
+        ({"accelerator": None}, "emulated (on this host): not a fabric's latency"),
+        ({}, "emulated (on this host): not a fabric's latency"),
+    ],
+)
+def test_every_figure_says_what_it_is_not(manifest: dict[str, object], means: str) -> None:
+    drawn, _ = plots.figure("A title", manifest, "n = 3")
+    assert drawn.get_supxlabel() == f"{means}\nn = 3"
+    assert drawn.get_suptitle() == "A title"
+
+
+def test_a_figure_is_a_picture_by_itself() -> None:
+    drawn, panels = plots.figure("A title", {}, "n = 3", columns=3)
+    assert len(panels) == 3
+    assert drawn._repr_png_().startswith(b"\x89PNG")
+
+
+def test_no_figure_needs_pyplot() -> None:
+    program = (
+        "import sys; from fame_lab import plots, probes; plots.figure('t', {}, 'n')[0]._repr_png_();"
+        "probes.names(); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_colours_and_markers_are_distinct() -> None:
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+    assert plots.COLOURS.keys() == plots.MARKERS.keys()
+
+
+def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
+    drawn, [axes] = plots.figure("A title", {}, "n = 3")
+    axes.plot([4096, 1 << 24], [1, 2])
+    plots.size_axis(axes, "working set")
+    drawn.canvas.draw()
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.probes.batches import STATISTICS, bootstrap_median, check_batches, read_batches, summary
+from fame_lab.probes.lines import Fields
+
+
+def fields(**changed: object) -> Fields:
+    line = {"loads": 100, "batch_ns": [1000, 2000, 3000], "preempted": [0, 1, 0], "timer_ns": 5}
+    return Fields(line | changed, "node01")
+
+
+def test_batches_become_time_an_operation() -> None:
+    read = read_batches(fields(), "loads", 3)
+    assert read.ns_per_operation.tolist() == [10.0, 20.0, 30.0]
+    assert read.preempted.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"loads": 0}, {"batch_ns": [1, 2]}, {"batch_ns": [0, 1, 2]}, {"preempted": [0, 2, 0]}, {"timer_ns": -1}],
+)
+def test_batches_that_cannot_be_are_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(ProbeError, match="node01"):
+        read_batches(fields(**changed), "loads", 3)
+
+
+def test_a_clock_that_costs_over_a_hundredth_of_a_batch_gives_no_number() -> None:
+    read_batches(fields(timer_ns=10), "loads", 3)
+    with pytest.raises(ProbeError, match="over 1 % of a batch"):
+        read_batches(fields(timer_ns=10.1), "loads", 3)
+
+
+@pytest.mark.parametrize(
+    ("batches", "batch_ms"),
+    [(29, 1), (1001, 1), (True, 1), (50.0, 1), (50, 0.9), (50, "1"), (50, float("nan"))],
+)
+def test_batches_nobody_could_judge_are_refused(batches: int, batch_ms: float) -> None:
+    with pytest.raises(SpecError, match="batch"):
+        check_batches(batches, batch_ms)
+
+
+def test_batches_asked_for_become_arguments() -> None:
+    assert check_batches(30, 1.5) == ["--batches", "30", "--batch-us", "1500"]
+
+
+def test_summary_replaces_batches_by_statistics_in_order() -> None:
+    generator = np.random.default_rng(1)
+    values = xr.DataArray(
+        generator.lognormal(size=(2, 3, 50)),
+        dims=("memory", "working_set", "batch"),
+        coords={"memory": ["dram", "fam"]},
+        attrs={"units": "ns"},
+    )
+    found = summary(values)
+    assert found.dims == ("statistic", "memory", "working_set")
+    assert found["statistic"].values.tolist() == list(STATISTICS)
+    assert found.attrs["units"] == "ns"
+    np.testing.assert_allclose(found.sel(statistic="p50"), values.median("batch"))
+    np.testing.assert_allclose(found.sel(statistic="max"), values.max("batch"))
+    rising = found.sel(statistic=["min", "p50_low", "p50", "p50_high", "max"]).values
+    assert (np.diff(rising, axis=0) >= 0).all()
+
+
+def test_summary_of_one_distribution_has_statistics_alone() -> None:
+    assert summary(xr.DataArray(np.arange(30.0), dims="batch")).dims == ("statistic",)
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.integers(0, 99))
+def test_a_bootstrap_interval_lies_in_the_data_and_repeats(values: list[float], seed: int) -> None:
+    array = np.array(values)
+    low, high = bootstrap_median(array, seed=seed, resamples=100)
+    assert array.min() <= low <= high <= array.max()
+    assert (low, high) == bootstrap_median(array, seed=seed, resamples=100)
+
+
+def test_a_bootstrap_interval_covers_the_median_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(2)
+    covered = 0
+    for _ in range(200):
+        low, high = bootstrap_median(generator.normal(size=50), seed=3)
+        covered += low <= 0 <= high
+    assert 0.88 <= covered / 200 <= 1

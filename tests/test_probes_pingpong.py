@@ -1,0 +1,115 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_lab import LocalLab, LocalNode
+
+from fame_lab.errors import CommandError, ProbeError, SpecError
+from fame_lab.probes import pingpong
+from fame_lab.results import Result
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Any:
+    return LocalLab.make(tmp_path)
+
+
+def test_every_batch_of_both_variants_is_kept(lab: Any) -> None:
+    result = pingpong.run(lab, batches=30)
+    data = result.dataset
+    assert dict(data["latency"].sizes) == {"variant": 2, "batch": 30}
+    assert data["variant"].values.tolist() == ["one-line", "two-lines"]
+    assert data["latency"].attrs["units"] == "ns"
+    assert (data["initiator"].item(), data["responder"].item()) == ("node01", "node02")
+    assert data["oversubscribed"].dtype == bool
+    assert (data["latency"] > 0).all()
+
+
+def test_it_begins_well_after_a_run_that_left_in_the_middle(lab: Any) -> None:
+    lab.fam.write(lab.fam.control.barrier(0), (1).to_bytes(4, "little"))
+    lab.fam.write(0, b"\xff" * 256)
+    assert pingpong.run(lab, variants="one-line", batches=30).dataset.sizes["batch"] == 30
+
+
+def test_it_stays_in_its_256_bytes_and_its_barrier(lab: Any) -> None:
+    lab.fam.write(256, b"\xaa" * 256)
+    pingpong.run(lab, offset=512, variants="two-lines", batches=30)
+    assert lab.fam.read(256, 256) == b"\xaa" * 256
+    assert lab.fam.read(768, 256) == bytes(256)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"variants": "three-lines"},
+        {"variants": []},
+        {"nodes": (0,)},
+        {"nodes": "01"},
+        {"offset": 64},
+        {"patience": 0},
+        {"batches": 1},
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        pingpong.run(lab, **parameters)
+
+
+def test_one_node_alone_gives_no_number(tmp_path: Path) -> None:
+    lab: Any = LocalLab.make(tmp_path, nodes=1)
+    with pytest.raises(ProbeError, match="there is no node 1"):
+        pingpong.run(lab)
+    with pytest.raises(ProbeError, match="cannot play against itself"):
+        pingpong.run(lab, nodes=(0, "node01"))
+
+
+class AbsentNode(LocalNode):
+    """A node that died before the match."""
+
+    def probe(self, *_: str, **__: Any) -> list[dict[str, Any]]:
+        return []
+
+
+def test_a_node_that_never_comes_ends_the_match(lab: Any) -> None:
+    lab.nodes[1] = AbsentNode("node02", 1, lab.fam.path)
+    with pytest.raises(CommandError, match="1 of 2 parties came to the barrier"):
+        pingpong.run(lab, patience=1)
+
+
+@dataclass(frozen=True)
+class TamperingLab(LocalLab):
+    """A lab whose answering node reports what it likes."""
+
+    def probe_each(
+        self, arguments: Mapping[Any, Sequence[str]], *, timeout: float | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        found = super().probe_each(arguments, timeout=timeout)
+        [line] = found["node02"]
+        return found | {"node02": [line | {"messages": line["messages"] - 1}]}
+
+
+def test_a_lost_message_gives_no_number(tmp_path: Path) -> None:
+    lab: Any = TamperingLab.make(tmp_path)
+    with pytest.raises(ProbeError, match=r"sent .* messages and node02 answered"):
+        pingpong.run(lab, batches=30)
+
+
+def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
+    pingpong.run(lab, batches=30).save(tmp_path / "kept")
+    drawn = Result.load(tmp_path / "kept").plot()
+    [axes] = drawn.axes
+    assert axes.get_xlabel() == "half a round trip [ns]"
+    assert axes.get_xscale() == "log"
+    assert drawn.get_suptitle() == "Ping-pong between node01 and node02"
+    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
+    assert "n = 30 batches" in drawn.get_supxlabel()
+    assert [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]] == list(pingpong.VARIANTS)
+
+
+def test_a_match_on_too_few_cores_is_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    result = pingpong.run(lab, variants="one-line", batches=30)
+    assert bool(result.dataset["oversubscribed"])
+    assert "oversubscribed" in result.plot().get_supxlabel()
