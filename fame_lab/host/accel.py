@@ -1,0 +1,276 @@
+"""Decide whether nodes run under KVM or are emulated by TCG, by trying it.
+
+That /dev/kvm is there proves nothing: nested hosts are known where it opens, and even makes a VM, and yet no
+guest kernel ever prints a line. So the guest image is booted under KVM once, against a deadline, and what
+came of it is remembered until the host boots anew, or QEMU, the image or /dev/kvm change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import pwd
+import re
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from fame_lab.directory import cache_directory
+from fame_lab.errors import HostError
+from fame_lab.guest.appliance import READY, Appliance
+
+__all__ = ["Accelerator", "choose"]
+
+_log = logging.getLogger(__name__)
+
+KVM = Path("/dev/kvm")
+QEMU = "qemu-system-x86_64"
+TCG_ADDRESS_BITS = 40  # QEMU 7.2's, whatever the host
+FIRST_LINE_SECONDS = 4.0  # a guest kernel that KVM does run prints within 0.2 s
+READY_SECONDS = 12.0
+
+_NODE = "kvm-trial"
+_INSTEAD = "so nodes are emulated (TCG)"
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What executes a node's instructions.
+
+    Parameters
+    ----------
+    kind : {"kvm", "tcg"}
+    reason : str
+        Why it was chosen, in one sentence.
+    address_bits : int
+        Width of a node's physical addresses.
+    """
+
+    kind: Literal["kvm", "tcg"]
+    reason: str
+    address_bits: int
+
+    @property
+    def fam_limit(self) -> int:
+        """Largest FAM in bytes: BAR2 lies at a multiple of its own size, so half of what can be addressed."""
+        return 1 << (self.address_bits - 1)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    works: bool
+    found: str
+
+
+def choose(
+    wanted: Literal["auto", "kvm", "tcg"],
+    appliance: Appliance | None = None,
+    *,
+    qemu_user: tuple[int, int] | None = None,
+) -> Accelerator:
+    """Return the accelerator for the nodes of a lab.
+
+    Parameters
+    ----------
+    wanted : {"auto", "kvm", "tcg"}
+        ``auto`` takes KVM if it works here.
+    appliance : Appliance, optional
+        The guest image to try KVM with. Without one `wanted` is taken at its word, as for nodes that run.
+    qemu_user : tuple of int, optional
+        User and group ids that QEMU will run as, if not ours.
+
+    Raises
+    ------
+    HostError
+        If KVM is wanted and does not work, with why and what would mend it; if QEMU is missing.
+    ValueError
+        If `wanted` is ``auto`` and there is no image to try.
+    """
+    if wanted == "tcg":
+        return Accelerator("tcg", "TCG was asked for", TCG_ADDRESS_BITS)
+    if appliance is None:
+        if wanted == "auto":
+            raise ValueError("'auto' is decided by booting a guest image: give one, or 'kvm' or 'tcg'")
+        return Accelerator("kvm", "KVM was asked for", _host_address_bits())
+    trial = _try_kvm(appliance, qemu_user)
+    if trial.works:
+        return Accelerator("kvm", f"KVM works here: {trial.found}", _host_address_bits())
+    if wanted == "kvm":
+        raise HostError(
+            f"accel='kvm' cannot be had: {trial.found}. Use accel='auto' or 'tcg' to emulate. "
+            f"{_mend(_memory())}"
+        )
+    return Accelerator("tcg", f"{trial.found}, {_INSTEAD}", TCG_ADDRESS_BITS)
+
+
+def _try_kvm(appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
+    """Boot the guest image under KVM, or tell what came of it when that was last done."""
+    qemu = shutil.which(QEMU)
+    if qemu is None:
+        raise HostError(f"{QEMU} is not on this host: `sudo apt-get install qemu-system-x86`")
+    try:
+        device = KVM.stat()
+    except OSError as error:
+        return _Trial(False, f"there is no {KVM} ({error.strerror})")
+    program = Path(qemu).stat()
+    key = hashlib.sha256(
+        repr(
+            (
+                Path("/proc/sys/kernel/random/boot_id").read_text(),
+                (device.st_mode, device.st_uid, device.st_gid, device.st_ctime_ns),
+                (qemu, program.st_size, program.st_mtime_ns),
+                (appliance.digest, qemu_user, os.geteuid(), os.getgroups()),
+            )
+        ).encode()
+    ).hexdigest()
+    memory = _memory()
+    if trial := _remembered(memory, key):
+        return trial
+    trial = _boot(qemu, appliance, qemu_user)
+    _remember(memory, key, trial)
+    return trial
+
+
+def _memory() -> Path:
+    return cache_directory() / "kvm-trial.json"
+
+
+def _boot(qemu: str, appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
+    """Boot until the guest says that it is ready, QEMU dies, or a deadline passes."""
+    command = [
+        *(qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-machine", "q35", "-accel", "kvm", "-cpu", "host,host-phys-bits=on", "-m", "128M"),
+        *("-kernel", str(appliance.kernel), "-initrd", str(appliance.initrd)),
+        *("-append", appliance.cmdline(_NODE, tsc_khz=None).replace(" quiet", ""), "-serial", "stdio"),
+    ]
+    started = time.monotonic()
+    said = ""
+    with _running(command, qemu_user) as (process, complaints):
+        for said in _output(process):
+            seconds = time.monotonic() - started
+            if READY.format(node=_NODE) in said:
+                return _Trial(True, f"the guest image booted under it in {seconds:.1f} s")
+            if not said and seconds > FIRST_LINE_SECONDS:
+                return _Trial(False, f"{KVM} opens but its guest printed nothing in {seconds:.0f} s")
+            if seconds > READY_SECONDS:
+                return _Trial(False, f"under KVM the guest was not ready in {seconds:.0f} s: {_last(said)}")
+        process.wait()
+        complaints.seek(0)
+        why = _one_line(complaints.read().decode(errors="replace")) or _last(said) or "without a word"
+        return _Trial(False, f"{KVM} is there but QEMU ended when it tried KVM ({why})")
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], qemu_user: tuple[int, int] | None
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Start QEMU as the user that it will run as, and end it whatever happens."""
+    # It may well abort, and what it drops where it stands is to go too.
+    with tempfile.TemporaryFile() as complaints, tempfile.TemporaryDirectory() as directory:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                cwd=directory,
+                **_credentials(qemu_user),
+            )
+        except OSError as error:
+            raise HostError(f"could not start {command[0]} to try KVM: {error.strerror}") from error
+        try:
+            yield process, complaints
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            process.stdout.close()
+
+
+def _credentials(qemu_user: tuple[int, int] | None) -> dict[str, Any]:
+    if qemu_user is None or os.geteuid() != 0:
+        return {}
+    user, group = qemu_user
+    try:
+        groups = os.getgrouplist(pwd.getpwuid(user).pw_name, group)  # as libvirt does: kvm is one of them
+    except KeyError:
+        groups = [group]
+    return {"user": user, "group": group, "extra_groups": groups}
+
+
+def _output(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield all that the guest has printed so far, a few times a second, until QEMU closes its output."""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    said = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if selector.select(timeout=0.1):
+                chunk = os.read(process.stdout.fileno(), 65536)
+                if not chunk:
+                    return
+                said = (said + chunk)[-65536:]  # a guest is not trusted to stop
+            yield said.decode(errors="replace")
+
+
+def _last(text: str) -> str:
+    """Return the last line that says something."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return _one_line(lines[-1]) if lines else ""
+
+
+def _one_line(text: str) -> str:
+    """Return the beginning of a message, without what could play tricks on a terminal."""
+    words = " ".join(text.replace(f"{QEMU}: ", "").split())
+    return re.sub(r"[^ -~]", "?", words)[:240]
+
+
+def _host_address_bits() -> int:
+    """Return the width of this CPU's physical addresses, which KVM hands on."""
+    found = re.search(r"^address sizes\s*: (\d+) bits", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    if found is None:
+        raise HostError("/proc/cpuinfo does not tell the CPU's physical address bits; use accel='tcg'")
+    return int(found[1])
+
+
+def _mend(memory: Path) -> str:
+    if not KVM.exists():
+        return (
+            "For KVM, turn virtualisation on in the firmware (or nesting, if this is a VM) and load "
+            "kvm_intel or kvm_amd"
+        )
+    return (
+        f"KVM needs {KVM} open to QEMU's user (`chown root:kvm {KVM} && chmod 0660 {KVM}`, and that user in "
+        f"group kvm) and, if this host is a VM itself, nesting that works. It is tried again when the host "
+        f"has booted anew or {memory} is removed"
+    )
+
+
+def _remembered(memory: Path, key: str) -> _Trial | None:
+    try:
+        record = json.loads(memory.read_text())
+        if record["key"] == key:
+            return _Trial(bool(record["works"]), str(record["found"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not tried yet, or not in this form
+    return None
+
+
+def _remember(memory: Path, key: str, trial: _Trial) -> None:
+    record = {"key": key, "works": trial.works, "found": trial.found}
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=memory.parent, prefix=".kvm-", delete=False) as file:
+            json.dump(record, file)
+        Path(file.name).replace(memory)
+    except OSError as error:
+        _log.warning("could not remember in %s whether KVM works: %s", memory, error)
