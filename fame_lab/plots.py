@@ -87,10 +87,12 @@ def plain_log(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def size_axis(axes: Axes, label: str) -> None:
-    """Make the horizontal axis one of sizes in bytes, by powers of two."""
+def size_axis(axes: Axes, label: str, *, every: int = 4) -> None:
+    """Make the horizontal axis one of sizes in bytes, labelled at each power of `every`."""
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(LogLocator(base=4, numticks=12))
+    axes.xaxis.set_major_locator(LogLocator(base=every, numticks=12))
+    axes.xaxis.set_minor_locator(LogLocator(base=4, numticks=24))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: size_label(size)))
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel(label)

@@ -129,7 +129,7 @@ def plot(result: Result) -> Figure:
         columns=len(operations),
     )
     for axes, operation in zip(panels, operations, strict=True):
-        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation))
+        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation), every=16)
         axes.set_title(operation, fontsize=10)
         axes.set_ylim(bottom=0)
     panels[0].set_ylabel("bandwidth [GB/s]")

@@ -145,8 +145,11 @@ def labelled(
     return xr.DataArray(values, dims=dims, coords=coords, attrs=attrs), beside
 
 
-def draw(axes: Axes, summary: xr.DataArray) -> None:
-    """Draw a line a memory over the working set: the median, its interval, and the range to min and p90."""
+def draw(axes: Axes, summary: xr.DataArray, *, every: int = 4) -> None:
+    """Draw a line a memory over the working set: the median, its interval, and the range from min to p90.
+
+    Sizes are labelled at each power of `every`.
+    """
     for memory in summary["memory"].values:
         line = summary.sel(memory=memory)
         sizes = line["working_set"].values
@@ -155,7 +158,7 @@ def draw(axes: Axes, summary: xr.DataArray) -> None:
         axes.fill_between(sizes, found["min"], found["p90"], color=colour, alpha=0.15, linewidth=0)
         axes.vlines(sizes, found["p50_low"], found["p50_high"], color=colour, linewidth=3, alpha=0.6)
         axes.plot(sizes, found["p50"], color=colour, marker=marker, markersize=5, label=str(memory).upper())
-    plots.size_axis(axes, "working set")
+    plots.size_axis(axes, "working set", every=every)
 
 
 def note(dataset: xr.Dataset) -> str:
