@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import libvirt
@@ -192,7 +192,7 @@ def attach(name: str) -> Hosting:
         directory=directory,
         keys=Keys.read(directory),
         fam=_fam_of(record),
-        accelerator=accel.choose(record.accelerator),
+        accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
         image=appliance.ensure(),
         user=qemu_user(connection),
         run=record.run,

@@ -1,0 +1,88 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fame_lab import Lab
+from leftovers import leftovers
+
+pytestmark = pytest.mark.vm
+
+SCRIPT = """
+import sys, time
+from fame_lab import Lab, LabSpec
+print("begun", flush=True)
+with Lab(LabSpec("cut", nodes=3, fam="1M", fam_path={path!r}), progress=False) as lab:
+    print("up", flush=True)
+    time.sleep(2)
+"""
+
+
+def interrupt_at(seconds: float, signals: list[signal.Signals]) -> None:
+    """Start a lab in a process of its own, interrupt it after `seconds`, and see that nothing is left."""
+    path = Path(f"/dev/shm/fame-cut-{os.getpid()}")  # noqa: S108
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(path=str(path))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.1)
+    _, said = process.communicate(timeout=120)
+    assert leftovers("cut") == []
+    assert not path.exists()
+    # It had time to end by itself only if the interrupt came after the whole of it.
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM, 0), said
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_start_that_is_interrupted_leaves_nothing(attempt: int) -> None:
+    interrupt_at(random.Random(attempt).uniform(0, 6), [signal.SIGINT])  # noqa: S311 - a sample of moments
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("attempt", range(20))
+def test_twenty_starts_interrupted_at_random_moments_leave_nothing(attempt: int) -> None:
+    interrupt_at(random.Random().uniform(0, 10), [signal.SIGINT])  # noqa: S311
+
+
+def test_impatience_does_not_cut_the_cleaning_up_short() -> None:
+    interrupt_at(3.0, [signal.SIGINT] * 5)
+
+
+def test_a_start_that_is_terminated_leaves_nothing() -> None:
+    interrupt_at(2.0, [signal.SIGTERM])
+
+
+def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fame_lab import LabSpec, boot
+
+    booting: set[str] = set()
+    most = 0
+    real = boot._await_ready
+
+    def watched(hosting: object, domain: object, *rest: object) -> None:
+        nonlocal most
+        node = domain.record.node  # type: ignore[attr-defined]
+        booting.add(node)
+        most = max(most, len(booting))
+        try:
+            real(hosting, domain, *rest)  # type: ignore[arg-type]
+        finally:
+            booting.discard(node)
+
+    monkeypatch.setattr(boot, "_await_ready", watched)
+    with Lab(LabSpec("many", nodes=5, fam="1M"), progress=False):
+        pass
+    assert most == min(5, len(os.sched_getaffinity(0)))
+    assert leftovers("many") == []
