@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -47,6 +48,12 @@ _TEMPLATE = """\
 main { max-width: 1040px; margin: auto }
 .fame-stopped { border: 2px solid #dc4545; padding: .8em }
 </style>
+{% endblock %}
+{% block data_png scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img alt="Picture that {{ (cell.source.strip().splitlines() or [''])[-1] | e }} shows"
+ src="data:image/png;base64,{{ output.data['image/png'] | e }}">
+</div>
 {% endblock %}
 {% block body_header %}
 {{ super() }}
@@ -97,7 +104,6 @@ def report(
         _execute(content, source.parent, cell_deadline, tell)
     except ReportError as error:
         stopped = str(error)
-    _describe_pictures(content)
     _write(executed, nbformat.writes(content))
     _write(page, _page(content, source, stopped))
     if stopped:
@@ -139,7 +145,10 @@ def _execute(
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     # Sockets in a directory of our own, and no ports: nobody else on this host can speak to the kernel.
-    with tempfile.TemporaryDirectory(prefix="fame_lab-") as sockets:
+    with (
+        tempfile.TemporaryDirectory(prefix="fame_lab-") as sockets,
+        tempfile.TemporaryFile() as words,  # what the kernel itself says, of interest only if it dies
+    ):
         kernel = AsyncKernelManager(
             kernel_name="python3",
             kernel_spec_manager=_ThisPython(),
@@ -151,14 +160,18 @@ def _execute(
             content, km=kernel, timeout=cell_deadline, store_widget_state=False, coalesce_streams=True
         )
         try:
-            with client.setup_kernel(env=environment, cwd=str(directory), cleanup_kc=True):
-                _execute_cells(client, kernel, tell)
+            with client.setup_kernel(
+                env=environment, cwd=str(directory), stdout=words, stderr=words, cleanup_kc=True
+            ):
+                _execute_cells(client, kernel, words, tell)
         finally:
             with deferred(threading.Event()):
                 _end_labs(run, tell)
 
 
-def _execute_cells(client: NotebookClient, kernel: AsyncKernelManager, tell: Callable[[str], None]) -> None:
+def _execute_cells(
+    client: NotebookClient, kernel: AsyncKernelManager, words: IO[bytes], tell: Callable[[str], None]
+) -> None:
     cells = client.nb.cells
     for index, cell in enumerate(cells):
         where = f"cell {index + 1} of {len(cells)}"
@@ -173,7 +186,9 @@ def _execute_cells(client: NotebookClient, kernel: AsyncKernelManager, tell: Cal
             _interrupt(kernel)
             raise ReportError(f"{where} took more than {client.timeout:g} s") from error
         except DeadKernelError as error:
-            raise ReportError(f"{where} ended the kernel") from error
+            words.seek(0)
+            said = words.read().decode(errors="replace").strip()[-500:]
+            raise ReportError(f"{where} ended the kernel{': ' * bool(said)}{said}") from error
         except (KeyboardInterrupt, SystemExit):
             # What the cell had begun is put away by the cell itself, as if Ctrl-C had been pressed in it.
             _interrupt(kernel)
@@ -193,15 +208,6 @@ def _end_labs(run: str, tell: Callable[[str], None]) -> None:
     except HostError as error:
         # What the notebook itself came to is still to be told.
         log.warning("cannot tell whether the notebook left a lab running: %s", error)
-
-
-def _describe_pictures(content: nbformat.NotebookNode) -> None:
-    """Give each picture a text for who cannot see it: the line of code that shows it."""
-    for cell in content.cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                line = next(iter(reversed(cell.source.strip().splitlines())), "")
-                output.metadata.setdefault("image/png", {}).setdefault("alt", f"Picture that {line} shows")
 
 
 def _page(content: nbformat.NotebookNode, source: Path, stopped: str) -> str:

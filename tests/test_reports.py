@@ -55,6 +55,7 @@ def test_the_page_has_outputs_and_plots(tmp_path: Path) -> None:
     assert page == tmp_path / "out" / "n.html"
     assert "42" in text and "Question" in text
     assert "data:image/png;base64," in text
+    assert 'alt="Picture that figure shows"' in text
 
 
 def test_the_page_refers_to_nothing_outside(tmp_path: Path) -> None:
