@@ -17,7 +17,7 @@ from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
-from fame_lab.probes.places import MEMORIES, check_memories, choose_sizes, find_node
+from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, find_node
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(
     memories: Sequence[str] = MEMORIES,
     operations: Sequence[str] = OPERATIONS,
     working_sets: Sequence[int | str] | None = None,
-    width: int = 16,
+    width: int = 8,
     offset: int | str = 0,
     batches: int = 30,
     batch_ms: float = 1.0,
@@ -53,9 +53,10 @@ def run(
     memories : sequence of {"dram", "fam"}
     operations : sequence of {"read", "write", "copy"}
     working_sets : sequence of int or str, optional
-        Bytes, multiples of 256; by default powers of four from 4 KiB to 16 MiB, as far as FAM has room.
+        Bytes, multiples of 256; by default 4K, 64K, 1M and 16M, as far as FAM has room.
     width : {8, 16}
-        Bytes that one instruction moves: an integer register, or an SSE2 one.
+        Bytes that one instruction moves: an integer register, or an SSE2 one, which an emulator takes
+        apart.
     offset : int or str
         Where in FAM, a multiple of 64.
     batches : int
@@ -86,7 +87,7 @@ def run(
         raise SpecError(f"operations is {operations!r}: give some of {', '.join(OPERATIONS)}, each once")
     if type(width) is not int or width not in (8, 16):
         raise SpecError(f"width is {width!r}: give 8 or 16")
-    at, sizes = choose_sizes(lab, working_sets, offset, multiple=256)
+    at, sizes = choose_sizes(lab, working_sets, offset, multiple=256, default=DEFAULT_SIZES[::2])
     measuring = find_node(lab, node)
     per_operation = []
     mappings = []

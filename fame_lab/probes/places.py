@@ -73,7 +73,12 @@ def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
 
 
 def choose_sizes(
-    lab: Lab, sizes: Sequence[int | str] | None, offset: int | str, *, multiple: int
+    lab: Lab,
+    sizes: Sequence[int | str] | None,
+    offset: int | str,
+    *,
+    multiple: int,
+    default: Sequence[int] = DEFAULT_SIZES,
 ) -> tuple[int, list[int]]:
     """Give the offset and the working sets, in bytes: those asked for, or those of the default that fit.
 
@@ -83,8 +88,8 @@ def choose_sizes(
         If one is not a multiple of `multiple`, is there twice, or does not fit in FAM.
     """
     if sizes is None:
-        at = check_offset(lab, offset, DEFAULT_SIZES[0], 64)
-        return at, [size for size in DEFAULT_SIZES if at + size <= lab.fam.control.offset]
+        at = check_offset(lab, offset, min(default), 64)
+        return at, [size for size in default if at + size <= lab.fam.control.offset]
     chosen = [parse_size(size, "working set") for size in sizes]
     if not chosen or len(chosen) > 64 or len(set(chosen)) != len(chosen):
         raise SpecError(f"sizes is {sizes!r}: give 1 to 64 sizes, each once")

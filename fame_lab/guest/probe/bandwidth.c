@@ -83,7 +83,7 @@ static void choose(struct batches *batches, const char *operation, uint64_t widt
 int bandwidth(int argc, char **argv)
 {
 	const char *fam = NULL, *memory = NULL, *operation = NULL;
-	uint64_t offset = 0, width = 16;
+	uint64_t offset = 0, width = 8;
 	struct list sizes = { 0 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {

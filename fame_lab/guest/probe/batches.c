@@ -65,37 +65,35 @@ static uint64_t run_one(struct batches *batches, bool *preempted)
 	*preempted = preempted_since(before);
 	if (batches->after != NULL)
 		batches->after(batches->context);
+	double round_ns = (double)elapsed / (double)batches->rounds;
+	if (batches->fastest_ns == 0 || round_ns < batches->fastest_ns)
+		batches->fastest_ns = round_ns;
 	return elapsed;
 }
 
-/* The least of a few: one that was preempted would make every batch too short. */
-static double shortest(struct batches *batches)
-{
-	uint64_t least = UINT64_MAX;
-	bool ignored;
-	for (int i = 0; i < 5; i++) {
-		uint64_t ns = run_one(batches, &ignored);
-		least = ns < least ? ns : least;
-	}
-	return (double)least;
-}
-
-/* Doubles the rounds until a batch is long enough, then adds a quarter: batches grow shorter as
- * caches and an emulator's translations warm. */
+/* Doubles the rounds until a batch is long enough. The fastest round of all counts: one batch that was
+ * preempted would make every later one too short. */
 static void calibrate(struct batches *batches, double least)
 {
+	bool ignored;
+	batches->fastest_ns = 0;
 	batches->rounds = 1;
-	double elapsed;
-	while ((elapsed = shortest(batches)) < least)
+	do {
+		for (int i = 0; i < 5; i++)
+			run_one(batches, &ignored);
+		if ((double)batches->rounds * batches->fastest_ns >= least)
+			return;
 		batches->rounds *= 2;
-	double wanted = (double)batches->rounds * 1.25 * least / elapsed;
-	batches->rounds = wanted < 1 ? 1 : (uint64_t)(wanted + 0.5);
+	} while (true);
 }
 
 /* False if a batch came out shorter than the least. */
 static bool measure(struct batches *batches, double least)
 {
 	bool ignored;
+	/* A quarter more than is needed, for it may run faster yet. */
+	double wanted = 1.25 * least / batches->fastest_ns;
+	batches->rounds = wanted < 1 ? 1 : (uint64_t)(wanted + 1);
 	for (int i = 0; i < WARM_UP; i++)
 		run_one(batches, &ignored);
 	for (uint64_t i = 0; i < batches->count; i++) {
@@ -112,11 +110,10 @@ void batches_run(struct batches *batches)
 	double least = (double)batches->least_us * 1000;
 	if (least < 100 * batches->timer_ns)
 		least = 100 * batches->timer_ns;
-	for (int attempt = 0; attempt < 5; attempt++) {
-		calibrate(batches, least);
+	calibrate(batches, least);
+	for (int attempt = 0; attempt < 10; attempt++)
 		if (measure(batches, least))
 			return;
-	}
 	fail("batches keep coming out shorter than %.0f ns: the time of the same work varies too much here", least);
 }
 

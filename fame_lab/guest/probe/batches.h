@@ -19,7 +19,8 @@ struct batches {
 	void *context;
 	/* found: */
 	uint64_t rounds;
-	double timer_ns; /* what reading the clock costs */
+	double fastest_ns; /* the fastest round so far, calibration and warm-up included */
+	double timer_ns;   /* what reading the clock costs */
 	uint64_t ns[BATCHES_MAX];
 	bool preempted[BATCHES_MAX];
 };
