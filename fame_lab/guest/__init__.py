@@ -1,0 +1,1 @@
+"""What runs in a node: the image it boots, and the probe program in it."""

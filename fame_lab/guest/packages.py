@@ -104,13 +104,13 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
             "-o", "APT::Get::AllowUnauthenticated=false"]  # fmt: skip
     try:
         progress("asking apt for the guest's packages")
-        return _download(_select(kernel, base), into, base, progress)
+        return _download(_select(kernel, into, base), into, base, progress)
     except _AptError:
         progress("fetching package lists")
     private = [*base, "-o", f"Dir::State={state / 'state'}", "-o", f"Dir::Cache={state / 'cache'}"]
     updated = _run("fetch package lists", ["apt-get", *private, "-q", "update"], into, _DOWNLOAD_SECONDS)
     try:
-        return _download(_select(kernel, private), into, private, progress)
+        return _download(_select(kernel, into, private), into, private, progress)
     except _AptError as error:
         # A source that nothing here needs may fail to update: only a missing package tells.
         lists = _tail(updated.stderr) if updated.returncode else "fetched without complaint"
@@ -121,13 +121,13 @@ class _AptError(Exception):
     """apt could not do it with these lists."""
 
 
-def _select(kernel: str, options: Sequence[str]) -> list[str]:
+def _select(kernel: str, into: Path, options: Sequence[str]) -> list[str]:
     """Return name=version of all that goes in, as apt would install it on an empty system."""
 
     def selected(*names: str) -> list[tuple[str, str]]:
         command = ["apt-get", *options, "--no-install-recommends", "--simulate", "install", *names]
         step = f"find the packages {', '.join(names)}"
-        answer = _run(step, command, Path.cwd(), _RESOLVE_SECONDS)
+        answer = _run(step, command, into, _RESOLVE_SECONDS)
         if answer.returncode:
             raise _AptError(f"could not {step}: {_tail(answer.stderr)}")
         return _SELECTED.findall(answer.stdout)

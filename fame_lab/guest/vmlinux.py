@@ -11,6 +11,7 @@ import gzip
 import logging
 import lzma
 import struct
+import zlib
 
 import lz4.block  # type: ignore[import-untyped]
 
@@ -32,13 +33,15 @@ def uncompressed(image: bytes) -> bytes | None:
     """
     try:
         kernel = _decompress(_payload(image))
-    except (ValueError, struct.error, EOFError, OSError, lzma.LZMAError, lz4.block.LZ4BlockError) as error:
-        _log.info("the kernel stays compressed: %s", error)
-        return None
-    if _PVH_ENTRY not in _notes(kernel):
-        _log.info("the kernel stays compressed: it has no PVH entry point")
-        return None
-    return kernel
+        if _PVH_ENTRY in _notes(kernel):
+            return kernel
+        why: object = "it has no PVH entry point"
+    except (ValueError, OverflowError, struct.error, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        why = error
+    except lz4.block.LZ4BlockError as error:
+        why = error
+    _log.info("the kernel stays compressed: %s", why)
+    return None
 
 
 def _payload(image: bytes) -> bytes:

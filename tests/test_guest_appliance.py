@@ -1,0 +1,270 @@
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from raw_vm import RawVM, booted
+
+from fame_lab.errors import ApplianceError, SpecError
+from fame_lab.guest import appliance, build_probe, cpio, packages, rootfs
+from fame_lab.guest.appliance import Appliance
+
+RELEASE = "6.1.0-1-test"
+
+
+class Ingredients:
+    """Packages and files that stand in for those of the distribution."""
+
+    def __init__(self, directory: Path) -> None:
+        self.fetched = 0
+        self.fail_at: str | None = None
+        self.probe = directory / "fame-probe"
+        self.probe.write_bytes(b"\x7fELF probe")
+        self.init = directory / "init"
+        self.init.write_text("#!/bin/sh\n")
+
+    def fetch(self, into: Path, _state: Path, _progress: Callable[[str], None]) -> list[packages.Package]:
+        self.fetched += 1
+        into.mkdir(exist_ok=True)
+        (into / "linux.deb").write_bytes(b"deb")
+        return [packages.Package("linux", "1", packages.sha256(into / "linux.deb"), "linux.deb")]
+
+    def unpack(self, _deb: Path, into: Path) -> None:
+        if self.fail_at == "unpack":
+            raise KeyboardInterrupt
+        (into / "boot").mkdir()
+        (into / f"boot/vmlinuz-{RELEASE}").write_bytes(b"kernel")
+
+    def entries(self, _tree: Path, _release: str, probe: Path) -> dict[str, cpio.Entry]:
+        if self.fail_at == "write":
+            raise OSError(28, "No space left on device", "initrd")
+        return {"init": cpio.file(self.init.read_bytes()), "probe": cpio.file(probe.read_bytes())}
+
+
+@pytest.fixture
+def ingredients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingredients:
+    made = Ingredients(tmp_path)
+    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(packages, "distribution", lambda: "debian")
+    monkeypatch.setattr(packages, "fetch", made.fetch)
+    monkeypatch.setattr(packages, "unpack", made.unpack)
+    monkeypatch.setattr(rootfs, "entries", made.entries)
+    monkeypatch.setattr(rootfs, "own_files", lambda: {"init": made.init})
+    monkeypatch.setattr(build_probe, "binary", lambda: made.probe)
+    return made
+
+
+def files(tmp_path: Path) -> set[str]:
+    root = tmp_path / "cache/appliance"
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_is_built_is_found_again_without_asking_apt(ingredients: Ingredients) -> None:
+    assert appliance.cached() is None
+    first = appliance.ensure()
+    assert appliance.ensure() == first == appliance.cached()
+    assert ingredients.fetched == 1
+    assert first.kernel_release == RELEASE
+    assert first.kernel.read_bytes() == b"kernel"
+
+
+@pytest.mark.parametrize("changed", ["init", "probe"])
+def test_it_is_built_again_when_what_goes_in_changes(ingredients: Ingredients, changed: str) -> None:
+    first = appliance.ensure()
+    getattr(ingredients, changed).write_text("another")
+    assert appliance.cached() is None
+    second = appliance.ensure()
+    assert second.digest != first.digest
+    assert b"another" in second.initrd.read_bytes()
+    assert ingredients.fetched == 1
+
+
+def test_the_same_inputs_give_the_same_bytes(ingredients: Ingredients, tmp_path: Path) -> None:
+    first = appliance.ensure()
+    before = first.initrd.read_bytes()
+    first.initrd.with_name("appliance.json").unlink()
+    first.initrd.unlink()
+    first.kernel.unlink()
+    first.initrd.parent.rmdir()
+    assert appliance.ensure() == first
+    assert first.initrd.read_bytes() == before
+
+
+def test_a_changed_table_of_packages_fetches_anew(
+    ingredients: Ingredients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance.ensure()
+    monkeypatch.setattr(packages, "USERLAND", (*packages.USERLAND, "strace"))
+    appliance.ensure()
+    assert ingredients.fetched == 2
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"table": 1, "packages": [{}]}'])
+def test_a_spoilt_record_is_made_anew(ingredients: Ingredients, tmp_path: Path, record: str) -> None:
+    first = appliance.ensure()
+    (tmp_path / "cache/appliance/packages/packages.json").write_text(record)
+    assert appliance.ensure() == first
+    assert ingredients.fetched == 2
+
+
+def test_a_spoilt_package_is_fetched_anew(ingredients: Ingredients, tmp_path: Path) -> None:
+    appliance.ensure()
+    (tmp_path / "cache/appliance/packages/linux.deb").write_bytes(b"half")
+    ingredients.init.write_text("another")
+    appliance.ensure()
+    assert ingredients.fetched == 2
+
+
+def test_an_interrupted_build_leaves_no_rubbish(ingredients: Ingredients, tmp_path: Path) -> None:
+    ingredients.fail_at = "unpack"
+    with pytest.raises(KeyboardInterrupt):
+        appliance.ensure()
+    assert files(tmp_path) == {"lock", "packages/linux.deb", "packages/packages.json"}
+
+
+def test_what_a_killed_build_left_goes_with_the_next(ingredients: Ingredients, tmp_path: Path) -> None:
+    left = tmp_path / "cache/appliance/building-dead"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    appliance.ensure()
+    assert not left.exists()
+
+
+def test_a_full_disk_is_told_with_what_to_do(ingredients: Ingredients, tmp_path: Path) -> None:
+    ingredients.fail_at = "write"
+    with pytest.raises(ApplianceError, match=r"No space left on device.*FAME_LAB_CACHE"):
+        appliance.ensure()
+    assert not [name for name in files(tmp_path) if name.startswith("building")]
+
+
+def test_two_at_once_build_it_once(ingredients: Ingredients) -> None:
+    built: list[Appliance] = []
+    threads = [threading.Thread(target=lambda: built.append(appliance.ensure())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 4
+    assert len({each.digest for each in built}) == 1
+    assert ingredients.fetched == 1
+
+
+def test_others_may_read_it_whatever_the_umask(ingredients: Ingredients, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        image = appliance.ensure()
+    finally:
+        os.umask(before)
+    assert image.kernel.stat().st_mode & 0o777 == image.initrd.stat().st_mode & 0o777 == 0o644
+    for directory in (image.kernel.parent, tmp_path / "cache/appliance", tmp_path / "cache"):
+        assert directory.stat().st_mode & 0o055 == 0o055
+
+
+def test_the_command_line_names_the_node_and_the_clock(ingredients: Ingredients) -> None:
+    image = appliance.ensure()
+    words = image.cmdline("node40", tsc_khz=2_600_000).split()
+    assert {"fame.node=node40", "tsc_early_khz=2600000", "tsc=reliable", "console=ttyS0"} <= set(words)
+    assert "tsc_early_khz" not in image.cmdline("node40", tsc_khz=None)
+
+
+@pytest.mark.parametrize("name", ["", "Node", "a b", "a\nb", "-a", "x" * 64, "a=b"])
+def test_a_name_that_is_none_for_a_host_is_refused(ingredients: Ingredients, name: str) -> None:
+    with pytest.raises(SpecError, match="host name"):
+        appliance.ensure().cmdline(name, tsc_khz=None)
+
+
+def test_keys_are_added_behind_the_common_part(ingredients: Ingredients) -> None:
+    image = appliance.ensure()
+    whole = image.personal_initrd(authorized_key="ssh-ed25519 AAAA\n", host_key=Ed25519PrivateKey.generate())
+    common = image.initrd.read_bytes()
+    assert whole.startswith(common)
+    assert b"ssh-ed25519 AAAA\n" in whole[len(common) :]
+    assert len(common) % 4 == 0
+
+
+@pytest.fixture(scope="module")
+def image() -> Appliance:
+    return appliance.ensure()
+
+
+@pytest.fixture(scope="module")
+def guest(image: Appliance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawVM]:
+    with booted(image, tmp_path_factory.mktemp("guest"), fam="32G") as vm:
+        yield vm
+
+
+@pytest.mark.vm
+def test_a_node_is_named_by_its_command_line(guest: RawVM) -> None:
+    assert guest.run("hostname") == "node07\n"
+
+
+@pytest.mark.vm
+def test_lspci_shows_fam_as_the_background_text_does(guest: RawVM) -> None:
+    shown = guest.run("lspci -v -s 00:09.0")
+    assert "00:09.0 RAM memory: Red Hat, Inc. Inter-VM shared memory (rev 01)" in shown
+    assert "Subsystem: Red Hat, Inc. QEMU Virtual Machine" in shown
+    assert "(32-bit, non-prefetchable) [size=256]" in shown
+    assert "Memory at 800000000 (64-bit, prefetchable) [size=32G]" in shown
+    assert "Kernel modules: virtio_pci" in shown
+
+
+@pytest.mark.vm
+def test_dev_fam_is_the_shared_file(guest: RawVM) -> None:
+    offset, value = 4096, 0x1122334455667788
+    with guest.fam.open("r+b") as file:
+        file.seek(64)
+        file.write((42).to_bytes(8, "little"))
+    said = json.loads(
+        guest.run(f"fame-probe prove --fam /dev/fam --size {32 << 30} --read 64 --write {offset} {value}")
+    )
+    assert int(said["read"], 0) == 42
+    with guest.fam.open("rb") as file:
+        file.seek(offset)
+        assert int.from_bytes(file.read(8), "little") == value
+
+
+@pytest.mark.vm
+def test_fam_link_finds_the_device_again(guest: RawVM) -> None:
+    found = guest.run("rm /dev/fam; fam-link; readlink /dev/fam")
+    assert found == "/sys/bus/pci/devices/0000:00:09.0/resource2\n"
+
+
+@pytest.mark.vm
+def test_a_wrong_key_is_refused(guest: RawVM) -> None:
+    with pytest.raises(paramiko.AuthenticationException), guest.login(Ed25519PrivateKey.generate()):
+        pass
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("password", ["", "root", "*"])
+def test_no_password_is_taken(guest: RawVM, password: str) -> None:
+    with guest.login(guest.client_key) as known, paramiko.Transport(("127.0.0.1", guest.port)) as transport:
+        assert known.is_authenticated()
+        transport.start_client(timeout=60)
+        with pytest.raises(paramiko.BadAuthenticationType):
+            transport.auth_password("root", password)
+
+
+@pytest.mark.vm
+def test_the_node_shows_the_labs_host_key(guest: RawVM) -> None:
+    with guest.login(guest.client_key) as transport:
+        shown = transport.get_remote_server_key().asbytes()
+    assert shown.endswith(guest.host_key.public_key().public_bytes_raw())
+
+
+@pytest.mark.vm
+def test_the_usual_file_systems_are_there(guest: RawVM) -> None:
+    mounted = {line.split()[2] for line in guest.run("mount").splitlines()}
+    assert {"/dev", "/proc", "/sys", "/dev/pts", "/sys/kernel/debug"} <= mounted
+    assert guest.run("touch /tmp/x && stat -c %a /tmp") == "1777\n"
+
+
+@pytest.mark.vm
+def test_96_mib_are_enough(image: Appliance, tmp_path: Path) -> None:
+    with booted(image, tmp_path, memory="96M") as vm:
+        assert "Mem:" in vm.run("free -m")
+        assert vm.run("lspci -s 00:09.0").startswith("00:09.0 ")
