@@ -17,6 +17,7 @@ from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, find_node
 from fame_lab.results import Result
 
@@ -91,25 +92,28 @@ def run(
     measuring = find_node(lab, node)
     per_operation = []
     mappings = []
-    for operation in wanted:
-        command = ["bandwidth", "--op", operation, "--width", str(width), *asked]
-        rows = [
-            sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout) for each in chosen
-        ]
-        moved, beside = sweeps.labelled(
-            # A byte a nanosecond is 1e9 bytes a second.
-            np.array([[1 / cell.ns_per_operation for cell in row.batches] for row in rows]),
-            rows,
-            sizes,
-            units="GB/s",
-            long_name="bandwidth",
-        )
-        per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
-        mappings.append(sweeps.mapping(rows))
+    with Contention() as contention:
+        for operation in wanted:
+            command = ["bandwidth", "--op", operation, "--width", str(width), *asked]
+            rows = [
+                sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout)
+                for each in chosen
+            ]
+            moved, beside = sweeps.labelled(
+                # A byte a nanosecond is 1e9 bytes a second.
+                np.array([[1 / cell.ns_per_operation for cell in row.batches] for row in rows]),
+                rows,
+                sizes,
+                units="GB/s",
+                long_name="bandwidth",
+            )
+            per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
+            mappings.append(sweeps.mapping(rows))
     mapping = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
     dataset.attrs = {"node": measuring.name, "offset": at, "width": width, "mapping": mapping}
+    dataset.attrs["host_cpu_wait"] = contention.share
     dataset.attrs["convention"] = "bytes as in STREAM: a copy counts those read and those written; GB is 1e9"
     parameters = {
         "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sizes,
@@ -126,7 +130,7 @@ def plot(result: Result) -> Figure:
     made, panels = plots.figure(
         f"Sequential bandwidth on {dataset.attrs['node']}, in moves of {dataset.attrs['width']} bytes",
         result.manifest,
-        sweeps.note(dataset) + "\na copy counts bytes read and bytes written",
+        sweeps.note(dataset) + "; a copy counts bytes read and bytes written",
         columns=len(operations),
     )
     for axes, operation in zip(panels, operations, strict=True):

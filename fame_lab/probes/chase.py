@@ -17,6 +17,7 @@ from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, choose_sizes, find_node
 from fame_lab.results import Result
 
@@ -81,7 +82,10 @@ def run(
     at, sizes = choose_sizes(lab, working_sets, offset, multiple=64)
     measuring = find_node(lab, node)
     command = ["chase", "--seed", str(seed), *asked]
-    rows = [sweeps.sweep(measuring, command, each, at, sizes, "loads", batches, timeout) for each in chosen]
+    with Contention() as contention:
+        rows = [
+            sweeps.sweep(measuring, command, each, at, sizes, "loads", batches, timeout) for each in chosen
+        ]
     latency, beside = sweeps.labelled(
         np.array([[cell.ns_per_operation for cell in row.batches] for row in rows]),
         rows,
@@ -90,10 +94,9 @@ def run(
         long_name="latency of a dependent load",
     )
     mapping = sweeps.mapping(rows)
-    dataset = xr.Dataset(
-        {"latency": latency, "latency_summary": summary(latency), **beside},
-        attrs={"node": measuring.name, "offset": at, "seed": seed, "mapping": mapping},
-    )
+    dataset = xr.Dataset({"latency": latency, "latency_summary": summary(latency), **beside})
+    dataset.attrs = {"node": measuring.name, "offset": at, "seed": seed, "mapping": mapping}
+    dataset.attrs["host_cpu_wait"] = contention.share
     parameters = {
         "node": measuring.name, "memories": chosen, "working_sets": sizes, "offset": at,
         "batches": batches, "batch_ms": batch_ms,

@@ -17,6 +17,7 @@ import xarray as xr
 from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
+from fame_lab.probes.contention import Contention, contention_note
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import FAM, check_offset, find_node
 from fame_lab.results import Result
@@ -91,11 +92,12 @@ def run(
         raise ProbeError(f"nodes is {nodes!r}: {initiator.name} cannot play against itself")
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     command = ["--fam", FAM, "--offset", str(at), "--timeout", str(round(patience)), *asked]
-    played = [_play(lab, initiator, responder, variant, command, batches, patience) for variant in wanted]
+    with Contention() as contention:
+        played = [_play(lab, initiator, responder, variant, command, batches, patience) for variant in wanted]
     found = [batch for batch, _ in played]
     mapping = " and ".join(sorted({seen for _, seen in played}))
     dataset = _dataset(wanted, found, initiator, responder)
-    dataset.attrs = {"offset": at, "mapping": mapping}
+    dataset.attrs = {"offset": at, "mapping": mapping, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": [initiator.name, responder.name], "variants": wanted, "offset": at,
         "batches": batches, "batch_ms": batch_ms, "patience": patience,
@@ -170,7 +172,8 @@ def plot(result: Result) -> Figure:
     made, (axes,) = plots.figure(
         f"Ping-pong between {dataset['initiator'].item()} and {dataset['responder'].item()}",
         result.manifest,
-        f"{note}; vertical line: median; FAM mapped {dataset.attrs['mapping']}",
+        f"{note}; vertical line: median; FAM mapped {dataset.attrs['mapping']}\n"
+        f"{contention_note(dataset.attrs['host_cpu_wait'])}",
     )
     for variant in (str(name) for name in dataset["variant"].values):
         values = np.sort(dataset["latency"].sel(variant=variant).values)

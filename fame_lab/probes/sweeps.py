@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from fame_lab import plots
 from fame_lab.errors import ProbeError
 from fame_lab.probes.batches import Batches, read_batches
+from fame_lab.probes.contention import contention_note
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import FAM
 
@@ -167,5 +168,6 @@ def note(dataset: xr.Dataset) -> str:
     count = f"{int(preempted.sum())} of {preempted.size} preempted"
     return (
         f"n = {dataset.sizes['batch']} batches a point ({count}); "
-        f"marker: median, bar: its 95 % interval, band: min to p90; FAM mapped {dataset.attrs['mapping']}"
+        f"marker: median, bar: its 95 % interval, band: min to p90; FAM mapped {dataset.attrs['mapping']}\n"
+        f"{contention_note(dataset.attrs['host_cpu_wait'])}"
     )

@@ -1,0 +1,63 @@
+"""Whether the host had a core to spare while a probe ran: a guest under TCG cannot tell."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+__all__ = ["Contention", "contention_note"]
+
+_PRESSURE = Path("/proc/pressure/cpu")
+
+
+class Contention:
+    """Measures, between entering and leaving, how much of the time some task of the host waited for a CPU.
+
+    Attributes
+    ----------
+    share : float
+        From 0 to 1, of the time between; NaN until left, or where the kernel keeps no pressure statistics.
+        A node that waits for a core is in it, and so is any other program.
+    """
+
+    share = float("nan")
+
+    def __enter__(self) -> Contention:
+        self._began = time.monotonic()
+        self._waited = _waited()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        elapsed = time.monotonic() - self._began
+        if elapsed > 0:
+            self.share = float(np.clip((_waited() - self._waited) / elapsed, 0, 1))
+
+
+def contention_note(share: float) -> str:
+    """Write the share for a figure.
+
+    Examples
+    --------
+    >>> contention_note(0.394)
+    'the host had programs waiting for a CPU 39 % of the time'
+    >>> contention_note(float("nan"))
+    'whether programs of the host waited for a CPU is unknown'
+    """
+    if share != share:
+        return "whether programs of the host waited for a CPU is unknown"
+    return f"the host had programs waiting for a CPU {100 * share:.0f} % of the time"
+
+
+def _waited() -> float:
+    """Give the seconds in which some task waited, since boot."""
+    try:
+        found = re.match(r"some .* total=(\d+)$", _PRESSURE.read_text(), re.MULTILINE)
+    except OSError:  # not built in, or not enabled
+        found = None
+    return int(found[1]) / 1e6 if found else float("nan")

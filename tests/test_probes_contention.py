@@ -1,0 +1,36 @@
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from fame_lab.probes import contention
+from fame_lab.probes.contention import Contention
+
+
+def pressure(total: int) -> str:
+    return f"some avg10=1.00 avg60=2.00 avg300=3.00 total={total}\nfull avg10=0.00 avg60=0.00 total=7\n"
+
+
+def test_the_share_is_of_the_time_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "cpu"
+    monkeypatch.setattr(contention, "_PRESSURE", told)
+    clock = iter([100.0, 110.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    told.write_text(pressure(5_000_000))
+    with Contention() as seen:
+        told.write_text(pressure(9_000_000))
+    assert seen.share == 0.4
+
+
+@pytest.mark.parametrize("content", [None, "", "nonsense", "full avg10=0.00 total=3\n"])
+def test_a_kernel_that_does_not_tell_leaves_it_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "cpu").write_text(content)
+    monkeypatch.setattr(contention, "_PRESSURE", tmp_path / "cpu")
+    with Contention() as seen:
+        pass
+    assert math.isnan(seen.share)
+    assert "unknown" in contention.contention_note(seen.share)

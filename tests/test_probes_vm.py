@@ -1,0 +1,34 @@
+"""The probes on real nodes: that they measure, and say how FAM was mapped. Times prove nothing here."""
+
+from pathlib import Path
+
+import pytest
+
+from fame_lab import Lab
+from fame_lab.errors import CommandError
+from fame_lab.results import Result
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.mark.parametrize("probe", ["chase", "bandwidth"])
+def test_a_sweep_measures_both_memories_of_a_guest(lab: Lab, probe: str, tmp_path: Path) -> None:
+    result = lab.probe(probe, working_sets=["4K", "256K"], batches=30, node="node02")
+    kept = Result.load(result.save(tmp_path / "kept"))
+    assert dict(kept.dataset.sizes)["working_set"] == 2
+    assert kept.dataset["memory"].values.tolist() == ["dram", "fam"]
+    # /dev/fam leads to resource2, which the kernel maps uncached unless the device asks for more.
+    assert kept.manifest["mapping"] == "uncached-minus"
+    assert kept.manifest["accelerator"]["kind"] in ("tcg", "kvm")
+    assert "emulated" in kept.plot().get_supxlabel()
+
+
+def test_two_guests_answer_each_other(lab: Lab) -> None:
+    result = lab.probe("pingpong", batches=30, nodes=("node02", "node01"))
+    assert dict(result.dataset["latency"].sizes) == {"variant": 2, "batch": 30}
+    assert result.dataset["initiator"].item() == "node02"
+
+
+def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
+    with pytest.raises(CommandError, match="are not to be had"):
+        lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
