@@ -107,14 +107,22 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
         return _download(_select(kernel, into, base), into, base, progress)
     except _AptError:
         progress("fetching package lists")
-    private = [*base, "-o", f"Dir::State={state / 'state'}", "-o", f"Dir::Cache={state / 'cache'}"]
+    lists = f"Dir::State::lists={state / 'state/lists'}"
+    private = [
+        *base,
+        "-o",
+        f"Dir::State={state / 'state'}",
+        "-o",
+        lists,
+        "-o",
+        f"Dir::Cache={state / 'cache'}",
+    ]
     updated = _run("fetch package lists", ["apt-get", *private, "-q", "update"], into, _DOWNLOAD_SECONDS)
     try:
         return _download(_select(kernel, into, private), into, private, progress)
     except _AptError as error:
-        # A source that nothing here needs may fail to update: only a missing package tells.
-        lists = _tail(updated.stderr) if updated.returncode else "fetched without complaint"
-        raise ApplianceError(f"{error}\npackage lists: {lists}\n{_ADVICE}") from None
+        # A source that nothing here needs may fail to update, so that only a missing package tells.
+        raise ApplianceError(f"{error}\npackage lists: {_tail(updated.stderr)}\n{_ADVICE}") from None
 
 
 class _AptError(Exception):
