@@ -81,9 +81,11 @@ def figure(
 
 
 def plain_log(axis: Axis) -> None:
-    """Label a logarithmic axis in plain numbers, and enough of them."""
-    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    """Label a logarithmic axis, once all is drawn on it, in plain numbers and as many as have room."""
+    low, high = axis.get_view_interval()
+    subs = (1, 2, 5) if high / low < 300 else (1,)
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

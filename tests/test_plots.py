@@ -48,3 +48,20 @@ def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
     drawn.canvas.draw()
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)
+
+
+@pytest.mark.parametrize(("high", "most"), [(200, 9), (5e6, 9)])
+def test_a_logarithmic_axis_has_few_plain_labels(high: float, most: int) -> None:
+    drawn, [axes] = plots.figure("A title", {}, "n = 3")
+    axes.plot([50, high], [1, 2])
+    axes.set_xscale("log")
+    plots.plain_log(axes.xaxis)
+    drawn.canvas.draw()
+    left, right = axes.get_xlim()
+    shown = [
+        label.get_text()
+        for label, at in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)
+        if left <= at <= right
+    ]
+    assert 2 <= len(shown) <= most
+    assert all(set(text) <= set("0123456789.,") for text in shown)

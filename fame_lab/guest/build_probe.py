@@ -104,7 +104,7 @@ def build(*, keep_cache: bool = False) -> Path:
 
 
 @contextlib.contextmanager
-def _cache(keep: bool) -> Iterator[Path]:
+def _cache(keep: bool = True) -> Iterator[Path]:
     """Make a place for zig's cache, never in the source tree."""
     with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
         place = Path(passing)

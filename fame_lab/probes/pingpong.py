@@ -196,5 +196,5 @@ def plot(result: Result) -> Figure:
     axes.set_xlabel("half a round trip [ns]")
     axes.set_ylabel("share of batches at most this long")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
     return made
