@@ -50,7 +50,9 @@ def kvm_device(path: Path = Path("/dev/kvm")) -> Check:
         mend = f"chown root:kvm {path} && chmod 0660 {path}   (`make setup` does it)"
         return Check("/dev/kvm", "fail", f"{owner}: the system libvirtd takes minutes for each node", mend)
     if not os.access(path, os.R_OK | os.W_OK):
-        mend = "to try KVM, join its group: sudo adduser $USER kvm, then log in anew"
+        mend = f"to try KVM, join its group: sudo adduser $USER {_group(status.st_gid)}, then log in anew"
+        if status.st_gid == 0:  # as where no udev runs
+            mend = f"to try KVM: sudo chown root:kvm {path}, sudo chmod 660 {path}, sudo adduser $USER kvm"
         return Check("/dev/kvm", "warn", f"{owner}: you may not open it, so nodes are emulated", mend)
     return Check("/dev/kvm", "ok", f"{owner}: you may open it, which does not prove that it works")
 
