@@ -229,7 +229,7 @@ def _limit(value: int, *, size: bool = False) -> str:
 
 
 def _qemu_groups() -> list[int]:
-    """Groups of whom Debian's system libvirtd runs QEMU as; elsewhere the device's own group."""
+    """Give the groups of whom Debian's system libvirtd runs QEMU as; elsewhere the device's own group."""
     try:
         user = pwd.getpwnam("libvirt-qemu")
         return os.getgrouplist(user.pw_name, user.pw_gid)
