@@ -19,7 +19,7 @@ from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import accel, access, domain, tsc
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import QemuUser, connect, qemu_user, security_models
+from fame_lab.host.connection import QemuUser, connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.record import NodeRecord
 from fame_lab.layout import CONTROL_SIZE
@@ -93,6 +93,7 @@ class Hosting:
             console,
         )
         xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection))
+        ensure_daemons()
         return domain.create(self.connection, xml, record)
 
     @property

@@ -15,7 +15,7 @@ import libvirt
 
 from fame_lab.errors import HostError
 
-__all__ = ["QemuUser", "connect", "qemu_user", "security_models", "uri"]
+__all__ = ["QemuUser", "connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
 
 #: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
 #: libvirtd, and its console keeps virtlogd.
@@ -49,7 +49,7 @@ def connect() -> libvirt.virConnect:
     libvirt.registerErrorHandler(lambda *_: None, None)
     if os.geteuid() == 0:
         _check_kvm_device()
-        _start_system_daemons()
+        ensure_daemons()
     elif shutil.which("libvirtd", path=_search_path()) is None:
         raise HostError("libvirtd is missing: install libvirt-daemon-system, or run `make setup`")
     try:
@@ -98,7 +98,19 @@ def _check_kvm_device() -> None:
         )
 
 
-def _start_system_daemons() -> None:
+def ensure_daemons() -> None:
+    """Start the system daemons that do not answer, where nothing else does.
+
+    Asked again before each domain: an idle log daemon leaves even while libvirtd stays, which then starts
+    nothing any more. Being asked keeps it for another while.
+
+    Raises
+    ------
+    HostError
+        If one is missing or does not start.
+    """
+    if os.geteuid() != 0:
+        return  # a session's libvirtd starts its own
     for daemon, address in _DAEMONS.items():
         if _answers(address):
             continue
