@@ -81,7 +81,9 @@ def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models:
     if record.accelerator == "tcg":
         cache = SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB")
         cache.text = str(TB_CACHE_MIB)
-        SubElement(domain, "cpu", mode="maximum")
+        cpu = SubElement(domain, "cpu", mode="maximum")
+        # Emulated, `rep movsb` goes byte by byte: with it advertised as fast, a boot takes 0.3 s more.
+        SubElement(cpu, "feature", policy="disable", name="erms")
     else:
         cpu = SubElement(domain, "cpu", mode="host-passthrough")
         SubElement(cpu, "maxphysaddr", mode="passthrough")
@@ -91,6 +93,8 @@ def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models:
     _add_devices(domain, boot)
     _add_labels(domain, user, models)
     _add_qemu_arguments(domain, record)
+    if record.accelerator == "tcg":
+        _skip_cpu_check(domain)
     return ElementTree.tostring(domain, encoding="unicode")
 
 
@@ -119,6 +123,16 @@ def _add_labels(domain: Element, user: QemuUser | None, models: set[str]) -> Non
     if "apparmor" in models:
         # Its profile is made from the devices that libvirt knows, and FAM is none of them.
         SubElement(domain, "seclabel", type="none", model="apparmor")
+
+
+def _skip_cpu_check(domain: Element) -> None:
+    """Let libvirt ask QEMU for its CPU in 3 questions instead of 330.
+
+    At each start it compares the CPU with what was asked for, property by property, which takes 0.3 s of
+    processor time a node (measured on libvirt 9.0). An emulated CPU lacks nothing.
+    """
+    capabilities = SubElement(domain, f"{{{QEMU_NAMESPACE}}}capabilities")
+    SubElement(capabilities, f"{{{QEMU_NAMESPACE}}}del", capability="cpu-unavailable-features")
 
 
 def _add_qemu_arguments(domain: Element, record: NodeRecord) -> None:
