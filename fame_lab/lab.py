@@ -88,13 +88,18 @@ class Lab:
         if self._hosting is not None:
             raise LabError(f"{self.spec.name!r} is running; stop it first")
         cancelled = cancelled or threading.Event()
-        with deferred(cancelled), LaunchProgress(self.spec, shown=self._progress) as progress:
-            launch = Launch(self.spec, deadline, cancelled)
-            launch.begin()
-            for who, stage in launch.events():
-                progress.show(who, stage)
-            self._hosting, nodes = launch.result()
-            self._nodes = tuple(nodes)
+        try:
+            with deferred(cancelled), LaunchProgress(self.spec, shown=self._progress) as progress:
+                launch = Launch(self.spec, deadline, cancelled)
+                with launch:
+                    for who, stage in launch.events():
+                        progress.show(who, stage)
+                    self._hosting, nodes = launch.result()
+                    self._nodes = tuple(nodes)
+        except BaseException:
+            # The signal may have come when all was up: then nobody would have a lab to stop.
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:

@@ -40,9 +40,21 @@ class Launch:
         self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._work, name=f"start-{spec.name}")
 
-    def begin(self) -> None:
+    def __enter__(self) -> Launch:
         """Start, and return at once."""
         self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End; whatever went wrong, a lab that nobody took is gone then."""
+        if kind is not None:
+            self._cancelled.set()
+        self._thread.join()
+        if kind is not None and self._outcome.exception() is None:
+            hosting, nodes = self._outcome.result()
+            for node in nodes:
+                node.connection.close()
+            tear_down(hosting.connection, self._spec.name)
 
     def events(self) -> Iterator[tuple[str, str]]:
         """Give (node or lab's name, stage) as they come, until the start has ended."""
@@ -51,7 +63,6 @@ class Launch:
 
     def result(self) -> tuple[Hosting, list[Node]]:
         """Give what came of it, or raise what went wrong."""
-        self._thread.join()
         return self._outcome.result()
 
     def _work(self) -> None:

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from leftovers import leftovers
 
 from fame_lab import Lab
-from leftovers import leftovers
 
 pytestmark = pytest.mark.vm
 
@@ -86,3 +86,33 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytes
         pass
     assert most == min(5, len(os.sched_getaffinity(0)))
     assert leftovers("many") == []
+
+
+def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fame_lab import LabSpec
+    from fame_lab.progress import LaunchProgress
+
+    class Alarm(BaseException):
+        pass
+
+    def raise_alarm(_progress: LaunchProgress, _who: str, stage: str) -> None:
+        if stage == "booting":
+            raise Alarm
+
+    monkeypatch.setattr(LaunchProgress, "show", raise_alarm)
+    with pytest.raises(Alarm):
+        Lab(LabSpec("alarmed", nodes=2, fam="1M"), progress=False).start()
+    assert leftovers("alarmed") == []
+
+
+def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fame_lab import LabSpec
+    from fame_lab.progress import LaunchProgress
+
+    # The last moment of the start: every node is proved, and nobody holds the lab yet.
+    monkeypatch.setattr(LaunchProgress, "__exit__", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        Lab(LabSpec("late", nodes=1, fam="1M"), progress=False).start()
+    assert leftovers("late") == []

@@ -1,0 +1,1 @@
+"""What this host has, and libvirt: nothing else names it."""

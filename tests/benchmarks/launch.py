@@ -52,9 +52,10 @@ def compare(nodes: int, pairs: int) -> None:
     times = statistics.median(row[0] / row[2] for row in rows)
     memory = statistics.median(row[1] / row[3] for row in rows)
     kit_s, raw_s = (statistics.median(row[column] for row in rows) for column in (0, 2))
+    mebibytes = statistics.median(row[1] for row in rows) / (1 << 20)
     print(
-        f"{nodes} nodes, {pairs} pairs: start takes {times:.2f} x raw QEMU (medians {kit_s:.2f} s, {raw_s:.2f} s); "
-        f"memory a node {memory:.2f} x ({statistics.median(row[1] for row in rows) / 2**20:.0f} MiB)"
+        f"{nodes} nodes, {pairs} pairs: start takes {times:.2f} x raw QEMU "
+        f"(medians {kit_s:.2f} s, {raw_s:.2f} s); memory a node {memory:.2f} x ({mebibytes:.0f} MiB)"
     )
 
 
