@@ -19,8 +19,9 @@ from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import accel, access, domain, tsc
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import QemuUser, connect, ensure_daemons, qemu_user, security_models
+from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
+from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size

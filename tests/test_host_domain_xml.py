@@ -1,8 +1,8 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from fame_lab.host.connection import QemuUser
 from fame_lab.host.domain_xml import QEMU_NAMESPACE, Boot, domain_name, domain_xml
+from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.spec import LabSpec
 

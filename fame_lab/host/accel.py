@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import pwd
 import re
 import selectors
 import shutil
@@ -27,6 +26,7 @@ from typing import IO, Any, Literal
 from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError
 from fame_lab.guest.appliance import READY, Appliance
+from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["Accelerator", "choose"]
 
@@ -199,12 +199,7 @@ def _running(
 def _credentials(qemu_user: tuple[int, int] | None) -> dict[str, Any]:
     if qemu_user is None or os.geteuid() != 0:
         return {}
-    user, group = qemu_user
-    try:
-        groups = os.getgrouplist(pwd.getpwuid(user).pw_name, group)  # as libvirt does: kvm is one of them
-    except KeyError:
-        groups = [group]
-    return {"user": user, "group": group, "extra_groups": groups}
+    return QemuUser(*qemu_user).credentials()
 
 
 def _output(process: subprocess.Popen[bytes]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from fame_lab.errors import HostError
-from fame_lab.host.connection import QemuUser
+from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["check_readable", "check_writable", "let_in", "put_back"]
 
@@ -68,9 +68,7 @@ def check_readable(paths: list[Path], user: QemuUser) -> None:
 
 def _may(user: QemuUser, test: str, path: Path) -> bool:
     """Ask as that user: only the kernel knows what modes, lists and mounts come to."""
-    asked = subprocess.run(
-        ["test", test, str(path)], user=user.uid, group=user.gid, extra_groups=[], cwd="/", check=False
-    )
+    asked = subprocess.run(["test", test, str(path)], cwd="/", check=False, **user.credentials())
     return asked.returncode == 0
 
 

@@ -7,29 +7,21 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
 
 from fame_lab.errors import HostError
+from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["QemuUser", "connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
+__all__ = ["connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
 
 #: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
 #: libvirtd, and its console keeps virtlogd.
 IDLE_SECONDS = 30
 START_DEADLINE = 20.0
 _DAEMONS = {"virtlogd": "/run/libvirt/virtlogd-sock", "libvirtd": "/run/libvirt/libvirt-sock"}
-
-
-@dataclass(frozen=True)
-class QemuUser:
-    """Who QEMU runs as, where that is not ourselves: libvirt's own user under the system daemon."""
-
-    uid: int
-    gid: int
 
 
 def uri() -> str:

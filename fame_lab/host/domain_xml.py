@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from fame_lab.host.connection import QemuUser
+from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 
 __all__ = ["Boot", "domain_name", "domain_xml"]

@@ -1,0 +1,30 @@
+"""Whom libvirt runs QEMU as, and how to ask the kernel what that user may."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["QemuUser"]
+
+
+@dataclass(frozen=True)
+class QemuUser:
+    """Who QEMU runs as, where that is not ourselves: libvirt's own user under the system daemon."""
+
+    uid: int
+    gid: int
+
+    def groups(self) -> list[int]:
+        """List its groups as libvirt gives them to QEMU: Debian has kvm as its primary one."""
+        try:
+            entry = pwd.getpwuid(self.uid)
+        except KeyError:
+            return [self.gid]
+        return sorted({self.gid, *os.getgrouplist(entry.pw_name, entry.pw_gid)})
+
+    def credentials(self) -> dict[str, Any]:
+        """Give what :class:`subprocess.Popen` takes to run a program as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": self.groups()}
