@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 __all__ = ["COLOURS", "MARKERS", "LabFigure", "caveat", "figure", "plain_log", "size_axis", "size_label"]
 
@@ -83,8 +83,12 @@ def figure(
 def plain_log(axis: Axis) -> None:
     """Label a logarithmic axis, once all is drawn on it, in plain numbers and as many as have room."""
     low, high = axis.get_view_interval()
-    subs = (1, 2, 5) if high / low < 300 else (1,)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    if high / low < 10:
+        # Within a decade there may be no power of ten at all, and hardly a 2 or a 5.
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    else:
+        subs = (1, 2, 5) if high / low < 300 else (1,)
+        axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -65,3 +65,13 @@ def test_a_logarithmic_axis_has_few_plain_labels(high: float, most: int) -> None
     ]
     assert 2 <= len(shown) <= most
     assert all(set(text) <= set("0123456789.,") for text in shown)
+
+
+def test_a_logarithmic_axis_within_a_decade_has_several_labels() -> None:
+    made, (axes,) = plots.figure("x", {}, "")
+    axes.plot([53, 99], [1, 2])
+    axes.set_xscale("log")
+    plots.plain_log(axes.xaxis)
+    made.canvas.draw()
+    low, high = axes.get_xlim()
+    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 3
