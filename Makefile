@@ -3,6 +3,8 @@
 PYTEST_ARGS ?=
 BIN := .venv/bin
 NOTEBOOK := notebooks/01_first_lab.ipynb
+# Jupyter refuses to run as root unless told; here it listens on loopback alone, with its token.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lab soak clean
@@ -23,7 +25,7 @@ demo: setup
 	@$(BIN)/fame-lab report $(NOTEBOOK) --output reports
 
 lab: setup
-	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks $(AS_ROOT)
 
 check: setup
 	$(BIN)/ruff check .
@@ -36,6 +38,7 @@ test: check
 # --strict-markers and the rest of pytest's options are in pyproject.toml.
 soak: setup
 	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
 
 clean:
 	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin
