@@ -39,6 +39,7 @@ test: check
 soak: setup
 	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
+	$(BIN)/python tests/benchmarks/imports.py
 
 clean:
 	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin
