@@ -1,8 +1,12 @@
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from fame_lab import Lab, LabSpec
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

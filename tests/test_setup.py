@@ -215,14 +215,24 @@ def test_without_a_python_that_will_do_it_is_said_which_would(clone: Clone) -> N
 @pytest.mark.parametrize("door", ["demo", "lab", "test", "check", "soak"])
 def test_every_door_begins_with_set_up(door: str) -> None:
     run = subprocess.run(
-        ["make", "-n", door], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "--no-print-directory", "-n", door],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert run.stdout.splitlines()[0] == ".ci/setup"
 
 
 def test_make_test_lints_checks_types_and_runs_all_but_the_long_counts() -> None:
     run = subprocess.run(
-        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "--no-print-directory", "-n", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     for part in ("ruff check", "ruff format --check", "mypy", "pytest -m 'not soak'"):
         assert part in run.stdout
