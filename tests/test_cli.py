@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -202,11 +201,18 @@ def test_down_ends_a_lab_and_an_unknown_one_is_told() -> None:
 def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
     name = f"cli-int-{os.getpid()}-{int(number)}"
     process = subprocess.Popen(
-        [*FAME_LAB, "up", name, "--nodes", "2", "--fam", "1M"], stderr=subprocess.PIPE, text=True
+        [*FAME_LAB, "--verbose", "up", name, "--nodes", "2", "--fam", "1M"], stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2.5)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode not in (0, 1)
-    assert "Traceback" not in errors
-    assert name not in call("ls").stdout
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "node01: booting" in line:
+                process.send_signal(number)
+                break
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode not in (0, 1)
+        assert "Traceback" not in errors
+        assert name not in call("ls").stdout
+    finally:
+        process.kill()
+        call("down", name)

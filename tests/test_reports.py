@@ -186,13 +186,19 @@ def test_an_interrupted_run_leaves_no_lab_and_no_kernel(tmp_path: Path, number: 
         stderr=subprocess.PIPE,
         text=True,
     )
-    end = time.monotonic() + 120
-    while not (ready.exists() and ready.read_text()):
-        assert time.monotonic() < end and process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
-    assert "Traceback" not in errors
-    assert not Path(f"/proc/{ready.read_text()}").exists()
-    assert name not in {entry.name for entry in Lab.list()}
+    try:
+        end = time.monotonic() + 120
+        while not (ready.exists() and ready.read_text()):
+            assert time.monotonic() < end and process.poll() is None, process.communicate()
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
+        assert "Traceback" not in errors
+        assert not Path(f"/proc/{ready.read_text()}").exists()
+        assert name not in {entry.name for entry in Lab.list()}
+    finally:
+        process.kill()
+        for entry in Lab.list():
+            if entry.name == name:
+                entry.end()
