@@ -220,6 +220,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
         _give_back(_fam_of(record), directory)
     there = bool(domains) or directory.path.exists()
     directory.remove()
+    domain.remove_logs(name)
     return there
 
 

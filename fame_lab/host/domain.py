@@ -13,6 +13,7 @@ import libvirt
 import libvirt_qemu
 
 from fame_lab.errors import HostError, LabError
+from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
 __all__ = ["Domain", "State", "create", "find", "labs"]
@@ -152,6 +153,13 @@ def last_words(name: str, most: int = 2000) -> str:
         return ""
     said = [line for line in lines if line.startswith("qemu")]
     return "\n".join((said or lines)[-5:])
+
+
+def remove_logs(lab: str) -> None:
+    """Delete what libvirt kept of a lab's nodes: it may write a last line after a domain has ended."""
+    directory = log_path(lab).parent
+    for log in directory.glob(f"{domain_name(lab, 'node')}[0-9][0-9].log"):
+        remove_log(log.stem)
 
 
 def remove_log(name: str) -> None:
