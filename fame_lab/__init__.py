@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from fame_lab.node import Node
     from fame_lab.reports import report
     from fame_lab.results import Result
+    from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
-    from fame_lab.ssh import RunResult
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,7 @@ _HOMES = {
     "LabSpec": "fame_lab.spec",
     "Node": "fame_lab.node",
     "Result": "fame_lab.results",
-    "RunResult": "fame_lab.ssh",
+    "RunResult": "fame_lab.run_result",
     "doctor": "fame_lab.host.doctor",
     "report": "fame_lab.reports",
 }

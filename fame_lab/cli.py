@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.listing import Listing
     from fame_lab.node import Node
-    from fame_lab.ssh import RunResult
+    from fame_lab.run_result import RunResult
 
 __all__ = ["main"]
 

@@ -16,9 +16,9 @@ from fame_lab.listing import Listing
 from fame_lab.manifest import manifest
 from fame_lab.node import Node
 from fame_lab.progress import LaunchProgress
+from fame_lab.run_result import RunResult
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
-from fame_lab.ssh import RunResult
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,7 +12,8 @@ from fame_lab import boot
 from fame_lab.directory import HOST_ALIAS
 from fame_lab.guest import build_probe
 from fame_lab.probes import lines
-from fame_lab.ssh import Connection, RunResult
+from fame_lab.run_result import RunResult
+from fame_lab.ssh import Connection
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain, State

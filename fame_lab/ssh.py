@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fame_lab.directory import HOST_ALIAS, LabDirectory
-from fame_lab.errors import CommandError, SSHError
+from fame_lab.errors import SSHError
+from fame_lab.run_result import RunResult, shortened
 
-__all__ = ["Connection", "Keys", "RunResult"]
+__all__ = ["Connection", "Keys"]
 
 HOST = "127.0.0.1"
 USER = "root"
@@ -32,39 +33,6 @@ _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a command in a guest came to.
-
-    Parameters
-    ----------
-    stdout, stderr : str
-        Decoded as UTF-8; bytes that are none become U+FFFD.
-    exit_status : int
-    seconds : float
-        On the host's clock, from the request to the status.
-    command, node : str
-    """
-
-    stdout: str
-    stderr: str
-    exit_status: int
-    seconds: float
-    command: str = ""
-    node: str = ""
-
-    def check(self) -> RunResult:
-        """Return itself, or raise CommandError if the status is not 0."""
-        if self.exit_status == 0:
-            return self
-        said = (self.stderr or self.stdout).strip().splitlines()[-5:]
-        raise CommandError(
-            f"{self.node}: {_short(self.command)} ended with status {self.exit_status}"
-            + (": " + " | ".join(map(_short, said)) if said else " and said nothing"),
-            self,
-        )
 
 
 @dataclass(frozen=True)
@@ -200,10 +168,10 @@ class Connection:
                     channel.shutdown_write()
                 stdout, stderr = self._collect(channel, command, end)
             except (OSError, EOFError, paramiko.SSHException) as error:
-                raise SSHError(f"{self.node} went away during {_short(command)}: {error}") from error
+                raise SSHError(f"{self.node} went away during {shortened(command)}: {error}") from error
             status = channel.recv_exit_status()
         if status < 0:
-            raise SSHError(f"{self.node} went away during {_short(command)}: no exit status came")
+            raise SSHError(f"{self.node} went away during {shortened(command)}: no exit status came")
         result = RunResult(
             stdout.decode(errors="replace"),
             stderr.decode(errors="replace"),
@@ -325,13 +293,15 @@ class Connection:
                     stderr += channel.recv_stderr(_CHUNK)
                 if len(stdout) + len(stderr) > MOST_OUTPUT:
                     raise SSHError(
-                        f"{self.node}: {_short(command)} says more than {MOST_OUTPUT >> 20} MiB; stopped"
+                        f"{self.node}: {shortened(command)} says more than {MOST_OUTPUT >> 20} MiB; stopped"
                     )
                 ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
                 if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
                     return bytes(stdout), bytes(stderr)
                 if end is not None and time.monotonic() > end:
-                    raise SSHError(f"{self.node}: {_short(command)} takes longer than its timeout; given up")
+                    raise SSHError(
+                        f"{self.node}: {shortened(command)} takes longer than its timeout; given up"
+                    )
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:
@@ -344,7 +314,3 @@ def _send(channel: paramiko.Channel, content: bytes) -> None:
 def _is_alive(client: paramiko.SSHClient) -> bool:
     transport = client.get_transport()
     return transport is not None and transport.is_active()
-
-
-def _short(text: str, most: int = 120) -> str:
-    return repr(text if len(text) <= most else text[: most - 1] + "…")

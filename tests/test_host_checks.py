@@ -89,6 +89,5 @@ def test_apparmor_is_off_where_the_kernel_has_none(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_built_yet_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("fame_lab.guest.appliance")
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path))
     assert checks.guest_image().verdict == "warn"
