@@ -1,7 +1,7 @@
 import subprocess
 import sys
-import time
 import threading
+import time
 from pathlib import Path
 
 import pytest
