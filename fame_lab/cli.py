@@ -142,12 +142,12 @@ def _down(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
     found = {entry.name: entry for entry in Lab.list()}
-    if arguments.all:
-        names = list(found)
-    elif arguments.orphans:
-        names = [name for name, entry in found.items() if entry.is_orphan]
-    else:
-        names = arguments.names
+    if arguments.orphans:
+        for name, entry in found.items():
+            if entry.end_if_orphan():
+                print(f"{name} is gone")
+        return 0
+    names = list(found) if arguments.all else arguments.names
     if unknown := [name for name in names if name not in found]:
         there = ", ".join(found) or "none"
         raise LabError(f"there is no lab named {', '.join(map(repr, unknown))}; here are: {there}")

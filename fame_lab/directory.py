@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +128,39 @@ class LabDirectory:
         except OSError as error:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold the directory, as a start does until it has ended, whatever ends it; yield whether it is ours.
+
+        Who is to take an orphan away holds it too, so that a start under way is never taken for one. Waits
+        for whoever has it; not ours if it was taken away meanwhile.
+        """
+        with self._locked(fcntl.LOCK_EX) as descriptor:
+            # Between the opening and the lock another may have been made in its place.
+            yield descriptor is not None and _is_still(descriptor, self.path)
+
+    def is_held(self) -> bool:
+        """Say whether somebody, in this process or another, is starting this lab or taking it away."""
+        with self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+            return descriptor is None and self.path.exists()
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[int | None]:
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            yield None
+            return
+        try:
+            try:
+                fcntl.flock(descriptor, how)
+            except BlockingIOError:
+                yield None
+            else:
+                yield descriptor
+        finally:
+            os.close(descriptor)
+
     def write(self, path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
         """Write a file of mode 0600 in the directory, for `owner` (uid, gid) if given.
 
@@ -150,3 +185,11 @@ class LabDirectory:
         """Delete the directory and what is in it; nothing if it is gone."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)

@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
 
-__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepare", "record_left", "tear_down"]
+__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,12 @@ class Hosting:
             return ""
 
 
-def prepare(spec: LabSpec, tell: Callable[[str], None]) -> Hosting:
-    """Make what a lab stands on: image, accelerator, directory, keys, FAM. Nothing is left if it fails.
+@contextlib.contextmanager
+def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
+    """Make what a lab stands on: image, accelerator, directory, keys, FAM.
+
+    Nothing is left, domains included, if this or the block fails. In it the lab's directory is held, which
+    tells a lab that is starting from one that was killed.
 
     Parameters
     ----------
@@ -146,10 +150,30 @@ def prepare(spec: LabSpec, tell: Callable[[str], None]) -> Hosting:
     tell("choosing the accelerator")
     accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
     _check_addressable(spec, accelerator)
+    directory = LabDirectory.of(spec.name)
+    directory.make(user.gid if user else None)
+    with directory.held() as ours:
+        if not ours:
+            raise LabError(f"{directory.path} was taken away while {spec.name!r} started: start it again")
+        try:
+            yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
+        except BaseException:
+            tear_down(connection, spec.name)
+            raise
+
+
+def _furnish(
+    connection: libvirt.virConnect,
+    spec: LabSpec,
+    directory: LabDirectory,
+    accelerator: Accelerator,
+    image: Appliance,
+    user: QemuUser | None,
+    taken: dict[str, list[domain.Domain]],
+    tell: Callable[[str], None],
+) -> Hosting:
+    """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
     with contextlib.ExitStack() as undo:
-        directory = LabDirectory.of(spec.name)
-        directory.make(user.gid if user else None)
-        undo.callback(directory.remove)
         tell("making keys and FAM")
         keys, host_key = Keys.make(directory)
         personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)

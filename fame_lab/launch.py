@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from fame_lab import boot
 from fame_lab.errors import LabError
-from fame_lab.hosting import Hosting, prepare, tear_down
+from fame_lab.hosting import Hosting, prepared, tear_down
 from fame_lab.node import Node
 from fame_lab.spec import LabSpec
 
@@ -81,12 +81,8 @@ class Launch:
         self._events.put((who, stage))
 
     def _launch(self) -> tuple[Hosting, list[Node]]:
-        hosting = prepare(self._spec, lambda stage: self._tell(self._spec.name, stage))
-        try:
+        with prepared(self._spec, lambda stage: self._tell(self._spec.name, stage)) as hosting:
             return hosting, self._bring_up_all(hosting)
-        except BaseException:
-            tear_down(hosting.connection, self._spec.name)
-            raise
 
     def _bring_up_all(self, hosting: Hosting) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))

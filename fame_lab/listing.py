@@ -23,7 +23,7 @@ class Listing:
     spec : LabSpec, optional
         None if only a directory is left that does not say.
     states : dict of str to str
-        State by the node's name; ``gone`` for one that is no more.
+        State by the node's name; ``gone`` for one that is no more, ``starting`` for one that is yet to be.
     run : str
         Token of the report run that started it; empty for a person's.
     """
@@ -46,6 +46,17 @@ class Listing:
         finally:
             connection.close()
 
+    def end_if_orphan(self) -> bool:
+        """Take it away unless somebody is starting it; say whether it was."""
+        directory = LabDirectory.of(self.name)
+        if not self.is_orphan or directory.is_held():
+            return False
+        # A start that begins just now waits for us, and then finds its directory gone.
+        with directory.held() as ours:
+            if ours:
+                self.end()
+            return ours
+
     @classmethod
     def all(cls) -> list[Listing]:
         """Look at libvirt's domains and this user's lab directories."""
@@ -62,7 +73,7 @@ class Listing:
     @classmethod
     def _running(cls, name: str, domains: list[domain.Domain]) -> Listing:
         record = domains[0].record
-        states = dict.fromkeys(record.spec.node_names, "gone")
+        states = dict.fromkeys(record.spec.node_names, _absent(LabDirectory.of(name)))
         states |= {found.record.node: found.state() for found in domains}
         return cls(name, record.spec, states, record.run)
 
@@ -70,5 +81,13 @@ class Listing:
     def _left(cls, directory: LabDirectory) -> Listing:
         record = record_left(directory)
         if record is None:
-            return cls(directory.name, None, {}, "")
-        return cls(directory.name, record.spec, dict.fromkeys(record.spec.node_names, "gone"), record.run)
+            # A start that has only just begun does not say yet how many nodes there are to be.
+            starting = {"node01": "starting"} if _absent(directory) == "starting" else {}
+            return cls(directory.name, None, starting, "")
+        states = dict.fromkeys(record.spec.node_names, _absent(directory))
+        return cls(directory.name, record.spec, states, record.run)
+
+
+def _absent(directory: LabDirectory) -> str:
+    """Say what a node is that has no domain: its lab may be starting, in this process or another."""
+    return "starting" if directory.is_held() else "gone"

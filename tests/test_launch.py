@@ -1,3 +1,4 @@
+import concurrent.futures
 import os
 import random
 import signal
@@ -54,6 +55,22 @@ def test_a_start_that_is_interrupted_leaves_nothing(attempt: int) -> None:
 @pytest.mark.parametrize("attempt", range(20))
 def test_twenty_starts_interrupted_at_random_moments_leave_nothing(attempt: int) -> None:
     interrupt_at(random.Random().uniform(0, 10), [signal.SIGINT])  # noqa: S311
+
+
+def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans() -> None:
+    from fame_lab import LabSpec
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        lab = Lab(LabSpec("early", nodes=1, fam="1M"), progress=False)
+        try:
+            coming = pool.submit(lab.start)
+            while not coming.done():
+                for entry in Lab.list():
+                    assert entry.name != "early" or not entry.end_if_orphan()
+            assert coming.result().run("true")["node01"].exit_status == 0
+        finally:
+            lab.stop()
+    assert leftovers("early") == []
 
 
 def test_impatience_does_not_cut_the_cleaning_up_short() -> None:

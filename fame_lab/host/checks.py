@@ -15,6 +15,7 @@ from pathlib import Path
 from fame_lab.directory import cache_directory
 from fame_lab.errors import ApplianceError
 from fame_lab.host.diagnosis import Check
+from fame_lab.host.kvm_device import KVM, stalls_libvirt
 from fame_lab.size import MIB
 
 __all__ = [
@@ -38,15 +39,14 @@ NODE_BYTES = 192 * MIB
 LAB_BYTES = 32 * MIB
 
 
-def kvm_device(path: Path = Path("/dev/kvm")) -> Check:
+def kvm_device(path: Path = KVM) -> Check:
     """Look at who may open /dev/kvm; whether KVM then works is the accelerator's question."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return Check("/dev/kvm", "ok", f"no {path}: nodes are emulated")
     owner = f"{_user(status.st_uid)}:{_group(status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
-    # With this, libvirtd looks QEMU up anew at each call, for seconds each time.
-    if os.geteuid() == 0 and not status.st_mode & 0o006 and status.st_gid not in _qemu_groups():
+    if stalls_libvirt(path):
         mend = f"chown root:kvm {path} && chmod 0660 {path}"
         found = f"{owner}: libvirt's QEMU cannot open it, so that libvirtd takes minutes for each node"
         return Check("/dev/kvm", "fail", found, mend)
@@ -226,15 +226,6 @@ def _limit(value: int, *, size: bool = False) -> str:
     if value == resource.RLIM_INFINITY:
         return "any number" if not size else "any amount"
     return _bytes(value) if size else str(value)
-
-
-def _qemu_groups() -> list[int]:
-    """Give the groups of whom Debian's system libvirtd runs QEMU as; elsewhere the device's own group."""
-    try:
-        user = pwd.getpwnam("libvirt-qemu")
-        return os.getgrouplist(user.pw_name, user.pw_gid)
-    except KeyError:
-        return [each.gr_gid for each in grp.getgrall() if each.gr_name == "kvm"]
 
 
 def _user(uid: int) -> str:

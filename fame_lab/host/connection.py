@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import libvirt
 
 from fame_lab.errors import HostError
+from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
@@ -74,19 +75,10 @@ def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Eleme
 
 
 def _check_kvm_device() -> None:
-    """Refuse where libvirt would look QEMU up anew, for seconds, at each call.
-
-    With a /dev/kvm that its QEMU user cannot open, the system libvirtd takes its knowledge of QEMU for
-    stale every time: a domain then takes minutes to create (measured on libvirt 9.0).
-    """
-    try:
-        status = Path("/dev/kvm").stat()
-    except OSError:
-        return
-    if not status.st_mode & 0o006 and status.st_gid == 0:
+    if stalls_libvirt():
         raise HostError(
-            "/dev/kvm belongs to root alone, which makes libvirt take minutes for each node: give it the "
-            "ownership that udev would, `chown root:kvm /dev/kvm && chmod 0660 /dev/kvm` (`make setup` does)"
+            "libvirt's QEMU cannot open /dev/kvm, which makes libvirt take minutes for each node: give it "
+            "the ownership that udev would, `chown root:kvm /dev/kvm; chmod 0660 /dev/kvm` (`make setup` does)"
         )
 
 
