@@ -78,7 +78,7 @@ def _check_kvm_device() -> None:
     if stalls_libvirt():
         raise HostError(
             "libvirt's QEMU cannot open /dev/kvm, which makes libvirt take minutes for each node: give it "
-            "the ownership that udev would, `chown root:kvm /dev/kvm; chmod 0660 /dev/kvm` (`make setup` does)"
+            "the ownership that udev would, `chown root:kvm /dev/kvm; chmod 660 /dev/kvm` (`make setup` does)"
         )
 
 
