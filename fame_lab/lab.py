@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fame_lab import boot, hosting
@@ -29,8 +29,6 @@ __all__ = ["Lab"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-#: What the probe program wrote: an object a line.
-Lines = list[dict[str, Any]]
 Listings = list[Listing]
 
 
@@ -171,19 +169,7 @@ class Lab:
         SSHError
             What the first node, in order, raised; every node has ended its part then.
         """
-        return self._each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout))
-
-    def probe_each(
-        self, arguments: Mapping[Node, Sequence[str]], *, timeout: float | None = None
-    ) -> dict[str, Lines]:
-        """Run the probe program on several nodes at once, each with its own arguments.
-
-        Returns
-        -------
-        dict of str to list of dict
-            By the node's name: see :meth:`fame_lab.node.Node.probe`.
-        """
-        return self._each(list(arguments), lambda node: node.probe(*arguments[node], timeout=timeout))
+        return self.each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout))
 
     def probe(self, probe: str, /, **parameters: Any) -> Result:
         """Measure; see :mod:`fame_lab.probes` for what there is.
@@ -208,7 +194,17 @@ class Lab:
             raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
         return self._hosting
 
-    def _each(self, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
+    def each(self, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
+        """Do something with several nodes at once, in a thread each.
+
+        Ctrl-C closes their connections and goes on, waiting for no command.
+
+        Returns
+        -------
+        dict
+            What `do` gave, by the node's name. If it raised, so does this, once every node has ended: what
+            the first of them raised, in order.
+        """
         with concurrent.futures.ThreadPoolExecutor(max(len(nodes), 1), f"run-{self.spec.name}") as pool:
             futures = {node.name: pool.submit(do, node) for node in nodes}
             try:

@@ -7,7 +7,8 @@ little-endian. Everything before it, from offset 0, is the user's.
 
 Control area, from its start::
 
-    0x0000  nonce lines, 256 bytes a node: host to node (u64) at +0, node to host (u64) at +128
+    0x0000  a node's lines, 256 bytes each. The host writes to the first: nonce (u64) at +0, release (u64)
+            at +64. The node writes to the second: nonce (u64) at +128, progress (u64) at +192
     0x4000  pattern page, 4 KiB
     0x8000  barriers, 128 bytes each: arrived (u32) at +0, generation (u32) at +64
 """
@@ -20,18 +21,29 @@ from typing import Literal
 from fame_lab.errors import SpecError
 from fame_lab.size import KIB, MIB, format_size
 
-__all__ = ["BARRIERS", "CONTROL_SIZE", "MAX_BOOK", "MAX_NODES", "Books", "ControlArea", "auto_book"]
+__all__ = [
+    "BARRIERS",
+    "BARRIER_SIZE",
+    "CONTROL_SIZE",
+    "MAX_BOOK",
+    "MAX_NODES",
+    "Books",
+    "ControlArea",
+    "auto_book",
+]
 
 MAX_NODES = 40
 MAX_BOOK = 8 * MIB
 CONTROL_SIZE = 64 * KIB
 BARRIERS = 64
+BARRIER_SIZE = 128
 
-_NONCE_STRIDE = 256
+_NODE_STRIDE = 256
+_RELEASE = 64
 _NODE_TO_HOST = 128
+_PROGRESS = 192
 _PATTERN = 0x4000
 _BARRIERS = 0x8000
-_BARRIER_STRIDE = 128
 
 Interleaving = Literal["contiguous", "interleaved"]
 
@@ -55,11 +67,19 @@ class ControlArea:
 
     def host_nonce(self, node: int) -> int:
         """Offset of the u64 that the host writes and node number `node`, from 0, reads."""
-        return self.offset + _checked(node, MAX_NODES, "node") * _NONCE_STRIDE
+        return self.offset + _checked(node, MAX_NODES, "node") * _NODE_STRIDE
 
     def node_nonce(self, node: int) -> int:
         """Offset of the u64 that node number `node`, from 0, writes and the host reads."""
         return self.host_nonce(node) + _NODE_TO_HOST
+
+    def release(self, node: int) -> int:
+        """Offset of the u64 that the host sets when node number `node` is to wait for no other any more."""
+        return self.host_nonce(node) + _RELEASE
+
+    def progress(self, node: int) -> int:
+        """Offset of the u64 in which node number `node` tells how far a probe got."""
+        return self.host_nonce(node) + _PROGRESS
 
     @property
     def pattern(self) -> int:
@@ -67,8 +87,8 @@ class ControlArea:
         return self.offset + _PATTERN
 
     def barrier(self, number: int) -> int:
-        """Offset of barrier `number`, from 0: 128 bytes, zero before its first use."""
-        return self.offset + _BARRIERS + _checked(number, BARRIERS, "barrier") * _BARRIER_STRIDE
+        """Offset of barrier `number`, from 0: :data:`BARRIER_SIZE` bytes, zero before its first use."""
+        return self.offset + _BARRIERS + _checked(number, BARRIERS, "barrier") * BARRIER_SIZE
 
 
 def _checked(number: int, limit: int, what: str) -> int:

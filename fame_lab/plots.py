@@ -6,6 +6,7 @@ Figures are made without pyplot, whose state belongs to the user and to one thre
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,17 +15,19 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-__all__ = ["COLOURS", "MARKERS", "LabFigure", "caveat", "figure", "plain_log", "size_axis", "size_label"]
+__all__ = ["MEMORY", "LabFigure", "caveat", "figure", "plain_log", "size_axis", "size_label", "style"]
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; what they are given to never changes.
-COLOURS = {
-    "dram": "#0072B2",
-    "fam": "#D55E00",
-    "one-line": "#009E73",
-    "two-lines": "#CC79A7",
-}
-# Nor does it rest on colour alone.
-MARKERS = {"dram": "o", "fam": "s", "one-line": "^", "two-lines": "v"}
+# Okabe and Ito's colours, which colour-blind readers tell apart, each with a marker of its own: nothing
+# rests on colour alone.
+_STYLES = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "v"),
+    ("#E69F00", "D"),
+    ("#56B4E9", "P"),
+    ("#000000", "X"),
+)
 
 _SUFFIXES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -38,6 +41,22 @@ class LabFigure(Figure):
         return picture.getvalue()
 
 
+def style(number: int) -> dict[str, Any]:
+    """Give the colour and marker of the line of that number, from 0, as matplotlib's keywords.
+
+    Examples
+    --------
+    >>> style(0)
+    {'color': '#0072B2', 'marker': 'o'}
+    """
+    colour, marker = _STYLES[number % len(_STYLES)]
+    return {"color": colour, "marker": marker}
+
+
+#: What the two memories look like in every figure.
+MEMORY = {"dram": style(0), "fam": style(1)}
+
+
 def caveat(manifest: Mapping[str, Any]) -> str:
     """Say what a measured number is not; every figure bears it."""
     accelerator = manifest.get("accelerator")
@@ -47,7 +66,14 @@ def caveat(manifest: Mapping[str, Any]) -> str:
 
 
 def figure(
-    title: str, manifest: Mapping[str, Any], note: str, *, columns: int = 1, height: float = 4.2
+    title: str,
+    manifest: Mapping[str, Any],
+    note: str,
+    *,
+    columns: int = 1,
+    height: float = 4.2,
+    share_y: bool = True,
+    failed: str = "",
 ) -> tuple[LabFigure, list[Axes]]:
     """Begin a figure as wide as a notebook's cell.
 
@@ -60,17 +86,24 @@ def figure(
     note : str
         How often it was measured, and what else is needed to judge it.
     columns : int
-        Panels beside each other, with one vertical axis.
+        Panels beside each other.
     height : float
         Inches; the width is 8.
+    share_y : bool
+        Whether the panels have one vertical axis.
+    failed : str
+        What the result failed at, see :attr:`fame_lab.Result.failed`; it heads the figure.
 
     Returns
     -------
     LabFigure, list of Axes
     """
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
-    panels = made.subplots(1, columns, sharey=True, squeeze=False)
-    made.suptitle(title, fontsize=12)
+    panels = made.subplots(1, columns, sharey=share_y, squeeze=False)
+    if failed:
+        made.suptitle(f"{title}\nFAILED: {textwrap.fill(failed, 100)}", fontsize=12, color="#B00020")
+    else:
+        made.suptitle(title, fontsize=12)
     made.supxlabel(f"{caveat(manifest)}\n{note}", fontsize=8, color="0.35")
     axes = [*panels[0]]
     for panel in axes:

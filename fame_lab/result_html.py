@@ -20,10 +20,12 @@ _MAX_ROWS = 60
 
 _PAGE = """\
 <div class="fame-result">
-<strong>{probe}</strong> <em>{caveat}</em>
+<strong>{probe}</strong> <em>{caveat}</em>{failed}
 {tables}
 <details><summary>manifest</summary><pre>{manifest}</pre></details>
 </div>"""
+
+_FAILED = '<p role="alert"><strong>FAILED: {}</strong></p>'
 
 _TABLE = """\
 <table><caption>{caption}</caption>
@@ -33,9 +35,11 @@ _TABLE = """\
 
 def result_html(probe: str, dataset: xr.Dataset, manifest: dict[str, Any]) -> str:
     """Write a result as HTML: a table for each summary that it has, and its manifest folded away."""
+    failed = str(dataset.attrs.get("failed", ""))
     tables = [_table(v) for v in dataset.data_vars.values() if "statistic" in v.dims]
     return _PAGE.format(
         probe=escape(probe),
+        failed=_FAILED.format(escape(failed)) if failed else "",
         caveat=escape(caveat(manifest)),
         tables="\n".join(tables),
         manifest=escape(json.dumps(manifest, indent=2, default=str)),

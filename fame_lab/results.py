@@ -43,6 +43,11 @@ class Result:
     dataset: xr.Dataset
     manifest: dict[str, Any]
 
+    @property
+    def failed(self) -> str:
+        """What must not happen and did, such as a lost update or a forbidden outcome; empty if nothing."""
+        return str(self.dataset.attrs.get("failed", ""))
+
     def plot(self) -> Figure:
         """Draw it, as the probe that made it does."""
         from fame_lab import probes  # a family imports this module
@@ -119,7 +124,8 @@ class Result:
             for name, variable in self.dataset.data_vars.items()
             if "units" in variable.attrs
         )
-        return f"<Result of {self.probe!r} ({sizes}): {measured}>"
+        failed = f" FAILED: {self.failed}" if self.failed else ""
+        return f"<Result of {self.probe!r} ({sizes}): {measured}>{failed}"
 
     def _repr_html_(self) -> str:
         return result_html(self.probe, self.dataset, self.manifest)

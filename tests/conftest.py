@@ -1,3 +1,4 @@
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,5 +13,5 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Two nodes that all tests share which leave them as they were."""
-    with Lab(LabSpec("shared", nodes=2, fam="64M"), progress=False) as lab:
+    with Lab(LabSpec(f"shared-{os.getpid()}", nodes=2, fam="64M"), progress=False) as lab:
         yield lab

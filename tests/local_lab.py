@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import concurrent.futures
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fame_lab.errors import CommandError
 from fame_lab.fam import Fam
 from fame_lab.guest import build_probe
 from fame_lab.probes import lines
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class LocalNode:
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         command = [str(self.fam) if word == "/dev/fam" else word for word in arguments]
+        if "--mapping" in command:  # which a plain file has not
+            at = command.index("--mapping")
+            del command[at : at + 2]
         done = subprocess.run(
             [str(build_probe.binary()), *command], capture_output=True, text=True, timeout=timeout
         )
@@ -49,14 +54,9 @@ class LocalLab:
         fam = Fam.create(directory / "fam", size)
         return cls(fam, [LocalNode(f"node{i + 1:02}", i, fam.path) for i in range(nodes)])
 
-    def probe_each(
-        self, arguments: Mapping[Any, Sequence[str]], *, timeout: float | None = None
-    ) -> dict[str, list[dict[str, Any]]]:
-        with concurrent.futures.ThreadPoolExecutor(len(arguments)) as pool:
-            futures = {
-                node.name: pool.submit(node.probe, *words, timeout=timeout)
-                for node, words in arguments.items()
-            }
+    def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
+        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
+            futures = {node.name: pool.submit(do, node) for node in nodes}
         return {name: future.result() for name, future in futures.items()}
 
     def manifest(self) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def test_bandwidth_reads_without_storing(fam: Fam) -> None:
 
 @pytest.mark.parametrize("variant", ["one-line", "two-lines"])
 def test_pingpong_answers_every_message(fam: Fam, variant: str) -> None:
-    shared = ("--fam", fam.path, "--variant", variant, "--barrier", BARRIER, "--batches", 30)
+    shared = ("--fam", fam.path, "--variant", variant, "--barrier", BARRIER, "--parties", 2, "--batches", 30)
     roles = [start("pingpong", *shared, "--role", role) for role in ("pong", "ping")]
     [pong], [ping] = finish(*roles)
     assert ping["messages"] == pong["messages"] >= 30 * ping["round_trips"]
@@ -180,7 +180,18 @@ def test_pingpong_answers_every_message(fam: Fam, variant: str) -> None:
 
 
 def test_pingpong_gives_up_on_a_node_that_leaves(fam: Fam) -> None:
-    shared = ("--fam", fam.path, "--variant", "one-line", "--barrier", BARRIER, "--timeout", 1)
+    shared = (
+        "--fam",
+        fam.path,
+        "--variant",
+        "one-line",
+        "--barrier",
+        BARRIER,
+        "--parties",
+        2,
+        "--timeout",
+        1,
+    )
     ping = start("pingpong", *shared, "--role", "ping", "--batches", 1000)
     pong = start("pingpong", *shared, "--role", "pong", "--batches", 1000, "--batch-us", 100000)
     pong.kill()
@@ -250,4 +261,4 @@ def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:
 def test_help_names_every_command() -> None:
     done = subprocess.run([str(build_probe.binary()), "--help"], capture_output=True, text=True, check=True)
     for command in ("prove", "add", "chase", "bandwidth", "pingpong"):
-        assert f"  {command} --fam" in done.stdout
+        assert f"  {command} FAM" in done.stdout

@@ -11,6 +11,7 @@ from leftovers import leftovers, qemu_processes
 from fame_lab import CommandError, HostError, Lab, LabError, LabSpec, Node, SpecError
 from fame_lab.guest.build_probe import _cache, _environment
 from fame_lab.layout import CONTROL_SIZE
+from fame_lab.probes.together import together
 
 pytestmark = pytest.mark.vm
 MIB = 1 << 20
@@ -73,10 +74,8 @@ def test_additions_by_two_nodes_to_one_word_lose_nothing(lab: Lab) -> None:
     count, offset = 1_000_000, 8192
     for _ in range(10):
         lab.fam.write(offset, bytes(8))
-        lab.fam.write(lab.fam.control.barrier(0), bytes(128))
-        meeting = ["--barrier", str(lab.fam.control.barrier(0)), "--parties", "2"]
-        words = ["add", "--fam", "/dev/fam", "--offset", str(offset), "--count", str(count), *meeting]
-        lab.probe_each(dict.fromkeys(lab.nodes, words), timeout=120)
+        words = ["add", "--fam", "/dev/fam", "--offset", str(offset), "--count", str(count)]
+        together(lab, dict.fromkeys(lab.nodes, words), patience=10, timeout=120)
         assert int.from_bytes(lab.fam.read(offset, 8), "little") == 2 * count
 
 
@@ -125,7 +124,7 @@ def test_the_manifest_says_what_a_number_needs(lab: Lab) -> None:
 
 def test_a_name_that_runs_is_refused_and_nothing_happens_to_it(lab: Lab) -> None:
     with pytest.raises(LabError, match="attach"):
-        small("shared").start()
+        small(lab.spec.name).start()
     assert lab.run("true")["node01"].exit_status == 0
 
 
@@ -134,7 +133,7 @@ def test_two_labs_at_once_do_not_meet(lab: Lab) -> None:
         other.fam.write(0, b"beside")
         store(lab.nodes[0], 0, b"shared")
         assert load(other.nodes[0], 0, 6) == b"beside"
-        assert {listing.name for listing in Lab.list()} >= {"beside", "shared"}
+        assert {listing.name for listing in Lab.list()} >= {"beside", lab.spec.name}
     assert leftovers("beside") == []
     assert lab.run("true")["node02"].exit_status == 0
 
@@ -155,7 +154,7 @@ def test_a_lab_started_by_one_process_is_attached_to_by_another() -> None:
 
 
 def test_attaching_to_a_lab_that_is_not_there_says_which_are(lab: Lab) -> None:
-    with pytest.raises(LabError, match="shared"):
+    with pytest.raises(LabError, match=lab.spec.name):
         Lab.attach("nowhere")
 
 

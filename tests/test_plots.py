@@ -37,8 +37,14 @@ def test_no_figure_needs_pyplot() -> None:
 
 
 def test_colours_and_markers_are_distinct() -> None:
-    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
-    assert plots.COLOURS.keys() == plots.MARKERS.keys()
+    styles = [plots.style(number) for number in range(7)]
+    assert len({style["color"] for style in styles}) == len({style["marker"] for style in styles}) == 7
+    assert plots.MEMORY["dram"] != plots.MEMORY["fam"]
+
+
+def test_a_failed_result_says_so_above_its_figure() -> None:
+    drawn, _ = plots.figure("A title", {}, "n = 3", failed="2 updates were lost")
+    assert drawn.get_suptitle() == "A title\nFAILED: 2 updates were lost"
 
 
 def test_a_size_axis_is_labelled_in_powers_of_two() -> None:

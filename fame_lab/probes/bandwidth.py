@@ -18,7 +18,7 @@ from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
 from fame_lab.probes.contention import Contention
-from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, find_node
+from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, fam_words, find_node
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(
     working_sets: Sequence[int | str] | None = None,
     width: int = 8,
     offset: int | str = 0,
+    mapping: str = "uc",
     batches: int = 30,
     batch_ms: float = 1.0,
     timeout: float = 120.0,
@@ -60,6 +61,8 @@ def run(
         apart.
     offset : int or str
         Where in FAM, a multiple of 64.
+    mapping : {"uc", "wc", "wb"}
+        How the CPU is asked to treat FAM.
     batches : int
         How many timed batches for each working set, from 30 to 1000.
     batch_ms : float
@@ -94,7 +97,7 @@ def run(
     mappings = []
     with Contention() as contention:
         for operation in wanted:
-            command = ["bandwidth", "--op", operation, "--width", str(width), *asked]
+            command = ["bandwidth", "--op", operation, "--width", str(width), *asked, *fam_words(mapping)]
             rows = [
                 sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout)
                 for each in chosen
@@ -109,17 +112,17 @@ def run(
             )
             per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
             mappings.append(sweeps.mapping(rows))
-    mapping = " and ".join(sorted(set(mappings)))
+    effective = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
-    dataset.attrs = {"node": measuring.name, "offset": at, "width": width, "mapping": mapping}
+    dataset.attrs = {"node": measuring.name, "offset": at, "width": width, "mapping": effective}
     dataset.attrs["host_cpu_wait"] = contention.share
     dataset.attrs["convention"] = "bytes as in STREAM: a copy counts those read and those written; GB is 1e9"
     parameters = {
         "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sizes,
-        "width": width, "offset": at, "batches": batches, "batch_ms": batch_ms,
+        "width": width, "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
-    told = {"probe": "bandwidth", "parameters": parameters, "mapping": mapping}
+    told = {"probe": "bandwidth", "parameters": parameters, "mapping": effective}
     return Result("bandwidth", dataset, lab.manifest() | told)
 
 

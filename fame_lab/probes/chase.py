@@ -14,11 +14,10 @@ import numpy as np
 import xarray as xr
 
 from fame_lab import plots
-from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
 from fame_lab.probes.contention import Contention
-from fame_lab.probes.places import MEMORIES, check_memories, choose_sizes, find_node
+from fame_lab.probes.places import MEMORIES, check_memories, check_seed, choose_sizes, fam_words, find_node
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def run(
     memories: Sequence[str] = MEMORIES,
     working_sets: Sequence[int | str] | None = None,
     offset: int | str = 0,
+    mapping: str = "uc",
     seed: int = 1,
     batches: int = 50,
     batch_ms: float = 1.0,
@@ -53,6 +53,8 @@ def run(
         Bytes, multiples of 64; by default powers of four from 4 KiB to 16 MiB, as far as FAM has room.
     offset : int or str
         Where in FAM, a multiple of 64.
+    mapping : {"uc", "wc", "wb"}
+        How the CPU is asked to treat FAM.
     seed : int
         Of the cycle. The same seed gives the same order of lines.
     batches : int
@@ -76,12 +78,10 @@ def run(
         If the node cannot measure it, for want of memory for example.
     """
     asked = check_batches(batches, batch_ms)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-        raise SpecError(f"seed is {seed!r}: give a whole number from 0 to 2^64-1")
     chosen = check_memories(memories)
     at, sizes = choose_sizes(lab, working_sets, offset, multiple=64)
     measuring = find_node(lab, node)
-    command = ["chase", "--seed", str(seed), *asked]
+    command = ["chase", "--seed", str(check_seed(seed)), *asked, *fam_words(mapping)]
     with Contention() as contention:
         rows = [
             sweeps.sweep(measuring, command, each, at, sizes, "loads", batches, timeout) for each in chosen
@@ -93,15 +93,15 @@ def run(
         units="ns",
         long_name="latency of a dependent load",
     )
-    mapping = sweeps.mapping(rows)
+    effective = sweeps.mapping(rows)
     dataset = xr.Dataset({"latency": latency, "latency_summary": summary(latency), **beside})
-    dataset.attrs = {"node": measuring.name, "offset": at, "seed": seed, "mapping": mapping}
+    dataset.attrs = {"node": measuring.name, "offset": at, "seed": seed, "mapping": effective}
     dataset.attrs["host_cpu_wait"] = contention.share
     parameters = {
         "node": measuring.name, "memories": chosen, "working_sets": sizes, "offset": at,
-        "batches": batches, "batch_ms": batch_ms,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
-    told = {"probe": "chase", "parameters": parameters, "seed": seed, "mapping": mapping}
+    told = {"probe": "chase", "parameters": parameters, "seed": seed, "mapping": effective}
     return Result("chase", dataset, lab.manifest() | told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-__all__ = ["Contention", "contention_note"]
+__all__ = ["OVERSUBSCRIBED", "Contention", "contention_note", "oversubscribed"]
 
 _PRESSURE = Path("/proc/pressure/cpu")
 
@@ -37,6 +38,15 @@ class Contention:
         elapsed = time.monotonic() - self._began
         if elapsed > 0:
             self.share = float(np.clip((_waited() - self._waited) / elapsed, 0, 1))
+
+
+#: For a figure whose nodes had to take turns on the host's cores.
+OVERSUBSCRIBED = "oversubscribed: fewer host cores than nodes, so this measures the host's scheduler"
+
+
+def oversubscribed(spinning: int) -> bool:
+    """Say whether so many nodes, each busy, are more than the host has cores for."""
+    return spinning > len(os.sched_getaffinity(0))
 
 
 def contention_note(share: float) -> str:

@@ -7,7 +7,6 @@ the mean of both ways. Both write to the same line, or each has a line of its ow
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,9 @@ import xarray as xr
 from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.contention import Contention, contention_note
-from fame_lab.probes.lines import Fields
-from fame_lab.probes.places import FAM, check_offset, find_node
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.places import check_offset, fam_words, find_node
+from fame_lab.probes.together import check_patience, one_line, together
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ VARIANTS = ("one-line", "two-lines")
 
 #: Bytes of FAM: two lines, 128 bytes apart, for CPUs fetch lines in pairs.
 _SIZE = 256
-_BARRIER_SIZE = 128
 
 
 def run(
@@ -45,6 +43,7 @@ def run(
     offset: int | str = 0,
     batches: int = 50,
     batch_ms: float = 1.0,
+    mapping: str = "uc",
     patience: float = 10.0,
 ) -> Result:
     """Measure round trips between two nodes. Overwrites 256 bytes of FAM from `offset` on.
@@ -61,6 +60,8 @@ def run(
         How many timed batches, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
     patience : float
         Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
 
@@ -83,26 +84,25 @@ def run(
     wanted = [variants] if isinstance(variants, str) else list(variants)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(VARIANTS):
         raise SpecError(f"variants is {variants!r}: give one or both of {', '.join(VARIANTS)}")
-    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not 1 <= patience <= 3600:
-        raise SpecError(f"patience is {patience!r}: give 1 to 3600 seconds")
+    check_patience(patience)
     if isinstance(nodes, str) or len(nodes) != 2:
         raise SpecError(f"nodes is {nodes!r}: give the two that play")
     initiator, responder = (find_node(lab, node) for node in nodes)
     if initiator is responder:
         raise ProbeError(f"nodes is {nodes!r}: {initiator.name} cannot play against itself")
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
-    command = ["--fam", FAM, "--offset", str(at), "--timeout", str(round(patience)), *asked]
+    command = [*fam_words(mapping), "--offset", str(at), *asked]
     with Contention() as contention:
         played = [_play(lab, initiator, responder, variant, command, batches, patience) for variant in wanted]
     found = [batch for batch, _ in played]
-    mapping = " and ".join(sorted({seen for _, seen in played}))
+    effective = " and ".join(sorted({seen for _, seen in played}))
     dataset = _dataset(wanted, found, initiator, responder)
-    dataset.attrs = {"offset": at, "mapping": mapping, "host_cpu_wait": contention.share}
+    dataset.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": [initiator.name, responder.name], "variants": wanted, "offset": at,
-        "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "pingpong", "parameters": parameters, "mapping": mapping}
+    told = {"probe": "pingpong", "parameters": parameters, "mapping": effective}
     return Result("pingpong", dataset, lab.manifest() | told)
 
 
@@ -110,14 +110,13 @@ def _play(
     lab: Lab, initiator: Node, responder: Node, variant: str, asked: list[str], count: int, patience: float
 ) -> tuple[Batches, str]:
     """Play one match; the batches of the one who asks, flagged where either was preempted."""
-    barrier = lab.fam.control.barrier(0)
-    # Whoever played last may have left in the middle.
-    lab.fam.write(barrier, bytes(_BARRIER_SIZE))
-    shared = ["pingpong", "--variant", variant, "--barrier", str(barrier), *asked]
+    shared = ["pingpong", "--variant", variant, *asked]
     arguments = {initiator: [*shared, "--role", "ping"], responder: [*shared, "--role", "pong"]}
     # The program's own patience ends first, and tells more.
-    lines = lab.probe_each(arguments, timeout=4 * patience + 60)
-    ping, pong = (_line(lines[node.name], node, variant) for node in (initiator, responder))
+    lines = together(lab, arguments, patience=patience, timeout=4 * patience + 60)
+    ping, pong = (one_line(lines, node, "pingpong") for node in (initiator, responder))
+    for line in (ping, pong):
+        line.choice("variant", [variant])
     sent = ping.integer("messages", 1, 1 << 62)
     if (answered := pong.integer("messages", 0, 1 << 62)) != sent:
         raise ProbeError(f"{initiator.name} sent {sent} messages and {responder.name} answered {answered}")
@@ -125,15 +124,6 @@ def _play(
     theirs = np.array(pong.integers("preempted", count, 0, 1), bool)
     both = measured.preempted | theirs
     return Batches(measured.operations, measured.nanoseconds, both, measured.timer_ns), ping.mapping()
-
-
-def _line(lines: list[dict[str, object]], node: Node, variant: str) -> Fields:
-    if len(lines) != 1:
-        raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
-    fields = Fields(lines[0], node.name)
-    fields.choice("probe", ["pingpong"])
-    fields.choice("variant", [variant])
-    return fields
 
 
 def _dataset(variants: list[str], found: list[Batches], initiator: Node, responder: Node) -> xr.Dataset:
@@ -156,7 +146,7 @@ def _dataset(variants: list[str], found: list[Batches], initiator: Node, respond
         coords={
             "initiator": initiator.name,
             "responder": responder.name,
-            "oversubscribed": len(os.sched_getaffinity(0)) < 2,
+            "oversubscribed": oversubscribed(2),
         },
     )
 
@@ -168,29 +158,28 @@ def plot(result: Result) -> Figure:
     count = f"{int(preempted.sum())} of {preempted.size} preempted"
     note = f"n = {dataset.sizes['batch']} batches a variant ({count})"
     if bool(dataset["oversubscribed"]):
-        note += "; oversubscribed: fewer host cores than nodes, so this measures the host's scheduler"
+        note += f"; {OVERSUBSCRIBED}"
     made, (axes,) = plots.figure(
         f"Ping-pong between {dataset['initiator'].item()} and {dataset['responder'].item()}",
         result.manifest,
         f"{note}; vertical line: median; FAM mapped {dataset.attrs['mapping']}\n"
         f"{contention_note(dataset.attrs['host_cpu_wait'])}",
     )
-    for variant in (str(name) for name in dataset["variant"].values):
+    for number, variant in enumerate(str(name) for name in dataset["variant"].values):
         values = np.sort(dataset["latency"].sel(variant=variant).values)
         median = float(dataset["latency_summary"].sel(variant=variant, statistic="p50"))
-        colour = plots.COLOURS[variant]
+        look = plots.style(number)
         share = np.arange(1, values.size + 1) / values.size
         label = f"{variant}: median {median:,.0f} ns"
         axes.step(
             values,
             share,
             where="post",
-            color=colour,
-            marker=plots.MARKERS[variant],
+            **look,
             markersize=4,
             label=label,
         )
-        axes.axvline(median, color=colour, linewidth=1, alpha=0.6)
+        axes.axvline(median, color=look["color"], linewidth=1, alpha=0.6)
     axes.set_xscale("log")
     plots.plain_log(axes.xaxis)
     axes.set_xlabel("half a round trip [ns]")

@@ -12,10 +12,25 @@ if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.node import Node
 
-__all__ = ["DEFAULT_SIZES", "FAM", "MEMORIES", "check_memories", "check_offset", "choose_sizes", "find_node"]
+__all__ = [
+    "DEFAULT_SIZES",
+    "FAM",
+    "MAPPINGS",
+    "MEMORIES",
+    "check_memories",
+    "check_offset",
+    "check_seed",
+    "choose_sizes",
+    "fam_words",
+    "find_node",
+    "find_nodes",
+]
 
 #: FAM inside a guest.
 FAM = "/dev/fam"
+
+#: How a guest's CPU can be asked to treat FAM: uncached, write-combining, write-back.
+MAPPINGS = ("uc", "wc", "wb")
 
 #: What can be measured: the node's own memory, and what all nodes share.
 MEMORIES = ("dram", "fam")
@@ -37,6 +52,55 @@ def find_node(lab: Lab, node: int | str) -> Node:
             return candidate
     there = ", ".join(candidate.name for candidate in lab.nodes)
     raise ProbeError(f"there is no node {node!r}; there are {there}, numbered from 0")
+
+
+def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[Node]:
+    """Give several nodes, each once; all of the lab for None.
+
+    Raises
+    ------
+    ProbeError
+        If the lab has none such, one is there twice, or they are fewer than `least`.
+    """
+    chosen = list(lab.nodes) if nodes is None else [find_node(lab, node) for node in nodes]
+    names = [node.name for node in chosen]
+    if len(set(names)) != len(names):
+        raise ProbeError(f"nodes is {nodes!r}: each node can be there once")
+    if len(names) < least:
+        raise ProbeError(f"this takes {least} nodes or more, and there is only {', '.join(names) or 'none'}")
+    return chosen
+
+
+def fam_words(mapping: str) -> list[str]:
+    """Give the probe program's options for FAM, mapped as asked for.
+
+    Parameters
+    ----------
+    mapping : {"uc", "wc", "wb"}
+        The BAR's resource file, its write-combining one, or /dev/mem; what the kernel makes of it is in
+        the line that the program writes.
+
+    Raises
+    ------
+    SpecError
+        If it is something else.
+    """
+    if mapping not in MAPPINGS:
+        raise SpecError(f"mapping is {mapping!r}: give one of {', '.join(MAPPINGS)}")
+    return ["--fam", FAM, "--mapping", mapping]
+
+
+def check_seed(seed: int) -> int:
+    """Give a seed for the probe program.
+
+    Raises
+    ------
+    SpecError
+        If it is not a whole number of 64 bits.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
+        raise SpecError(f"seed is {seed!r}: give a whole number from 0 to 2^64-1")
+    return seed
 
 
 def check_memories(memories: Sequence[str]) -> list[str]:

@@ -16,7 +16,6 @@ from fame_lab.errors import ProbeError
 from fame_lab.probes.batches import Batches, read_batches
 from fame_lab.probes.contention import contention_note
 from fame_lab.probes.lines import Fields
-from fame_lab.probes.places import FAM
 
 if TYPE_CHECKING:
     from fame_lab.node import Node
@@ -58,7 +57,7 @@ def sweep(
     ----------
     node : Node
     arguments : sequence of str
-        The probe program's command and what is its alone.
+        The probe program's command and all options but those of memory, place and sizes.
     memory : {"dram", "fam"}
     offset : int
         Where in FAM.
@@ -76,7 +75,7 @@ def sweep(
     ProbeError
         If what the node wrote is not what was asked for.
     """
-    where = ["--fam", FAM, "--memory", memory, "--offset", str(offset), "--sizes", ",".join(map(str, sizes))]
+    where = ["--memory", memory, "--offset", str(offset), "--sizes", ",".join(map(str, sizes))]
     lines = node.probe(*arguments, *where, timeout=timeout)
     if len(lines) != len(sizes):
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines for {len(sizes)} working sets")
@@ -154,11 +153,12 @@ def draw(axes: Axes, summary: xr.DataArray, *, every: int = 4) -> None:
     for memory in summary["memory"].values:
         line = summary.sel(memory=memory)
         sizes = line["working_set"].values
-        colour, marker = plots.COLOURS[str(memory)], plots.MARKERS[str(memory)]
+        look = plots.MEMORY[str(memory)]
+        colour = look["color"]
         found = {str(name): line.sel(statistic=name).values for name in line["statistic"].values}
         axes.fill_between(sizes, found["min"], found["p90"], color=colour, alpha=0.15, linewidth=0)
         axes.vlines(sizes, found["p50_low"], found["p50_high"], color=colour, linewidth=3, alpha=0.6)
-        axes.plot(sizes, found["p50"], color=colour, marker=marker, markersize=5, label=str(memory).upper())
+        axes.plot(sizes, found["p50"], **look, markersize=5, label=str(memory).upper())
     plots.size_axis(axes, "working set", every=every)
 
 

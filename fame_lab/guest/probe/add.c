@@ -2,33 +2,32 @@
  * lose nothing; under single-vCPU emulation they do. */
 #include "args.h"
 #include "atomic.h"
-#include "barrier.h"
 #include "clock.h"
 #include "commands.h"
+#include "meeting.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-int add(int argc, char **argv)
+COMMAND(add, "FAM --offset OFFSET --count N [MEETING]\n"
+	     "      Add 1 to a 64-bit word N times with `lock xadd`.")
 {
-	const char *path = NULL;
+	struct fam_request request = { 0 };
 	uint64_t offset = 0, count = 0;
-	struct barrier_request start = { .timeout_s = 10 };
+	struct meeting meeting = MEETING_DEFAULTS;
 	struct option options[] = {
-		{ "--fam", TEXT, &path, true, false },
+		FAM_OPTIONS(request),
 		{ "--offset", U64, &offset, true, false },
 		{ "--count", U64, &count, true, false },
-		{ "--barrier", U64, &start.offset, false, false },
-		{ "--parties", U64, &start.parties, false, false },
-		{ "--timeout", U64, &start.timeout_s, false, false },
+		MEETING_OPTIONS(meeting),
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	if (count == 0)
 		usage_error("--count is 1 or more");
-	struct fam fam = fam_open(path);
+	struct fam fam = fam_open(&request);
 	uint64_t *word = fam_word(&fam, offset);
-	struct barrier *barrier = barrier_open(&fam, &start);
-	barrier_wait(barrier, &start);
+	meeting_open(&meeting, &fam);
+	meeting_start(&meeting);
 
 	uint64_t last = 0, began = now_ns();
 	for (uint64_t i = 0; i < count; i++)

@@ -80,14 +80,18 @@ static void choose(struct batches *batches, const char *operation, uint64_t widt
 			    operation, width);
 }
 
-int bandwidth(int argc, char **argv)
+COMMAND(bandwidth, "FAM --memory dram|fam --op read|write|copy --sizes LIST [--width 8|16]\n"
+		   "      [--offset OFFSET] [BATCHES]\n"
+		   "      Bytes moved in order, in moves of 8 or 16 bytes. A copy goes from a size's first half to its\n"
+		   "      second and counts the bytes read and the bytes written.")
 {
-	const char *fam = NULL, *memory = NULL, *operation = NULL;
+	struct fam_request fam = { 0 };
+	const char *memory = NULL, *operation = NULL;
 	uint64_t offset = 0, width = 8;
 	struct list sizes = { 0 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {
-		{ "--fam", TEXT, &fam, true, false },
+		FAM_OPTIONS(fam),
 		{ "--memory", TEXT, &memory, true, false },
 		{ "--offset", U64, &offset, false, false },
 		{ "--sizes", U64_LIST, &sizes, true, false },
@@ -102,7 +106,7 @@ int bandwidth(int argc, char **argv)
 		/* Eight moves to a half of it, at the least. */
 		if (sizes.at[i] % 256 != 0)
 			usage_error("size %" PRIu64 " is not a multiple of 256", sizes.at[i]);
-		struct region region = region_open(fam, memory, offset, sizes.at[i]);
+		struct region region = region_open(&fam, memory, offset, sizes.at[i]);
 		batches.context = &region;
 		batches_run(&batches);
 		printf("{\"probe\": \"bandwidth\", \"op\": \"%s\", \"width\": %" PRIu64 ", ", operation, width);

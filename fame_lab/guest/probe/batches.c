@@ -100,6 +100,8 @@ static bool measure(struct batches *batches, double least)
 		batches->ns[i] = run_one(batches, &batches->preempted[i]);
 		if ((double)batches->ns[i] < least)
 			return false;
+		if (batches->meeting != NULL)
+			meeting_progress(batches->meeting, i + 1);
 	}
 	return true;
 }

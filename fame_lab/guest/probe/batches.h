@@ -3,6 +3,7 @@
 #define FAME_BATCHES_H
 
 #include "args.h"
+#include "meeting.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct batches {
 	void (*work)(void *context, uint64_t rounds);
 	void (*after)(void *context);
 	void *context;
+	struct meeting *meeting; /* told how many batches are done; or NULL */
 	/* found: */
 	uint64_t rounds;
 	double fastest_ns; /* the fastest round so far, calibration and warm-up included */

@@ -9,19 +9,20 @@
 
 enum { MOST = 4096 };
 
-int load(int argc, char **argv)
+COMMAND(load, "FAM --offset OFFSET --size BYTES\n"
+	      "      Print up to 4096 bytes of FAM.")
 {
-	const char *path = NULL;
+	struct fam_request request = { 0 };
 	uint64_t offset = 0, size = 0;
 	struct option options[] = {
-		{ "--fam", TEXT, &path, true, false },
+		FAM_OPTIONS(request),
 		{ "--offset", U64, &offset, true, false },
 		{ "--size", U64, &size, true, false },
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	if (size == 0 || size > MOST)
 		usage_error("--size is 1 to %d", MOST);
-	struct fam fam = fam_open(path);
+	struct fam fam = fam_open(&request);
 	const volatile unsigned char *from = fam_map(&fam, offset, size);
 	printf("{\"probe\": \"load\", \"offset\": %" PRIu64 ", \"bytes\": [", offset);
 	for (uint64_t i = 0; i < size; i++)
@@ -30,12 +31,14 @@ int load(int argc, char **argv)
 	return 0;
 }
 
-int store(int argc, char **argv)
+COMMAND(store, "FAM --offset OFFSET TEXT\n"
+	       "      Store the bytes of TEXT in FAM.")
 {
-	const char *path = NULL, *text = NULL;
+	struct fam_request request = { 0 };
+	const char *text = NULL;
 	uint64_t offset = 0;
 	struct option options[] = {
-		{ "--fam", TEXT, &path, true, false },
+		FAM_OPTIONS(request),
 		{ "--offset", U64, &offset, true, false },
 		{ "TEXT", TEXT, &text, true, false },
 	};
@@ -43,7 +46,7 @@ int store(int argc, char **argv)
 	size_t size = strlen(text);
 	if (size == 0 || size > MOST)
 		usage_error("TEXT has 1 to %d bytes", MOST);
-	struct fam fam = fam_open(path);
+	struct fam fam = fam_open(&request);
 	volatile unsigned char *to = fam_map(&fam, offset, size);
 	for (size_t i = 0; i < size; i++)
 		to[i] = (unsigned char)text[i];

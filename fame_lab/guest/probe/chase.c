@@ -6,6 +6,7 @@
 #include "args.h"
 #include "batches.h"
 #include "commands.h"
+#include "random.h"
 #include "region.h"
 
 #include <inttypes.h>
@@ -19,14 +20,6 @@ struct chase {
 	void *at;
 };
 
-static uint64_t next_random(uint64_t *state) /* splitmix64 */
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 static void *volatile *line(const struct chase *chase, uint64_t index)
 {
 	return (void *volatile *)(chase->region.at + index * LINE);
@@ -37,8 +30,8 @@ static void shuffle(struct chase *chase, uint64_t seed)
 	for (uint64_t i = 0; i < chase->lines; i++)
 		*line(chase, i) = (void *)line(chase, i);
 	for (uint64_t i = chase->lines - 1; i > 0; i--) {
-		/* The high half of the product: below i, and never i itself, which makes it one cycle. */
-		uint64_t j = (uint64_t)(((unsigned __int128)next_random(&seed) * i) >> 64);
+		/* Below i, and never i itself, which makes it one cycle. */
+		uint64_t j = random_below(&seed, i);
 		void *kept = *line(chase, i);
 		*line(chase, i) = *line(chase, j);
 		*line(chase, j) = kept;
@@ -73,7 +66,7 @@ static void walk(void *context, uint64_t rounds)
 	chase->at = at;
 }
 
-static void measure(const char *fam, const char *memory, uint64_t offset, uint64_t size, uint64_t seed,
+static void measure(const struct fam_request *fam, const char *memory, uint64_t offset, uint64_t size, uint64_t seed,
 		    struct batches *batches)
 {
 	struct chase chase = { .region = region_open(fam, memory, offset, size), .lines = size / LINE };
@@ -92,14 +85,16 @@ static void measure(const char *fam, const char *memory, uint64_t offset, uint64
 	region_close(&chase.region);
 }
 
-int chase(int argc, char **argv)
+COMMAND(chase, "FAM --memory dram|fam --sizes LIST [--offset OFFSET] [--seed N] [BATCHES]\n"
+	       "      Latency of dependent loads, one random cycle through the 64-byte lines of each size.")
 {
-	const char *fam = NULL, *memory = NULL;
+	struct fam_request fam = { 0 };
+	const char *memory = NULL;
 	uint64_t offset = 0, seed = 1;
 	struct list sizes = { 0 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {
-		{ "--fam", TEXT, &fam, true, false },
+		FAM_OPTIONS(fam),
 		{ "--memory", TEXT, &memory, true, false },
 		{ "--offset", U64, &offset, false, false },
 		{ "--sizes", U64_LIST, &sizes, true, false },
@@ -109,6 +104,6 @@ int chase(int argc, char **argv)
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	batches_check(&batches);
 	for (size_t i = 0; i < sizes.count; i++)
-		measure(fam, memory, offset, sizes.at[i], seed, &batches);
+		measure(&fam, memory, offset, sizes.at[i], seed, &batches);
 	return 0;
 }

@@ -1,26 +1,57 @@
 #include "fam.h"
 
-#include "args.h"
+#include "bar.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct fam fam_open(const char *path)
+static int open_or_fail(const char *path)
 {
-	struct fam fam = { .path = path, .fd = open(path, O_RDWR | O_CLOEXEC) };
-	if (fam.fd < 0)
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		fail("cannot open FAM at %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static void choose_mapping(struct fam *fam, const char *mapping)
+{
+	bool wc = strcmp(mapping, "wc") == 0, wb = strcmp(mapping, "wb") == 0;
+	if (!wc && !wb && strcmp(mapping, "uc") != 0)
+		usage_error("--mapping is uc, wc or wb, not '%.40s'", mapping);
+	if (fam->bar_address == 0)
+		fail("%s is a plain file, whose mapping cannot be chosen: leave --mapping out", fam->path);
+	if (!wc && !wb)
+		return;
+	char path[PATH_MAX + 4] = "/dev/mem";
+	if (wc) {
+		bar_path(fam->path, path);
+		strcat(path, "_wc");
+	} else {
+		fam->base = fam->bar_address;
+	}
+	close(fam->fd);
+	fam->fd = open_or_fail(path);
+}
+
+struct fam fam_open(const struct fam_request *request)
+{
+	struct fam fam = { .path = request->path, .fd = open_or_fail(request->path) };
 	struct stat status;
 	if (fstat(fam.fd, &status) != 0)
-		fail("cannot tell the size of %s: %s", path, strerror(errno));
+		fail("cannot tell the size of %s: %s", fam.path, strerror(errno));
 	if (!S_ISREG(status.st_mode) || status.st_size <= 0)
-		fail("%s is not FAM: neither a PCI resource nor a plain file with something in it", path);
+		fail("%s is not FAM: neither a PCI resource nor a plain file with something in it", fam.path);
 	fam.size = (uint64_t)status.st_size;
+	fam.bar_address = bar_address(fam.path);
+	if (request->mapping != NULL)
+		choose_mapping(&fam, request->mapping);
 	return fam;
 }
 
@@ -33,7 +64,8 @@ void *fam_map(const struct fam *fam, uint64_t offset, uint64_t length)
 		     offset, length, fam->size);
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t start = offset & ~(page - 1);
-	char *base = mmap(NULL, offset + length - start, PROT_READ | PROT_WRITE, MAP_SHARED, fam->fd, (off_t)start);
+	char *base = mmap(NULL, offset + length - start, PROT_READ | PROT_WRITE, MAP_SHARED, fam->fd,
+			  (off_t)(fam->base + start));
 	if (base == MAP_FAILED)
 		fail("cannot map %" PRIu64 " bytes of %s at %" PRIu64 ": %s", length, fam->path, offset,
 		     strerror(errno));

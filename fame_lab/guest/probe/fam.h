@@ -3,16 +3,32 @@
 #ifndef FAME_FAM_H
 #define FAME_FAM_H
 
+#include "args.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-struct fam {
+/* What a command is told about FAM. */
+struct fam_request {
 	const char *path;
-	int fd;
-	uint64_t size;
+	const char *mapping; /* NULL: as it comes, which is uc for a BAR */
 };
 
-struct fam fam_open(const char *path);
+#define FAM_OPTIONS(request) \
+	{ "--fam", TEXT, &(request).path, true, false }, \
+	{ "--mapping", TEXT, &(request).mapping, false, false }
+
+struct fam {
+	const char *path; /* as it was told: for messages */
+	int fd;
+	uint64_t size;
+	uint64_t base;        /* where FAM begins in what fd is: 0, or the BAR's address in /dev/mem */
+	uint64_t bar_address; /* 0 for a plain file */
+};
+
+/* Opens it, mapped as asked for: uc is the BAR's resource file, wc its write-combining one, wb is
+ * /dev/mem without O_SYNC. What the kernel then makes of it, mapping_type() tells. */
+struct fam fam_open(const struct fam_request *request);
 
 /* Bytes [offset, offset + length) of FAM, mapped; ends the program if they are not in it.
  * Only the pages that hold them: the kernel fills the page table of a BAR's mapping at once,

@@ -2,12 +2,13 @@
 #ifndef FAME_MAPPING_H
 #define FAME_MAPPING_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "fam.h"
 
-/* The effective type, as the kernel has it, of the BAR's bytes at offset; they must be mapped now.
+enum { MAPPING_TEXT = 24 };
+
+/* The effective type, as the kernel has it, of FAM's bytes at offset; they must be mapped now.
  * "" for a plain file, or where the kernel does not tell. */
-void mapping_type(const char *path, uint64_t offset, char *type, size_t capacity);
+void mapping_type(const struct fam *fam, uint64_t offset, char type[MAPPING_TEXT]);
 
 /* As a JSON value: the type, or null. */
 void mapping_print(const char *type);

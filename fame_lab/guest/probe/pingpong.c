@@ -5,12 +5,10 @@
  * nobody knows, so that only the round trip can be timed, and its half is a mean of both ways. */
 #include "args.h"
 #include "atomic.h"
-#include "barrier.h"
 #include "batches.h"
-#include "clock.h"
 #include "commands.h"
-#include "fam.h"
 #include "mapping.h"
+#include "meeting.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,36 +23,25 @@ static uint64_t message(uint64_t number, int what)
 	return number * 4 + (uint64_t)what;
 }
 
-enum { LINES_APART = 128, SPINS = 1 << 16 };
+enum { LINES_APART = 128 };
 
 struct match {
-	const char *path, *role, *variant;
+	const char *role, *variant;
 	uint64_t offset;
+	struct fam fam;
+	struct meeting meeting;
 	uint64_t *ping, *pong; /* the same word if they share a line */
 	uint64_t number;       /* of messages so far */
-	uint64_t timeout_s;
 };
-
-/* Called once in many vain looks: so the clock is never read in a round trip that goes well. */
-static void give_up_after(struct match *match, uint64_t *deadline)
-{
-	if (*deadline == 0)
-		*deadline = now_ns() + match->timeout_s * 1000000000u;
-	if (now_ns() < *deadline)
-		return;
-	store64(match->ping, STOP);
-	fail("no answer to message %" PRIu64 " within %" PRIu64 " s: the other node is gone", match->number,
-	     match->timeout_s);
-}
 
 static void send(struct match *match, int what)
 {
 	match->number++;
-	uint64_t answer = message(match->number, PONG), deadline = 0;
+	uint64_t answer = message(match->number, PONG);
+	struct wait wait = { 0 };
 	store64(match->ping, message(match->number, what));
-	for (uint64_t spins = 1; load64(match->pong) != answer; spins++)
-		if (spins % SPINS == 0)
-			give_up_after(match, &deadline);
+	while (load64(match->pong) != answer)
+		waiting(&match->meeting, &wait, "an answer");
 }
 
 static void rally(void *context, uint64_t rounds)
@@ -72,20 +59,18 @@ static void mark(void *context)
 static uint64_t receive(struct match *match)
 {
 	match->number++;
-	uint64_t ping = message(match->number, PING), deadline = 0;
-	for (uint64_t spins = 1;; spins++) {
+	uint64_t ping = message(match->number, PING);
+	for (struct wait wait = { 0 };; waiting(&match->meeting, &wait, "a message")) {
 		uint64_t seen = load64(match->ping);
 		if (seen == ping || seen == ping + MARK || seen == STOP)
 			return seen;
-		if (spins % SPINS == 0)
-			give_up_after(match, &deadline);
 	}
 }
 
 static void print_head(const struct match *match, uint64_t messages)
 {
-	char mapping[24];
-	mapping_type(match->path, match->offset, mapping, sizeof mapping);
+	char mapping[MAPPING_TEXT];
+	mapping_type(&match->fam, match->offset, mapping);
 	printf("{\"probe\": \"pingpong\", \"role\": \"%s\", \"variant\": \"%s\", \"offset\": %" PRIu64
 	       ", \"mapping\": ", match->role, match->variant, match->offset);
 	mapping_print(mapping);
@@ -97,6 +82,7 @@ static void lead(struct match *match, struct batches *batches)
 	batches->work = rally;
 	batches->after = mark;
 	batches->context = match;
+	batches->meeting = &match->meeting;
 	batches_run(batches);
 	store64(match->ping, STOP);
 	print_head(match, match->number);
@@ -116,6 +102,7 @@ static void follow(struct match *match, const struct batches *batches)
 		if (seen == message(match->number, MARK)) {
 			preempted[marks++ % batches->count] = preempted_since(before);
 			before = preemption_look();
+			meeting_progress(&match->meeting, marks);
 		}
 		store64(match->pong, message(match->number, PONG));
 	}
@@ -128,18 +115,18 @@ static void follow(struct match *match, const struct batches *batches)
 	printf("]");
 }
 
-int pingpong(int argc, char **argv)
+COMMAND(pingpong, "FAM --role ping|pong --variant one-line|two-lines [--offset OFFSET] [BATCHES] MEETING\n"
+		  "      Round trips between two nodes, in 256 bytes of FAM: one plays ping, one pong.")
 {
-	struct match match = { 0 };
-	struct barrier_request start = { .parties = 2, .timeout_s = 10 };
+	struct match match = { .meeting = MEETING_DEFAULTS };
+	struct fam_request request = { 0 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {
-		{ "--fam", TEXT, &match.path, true, false },
+		FAM_OPTIONS(request),
 		{ "--offset", U64, &match.offset, false, false },
 		{ "--role", TEXT, &match.role, true, false },
 		{ "--variant", TEXT, &match.variant, true, false },
-		{ "--barrier", U64, &start.offset, true, false },
-		{ "--timeout", U64, &start.timeout_s, false, false },
+		MEETING_OPTIONS(match.meeting),
 		BATCH_OPTIONS(batches),
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
@@ -151,17 +138,18 @@ int pingpong(int argc, char **argv)
 		usage_error("--variant is one-line or two-lines, not '%.40s'", match.variant);
 	if (match.offset % LINES_APART != 0)
 		usage_error("offset %" PRIu64 " is not a multiple of %d", match.offset, LINES_APART);
-	struct fam fam = fam_open(match.path);
-	char *lines = fam_map(&fam, match.offset, 2 * LINES_APART);
+	match.fam = fam_open(&request);
+	char *lines = fam_map(&match.fam, match.offset, 2 * LINES_APART);
 	match.ping = (uint64_t *)lines;
 	match.pong = one_line ? match.ping : (uint64_t *)(lines + LINES_APART);
-	match.timeout_s = start.timeout_s;
-	struct barrier *barrier = barrier_open(&fam, &start);
+	meeting_open(&match.meeting, &match.fam);
+	if (match.meeting.parties != 2)
+		usage_error("--parties is 2 for a match, not %" PRIu64, match.meeting.parties);
 	if (leads) {
 		store64(match.ping, 0);
 		store64(match.pong, 0);
 	}
-	barrier_wait(barrier, &start);
+	meeting_start(&match.meeting);
 	if (leads)
 		lead(&match, &batches);
 	else

@@ -8,19 +8,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-int prove(int argc, char **argv)
+COMMAND(prove, "FAM --size BYTES --read OFFSET --write OFFSET VALUE\n"
+	       "      Check FAM's size, read the 64-bit word at one offset, store VALUE at the other.")
 {
-	const char *path = NULL;
+	struct fam_request request = { 0 };
 	uint64_t size = 0, read_at = 0, write_at = 0, value = 0;
 	struct option options[] = {
-		{ "--fam", TEXT, &path, true, false },
+		FAM_OPTIONS(request),
 		{ "--size", U64, &size, true, false },
 		{ "--read", U64, &read_at, true, false },
 		{ "--write", U64, &write_at, true, false },
 		{ "VALUE", U64, &value, true, false },
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
-	struct fam fam = fam_open(path);
+	struct fam fam = fam_open(&request);
 	if (fam.size != size)
 		fail("FAM has %" PRIu64 " bytes here, not %" PRIu64, fam.size, size);
 	uint64_t nonce = load64(fam_word(&fam, read_at));

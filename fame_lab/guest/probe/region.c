@@ -1,8 +1,6 @@
 #include "region.h"
 
 #include "args.h"
-#include "fam.h"
-#include "mapping.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -65,22 +63,22 @@ static void open_dram(struct region *region)
 		*(volatile char *)(region->at + i) = 1;
 }
 
-static void open_fam(struct region *region, const char *path, uint64_t offset)
+static void open_fam(struct region *region, const struct fam_request *request, uint64_t offset)
 {
-	struct fam fam = fam_open(path);
+	struct fam fam = fam_open(request);
 	region->offset = offset;
 	region->at = fam_map(&fam, offset, region->length);
 	uint64_t into_page = (uintptr_t)region->at % (uint64_t)sysconf(_SC_PAGESIZE);
 	region->base = region->at - into_page;
 	region->mapped = region->length + into_page;
-	mapping_type(path, offset, region->mapping, sizeof region->mapping);
+	mapping_type(&fam, offset, region->mapping);
 	/* Read, not stored to: reading is enough to fill a hole, and what is there may be someone's. */
 	for (uint64_t i = 0; i < region->length; i += 4096)
 		(void)*(volatile char *)(region->at + i);
 	close(fam.fd);
 }
 
-struct region region_open(const char *fam, const char *memory, uint64_t offset, uint64_t length)
+struct region region_open(const struct fam_request *fam, const char *memory, uint64_t offset, uint64_t length)
 {
 	if (length == 0 || length % LINE != 0)
 		usage_error("%" PRIu64 " bytes cannot be measured: the size is a multiple of 64, above 0", length);

@@ -2,6 +2,9 @@
 #ifndef FAME_REGION_H
 #define FAME_REGION_H
 
+#include "fam.h"
+#include "mapping.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,13 +16,13 @@ struct region {
 	char *at;
 	uint64_t length;
 	uint64_t offset;  /* in FAM; 0 for DRAM */
-	char mapping[24]; /* the kernel's effective memory type of a BAR, while mapped; "" if not to be had */
+	char mapping[MAPPING_TEXT]; /* the kernel's effective memory type of a BAR, while mapped; "" if not to be had */
 	void *base;
 	size_t mapped;
 };
 
 /* Maps and touches it; ends the program if the range is not in FAM or the node has not that much memory. */
-struct region region_open(const char *fam, const char *memory, uint64_t offset, uint64_t length);
+struct region region_open(const struct fam_request *fam, const char *memory, uint64_t offset, uint64_t length);
 
 void region_close(struct region *region);
 

@@ -28,7 +28,8 @@ static struct pair closest_pair(void)
 	return best;
 }
 
-int tsc(int argc, char **argv)
+COMMAND(tsc, "\n"
+	     "      Measure the time stamp counter against the clock, in kHz.")
 {
 	args_parse(argc, argv, NULL, 0);
 	struct pair first = closest_pair();
