@@ -7,7 +7,6 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.cli_words import parser
-from fame_lab.errors import FameError, HostError, LabError, SSHError
+from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.size import format_size
 
 if TYPE_CHECKING:
@@ -86,7 +85,8 @@ def _up(arguments: argparse.Namespace) -> int:
         if getattr(arguments, field) is not None
     }
     lab = Lab(LabSpec(name=arguments.name, **given), progress=sys.stderr.isatty()).start()
-    print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}")
+    fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
+    print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0
 
 
@@ -122,19 +122,23 @@ def _run(arguments: argparse.Namespace) -> int:
     lab = Lab.attach(arguments.name)
     nodes = [_node(lab, name) for name in arguments.node] if arguments.node else list(lab.nodes)
     (command,) = _command(arguments.words)
-    with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-        coming = {
-            node.name: pool.submit(node.run, command, check=False, timeout=arguments.timeout)
-            for node in nodes
-        }
-    # Each node is asked, whatever became of another.
-    outcome = {name: _outcome(future) for name, future in coming.items()}
+    if arguments.timeout is not None and arguments.timeout <= 0:
+        raise SpecError(f"--timeout is {arguments.timeout:g}: give seconds above 0")
+
+    def outcome_on(node: Node) -> RunResult | FameError:
+        # Each node is asked, whatever became of another.
+        try:
+            return node.run(command, check=False, timeout=arguments.timeout)
+        except FameError as error:
+            return error
+
+    outcome = lab.each(nodes, outcome_on)
     if arguments.json:
         print(json.dumps({name: _told(result) for name, result in outcome.items()}, indent=1))
     else:
         for name, result in outcome.items():
             _show(name, result)
-    statuses = [_LOST if isinstance(result, SSHError) else result.exit_status for result in outcome.values()]
+    statuses = [_LOST if isinstance(result, FameError) else result.exit_status for result in outcome.values()]
     return next((status for status in statuses if status), 0)
 
 
@@ -160,6 +164,10 @@ def _down(arguments: argparse.Namespace) -> int:
 def _probe(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
+    if arguments.output is not None and arguments.output.exists():
+        raise SpecError(
+            f"--output {str(arguments.output)!r} is there: give a directory that is not there yet"
+        )
     result = Lab.attach(arguments.name).probe(arguments.probe, **dict(arguments.parameter))
     if arguments.output is not None:
         print(result.save(arguments.output))
@@ -207,15 +215,8 @@ def _command(words: list[str]) -> list[str]:
     return words if len(words) < 2 else [shlex.join(words)]
 
 
-def _outcome(future: concurrent.futures.Future[RunResult]) -> RunResult | SSHError:
-    try:
-        return future.result()
-    except SSHError as error:
-        return error
-
-
-def _told(result: RunResult | SSHError) -> dict[str, Any]:
-    if isinstance(result, SSHError):
+def _told(result: RunResult | FameError) -> dict[str, Any]:
+    if isinstance(result, FameError):
         return {"error": str(result)}
     return {
         "stdout": result.stdout,
@@ -225,9 +226,9 @@ def _told(result: RunResult | SSHError) -> dict[str, Any]:
     }
 
 
-def _show(name: str, result: RunResult | SSHError) -> None:
-    if isinstance(result, SSHError):
-        print(f"{name}: {result}", file=sys.stderr)
+def _show(name: str, result: RunResult | FameError) -> None:
+    if isinstance(result, FameError):
+        print(result, file=sys.stderr)
         return
     for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
         for line in text.splitlines():

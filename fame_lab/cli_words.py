@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--book", metavar="SIZE", help="such as 8M")
     up.add_argument("--layout", choices=("contiguous", "interleaved"))
     up.add_argument(
-        "--fam-path", type=Path, metavar="FILE", help="where FAM lies; kept if it is there already"
+        "--fam-path",
+        metavar="FILE",
+        help="where FAM lies: kept if it is there already, else made, and gone with the lab",
     )
     up.set_defaults(command="up")
 

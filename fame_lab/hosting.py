@@ -103,8 +103,11 @@ class Hosting:
         return self.spec.image == "appliance"
 
     def domains(self) -> list[domain.Domain]:
-        """Find the nodes' domains that are there, in order."""
-        return domain.find(self.connection, self.spec.name)
+        """Give every node's domain, in order; one that has ended has no handle."""
+        found = {each.record.index: each for each in domain.find(self.connection, self.spec.name)}
+        return [
+            found.get(index) or domain.Domain(None, self.record(index)) for index in range(self.spec.nodes)
+        ]
 
     def console(self, node: str, most: int = CONSOLE_TAIL) -> str:
         """Give the last `most` bytes that a node wrote on its serial line."""
@@ -209,7 +212,10 @@ def attach(name: str) -> Hosting:
     domains = domain.find(connection, name)
     if not domains:
         there = ", ".join(sorted(domain.labs(connection))) or "none"
-        raise LabError(f"no lab named {name!r} runs here (running: {there}); start it with Lab(spec).start()")
+        raise LabError(
+            f"no lab named {name!r} runs here (running: {there}): "
+            f"start it with `fame-lab up {name}`, or Lab(spec).start()"
+        )
     record = domains[0].record
     directory = LabDirectory.of(name)
     return Hosting(

@@ -217,4 +217,4 @@ class Lab:
         return {name: future.result() for name, future in futures.items()}
 
     def __repr__(self) -> str:
-        return f"<Lab {self.spec}, {'running' if self._hosting is not None else 'not running'}>"
+        return f"<Lab {self.spec}, {'started' if self._hosting is not None else 'not started'}>"

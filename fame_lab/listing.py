@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from fame_lab.directory import LabDirectory
 from fame_lab.host import domain
 from fame_lab.host.connection import connect
 from fame_lab.hosting import record_left, tear_down
+from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
 
 __all__ = ["Listing"]
@@ -40,11 +42,13 @@ class Listing:
 
     def end(self) -> None:
         """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
-        connection = connect()
-        try:
-            tear_down(connection, self.name)
-        finally:
-            connection.close()
+        # Ctrl-C in the middle is not to leave a half.
+        with deferred(threading.Event()):
+            connection = connect()
+            try:
+                tear_down(connection, self.name)
+            finally:
+                connection.close()
 
     def end_if_orphan(self) -> bool:
         """Take it away unless somebody is starting it; say whether it was."""

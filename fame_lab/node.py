@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import shlex
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame_lab import boot
 from fame_lab.directory import HOST_ALIAS
+from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest import build_probe
 from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Node"]
 
+#: Seconds in which libvirt notices that a QEMU has ended.
+_NOTICED = 5.0
 _PROBE_IN_IMAGE = "/usr/bin/fame-probe"
 
 
@@ -76,7 +80,14 @@ class Node:
         >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
         '6.1.0-37-cloud-amd64\\n'
         """
-        return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
+        try:
+            return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
+        except CommandError:
+            raise
+        except SSHError as error:
+            if self._has_ended():
+                raise SSHError(f"{error}: {self._domain.obituary()}") from error
+            raise
 
     def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
         """Copy a file into the guest; see :meth:`fame_lab.ssh.Connection.put`."""
@@ -110,6 +121,13 @@ class Node:
         """
         command = shlex.join([self._delivered(), *arguments])
         return lines.parse(self.run(command, timeout=timeout).stdout, self.name)
+
+    def _has_ended(self) -> bool:
+        """Say whether QEMU is gone; libvirt may take a moment to see it."""
+        end = time.monotonic() + _NOTICED
+        while (state := self._domain.state()) in ("running", "stopping") and time.monotonic() < end:
+            time.sleep(0.05)
+        return state not in ("running", "paused", "stopping")
 
     def console(self, most: int = 4000) -> str:
         """Give the last `most` bytes of the node's serial line."""

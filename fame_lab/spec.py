@@ -159,7 +159,7 @@ class LabSpec:
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpecError(
-            f"name is {name!r}: give 1 to 32 of the letters a to z, digits, - and _, "
+            f"name is {name!r}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
             "beginning and ending with a letter or digit"
         )
 
@@ -215,8 +215,8 @@ def _check_book(book: int | str, fam_size: int, nodes: int) -> int:
         )
     if fam_size // size < nodes:
         raise SpecError(
-            f"book is {format_size(size)}: {format_size(fam_size)} of FAM has {fam_size // size} such books "
-            f"for {nodes} nodes; a book of {format_size(fitting)} fits"
+            f"book is {format_size(size)}: {format_size(fam_size)} of FAM has {fam_size // size} such books, "
+            f"fewer than nodes ({nodes}); a book of {format_size(fitting)} fits"
         )
     return size
 

@@ -155,7 +155,6 @@ class Connection:
             longer than `timeout`.
         """
         start = time.monotonic()
-        end = None if timeout is None else start + timeout
         client = self.open(30.0 if timeout is None else min(timeout, 30.0))
         with self._channel(client) as channel:
             try:
@@ -166,7 +165,7 @@ class Connection:
                     sender.start()
                 else:
                     channel.shutdown_write()
-                stdout, stderr = self._collect(channel, command, end)
+                stdout, stderr = self._collect(channel, command, timeout)
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise SSHError(f"{self.node} went away during {shortened(command)}: {error}") from error
             status = channel.recv_exit_status()
@@ -280,9 +279,10 @@ class Connection:
         with channel:
             yield channel
 
-    def _collect(self, channel: paramiko.Channel, command: str, end: float | None) -> tuple[bytes, bytes]:
+    def _collect(self, channel: paramiko.Channel, command: str, timeout: float | None) -> tuple[bytes, bytes]:
         """Read both streams to their end; neither is let fill its window while the other is waited for."""
         stdout, stderr = bytearray(), bytearray()
+        end = None if timeout is None else time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(channel, selectors.EVENT_READ)
             while True:
@@ -300,7 +300,7 @@ class Connection:
                     return bytes(stdout), bytes(stderr)
                 if end is not None and time.monotonic() > end:
                     raise SSHError(
-                        f"{self.node}: {shortened(command)} takes longer than its timeout; given up"
+                        f"{self.node}: {shortened(command)} takes longer than its {timeout:g} s; given up"
                     )
 
 

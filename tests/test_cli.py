@@ -3,12 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fame_lab import cli
+from fame_lab import Lab, cli
 from fame_lab.cli_words import parser
 from fame_lab.errors import LabError
 from fame_lab.host.diagnosis import Check, Diagnosis
@@ -173,6 +175,31 @@ def test_run_as_json_has_each_node_s_streams(lab: str) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_that_is_interrupted_waits_for_no_command(lab: str, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*FAME_LAB, "run", lab, "--", f"echo begun {number} > /dev/ttyS0; sleep 300"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    attached = Lab.attach(lab)
+    while any(f"begun {number}" not in node.console() for node in attached.nodes):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else 128 + signal.SIGTERM)
+    assert "Traceback" not in said
+    attached.run("echo > /dev/ttyS0; killall sleep")
+
+
+def test_a_result_that_is_there_is_not_overwritten(lab: str, tmp_path: Path) -> None:
+    done = call("probe", lab, "chase", "--output", str(tmp_path))
+    assert done.returncode == 1
+    assert "is there" in done.stderr
+
+
 def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
     answer = call("ssh", lab, "node02", "hostname; exit 4")
     assert answer.stdout == "node02\n"

@@ -1,14 +1,17 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from leftovers import leftovers, qemu_processes
 
-from fame_lab import CommandError, HostError, Lab, LabError, LabSpec, Node, SpecError
+from fame_lab import Lab, LabSpec, Node, cli
+from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
 from fame_lab.guest.build_probe import _cache, _environment
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.probes.together import together
@@ -269,6 +272,49 @@ def test_a_node_restarts_into_the_same_fam() -> None:
         assert lab.nodes[0].run("cat /proc/sys/kernel/random/boot_id").stdout != before
         assert load(lab.nodes[1], 64, 4) == b"kept"
     assert leftovers("anew") == []
+
+
+@pytest.fixture
+def bereft() -> Iterator[Lab]:
+    """A lab of two nodes of which the second has died."""
+    with small("bereft", nodes=2) as lab:
+        lab.run("true")
+        for pid in qemu_processes("bereft"):
+            if b"fame-bereft-node02" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        while lab.nodes[1].state != "gone":
+            time.sleep(0.05)
+        yield lab
+    assert leftovers("bereft") == []
+
+
+def test_a_node_that_has_died_is_named_with_what_to_do_and_can_be_brought_back(
+    bereft: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = r"node02.*its QEMU has ended.*restart\(\).*fame-lab down bereft"
+    with pytest.raises(FameError, match=gone):
+        bereft.run("true")
+    attached = Lab.attach("bereft")
+    assert [node.state for node in attached.nodes] == ["running", "gone"]
+    with pytest.raises(FameError, match=gone):
+        attached.run("true")
+    with pytest.raises(ProbeError, match=gone):
+        attached.probe("pingpong")
+    assert cli.main(["run", "bereft", "--", "uname", "-n"]) == 255
+    said = capsys.readouterr()
+    assert said.out == "node01: node01\n"
+    assert "node02 is gone" in said.err
+    attached.nodes[1].restart()
+    assert attached.run("uname -n")["node02"].stdout == "node02\n"
+
+
+def test_a_node_that_dies_during_a_command_is_an_error_that_says_so(lab: Lab) -> None:
+    with small("dying") as dying:
+        dying.run("true")
+        (pid,) = qemu_processes("dying")
+        threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
+        with pytest.raises(SSHError, match=r"node01 went away during 'sleep 60'.*its QEMU has ended"):
+            dying.run("sleep 60")
 
 
 def test_a_command_that_fails_on_one_node_is_an_error_that_names_it(lab: Lab) -> None:

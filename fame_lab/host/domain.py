@@ -12,7 +12,7 @@ from pathlib import Path
 import libvirt
 import libvirt_qemu
 
-from fame_lab.errors import HostError, LabError
+from fame_lab.errors import BootError, HostError, LabError
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
@@ -28,6 +28,8 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "crashed",
 }
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+#: What libvirt writes there of its own: dated lines, and the command line with its environment.
+_LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\\\$")
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
 
 
@@ -37,26 +39,29 @@ class Domain:
 
     Parameters
     ----------
-    handle : libvirt.virDomain
+    handle : libvirt.virDomain, optional
+        None for a node whose domain is no more.
     record : NodeRecord
         What it carries about its lab.
     """
 
-    handle: libvirt.virDomain
+    handle: libvirt.virDomain | None
     record: NodeRecord
 
     @property
     def name(self) -> str:
         """The name that libvirt knows it by."""
-        return str(self.handle.name())
+        return domain_name(self.record.spec.name, self.record.node)
 
     def resume(self) -> None:
         """Let a paused domain run."""
-        with _naming(self, "cannot be resumed"):
-            self.handle.resume()
+        with self._asked("cannot be resumed") as handle:
+            handle.resume()
 
     def state(self) -> State:
         """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
+        if self.handle is None:
+            return "gone"
         try:
             return _STATES.get(self.handle.state()[0], "unknown")
         except libvirt.libvirtError as error:
@@ -66,9 +71,9 @@ class Domain:
 
     def ssh_port(self) -> int:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
-        with _naming(self, "does not tell its SSH port"):
+        with self._asked("does not tell its SSH port") as handle:
             answer = libvirt_qemu.qemuMonitorCommand(
-                self.handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+                handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
         match = _FORWARD.search(answer)
         if match is None:
@@ -78,7 +83,8 @@ class Domain:
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
         try:
-            self.handle.destroy()
+            if self.handle is not None:
+                self.handle.destroy()
         except libvirt.libvirtError as error:
             if error.get_error_code() not in _GONE:
                 raise HostError(f"libvirt cannot end {self.name}: {error}") from error
@@ -87,6 +93,28 @@ class Domain:
     def last_words(self) -> str:
         """Give the last lines of what QEMU itself wrote."""
         return last_words(self.name)
+
+    def obituary(self) -> str:
+        """Say that it has ended, why as far as QEMU said, and what to do."""
+        words = self.last_words()
+        cause = f"QEMU said {words!r}" if words else "QEMU said nothing, as where no room is left for FAM"
+        name = self.record.spec.name
+        return (
+            f"its QEMU has ended ({cause}); bring it back with lab.nodes[{self.record.index}].restart(), "
+            f"or end the lab with `fame-lab down {name}`"
+        )
+
+    @contextlib.contextmanager
+    def _asked(self, failing: str) -> Iterator[libvirt.virDomain]:
+        """Give the handle to ask libvirt by; what libvirt refuses is an error that says so."""
+        if self.handle is None:
+            raise BootError(f"{self.record.node} is gone: {self.obituary()}")
+        try:
+            yield self.handle
+        except libvirt.libvirtError as error:
+            if self.state() == "gone":
+                raise BootError(f"{self.record.node} is gone: {self.obituary()}") from error
+            raise HostError(f"{self.name} {failing}: {error} {self.last_words()}".rstrip()) from error
 
 
 def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
@@ -144,7 +172,7 @@ def log_path(name: str) -> Path:
 
 
 def last_words(name: str, most: int = 2000) -> str:
-    """Give the end of a domain's log, without libvirt's own lines where QEMU said something."""
+    """Give the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
     try:
         with log_path(name).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - most))
@@ -152,7 +180,8 @@ def last_words(name: str, most: int = 2000) -> str:
     except OSError:
         return ""
     said = [line for line in lines if line.startswith("qemu")]
-    return "\n".join((said or lines)[-5:])
+    others = [line for line in lines if line and not _LIBVIRTS.match(line)]
+    return "\n".join((said or others)[-5:])
 
 
 def remove_logs(lab: str) -> None:
@@ -168,11 +197,3 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-
-
-@contextlib.contextmanager
-def _naming(domain: Domain, what: str) -> Iterator[None]:
-    try:
-        yield
-    except libvirt.libvirtError as error:
-        raise HostError(f"{domain.name} {what}: {error} {domain.last_words()}".rstrip()) from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.size import KIB, MIB, format_size, parse_size
+from fame_lab.size import KIB, MIB, parse_size
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -130,8 +130,11 @@ def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
     if at < 0 or at % multiple:
         raise SpecError(f"offset is {offset!r}: give a multiple of {multiple}, 0 or more")
     if at + size > room:
+        most = (room - size) // multiple * multiple
+        advice = f"the largest offset that fits is {most}" if most >= 0 else "start the lab with a larger fam"
         raise SpecError(
-            f"{format_size(size)} from offset {at} do not fit in FAM, of which {room} bytes are the user's"
+            f"{size} bytes from offset {offset!r} do not fit in FAM, "
+            f"of which the first {room} bytes are the user's: {advice}"
         )
     return at
 
