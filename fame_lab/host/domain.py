@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
 __all__ = ["Domain", "State", "create", "find", "labs"]
+
+log = logging.getLogger(__name__)
 
 State = str
 _STATES = {
@@ -149,7 +152,12 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
             text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
         except libvirt.libvirtError:
             continue  # none of ours, or gone since
-        record = NodeRecord.from_xml(text)
+        try:
+            record = NodeRecord.from_xml(text)
+        except LabError as error:
+            # Another version's lab is not to stand in the way of all that concerns this one's.
+            log.warning("%s is left alone: %s", handle.name(), error)
+            continue
         if lab is None or record.spec.name == lab:
             found.append(Domain(handle, record))
     return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))

@@ -1,0 +1,22 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fame_lab.host import domain
+from fame_lab.host.record import NodeRecord
+from fame_lab.spec import LabSpec
+
+
+def handle(name: str, text: str) -> Any:
+    return SimpleNamespace(name=lambda: name, metadata=lambda *_: text)
+
+
+def test_a_domain_of_another_version_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    ours = NodeRecord(LabSpec("ours", nodes=1), 0, "/dev/shm/x", (1, 2), True, "tcg", "asked", "digest")  # noqa: S108
+    theirs = ours.to_xml().replace('"vcpus": 1', '"vcpus": 1, "colour": "blue"')
+    connection: Any = SimpleNamespace(
+        listAllDomains=lambda: [handle("theirs", theirs), handle("ours", ours.to_xml())]
+    )
+    assert [found.record for found in domain.find(connection)] == [ours]
+    assert "theirs is left alone" in caplog.text
