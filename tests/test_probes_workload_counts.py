@@ -1,0 +1,135 @@
+"""The loads and stores that workloads report, against models that know nothing of how they are counted."""
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+from local_lab import LocalLab
+
+from fame_lab.layout import Books
+from fame_lab.probes import workloads
+from fame_lab.probes.placement import Placement, Spread
+
+SIZE = 24 << 10
+WORDS = SIZE // 8
+OPERATIONS = 1 << 15
+BATCHES = 30
+SEED = 11
+ALL = (BATCHES + 3) * OPERATIONS
+
+
+#: Pages of the numbers that a node draws for a batch.
+DRAWN = OPERATIONS // 512
+
+#: Of those that the host does so fast that few would be over before its clock is read.
+MANY = 8 * OPERATIONS
+
+
+def counted(tmp_path: Path, operations: int = OPERATIONS, **parameters: Any) -> tuple[LocalLab, xr.Dataset]:
+    lab: Any = LocalLab.make(tmp_path, nodes=3, layout="interleaved", book="8K")
+    result = workloads.run(lab, seed=SEED, size=SIZE, operations=operations, batches=BATCHES, **parameters)
+    assert not result.failed
+    return lab, result.dataset
+
+
+def random_numbers(rank: int) -> Iterator[int]:
+    """Give a node's random numbers: splitmix64, in Python's own whole numbers."""
+
+    def following(state: int) -> Iterator[int]:
+        while True:
+            state = (state + 0x9E3779B97F4A7C15) % 2**64
+            z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
+            yield z ^ (z >> 31)
+
+    return following(next(itertools.islice(following(SEED), rank, None)))
+
+
+@functools.cache
+def drawn(rank: int, limit: int) -> Counter[int]:
+    """How often a node draws each number below a limit."""
+    return Counter(number * limit >> 64 for number in itertools.islice(random_numbers(rank), ALL))
+
+
+def by_home(books: Books, spread: Spread, times: Counter[int]) -> list[int]:
+    """Add up, by home, how often each word is accessed."""
+    found = [0] * books.nodes
+    for word, often in times.items():
+        stripe, into = divmod(8 * word, spread.stripe)
+        home = books.home(spread.offset(stripe) + into)
+        assert home is not None
+        found[home] += often
+    return found
+
+
+def every(words: Iterable[int], often: int) -> Counter[int]:
+    return Counter(dict.fromkeys(words, often))
+
+
+def touched(words: int, beside: int = 0) -> Counter[int]:
+    """A word of each page: once, and once for each time that an emulator's TLB has to grow.
+
+    It has to for all pages that are used: those `beside` are of other data, or of the numbers drawn.
+    """
+    pages = -(-words // 512) + beside
+    grown = sum(64 << i < 4 * pages for i in range(40))
+    return every(range(0, words, 512), 1 + grown)
+
+
+def strided(stride: int) -> Counter[int]:
+    places = WORDS // stride
+    return Counter((i % places) * stride + i // places % stride for i in range(ALL))
+
+
+@pytest.mark.parametrize("placement", ["own", "remote", "interleaved"])
+def test_sequential_loads_every_word_in_turn(tmp_path: Path, placement: str) -> None:
+    lab, data = counted(tmp_path, MANY, workloads="sequential", placement=placement, nodes=[1])
+    spread = Placement(lab.spec.books, placement, [1]).private(1, SIZE)
+    whole, rest = divmod((BATCHES + 3) * MANY, WORDS)
+    loads = every(range(WORDS), whole) + every(range(rest), 1)
+    assert data["loads"].values.ravel().tolist() == by_home(lab.spec.books, spread, loads + touched(WORDS))
+    assert not data["stores"].any()
+
+
+@pytest.mark.parametrize("placement", ["own", "remote", "interleaved"])
+def test_strided_and_random_load_the_words_of_the_model(tmp_path: Path, placement: str) -> None:
+    lab, data = counted(
+        tmp_path, workloads=["strided", "random"], placement=placement, stride=192, nodes=[2, 0]
+    )
+    placed = Placement(lab.spec.books, placement, [2, 0])
+    for rank, node in enumerate((2, 0)):
+        spread = placed.private(node, SIZE)
+        models = {
+            "strided": strided(24) + touched(WORDS),
+            "random": drawn(rank, WORDS) + touched(WORDS, DRAWN),
+        }
+        for name, model in models.items():
+            row = data.sel(workload=name, initiator=f"node{node + 1:02}")
+            assert row["loads"].values.tolist() == by_home(lab.spec.books, spread, model)
+            assert not row["stores"].any()
+
+
+def test_the_seed_decides_all_but_time(tmp_path: Path) -> None:
+    names = ["random"]
+    runs = []
+    for number, seed in enumerate((1, 1, 2)):
+        (tmp_path / str(number)).mkdir()
+        lab: Any = LocalLab.make(tmp_path / str(number))
+        runs.append(
+            workloads.run(
+                lab,
+                workloads=names,
+                placement="interleaved",
+                size="64K",
+                operations=OPERATIONS,
+                seed=seed,
+            ).dataset
+        )
+    for name in ("loads", "stores", "accesses"):
+        xr.testing.assert_identical(runs[0][name], runs[1][name])
+    assert (runs[0]["loads"] != runs[2]["loads"]).any()
