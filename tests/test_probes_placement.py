@@ -1,11 +1,14 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from local_lab import LocalLab
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.layout import Books
+from fame_lab.probes import workloads
 from fame_lab.probes.placement import PLACEMENTS, Placement, Spread, check_placement
 
 KIB = 1 << 10
@@ -79,3 +82,22 @@ def test_one_node_alone_has_no_other_home() -> None:
 def test_an_unknown_placement_is_refused() -> None:
     with pytest.raises(SpecError, match="placement is 'far'"):
         check_placement("far")
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "interleaved"])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_the_program_stores_where_the_placement_says_and_nowhere_else(
+    tmp_path: Path, layout: str, placement: str
+) -> None:
+    lab: Any = LocalLab.make(tmp_path, nodes=3, layout=layout, book="16K")
+    user = lab.fam.control.offset
+    lab.fam.write(0, b"\xa5" * user)
+    # Both store to every word that they have.
+    workloads.run(lab, workloads=["stream", "gups"], placement=placement, size=48 * KIB, operations=1 << 17)
+    placed = [Placement(lab.spec.books, placement, [0, 1, 2]) for _ in range(2)]
+    ours = set.union(
+        *(pages(placed[0].private(node, 48 * KIB)) for node in range(3)), pages(placed[1].shared(48 * KIB))
+    )
+    for page in range(user // (4 * KIB)):
+        untouched = lab.fam.read(page * 4 * KIB, 4 * KIB) == b"\xa5" * (4 * KIB)
+        assert untouched != (page in ours)

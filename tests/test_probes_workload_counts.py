@@ -114,8 +114,38 @@ def test_strided_and_random_load_the_words_of_the_model(tmp_path: Path, placemen
             assert not row["stores"].any()
 
 
+@pytest.mark.parametrize("placement", ["own", "interleaved"])
+def test_a_shared_table_is_made_by_the_first_and_updated_by_all(tmp_path: Path, placement: str) -> None:
+    lab, data = counted(tmp_path, workloads="gups", placement=placement, nodes=[1, 2])
+    spread = Placement(lab.spec.books, placement, [1, 2]).shared(SIZE)
+    for rank in range(2):
+        row = data.isel(workload=0, initiator=rank)
+        updates = drawn(rank, WORDS)
+        made = every(range(WORDS) if rank == 0 else (), 1)
+        assert row["loads"].values.tolist() == by_home(
+            lab.spec.books, spread, updates + touched(WORDS, DRAWN)
+        )
+        assert row["stores"].values.tolist() == by_home(lab.spec.books, spread, updates + made)
+
+
+@pytest.mark.parametrize("placement", ["remote", "interleaved"])
+def test_stream_is_ten_accesses_for_four_kernels(tmp_path: Path, placement: str) -> None:
+    lab, data = counted(tmp_path, MANY, workloads="stream", placement=placement, nodes=[0])
+    spread = Placement(lab.spec.books, placement, [0]).private(0, SIZE)
+    n = WORDS // 3
+    rounds = 33 * (MANY // (4 * n))
+    assert data["operations"].item() * 33 == rounds * 4 * n
+    a, b, c = range(n), range(n, 2 * n), range(2 * n, 3 * n)
+    # copy c = a, scale b = s c, add c = a + b, triad a = b + s c: two loads of each, stores of 1, 1 and 2.
+    loads = every((*a, *b, *c), 2 * rounds)
+    stores = every((*a, *b), rounds + 1) + every(c, 2 * rounds + 1)
+    assert data["loads"].values.ravel().tolist() == by_home(lab.spec.books, spread, loads + touched(WORDS))
+    assert data["stores"].values.ravel().tolist() == by_home(lab.spec.books, spread, stores)
+    assert (data["accesses"] == (data["operations"] * 5 / 2)).all()
+
+
 def test_the_seed_decides_all_but_time(tmp_path: Path) -> None:
-    names = ["random"]
+    names = ["random", "zipf", "gups"]
     runs = []
     for number, seed in enumerate((1, 1, 2)):
         (tmp_path / str(number)).mkdir()

@@ -5,15 +5,19 @@ The host looks when all nodes have ended; its looks are no node's accesses, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Left", "Outcome"]
+__all__ = ["Left", "Outcome", "check_gups", "check_stream"]
 
 Words = npt.NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_AT_ONCE = 1 << 18
+_SCALAR = 0.4142135623730951  # that of workload_stream.c
 
 
 @dataclass(frozen=True)
@@ -49,3 +53,55 @@ class Outcome:
     errors: int
     of: int
     failed: str = ""
+
+
+def check_stream(left: Left) -> Outcome:
+    """Do STREAM's rounds with one element of each array: they are all alike."""
+    a, b, c = 1.0, 2.0, 0.0
+    elements = left.private[0].size // 3
+    for _ in range(left.operations // (4 * elements)):
+        c = a
+        b = _SCALAR * c
+        c = a + b
+        a = b + _SCALAR * c
+    expected = np.repeat([a, b, c], elements).view(np.uint64)
+    wrong = sum(int((data[: 3 * elements] != expected).sum()) for data in left.private)
+    return _never(wrong, 3 * elements * left.parties, "elements of the arrays are not what STREAM makes them")
+
+
+def check_gups(left: Left) -> Outcome:
+    """Do all updates anew. Those of several nodes are not atomic, and may be lost: that is no failure."""
+    expected = np.arange(left.shared.size, dtype=np.uint64)
+    for numbers in _drawn(left):
+        np.bitwise_xor.at(expected, _below(numbers, left.shared.size), numbers)
+    wrong = int((expected != left.shared).sum())
+    if left.parties > 1:
+        return Outcome(wrong, left.shared.size)
+    return _never(wrong, left.shared.size, "words of the table are not what one node's updates make them")
+
+
+def _never(wrong: int, of: int, what: str) -> Outcome:
+    return Outcome(wrong, of, f"{wrong} of {of} {what}" if wrong else "")
+
+
+def _from(state: int, count: int) -> Words:
+    """Give the first numbers of splitmix64, as random.h does; a node's state is the seed's of its rank."""
+    z = np.uint64(state) + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _drawn(left: Left) -> Iterator[Words]:
+    """Give the random numbers of all nodes, so many at once."""
+    for rank in range(left.parties):
+        begin = int(_from(left.seed, rank + 1)[rank])
+        for at in range(0, left.operations, _AT_ONCE):
+            state = (begin + at * int(_GOLDEN)) % (1 << 64)
+            yield _from(state, min(_AT_ONCE, left.operations - at))
+
+
+def _below(numbers: Words, limit: int) -> Words:
+    """Give the high half of the product, as random.h does; the limit is below 2^32."""
+    low, high = numbers & np.uint64(0xFFFFFFFF), numbers >> np.uint64(32)
+    return (high * np.uint64(limit) + (low * np.uint64(limit) >> np.uint64(32))) >> np.uint64(32)

@@ -134,6 +134,13 @@ def _note(dataset: xr.Dataset) -> str:
         f"{dataset.attrs['books']}; FAM mapped {dataset.attrs['mapping']}",
         f"GB/s: 8 bytes an access; {contention_note(dataset.attrs['host_cpu_wait'])}",
     ]
+    if "gups" in dataset["workload"].values:
+        gups = dataset.sel(workload="gups")
+        races = " (updates of several nodes are not atomic: HPCC tolerates 1 %)"
+        lines.append(
+            f"gups: {int(gups['errors']):,} of {int(gups['checked']):,} words wrong"
+            + races * (dataset.sizes["node"] > 1)
+        )
     if bool(dataset["oversubscribed"]):
         lines.append(OVERSUBSCRIBED)
     return "\n".join(lines)

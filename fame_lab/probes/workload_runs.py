@@ -15,7 +15,7 @@ from fame_lab.probes.lines import Fields
 from fame_lab.probes.placement import Placement, Spread
 from fame_lab.probes.places import fam_words
 from fame_lab.probes.together import one_line, together
-from fame_lab.probes.workload_checks import Left, Outcome
+from fame_lab.probes.workload_checks import Left, Outcome, check_gups, check_stream
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -58,6 +58,9 @@ KINDS = {
         Kind("sequential", private="size", accesses=1),
         Kind("strided", private="size", accesses=1),
         Kind("random", private="size", accesses=1),
+        Kind("zipf", private="size", accesses=1),
+        Kind("stream", private="size", accesses=10 / 4, check=check_stream),
+        Kind("gups", shared="size", accesses=2, check=check_gups),
     )
 }
 

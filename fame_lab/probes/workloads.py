@@ -12,8 +12,13 @@ workload            one operation                                 data
 sequential          load the next word                            the node's own, `size` bytes
 strided             load the word `stride` bytes on               the node's own
 random              load any word                                 the node's own
+zipf                load a word, few often and most seldom        the node's own
+stream              an element of copy, scale, add or triad       the node's own: three arrays of doubles
+gups                exclusive-or into any word: load, store       one table for all
 =================== ============================================= =========================================
 
+After McCalpin's STREAM and HPCC's RandomAccess; zipf after Hörmann and Derflinger (ACM TOMACS 6(3), 1996).
+What is left in FAM is worked out anew by the host, and compared.
 """
 
 from __future__ import annotations

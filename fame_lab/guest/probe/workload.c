@@ -23,6 +23,9 @@ static const struct workload *const workloads[] = {
 	&sequential_workload,
 	&strided_workload,
 	&random_workload,
+	&zipf_workload,
+	&stream_workload,
+	&gups_workload,
 };
 
 static const struct workload *find(const char *name)
@@ -137,7 +140,7 @@ static void check(const struct job *job, const struct workload *workload)
 COMMAND(workload, "FAM NAME --rank R --operations N [--batches 30..1000] --book BYTES --every BOOKS\n"
 		  "      [--private SIZE,START,STRIPE --private-homes OFFSETS] [--shared ... --shared-homes ...]\n"
 		  "      [--seed N] [--stride BYTES] [--theta-ppm N] [--reads-ppm N] MEETING\n"
-		  "      What programs do to memory: sequential, strided, random.\n"
+		  "      What programs do to memory: sequential, strided, random, zipf, stream, gups.\n"
 		  "      Counts each load and store by home.\n"
 		  "      Memory of SIZE bytes lies in stripes that go round homes; a home's books begin at its OFFSET,\n"
 		  "      one every so many, and their first START bytes are left out.")

@@ -5,6 +5,7 @@
 #include "meeting.h"
 #include "random.h"
 #include "spread.h"
+#include "zipf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct job {
 	uint64_t random; /* the state of this node's random numbers: the seed's number of its rank, from 0 */
 	uint64_t *drawn; /* what the next batch needs of them, a number for each operation */
 	uint64_t place;  /* where a walk is */
+	struct zipf zipf;
 	uint64_t writes, retries, torn; /* of a key-value store */
 };
 
@@ -40,6 +42,7 @@ struct workload {
 	uint64_t (*operations)(const struct job *job);
 };
 
-extern const struct workload sequential_workload, strided_workload, random_workload;
+extern const struct workload sequential_workload, strided_workload, random_workload, zipf_workload;
+extern const struct workload stream_workload, gups_workload;
 
 #endif

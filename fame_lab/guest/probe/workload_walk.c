@@ -1,8 +1,8 @@
-/* sequential, strided, random: loads from this node's own data, one an operation.
+/* sequential, strided, random, zipf: loads from this node's own data, one an operation.
  *
  * Sequential loads word after word and begins anew at the end. Strided loads a word every so many bytes;
  * each time that it reaches the end it begins one word further, so that it comes to all words in the end.
- * Random loads any word, each as likely. */
+ * Random loads any word, each as likely; zipf a few often and most seldom, those scattered over the data. */
 #include "workload.h"
 
 #include "batches.h"
@@ -72,6 +72,21 @@ static TIMED_LOOP void drawn_work(void *context, uint64_t operations)
 		(void)load64(at + job->drawn[i]);
 }
 
+static void zipf_set_up(struct job *job)
+{
+	if (job->private.words > UINT32_MAX)
+		usage_error("zipf takes 2^32 words at most");
+	job->zipf = zipf_open(job->private.words, (double)job->theta_ppm / 1e6);
+}
+
+static void zipf_draw(struct job *job)
+{
+	for (uint64_t i = 0; i < job->operations; i++) {
+		job->drawn[i] = zipf_scattered(&job->zipf, zipf_next(&job->zipf, &job->random));
+		spread_loaded(&job->private, job->drawn[i], 1);
+	}
+}
+
 const struct workload sequential_workload = { .name = "sequential", .private = true, .work = sequential_work };
 
 const struct workload strided_workload = {
@@ -80,4 +95,8 @@ const struct workload strided_workload = {
 
 const struct workload random_workload = {
 	.name = "random", .private = true, .draw = random_draw, .work = drawn_work
+};
+
+const struct workload zipf_workload = {
+	.name = "zipf", .private = true, .set_up = zipf_set_up, .draw = zipf_draw, .work = drawn_work
 };
