@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 from local_lab import LocalLab
@@ -144,8 +145,65 @@ def test_stream_is_ten_accesses_for_four_kernels(tmp_path: Path, placement: str)
     assert (data["accesses"] == (data["operations"] * 5 / 2)).all()
 
 
+def test_histograms_are_those_of_the_model(tmp_path: Path) -> None:
+    bins = 1000
+    lab, data = counted(tmp_path, workloads="histogram", bins=bins, nodes=[0, 1], placement="interleaved")
+    books = lab.spec.books
+    shared = Placement(books, "interleaved", [0, 1]).shared(8 * bins)
+    both = Placement(books, "interleaved", [0, 1])
+    merged, private = both.shared(8 * bins), [both.private(node, 8 * bins) for node in (0, 1)]
+    each = every(range(bins), 1)
+    for rank in range(2):
+        samples, made = drawn(rank, bins), each if rank == 0 else Counter[int]()
+        row = data.sel(workload="histogram-shared").isel(initiator=rank)
+        assert row["loads"].values.tolist() == by_home(books, shared, samples + touched(bins, DRAWN))
+        assert row["stores"].values.tolist() == by_home(books, shared, samples + made)
+        # After each of 33 batches every bin is loaded, added and emptied.
+        merges = every(range(bins), 33)
+        row = data.sel(workload="histogram-private").isel(initiator=rank)
+        loads = np.add(
+            by_home(books, private[rank], samples + merges + touched(bins, 2 + DRAWN)),
+            by_home(books, merged, merges + touched(bins, 2 + DRAWN)),
+        )
+        stores = np.add(
+            by_home(books, private[rank], samples + merges + each), by_home(books, merged, merges + made)
+        )
+        assert row["loads"].values.tolist() == loads.tolist()
+        assert row["stores"].values.tolist() == stores.tolist()
+
+
+@pytest.mark.parametrize("reads", [0.0, 0.25, 1.0])
+def test_a_key_value_store_alone_makes_9_loads_a_read_and_2_and_9_stores_a_write(
+    tmp_path: Path, reads: float
+) -> None:
+    lab, data = counted(tmp_path, workloads="kv", nodes=[1], reads=reads)
+    [records] = [Placement(lab.spec.books, "own", [1]).shared(SIZE).read(lab.fam).reshape(-1, 8)]
+    writes = int(records[:, 0].sum()) // 2
+    assert abs(writes - (1 - reads) * ALL) < 0.01 * ALL
+    assert data["loads"].sum() == 9 * (ALL - writes) + 2 * writes + touched(WORDS, DRAWN).total()
+    assert data["stores"].sum() == 9 * writes + WORDS
+    assert not data["retries"].any()
+
+
+def frequencies(tmp_path: Path, theta: float) -> list[int]:
+    """How often each key of a key-value store was written, the most frequent first."""
+    lab, _ = counted(tmp_path, workloads="kv", nodes=[0], reads=0, theta=theta)
+    records = Placement(lab.spec.books, "own", [0]).shared(SIZE).read(lab.fam).reshape(-1, 8)
+    return sorted((records[:, 0] // 2).astype(int).tolist(), reverse=True)
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.5, 0.99, 1.0, 2.5])
+def test_keys_follow_zipf(tmp_path: Path, theta: float) -> None:
+    found = np.array(frequencies(tmp_path, theta), float)
+    weights = np.arange(1, found.size + 1) ** -theta
+    expected = weights / weights.sum() * ALL
+    assert found.sum() == ALL
+    # Sorted, they lie closer to what is expected than chance alone has them; five standard deviations.
+    assert (np.abs(found - expected) <= 5 * np.sqrt(expected) + 1).all()
+
+
 def test_the_seed_decides_all_but_time(tmp_path: Path) -> None:
-    names = ["random", "zipf", "gups"]
+    names = ["random", "zipf", "gups", "histogram"]
     runs = []
     for number, seed in enumerate((1, 1, 2)):
         (tmp_path / str(number)).mkdir()

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Left", "Outcome", "check_gups", "check_stream"]
+__all__ = ["Left", "Outcome", "check_gups", "check_histogram", "check_kv", "check_stream"]
 
 Words = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _AT_ONCE = 1 << 18
 _SCALAR = 0.4142135623730951  # that of workload_stream.c
+_RECORD = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,39 @@ def check_gups(left: Left) -> Outcome:
     if left.parties > 1:
         return Outcome(wrong, left.shared.size)
     return _never(wrong, left.shared.size, "words of the table are not what one node's updates make them")
+
+
+def check_histogram(left: Left) -> Outcome:
+    """Count all samples anew."""
+    expected = np.zeros(left.shared.size, np.int64)
+    for numbers in _drawn(left):
+        expected += np.bincount(_below(numbers, left.shared.size).astype(np.int64), minlength=expected.size)
+    counted, samples = int(left.shared.sum(dtype=np.uint64)), left.parties * left.operations
+    wrong = int((expected.astype(np.uint64) != left.shared).sum())
+    return _never(
+        wrong, expected.size, f"bins are wrong: {samples} samples were added and {counted} are in the bins"
+    )
+
+
+def check_kv(left: Left) -> Outcome:
+    """Look at every record: that it is whole, of its key, and written as often as the nodes have written."""
+    records = left.shared.reshape(-1, _RECORD)
+    versions, first = records[:, 0], records[:, 1]
+    follow = first[:, None] ^ (np.arange(_RECORD - 1, dtype=np.uint64) * _GOLDEN)
+    of_key = (first & np.uint64(0xFFFFFFFF)) == np.arange(len(records), dtype=np.uint64)
+    whole = (follow == records[:, 1:]).all(axis=1) & of_key & (versions % 2 == 0)
+    broken = int((~whole).sum())
+    kept = int((versions // 2).sum(dtype=np.uint64))
+    failed = []
+    if left.torn:
+        failed.append(f"{left.torn} reads gave a value that nobody wrote")
+    if broken:
+        failed.append(f"{broken} of {len(records)} records hold a value that nobody wrote")
+    if kept != left.writes:
+        failed.append(f"{left.writes} writes were made and the versions count {kept}")
+    # Any number may be in a version.
+    miscounted = min(abs(left.writes - kept), len(records))
+    return Outcome(left.torn + broken + miscounted, len(records), "; ".join(failed))
 
 
 def _never(wrong: int, of: int, what: str) -> Outcome:

@@ -15,7 +15,14 @@ from fame_lab.probes.lines import Fields
 from fame_lab.probes.placement import Placement, Spread
 from fame_lab.probes.places import fam_words
 from fame_lab.probes.together import one_line, together
-from fame_lab.probes.workload_checks import Left, Outcome, check_gups, check_stream
+from fame_lab.probes.workload_checks import (
+    Left,
+    Outcome,
+    check_gups,
+    check_histogram,
+    check_kv,
+    check_stream,
+)
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -61,6 +68,9 @@ KINDS = {
         Kind("zipf", private="size", accesses=1),
         Kind("stream", private="size", accesses=10 / 4, check=check_stream),
         Kind("gups", shared="size", accesses=2, check=check_gups),
+        Kind("histogram-shared", shared="bins", accesses=2, check=check_histogram),
+        Kind("histogram-private", private="bins", shared="bins", check=check_histogram),
+        Kind("kv", shared="size", check=check_kv),
     )
 }
 

@@ -15,10 +15,16 @@ random              load any word                                 the node's own
 zipf                load a word, few often and most seldom        the node's own
 stream              an element of copy, scale, add or triad       the node's own: three arrays of doubles
 gups                exclusive-or into any word: load, store       one table for all
+histogram-shared    count a sample by an atomic add               `bins` for all
+histogram-private   count it by a load and a store                bins of each node's own, added atomically
+                                                                  to bins for all after each batch
+kv                  read or write a record of a random key        one table for all, 64 bytes a record
 =================== ============================================= =========================================
 
-After McCalpin's STREAM and HPCC's RandomAccess; zipf after Hörmann and Derflinger (ACM TOMACS 6(3), 1996).
-What is left in FAM is worked out anew by the host, and compared.
+After McCalpin's STREAM, HPCC's RandomAccess, and YCSB's key-value stores (records by zipf); zipf after
+Hörmann and Derflinger (ACM TOMACS 6(3), 1996). What is left in FAM is worked out anew by the host, and
+compared. A record of ``kv`` has a sequence lock: its version is made odd by compare-and-swap while its
+seven words of value are stored; they follow from each other, so that each read sees whether it was torn.
 """
 
 from __future__ import annotations
@@ -78,7 +84,7 @@ def run(
     ----------
     lab : Lab
     workloads : str or sequence of str
-        Some of :data:`WORKLOADS`.
+        Some of :data:`WORKLOADS`, or ``"histogram"`` for both of its kinds.
     placement : {"own", "remote", "interleaved"}
         Where data are at home. A node's own data: on the node itself; on the next one, in the lab's order
         and round its end; page by page on all nodes of the lab in turn (coarser above 4 MiB: at most 1024
@@ -246,9 +252,12 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[Node], homes: Sequence[str]) -
 
 def _chosen(workloads: str | Sequence[str]) -> list[str]:
     wanted = [workloads] if isinstance(workloads, str) else list(workloads)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(KINDS):
+    names: list[str] = []
+    for name in wanted:
+        names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]
+    if not names or len(set(names)) != len(names) or not set(names) <= set(KINDS):
         raise SpecError(f"workloads is {workloads!r}: give some of {', '.join(KINDS)}, each once")
-    return wanted
+    return names
 
 
 def _check_size(size: int | str) -> int:

@@ -26,6 +26,9 @@ static const struct workload *const workloads[] = {
 	&zipf_workload,
 	&stream_workload,
 	&gups_workload,
+	&histogram_shared_workload,
+	&histogram_private_workload,
+	&kv_workload,
 };
 
 static const struct workload *find(const char *name)
@@ -140,8 +143,8 @@ static void check(const struct job *job, const struct workload *workload)
 COMMAND(workload, "FAM NAME --rank R --operations N [--batches 30..1000] --book BYTES --every BOOKS\n"
 		  "      [--private SIZE,START,STRIPE --private-homes OFFSETS] [--shared ... --shared-homes ...]\n"
 		  "      [--seed N] [--stride BYTES] [--theta-ppm N] [--reads-ppm N] MEETING\n"
-		  "      What programs do to memory: sequential, strided, random, zipf, stream, gups.\n"
-		  "      Counts each load and store by home.\n"
+		  "      What programs do to memory: sequential, strided, random, zipf, stream, gups, histogram-shared,\n"
+		  "      histogram-private, kv. Counts each load and store by home.\n"
 		  "      Memory of SIZE bytes lies in stripes that go round homes; a home's books begin at its OFFSET,\n"
 		  "      one every so many, and their first START bytes are left out.")
 {

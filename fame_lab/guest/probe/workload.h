@@ -44,5 +44,6 @@ struct workload {
 
 extern const struct workload sequential_workload, strided_workload, random_workload, zipf_workload;
 extern const struct workload stream_workload, gups_workload;
+extern const struct workload histogram_shared_workload, histogram_private_workload, kv_workload;
 
 #endif
