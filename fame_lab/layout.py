@@ -142,6 +142,20 @@ class Books:
             return number % self.nodes
         return number * self.nodes // self.count
 
+    def at_home(self, node: int) -> range:
+        """Numbers of the books at home on node number `node`, from 0, the control area included.
+
+        Examples
+        --------
+        >>> Books(64 << 20, 8 << 20, 2, "interleaved").at_home(1)
+        range(1, 8, 2)
+        """
+        _checked(node, self.nodes, "node")
+        if self.interleaving == "interleaved":
+            return range(node, self.count, self.nodes)
+        first, after = (-(-number * self.count // self.nodes) for number in (node, node + 1))
+        return range(first, after)
+
     def __str__(self) -> str:
         return f"{self.count} books of {format_size(self.book)}, {self.interleaving} over {self.nodes} nodes"
 

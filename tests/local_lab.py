@@ -17,6 +17,7 @@ from fame_lab.errors import CommandError
 from fame_lab.fam import Fam
 from fame_lab.guest import build_probe
 from fame_lab.probes import lines
+from fame_lab.spec import LabSpec
 
 T = TypeVar("T")
 
@@ -48,11 +49,13 @@ class LocalLab:
 
     fam: Fam
     nodes: list[Any] = field(default_factory=list)
+    spec: LabSpec = field(default_factory=lambda: LabSpec("local"))
 
     @classmethod
-    def make(cls, directory: Path, nodes: int = 2, size: int = 4 << 20) -> LocalLab:
+    def make(cls, directory: Path, nodes: int = 2, size: int = 4 << 20, **layout: Any) -> LocalLab:
         fam = Fam.create(directory / "fam", size)
-        return cls(fam, [LocalNode(f"node{i + 1:02}", i, fam.path) for i in range(nodes)])
+        spec = LabSpec("local", nodes=nodes, fam=size, fam_path=fam.path, **layout)
+        return cls(fam, [LocalNode(f"node{i + 1:02}", i, fam.path) for i in range(nodes)], spec)
 
     def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
         with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:

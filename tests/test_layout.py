@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,18 @@ def test_the_control_area_has_no_home() -> None:
 def test_an_offset_outside_fam_has_no_home_and_is_refused(offset: int) -> None:
     with pytest.raises(SpecError):
         Books(16 * MIB, MIB, 3, "contiguous").home(offset)
+
+
+@given(
+    st.integers(min_value=0, max_value=8),
+    st.integers(min_value=1, max_value=MAX_NODES),
+    st.sampled_from(["contiguous", "interleaved"]),
+)
+def test_the_books_at_home_on_a_node_are_those_whose_home_it_is(bits: int, nodes: int, how: Any) -> None:
+    books = Books(CONTROL_SIZE * 2 << bits, 2 * CONTROL_SIZE, nodes, how)
+    homes = [books.home(number * books.book) for number in range(books.count)]
+    for node in range(nodes):
+        assert [number for number, home in enumerate(homes) if home == node] == list(books.at_home(node))
 
 
 @given(st.integers(min_value=20, max_value=45), st.integers(min_value=1, max_value=MAX_NODES))

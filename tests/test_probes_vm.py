@@ -32,3 +32,15 @@ def test_two_guests_answer_each_other(lab: Lab) -> None:
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
     with pytest.raises(CommandError, match="are not to be had"):
         lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
+
+
+def test_workloads_of_two_guests_are_counted_by_home(lab: Lab, tmp_path: Path) -> None:
+    result = lab.probe("workloads", placement="interleaved", size="64K", operations=1 << 16, batches=30)
+    kept = Result.load(result.save(tmp_path / "kept"))
+    assert not kept.failed
+    assert kept.manifest["mapping"] == "uncached-minus"
+    sequential = kept.dataset.sel(workload="sequential")
+    # 33 batches of loads and one of each of 16 pages, half of them at each home, for each of two nodes.
+    assert (sequential["loads"] == 33 * (1 << 15) + 8).all()
+    assert not sequential["stores"].any()
+    assert "9 workloads on 2 nodes" in kept.plot().get_suptitle()

@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* For a function that is one timed loop: where an emulator translates code page by page, a loop across
+ * the border of two is another loop, and whether it is would change with every line of this program. */
+#define TIMED_LOOP __attribute__((aligned(512), noinline))
+
 enum { BATCHES_MIN = 30, BATCHES_MAX = 1000, WARM_UP = 3 };
 
 struct batches {
@@ -38,6 +42,11 @@ void batches_check(const struct batches *batches);
 /* Finds how many rounds make a batch, drops the warm-up, times the batches. None is shorter than was
  * asked for, nor than a hundred times what reading the clock costs, or the program ends. */
 void batches_run(struct batches *batches);
+
+/* Times batches of as many rounds as `rounds` says, whatever they take, for work whose amount must not
+ * depend on time; the warm-up too. If one is shorter than a hundred times what reading the clock costs,
+ * the program ends. */
+void batches_run_exactly(struct batches *batches);
 
 /* The members of a JSON object that hold what was found. */
 void batches_print(const struct batches *batches);

@@ -55,7 +55,7 @@ struct fam fam_open(const struct fam_request *request)
 	return fam;
 }
 
-void *fam_map(const struct fam *fam, uint64_t offset, uint64_t length)
+static void *map(const struct fam *fam, uint64_t offset, uint64_t length, void *where)
 {
 	if (length == 0)
 		usage_error("a range of FAM needs a length above 0");
@@ -64,12 +64,22 @@ void *fam_map(const struct fam *fam, uint64_t offset, uint64_t length)
 		     offset, length, fam->size);
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t start = offset & ~(page - 1);
-	char *base = mmap(NULL, offset + length - start, PROT_READ | PROT_WRITE, MAP_SHARED, fam->fd,
-			  (off_t)(fam->base + start));
+	char *base = mmap(where, offset + length - start, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | (where == NULL ? 0 : MAP_FIXED), fam->fd, (off_t)(fam->base + start));
 	if (base == MAP_FAILED)
 		fail("cannot map %" PRIu64 " bytes of %s at %" PRIu64 ": %s", length, fam->path, offset,
 		     strerror(errno));
 	return base + (offset - start);
+}
+
+void *fam_map(const struct fam *fam, uint64_t offset, uint64_t length)
+{
+	return map(fam, offset, length, NULL);
+}
+
+void fam_map_at(const struct fam *fam, uint64_t offset, uint64_t length, void *where)
+{
+	map(fam, offset, length, where);
 }
 
 uint64_t *fam_word(const struct fam *fam, uint64_t offset)

@@ -35,6 +35,9 @@ struct fam fam_open(const struct fam_request *request);
  * 1 MiB for every 512 MiB, and a small guest has no room for a large FAM's. */
 void *fam_map(const struct fam *fam, uint64_t offset, uint64_t length);
 
+/* The same bytes, mapped at `where` instead of what is there: all three are multiples of a page. */
+void fam_map_at(const struct fam *fam, uint64_t offset, uint64_t length, void *where);
+
 /* One word of FAM, mapped; its offset is a multiple of its size, or the program ends. */
 uint64_t *fam_word(const struct fam *fam, uint64_t offset);
 

@@ -29,14 +29,17 @@ static uint64_t memory_available(void)
 	return kilobytes * 1024;
 }
 
-/* An emulator's TLB is a table that grows as it fills, but only when the address space is switched, and
- * twofold at most. Unless it is made to grow first, what is measured is what happened to run before. */
-static void settle(const struct region *region)
+static void touch_region(void *context)
 {
-	madvise(region->base, region->mapped, MADV_DONTFORK);
-	for (uint64_t reached = 64; reached / 4 < region->mapped / 4096; reached *= 2) {
-		for (uint64_t i = 0; i < region->length; i += 4096)
-			(void)*(volatile char *)(region->at + i);
+	const struct region *region = context;
+	for (uint64_t i = 0; i < region->length; i += 4096)
+		(void)*(volatile char *)(region->at + i);
+}
+
+void settle(uint64_t pages, void (*touch)(void *context), void *context)
+{
+	for (uint64_t reached = 64; reached / 4 < pages; reached *= 2) {
+		touch(context);
 		pid_t child = fork();
 		if (child == 0)
 			_exit(0);
@@ -91,7 +94,8 @@ struct region region_open(const struct fam_request *fam, const char *memory, uin
 		open_fam(&region, fam, offset);
 	else
 		usage_error("--memory is dram or fam, not '%.40s'", memory);
-	settle(&region);
+	madvise(region.base, region.mapped, MADV_DONTFORK);
+	settle(region.mapped / 4096, touch_region, &region);
 	return region;
 }
 

@@ -24,6 +24,12 @@ struct region {
 /* Maps and touches it; ends the program if the range is not in FAM or the node has not that much memory. */
 struct region region_open(const struct fam_request *fam, const char *memory, uint64_t offset, uint64_t length);
 
+/* Touches that many pages of memory by `touch`, as often as an emulator needs to be ready for them: its TLB
+ * is a table that grows as it fills, but only when the address space is switched, and twofold at most.
+ * Unless it is made to grow first, what is measured is what happened to run before. The memory is not to
+ * be copied by fork (MADV_DONTFORK). */
+void settle(uint64_t pages, void (*touch)(void *context), void *context);
+
 void region_close(struct region *region);
 
 /* The members of a JSON object that say what was measured. */

@@ -1,0 +1,287 @@
+"""Workloads: what programs do to memory, on data that are at home where you say, every access counted.
+
+An access is one load or store of 8 bytes by a node to FAM. All that a node's program does to FAM is
+counted, by the home of what it touched: touching the pages, making the data ready, warm-up, every attempt
+of a retry; an atomic, a failed one too, is a load and a store. What it does in the control area, its
+barrier above all, is not. The seed decides everything but time, and what races decide: how often a
+key-value store tries again.
+
+=================== ============================================= =========================================
+workload            one operation                                 data
+=================== ============================================= =========================================
+sequential          load the next word                            the node's own, `size` bytes
+strided             load the word `stride` bytes on               the node's own
+random              load any word                                 the node's own
+zipf                load a word, few often and most seldom        the node's own
+stream              an element of copy, scale, add or triad       the node's own: three arrays of doubles
+gups                exclusive-or into any word: load, store       one table for all
+histogram-shared    count a sample by an atomic add               `bins` for all
+histogram-private   count it by a load and a store                bins of each node's own, added atomically
+                                                                  to bins for all after each batch
+kv                  read or write a record of a random key        one table for all, 64 bytes a record
+=================== ============================================= =========================================
+
+After McCalpin's STREAM, HPCC's RandomAccess, and YCSB's key-value stores (records by zipf); zipf after
+Hörmann and Derflinger (ACM TOMACS 6(3), 1996). What is left in FAM is worked out anew by the host, and
+compared. A record of ``kv`` has a sequence lock: its version is made odd by compare-and-swap while its
+seven words of value are stored; they follow from each other, so that each read sees whether it was torn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab.errors import SpecError
+from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.contention import Contention, oversubscribed
+from fame_lab.probes.placement import check_placement
+from fame_lab.probes.places import check_seed, fam_words, find_nodes
+from fame_lab.probes.together import check_patience
+from fame_lab.probes.workload_checks import Outcome
+from fame_lab.probes.workload_plot import plot
+from fame_lab.probes.workload_runs import KINDS, Kind, Part, Run, Settings, run_one
+from fame_lab.results import Result
+from fame_lab.size import KIB, parse_size
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["WORKLOADS", "plot", "run"]
+
+WORKLOADS = tuple(KINDS)
+
+_MOST = 1 << 20
+_LEAST, _LARGEST = 4 * KIB, 16 << 30
+_RECORD = 64
+
+
+def run(
+    lab: Lab,
+    *,
+    workloads: str | Sequence[str] = WORKLOADS,
+    placement: str = "own",
+    nodes: Sequence[int | str] | None = None,
+    size: int | str = "1M",
+    operations: int = 1 << 17,
+    batches: int = 30,
+    seed: int = 1,
+    stride: int | str = 256,
+    theta: float = 0.99,
+    bins: int = 4096,
+    reads: float = 0.95,
+    mapping: str = "uc",
+    patience: float = 60.0,
+    timeout: float = 600.0,
+) -> Result:
+    """Run workloads in turn, each on several nodes at once. Overwrites FAM from the start of each home.
+
+    Parameters
+    ----------
+    lab : Lab
+    workloads : str or sequence of str
+        Some of :data:`WORKLOADS`, or ``"histogram"`` for both of its kinds.
+    placement : {"own", "remote", "interleaved"}
+        Where data are at home. A node's own data: on the node itself; on the next one, in the lab's order
+        and round its end; page by page on all nodes of the lab in turn (coarser above 4 MiB: at most 1024
+        pieces). Shared data: on the first node that takes part; on the first that takes no part, or the
+        last that does if all do; on all.
+    nodes : sequence of int or str, optional
+        Who takes part, by number, from 0, or by name; by default all. They start at one barrier, and go
+        through their batches each at its own pace.
+    size : int or str
+        Bytes of a node's own data, and of a shared table: a multiple of 64, from 4K to 16G.
+    operations : int
+        How many a batch has, up to 2^20. STREAM does whole rounds of its four kernels, one or more.
+    batches : int
+        How many timed batches, from 30 to 1000. Before them come 3 that are not kept, but counted.
+    seed : int
+        What is drawn at random follows from it, and from the node's place among those that take part.
+    stride : int or str
+        Bytes, a multiple of 8 that divides `size`.
+    theta : float
+        How uneven ``zipf``'s words and ``kv``'s keys are: the k-th is had as often as k to the -theta; from
+        0, all alike, to 10.
+    bins : int
+        Of a histogram, from 1 to 2^20.
+    reads : float
+        The share of ``kv``'s operations that read, from 0 to 1; the others write.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
+    patience : float
+        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+    timeout : float
+        Seconds for one workload.
+
+    Returns
+    -------
+    Result
+        ``loads`` and ``stores``, exact (workload, initiator, home); ``remote_share`` of all accesses
+        (workload, initiator); ``rate`` [operations/s] and ``bandwidth`` [GB/s, 1e9 bytes a second, 8 an
+        access] (workload, node, batch) with ``rate_summary`` and ``bandwidth_summary`` (statistic, workload,
+        node); ``accesses`` in a batch and ``preempted`` (workload, node, batch); ``operations`` in a batch
+        (workload); ``retries`` and ``timer`` (workload, node); ``checked``, the words or records that the
+        host compared with what they must be, and ``errors``, how many differed (workload); the coordinate
+        ``oversubscribed``: the host has fewer cores than nodes, so that its scheduler was measured.
+
+        Failed, if what must not happen did: a lost sample, a value that nobody wrote, a wrong sum. Updates
+        of ``gups`` by several nodes are not atomic (HPCC tolerates 1 % of wrong words): they are counted in
+        ``errors``, and are a failure only if one node ran alone.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right, or the data do not fit into the homes.
+    ProbeError, CommandError
+        If there are too few nodes, one does not come or cannot end its part, or its counts contradict
+        each other.
+    """
+    check_batches(batches, 1)
+    kinds = [KINDS[name] for name in _chosen(workloads)]
+    settings = Settings(
+        placement=check_placement(placement),
+        mapping=mapping,
+        size=_check_size(size),
+        bins=8 * _check_whole("bins", bins),
+        operations=_check_whole("operations", operations),
+        batches=batches,
+        seed=check_seed(seed),
+        stride=_check_stride(stride, size, kinds),
+        theta=_check_number("theta", theta, 10),
+        reads=_check_number("reads", reads, 1),
+        patience=check_patience(patience),
+        timeout=timeout,
+    )
+    fam_words(mapping)
+    members = find_nodes(lab, nodes, 1)
+    with Contention() as contention:
+        runs = [run_one(lab, kind, members, settings) for kind in kinds]
+    dataset = _dataset(runs, members, lab.spec.node_names)
+    effective = " and ".join(sorted({part.mapping for run in runs for part in run.parts}))
+    dataset.attrs = {
+        "placement": placement, "size": settings.size, "seed": seed, "mapping": effective,
+        "books": str(lab.spec.books), "host_cpu_wait": contention.share,
+    }  # fmt: skip
+    failed = [f"{run.kind.name}: {run.outcome.failed}" for run in runs if run.outcome and run.outcome.failed]
+    if failed:
+        dataset.attrs["failed"] = "; ".join(failed)
+    parameters = {
+        "workloads": [kind.name for kind in kinds], "placement": placement,
+        "nodes": [node.name for node in members], "size": settings.size, "operations": operations,
+        "batches": batches, "stride": settings.stride, "theta": theta, "bins": bins, "reads": reads,
+        "mapping": mapping, "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "workloads", "parameters": parameters, "seed": seed, "mapping": effective}
+    return Result("workloads", dataset, lab.manifest() | told)
+
+
+def _dataset(runs: Sequence[Run], nodes: Sequence[Node], homes: Sequence[str]) -> xr.Dataset:
+    """Give what was measured its dimensions."""
+    names = [node.name for node in nodes]
+
+    def each(what: Callable[[Part], Any], *dims: str, **attrs: str) -> xr.DataArray:
+        found = np.array([[what(part) for part in run.parts] for run in runs])
+        return xr.DataArray(found, dims=("workload", *dims), attrs=attrs)
+
+    of_batch, of_home = ("node", "batch"), ("initiator", "home")
+    rate = each(
+        lambda part: 1e9 / part.batches.ns_per_operation,
+        *of_batch,
+        units="operations/s",
+        long_name="operations a second",
+    )
+    bandwidth = each(
+        # A byte a nanosecond is 1e9 bytes a second.
+        lambda part: 8 * part.accesses / part.batches.nanoseconds,
+        *of_batch,
+        units="GB/s",
+        long_name="8 bytes an access",
+    )
+    outcomes = [run.outcome or Outcome(0, 0) for run in runs]
+    dataset = xr.Dataset(
+        {
+            "rate": rate,
+            "bandwidth": bandwidth,
+            "accesses": each(lambda part: part.accesses, *of_batch, long_name="accesses in a batch"),
+            "preempted": each(
+                lambda part: part.batches.preempted,
+                *of_batch,
+                long_name="something else had the guest's CPU during the batch",
+            ),
+            "operations": (
+                "workload",
+                [run.parts[0].batches.operations for run in runs],
+                {"long_name": "operations in a batch"},
+            ),
+            "retries": each(lambda part: part.retries, "node", long_name="attempts that had to be repeated"),
+            "timer": each(
+                lambda part: part.batches.timer_ns,
+                "node",
+                units="ns",
+                long_name="what reading the clock costs",
+            ),
+            "loads": each(lambda part: part.loads, *of_home, long_name="loads of 8 bytes, all of them"),
+            "stores": each(lambda part: part.stores, *of_home, long_name="stores of 8 bytes, all of them"),
+            "checked": ("workload", [o.of for o in outcomes], {"long_name": "words or records looked at"}),
+            "errors": (
+                "workload",
+                [o.errors for o in outcomes],
+                {"long_name": "that are not as they must be"},
+            ),
+        },
+        coords={
+            "workload": [run.kind.name for run in runs],
+            "node": names,
+            "initiator": names,
+            "home": list(homes),
+            "oversubscribed": oversubscribed(len(nodes)),
+        },
+    )
+    for name in ("rate", "bandwidth"):
+        dataset[f"{name}_summary"] = summary(dataset[name])
+    accesses = dataset["loads"] + dataset["stores"]
+    local = accesses.where(dataset["home"] == dataset["initiator"], 0)
+    dataset["remote_share"] = 1 - local.sum("home") / accesses.sum("home")
+    dataset["remote_share"].attrs = {"long_name": "share of accesses to what is at home on another node"}
+    return dataset
+
+
+def _chosen(workloads: str | Sequence[str]) -> list[str]:
+    wanted = [workloads] if isinstance(workloads, str) else list(workloads)
+    names: list[str] = []
+    for name in wanted:
+        names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]
+    if not names or len(set(names)) != len(names) or not set(names) <= set(KINDS):
+        raise SpecError(f"workloads is {workloads!r}: give some of {', '.join(KINDS)}, each once")
+    return names
+
+
+def _check_size(size: int | str) -> int:
+    found = parse_size(size)
+    if not _LEAST <= found <= _LARGEST or found % _RECORD:
+        raise SpecError(f"size is {size!r}: give a multiple of {_RECORD} bytes, from 4K to 16G")
+    return found
+
+
+def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Kind]) -> int:
+    found = parse_size(stride, "stride")
+    matters = any(kind.name == "strided" for kind in kinds)
+    if found <= 0 or found % 8 or (matters and parse_size(size) % found):
+        raise SpecError(f"stride is {stride!r}: give a multiple of 8 bytes that divides the size, {size!r}")
+    return found
+
+
+def _check_whole(what: str, number: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _MOST:
+        raise SpecError(f"{what} is {number!r}: give a whole number from 1 to {_MOST}")
+    return number
+
+
+def _check_number(what: str, number: float, most: int) -> float:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= most:
+        raise SpecError(f"{what} is {number!r}: give a number from 0 to {most}")
+    return number
