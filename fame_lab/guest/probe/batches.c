@@ -59,6 +59,8 @@ static double timer_cost(void)
 static uint64_t run_one(struct batches *batches, bool *preempted)
 {
 	struct preemption before = preemption_look();
+	if (batches->before != NULL)
+		batches->before(batches->context);
 	uint64_t began = now_ns();
 	batches->work(batches->context, batches->rounds);
 	uint64_t elapsed = now_ns() - began;

@@ -14,8 +14,9 @@ struct batches {
 	/* asked for: */
 	uint64_t count;
 	uint64_t least_us; /* a batch lasts at least this long */
-	/* what one batch does `rounds` times, and what follows each batch untimed (or NULL): */
+	/* what one batch does `rounds` times, and what precedes and follows each untimed (or NULL): */
 	void (*work)(void *context, uint64_t rounds);
+	void (*before)(void *context);
 	void (*after)(void *context);
 	void *context;
 	struct meeting *meeting; /* told how many batches are done; or NULL */
