@@ -36,6 +36,13 @@ def test_every_pair_of_guests_plays_both_ways(lab: Lab) -> None:
     assert "emulated" in result.plot().get_supxlabel()
 
 
+def test_a_guest_sends_another_messages_of_which_none_is_wrong(lab: Lab) -> None:
+    result = lab.probe("ring", batches=30, message_sizes=[8, 1024])
+    assert not result.failed
+    assert (result.dataset["messages"] > 30 * 64).all()
+    assert result.dataset.attrs["mapping"] == "uncached-minus"
+
+
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
     with pytest.raises(CommandError, match="are not to be had"):
         lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
