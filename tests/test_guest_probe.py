@@ -246,6 +246,17 @@ NEVER = 1 << 62
         ("pingpong --role judge --variant one-line --barrier 0", 2),
         ("pingpong --role ping --variant three-lines --barrier 0", 2),
         (f"pingpong --role ping --variant one-line --barrier 0 --offset {SIZE - 128}", 1),
+        ("ring --role judge --sizes 8 --barrier 0 --parties 2", 2),
+        ("ring --role producer --sizes 12 --barrier 0 --parties 2", 2),
+        ("ring --role producer --sizes 8 --slots 3 --barrier 0 --parties 2", 2),
+        ("ring --role consumer --sizes 8 --barrier 0 --parties 3", 2),
+        ("ring --role consumer --sizes 8 --offset 64 --barrier 0 --parties 2", 2),
+        (f"ring --role producer --sizes 8 --offset {SIZE - 256} --barrier 0 --parties 2", 1),
+        ("visibility --role judge --barrier 0 --parties 2", 2),
+        ("visibility --role writer", 2),
+        ("visibility --role reader --exchanges 0 --barrier 0 --parties 2", 2),
+        ("visibility --role reader --batches 1000 --exchanges 1000 --barrier 0 --parties 2", 2),
+        (f"visibility --role writer --offset {SIZE - 128} --barrier 0 --parties 2", 1),
         ("levitate", 2),
     ],
 )
@@ -273,5 +284,5 @@ def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:
 
 def test_help_names_every_command() -> None:
     done = subprocess.run([str(build_probe.binary()), "--help"], capture_output=True, text=True, check=True)
-    for command in ("prove", "add", "chase", "bandwidth", "pingpong"):
+    for command in ("prove", "add", "chase", "bandwidth", "pingpong", "ring", "visibility"):
         assert f"  {command} FAM" in done.stdout

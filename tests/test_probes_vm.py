@@ -43,6 +43,15 @@ def test_a_guest_sends_another_messages_of_which_none_is_wrong(lab: Lab) -> None
     assert result.dataset.attrs["mapping"] == "uncached-minus"
 
 
+def test_a_store_of_a_guest_is_seen_within_its_round_trip(lab: Lab) -> None:
+    data = lab.probe("visibility", batches=30, exchanges=20).dataset
+    low, high = data["one_way"].values
+    assert (low >= 0).all()
+    assert (low <= high).all()
+    assert (high <= data["round_trip"].values).all()
+    assert data.sizes["look"] == 600
+
+
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
     with pytest.raises(CommandError, match="are not to be had"):
         lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
