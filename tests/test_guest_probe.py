@@ -1,6 +1,7 @@
 """The probe program itself, run on this host against a plain file."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,13 +171,25 @@ def test_bandwidth_reads_without_storing(fam: Fam) -> None:
     assert fam.read(0, 4096) == content
 
 
-@pytest.mark.parametrize("variant", ["one-line", "two-lines"])
+@pytest.mark.parametrize("variant", ["one-line", "two-lines", "cas", "fetch-add"])
 def test_pingpong_answers_every_message(fam: Fam, variant: str) -> None:
     shared = ("--fam", fam.path, "--variant", variant, "--barrier", BARRIER, "--parties", 2, "--batches", 30)
     roles = [start("pingpong", *shared, "--role", role) for role in ("pong", "ping")]
     [pong], [ping] = finish(*roles)
     assert ping["messages"] == pong["messages"] >= 30 * ping["round_trips"]
     assert len(ping["batch_ns"]) == len(ping["preempted"]) == len(pong["preempted"]) == 30
+
+
+def test_two_that_share_one_core_take_turns_and_are_flagged(fam: Fam) -> None:
+    shared = ("--fam", fam.path, "--variant", "cas", "--barrier", BARRIER, "--parties", 2, "--batches", 30)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        roles = [start("pingpong", *shared, "--role", role) for role in ("pong", "ping")]
+    finally:
+        os.sched_setaffinity(0, cores)
+    [pong], [ping] = finish(*roles)
+    assert all(one or other for one, other in zip(ping["preempted"], pong["preempted"], strict=True))
 
 
 def test_pingpong_gives_up_on_a_node_that_leaves(fam: Fam) -> None:
@@ -233,6 +246,17 @@ NEVER = 1 << 62
         ("pingpong --role judge --variant one-line --barrier 0", 2),
         ("pingpong --role ping --variant three-lines --barrier 0", 2),
         (f"pingpong --role ping --variant one-line --barrier 0 --offset {SIZE - 128}", 1),
+        ("ring --role judge --sizes 8 --barrier 0 --parties 2", 2),
+        ("ring --role producer --sizes 12 --barrier 0 --parties 2", 2),
+        ("ring --role producer --sizes 8 --slots 3 --barrier 0 --parties 2", 2),
+        ("ring --role consumer --sizes 8 --barrier 0 --parties 3", 2),
+        ("ring --role consumer --sizes 8 --offset 64 --barrier 0 --parties 2", 2),
+        (f"ring --role producer --sizes 8 --offset {SIZE - 256} --barrier 0 --parties 2", 1),
+        ("visibility --role judge --barrier 0 --parties 2", 2),
+        ("visibility --role writer", 2),
+        ("visibility --role reader --exchanges 0 --barrier 0 --parties 2", 2),
+        ("visibility --role reader --batches 1000 --exchanges 1000 --barrier 0 --parties 2", 2),
+        (f"visibility --role writer --offset {SIZE - 128} --barrier 0 --parties 2", 1),
         ("levitate", 2),
     ],
 )
@@ -260,5 +284,5 @@ def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:
 
 def test_help_names_every_command() -> None:
     done = subprocess.run([str(build_probe.binary()), "--help"], capture_output=True, text=True, check=True)
-    for command in ("prove", "add", "chase", "bandwidth", "pingpong"):
+    for command in ("prove", "add", "chase", "bandwidth", "pingpong", "ring", "visibility"):
         assert f"  {command} FAM" in done.stdout

@@ -28,6 +28,15 @@ def test_a_figure_is_a_picture_by_itself() -> None:
     assert drawn._repr_png_().startswith(b"\x89PNG")
 
 
+def test_panels_come_row_by_row() -> None:
+    made, panels = plots.figure("A title", {}, "n = 3", columns=2, rows=2)
+    made.canvas.draw()
+    corners = [(panel.get_position().y0, panel.get_position().x0) for panel in panels]
+    assert len(corners) == 4
+    assert corners[0][0] == corners[1][0] > corners[2][0]
+    assert corners[0][1] < corners[1][1]
+
+
 def test_no_figure_needs_pyplot() -> None:
     program = (
         "import sys; from fame_lab import plots, probes; plots.figure('t', {}, 'n')[0]._repr_png_();"

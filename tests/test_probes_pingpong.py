@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from local_lab import LocalLab, LocalNode
 
@@ -14,21 +15,51 @@ def lab(tmp_path: Path) -> Any:
     return LocalLab.make(tmp_path)
 
 
-def test_every_batch_of_both_variants_is_kept(lab: Any) -> None:
-    result = pingpong.run(lab, batches=30)
-    data = result.dataset
-    assert dict(data["latency"].sizes) == {"variant": 2, "batch": 30}
-    assert data["variant"].values.tolist() == ["one-line", "two-lines"]
+@pytest.fixture
+def four(tmp_path: Path) -> Any:
+    return LocalLab.make(tmp_path, nodes=4)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    lab: Any = LocalLab.make(tmp_path_factory.mktemp("measured"))
+    return pingpong.run(lab, batches=30)
+
+
+def test_every_batch_of_every_variant_is_kept(measured: Result) -> None:
+    data = measured.dataset
+    assert dict(data["latency"].sizes) == {"variant": 4, "batch": 30}
+    assert data["variant"].values.tolist() == ["one-line", "two-lines", "cas", "fetch-add"]
     assert data["latency"].attrs["units"] == "ns"
     assert (data["initiator"].item(), data["responder"].item()) == ("node01", "node02")
     assert data["oversubscribed"].dtype == bool
     assert (data["latency"] > 0).all()
+    assert (data["latency_summary"].sel(statistic="p50") > 0).all()
+    assert (data["operations"] > 0).all()
+
+
+def test_of_all_pairs_each_of_the_two_asks_once(four: Any) -> None:
+    data = pingpong.run(four, nodes=(0, 3, 1), pairs="all", variants=["cas"], batches=30).dataset
+    assert dict(data["latency"].sizes) == {"variant": 1, "initiator": 3, "responder": 3, "batch": 30}
+    assert data["initiator"].values.tolist() == data["responder"].values.tolist()
+    assert data["initiator"].values.tolist() == ["node01", "node04", "node02"]
+    played = ~np.eye(3, dtype=bool)
+    assert (np.isfinite(data["latency"].values).all(axis=-1)[0] == played).all()
+    assert (np.isfinite(data["latency_summary"].sel(statistic="p50").values[0]) == played).all()
+    assert ((data["operations"].values > 0)[0] == played).all()
+    assert not data["preempted"].values[0][~played].any()
+
+
+def test_without_nodes_all_pairs_are_those_of_the_lab(lab: Any) -> None:
+    data = pingpong.run(lab, pairs="all", variants="two-lines", batches=30).dataset
+    assert data["responder"].values.tolist() == ["node01", "node02"]
 
 
 def test_it_begins_well_after_a_run_that_left_in_the_middle(lab: Any) -> None:
     lab.fam.write(lab.fam.control.barrier(0), (1).to_bytes(4, "little"))
-    lab.fam.write(0, b"\xff" * 256)
-    assert pingpong.run(lab, variants="one-line", batches=30).dataset.sizes["batch"] == 30
+    for variant in pingpong.VARIANTS:
+        lab.fam.write(0, b"\xff" * 256)
+        assert pingpong.run(lab, variants=variant, batches=30).dataset.sizes["batch"] == 30
 
 
 def test_it_stays_in_its_256_bytes_and_its_barrier(lab: Any) -> None:
@@ -43,8 +74,12 @@ def test_it_stays_in_its_256_bytes_and_its_barrier(lab: Any) -> None:
     [
         {"variants": "three-lines"},
         {"variants": []},
+        {"variants": ["cas", "cas"]},
         {"nodes": (0,)},
         {"nodes": "01"},
+        {"nodes": (0, 1, 2)},
+        {"nodes": (0,), "pairs": "all"},
+        {"pairs": "some"},
         {"offset": 64},
         {"patience": 0},
         {"batches": 1},
@@ -59,8 +94,10 @@ def test_one_node_alone_gives_no_number(tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path, nodes=1)
     with pytest.raises(ProbeError, match="there is no node 1"):
         pingpong.run(lab)
-    with pytest.raises(ProbeError, match="cannot play against itself"):
+    with pytest.raises(ProbeError, match="each node can be there once"):
         pingpong.run(lab, nodes=(0, "node01"))
+    with pytest.raises(ProbeError, match="this takes 2 nodes or more"):
+        pingpong.run(lab, pairs="all")
 
 
 class AbsentNode(LocalNode):
@@ -70,10 +107,11 @@ class AbsentNode(LocalNode):
         return []
 
 
-def test_a_node_that_never_comes_ends_the_match(lab: Any) -> None:
+@pytest.mark.parametrize("variant", ["one-line", "cas"])
+def test_a_node_that_never_comes_ends_the_match(lab: Any, variant: str) -> None:
     lab.nodes[1] = AbsentNode("node02", 1, lab.fam.path)
     with pytest.raises(ProbeError, match=r"node01 had done 0 batches .* 1 of 2 parties came to the barrier"):
-        pingpong.run(lab, patience=1)
+        pingpong.run(lab, variants=variant, patience=1)
 
 
 class TamperingNode(LocalNode):
@@ -87,11 +125,11 @@ class TamperingNode(LocalNode):
 def test_a_lost_message_gives_no_number(lab: Any) -> None:
     lab.nodes[1] = TamperingNode("node02", 1, lab.fam.path)
     with pytest.raises(ProbeError, match=r"sent .* messages and node02 answered"):
-        pingpong.run(lab, batches=30)
+        pingpong.run(lab, variants="cas", batches=30)
 
 
-def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
-    pingpong.run(lab, batches=30).save(tmp_path / "kept")
+def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path: Path) -> None:
+    measured.save(tmp_path / "kept")
     drawn = Result.load(tmp_path / "kept").plot()
     [axes] = drawn.axes
     assert axes.get_xlabel() == "half a round trip [ns]"
@@ -100,6 +138,17 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -
     assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
     assert "n = 30 batches" in drawn.get_supxlabel()
     assert [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]] == list(pingpong.VARIANTS)
+
+
+def test_all_pairs_are_drawn_as_a_heat_map_of_their_medians(lab: Any, tmp_path: Path) -> None:
+    kept = pingpong.run(lab, pairs="all", variants=["cas", "one-line"], batches=30).save(tmp_path / "kept")
+    drawn = Result.load(kept).plot()
+    *panels, bar = drawn.axes
+    assert [panel.get_title() for panel in panels] == ["cas", "one-line"]
+    assert bar.get_ylabel().startswith("half a round trip [")
+    assert drawn.get_suptitle().startswith("Ping-pong between each two of 2 nodes")
+    assert "n = 30 batches a match" in drawn.get_supxlabel()
+    assert "of 120 preempted" in drawn.get_supxlabel()
 
 
 def test_a_match_on_too_few_cores_is_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,31 @@ def test_a_sweep_measures_both_memories_of_a_guest(lab: Lab, probe: str, tmp_pat
 
 def test_two_guests_answer_each_other(lab: Lab) -> None:
     result = lab.probe("pingpong", batches=30, nodes=("node02", "node01"))
-    assert dict(result.dataset["latency"].sizes) == {"variant": 2, "batch": 30}
+    assert dict(result.dataset["latency"].sizes) == {"variant": 4, "batch": 30}
     assert result.dataset["initiator"].item() == "node02"
+
+
+def test_every_pair_of_guests_plays_both_ways(lab: Lab) -> None:
+    result = lab.probe("pingpong", batches=30, pairs="all", variants="cas")
+    played = result.dataset["latency"].notnull().all("batch")
+    assert played.values.tolist() == [[[False, True], [True, False]]]
+    assert "emulated" in result.plot().get_supxlabel()
+
+
+def test_a_guest_sends_another_messages_of_which_none_is_wrong(lab: Lab) -> None:
+    result = lab.probe("ring", batches=30, message_sizes=[8, 1024])
+    assert not result.failed
+    assert (result.dataset["messages"] > 30 * 64).all()
+    assert result.dataset.attrs["mapping"] == "uncached-minus"
+
+
+def test_a_store_of_a_guest_is_seen_within_its_round_trip(lab: Lab) -> None:
+    data = lab.probe("visibility", batches=30, exchanges=20).dataset
+    low, high = data["one_way"].values
+    assert (low >= 0).all()
+    assert (low <= high).all()
+    assert (high <= data["round_trip"].values).all()
+    assert data.sizes["look"] == 600
 
 
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:

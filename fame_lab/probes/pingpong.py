@@ -1,14 +1,26 @@
-"""Ping-pong: how long a store on one node takes to be seen on another, as half a round trip.
+"""Ping-pong: how long until what one node does to a line is seen on another, as half a round trip.
 
-One node stores a number and waits for the answer, the other waits for the number and answers. Two
-nodes' clocks have an offset that nobody knows, so that only the round trip can be timed; its half is
-the mean of both ways. Both write to the same line, or each has a line of its own to write to.
+Two nodes take turns: each waits for the other's message and puts its own in. Two nodes' clocks have an
+offset that nobody knows, so that only the round trip can be timed; its half is the mean of both ways.
+
+Variants:
+
+``one-line``
+    Both load until the message is there, and store theirs in its place.
+``two-lines``
+    Each has a line of its own to store to, and loads the other's.
+``cas``
+    On one line, each waits by trying to swap the other's message for its own: core-to-core-latency's
+    method (https://github.com/nviennot/core-to-core-latency). The one who waits pulls at the line too.
+``fetch-add``
+    As ``one-line``, but each adds to the word what makes it its own message (``lock xadd``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -17,7 +29,8 @@ from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.places import check_offset, fam_words, find_node
+from fame_lab.probes.pairs import heat_map
+from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import check_patience, one_line, together
 from fame_lab.results import Result
 
@@ -29,7 +42,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIANTS", "plot", "run"]
 
-VARIANTS = ("one-line", "two-lines")
+VARIANTS = ("one-line", "two-lines", "cas", "fetch-add")
+
+Pairs = Literal["one", "all"]
 
 #: Bytes of FAM: two lines, 128 bytes apart, for CPUs fetch lines in pairs.
 _SIZE = 256
@@ -38,7 +53,8 @@ _SIZE = 256
 def run(
     lab: Lab,
     *,
-    nodes: Sequence[int | str] = (0, 1),
+    nodes: Sequence[int | str] | None = None,
+    pairs: Pairs = "one",
     variants: Sequence[str] = VARIANTS,
     offset: int | str = 0,
     batches: int = 50,
@@ -46,14 +62,20 @@ def run(
     mapping: str = "uc",
     patience: float = 10.0,
 ) -> Result:
-    """Measure round trips between two nodes. Overwrites 256 bytes of FAM from `offset` on.
+    """Measure round trips between nodes. Overwrites 256 bytes of FAM from `offset` on.
 
     Parameters
     ----------
     lab : Lab
-    nodes : pair of int or str
-        Who asks and who answers, by number, from 0, or by name.
-    variants : sequence of {"one-line", "two-lines"}
+    nodes : sequence of int or str, optional
+        By number, from 0, or by name. Of one pair: who asks and who answers, by default the first two
+        nodes. Of all pairs: who takes part, by default every node.
+    pairs : {"one", "all"}
+        With ``"all"``, every node plays against every other, one match after the other while the rest
+        are idle: N·(N-1) matches a variant, each pair twice, for each of the two to time it once. Both
+        measure the same, so how far they differ tells what the clocks and the host's scheduler add. A
+        match takes about 0.3 s under TCG: 8 nodes and four variants about a minute.
+    variants : sequence of {"one-line", "two-lines", "cas", "fetch-add"}
     offset : int or str
         Where in FAM, a multiple of 128.
     batches : int
@@ -71,7 +93,8 @@ def run(
         ``latency`` [ns], half a round trip (variant, batch), ``latency_summary`` (statistic, variant),
         ``preempted`` (variant, batch) on either node, ``operations`` (round trips in a batch), ``timer``;
         the coordinates ``initiator``, ``responder``, and ``oversubscribed``: the host has fewer cores
-        than spinning nodes, so that its scheduler was measured.
+        than spinning nodes, so that its scheduler was measured. For all pairs, ``initiator`` and
+        ``responder`` are dimensions, after ``variant``; the diagonal is NaN, False or 0.
 
     Raises
     ------
@@ -83,27 +106,44 @@ def run(
     asked = check_batches(batches, batch_ms)
     wanted = [variants] if isinstance(variants, str) else list(variants)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(VARIANTS):
-        raise SpecError(f"variants is {variants!r}: give one or both of {', '.join(VARIANTS)}")
+        raise SpecError(f"variants is {variants!r}: give some of {', '.join(VARIANTS)}, each once")
     check_patience(patience)
-    if isinstance(nodes, str) or len(nodes) != 2:
-        raise SpecError(f"nodes is {nodes!r}: give the two that play")
-    initiator, responder = (find_node(lab, node) for node in nodes)
-    if initiator is responder:
-        raise ProbeError(f"nodes is {nodes!r}: {initiator.name} cannot play against itself")
+    playing = _players(lab, nodes, pairs)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     command = [*fam_words(mapping), "--offset", str(at), *asked]
+    matches = [(playing[0], playing[1])] if pairs == "one" else list(itertools.permutations(playing, 2))
+    found: dict[tuple[str, str, str], Batches] = {}
+    mappings = set()
     with Contention() as contention:
-        played = [_play(lab, initiator, responder, variant, command, batches, patience) for variant in wanted]
-    found = [batch for batch, _ in played]
-    effective = " and ".join(sorted({seen for _, seen in played}))
-    dataset = _dataset(wanted, found, initiator, responder)
+        for variant, (initiator, responder) in itertools.product(wanted, matches):
+            played, seen = _play(lab, initiator, responder, variant, command, batches, patience)
+            found[variant, initiator.name, responder.name] = played
+            mappings.add(seen)
+    effective = " and ".join(sorted(mappings))
+    names = [node.name for node in playing]
+    if pairs == "one":
+        dataset = _dataset(found, wanted, names[:1], names[1:], batches).isel(initiator=0, responder=0)
+    else:
+        dataset = _dataset(found, wanted, names, names, batches)
     dataset.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
-        "nodes": [initiator.name, responder.name], "variants": wanted, "offset": at,
+        "nodes": names, "pairs": pairs, "variants": wanted, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
     told = {"probe": "pingpong", "parameters": parameters, "mapping": effective}
     return Result("pingpong", dataset, lab.manifest() | told)
+
+
+def _players(lab: Lab, nodes: Sequence[int | str] | None, pairs: str) -> list[Node]:
+    if pairs not in get_args(Pairs):
+        raise SpecError(f"pairs is {pairs!r}: give one of {', '.join(get_args(Pairs))}")
+    if isinstance(nodes, str) or (nodes is not None and len(nodes) < 2):
+        raise SpecError(f"nodes is {nodes!r}: give the two that play, or more for pairs='all'")
+    if pairs == "one" and nodes is not None and len(nodes) > 2:
+        raise SpecError(f"nodes is {nodes!r}: give the two that play, or pairs='all' as well")
+    if pairs == "one" and nodes is None:
+        nodes = (0, 1)
+    return find_nodes(lab, nodes, least=2)
 
 
 def _play(
@@ -126,44 +166,68 @@ def _play(
     return Batches(measured.operations, measured.nanoseconds, both, measured.timer_ns), ping.mapping()
 
 
-def _dataset(variants: list[str], found: list[Batches], initiator: Node, responder: Node) -> xr.Dataset:
-    latency = xr.DataArray(
-        np.array([batch.ns_per_operation / 2 for batch in found]),
-        dims=("variant", "batch"),
-        coords={"variant": variants},
-        attrs={"units": "ns", "long_name": "half a round trip"},
+def _dataset(
+    found: Mapping[tuple[str, str, str], Batches],
+    variants: list[str],
+    initiators: list[str],
+    responders: list[str],
+    count: int,
+) -> xr.Dataset:
+    shape = (len(variants), len(initiators), len(responders))
+    latency, timer = np.full((*shape, count), np.nan), np.full(shape, np.nan)
+    preempted, operations = np.zeros((*shape, count), bool), np.zeros(shape, np.int64)
+    for (variant, initiator, responder), batches in found.items():
+        cell = (variants.index(variant), initiators.index(initiator), responders.index(responder))
+        latency[cell] = batches.ns_per_operation / 2
+        preempted[cell] = batches.preempted
+        operations[cell] = batches.operations
+        timer[cell] = batches.timer_ns
+    matches = ("variant", "initiator", "responder")
+    coords = {"variant": variants, "initiator": initiators, "responder": responders}
+    told = xr.DataArray(
+        latency, coords, (*matches, "batch"), attrs={"units": "ns", "long_name": "half a round trip"}
     )
-    preempted = [batch.preempted for batch in found]
-    timer = [batch.timer_ns for batch in found]
     return xr.Dataset(
         {
-            "latency": latency,
-            "latency_summary": summary(latency),
-            "preempted": (("variant", "batch"), preempted, {"long_name": "either node was preempted"}),
-            "operations": ("variant", [b.operations for b in found], {"long_name": "round trips in a batch"}),
-            "timer": ("variant", timer, {"units": "ns", "long_name": "what reading the clock costs"}),
+            "latency": told,
+            "latency_summary": summary(told),
+            "preempted": ((*matches, "batch"), preempted, {"long_name": "either node was preempted"}),
+            "operations": (matches, operations, {"long_name": "round trips in a batch"}),
+            "timer": (matches, timer, {"units": "ns", "long_name": "what reading the clock costs"}),
         },
-        coords={
-            "initiator": initiator.name,
-            "responder": responder.name,
-            "oversubscribed": oversubscribed(2),
-        },
+        coords={"oversubscribed": oversubscribed(2)},
     )
 
 
 def plot(result: Result) -> Figure:
-    """Draw the distribution of half a round trip, a line a variant."""
+    """Draw the distribution of half a round trip, a line a variant; of all pairs, a heat map of medians."""
     dataset = result.dataset
-    preempted = dataset["preempted"]
-    count = f"{int(preempted.sum())} of {preempted.size} preempted"
-    note = f"n = {dataset.sizes['batch']} batches a variant ({count})"
+    every_pair = "initiator" in dataset.sizes
+    played = int(np.isfinite(dataset["latency"]).sum())
+    note = (
+        f"n = {dataset.sizes['batch']} batches a {'match' if every_pair else 'variant'} "
+        f"({int(dataset['preempted'].sum())} of {played} preempted); "
+        f"{'colour' if every_pair else 'vertical line'}: median; FAM mapped {dataset.attrs['mapping']}\n"
+        f"{contention_note(dataset.attrs['host_cpu_wait'])}"
+    )
     if bool(dataset["oversubscribed"]):
-        note += f"; {OVERSUBSCRIBED}"
+        note += f"\n{OVERSUBSCRIBED}"
+    if every_pair:
+        return heat_map(
+            dataset["latency_summary"].sel(statistic="p50"),
+            result.manifest,
+            f"Ping-pong between each two of {dataset.sizes['initiator']} nodes, median of half a round trip",
+            note,
+        )
+    return _distributions(result, note)
+
+
+def _distributions(result: Result, note: str) -> Figure:
+    dataset = result.dataset
     made, (axes,) = plots.figure(
         f"Ping-pong between {dataset['initiator'].item()} and {dataset['responder'].item()}",
         result.manifest,
-        f"{note}; vertical line: median; FAM mapped {dataset.attrs['mapping']}\n"
-        f"{contention_note(dataset.attrs['host_cpu_wait'])}",
+        note,
     )
     for number, variant in enumerate(str(name) for name in dataset["variant"].values):
         values = np.sort(dataset["latency"].sel(variant=variant).values)
@@ -171,14 +235,7 @@ def plot(result: Result) -> Figure:
         look = plots.style(number)
         share = np.arange(1, values.size + 1) / values.size
         label = f"{variant}: median {median:,.0f} ns"
-        axes.step(
-            values,
-            share,
-            where="post",
-            **look,
-            markersize=4,
-            label=label,
-        )
+        axes.step(values, share, where="post", **look, markersize=4, label=label)
         axes.axvline(median, color=look["color"], linewidth=1, alpha=0.6)
     axes.set_xscale("log")
     plots.plain_log(axes.xaxis)

@@ -41,7 +41,7 @@ void batches_check(const struct batches *batches)
 		usage_error("--batch-us is from 1000 to 1000000, not %" PRIu64, batches->least_us);
 }
 
-static double timer_cost(void)
+double timer_cost(void)
 {
 	enum { READS = 1000 };
 	double least = 0;
@@ -59,6 +59,8 @@ static double timer_cost(void)
 static uint64_t run_one(struct batches *batches, bool *preempted)
 {
 	struct preemption before = preemption_look();
+	if (batches->before != NULL)
+		batches->before(batches->context);
 	uint64_t began = now_ns();
 	batches->work(batches->context, batches->rounds);
 	uint64_t elapsed = now_ns() - began;

@@ -18,8 +18,9 @@ struct batches {
 	/* asked for: */
 	uint64_t count;
 	uint64_t least_us; /* a batch lasts at least this long */
-	/* what one batch does `rounds` times, and what follows each batch untimed (or NULL): */
+	/* what one batch does `rounds` times, and what precedes and follows each untimed (or NULL): */
 	void (*work)(void *context, uint64_t rounds);
+	void (*before)(void *context);
 	void (*after)(void *context);
 	void *context;
 	struct meeting *meeting; /* told how many batches are done; or NULL */
@@ -50,6 +51,9 @@ void batches_run_exactly(struct batches *batches);
 
 /* The members of a JSON object that hold what was found. */
 void batches_print(const struct batches *batches);
+
+/* What reading the clock costs, in nanoseconds. */
+double timer_cost(void);
 
 /* How often, and for how long in ticks, something else has had this CPU: two looks that differ mean
  * that the guest was preempted between them. */

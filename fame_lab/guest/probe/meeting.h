@@ -39,11 +39,12 @@ void meeting_start(struct meeting *meeting);
 void meeting_progress(struct meeting *meeting, uint64_t done);
 
 /* A wait for another node. Begin with { 0 }; look again and again, calling waiting() after each vain
- * look. It reads the clock and the release word once in SPINS looks only, so that neither is part of a
- * wait that goes well, and ends the program if the patience is spent or the node is released. */
+ * look. Once in SPINS looks only, so that none of it is part of a wait that goes well, it reads the clock
+ * and the release word, ends the program if the patience is spent or the node is released, and after a
+ * millisecond sleeps now and then: nodes that are more than the host's cores must take turns. */
 enum { SPINS = 1 << 14 };
 struct wait {
-	uint64_t looks, deadline;
+	uint64_t looks, began;
 };
 void waited_long(struct meeting *meeting, struct wait *wait, const char *what);
 static inline void waiting(struct meeting *meeting, struct wait *wait, const char *what)
