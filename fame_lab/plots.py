@@ -71,6 +71,7 @@ def figure(
     note: str,
     *,
     columns: int = 1,
+    rows: int = 1,
     height: float = 4.2,
     share_y: bool = True,
     failed: str = "",
@@ -85,8 +86,8 @@ def figure(
         Of the result: it tells the accelerator.
     note : str
         How often it was measured, and what else is needed to judge it.
-    columns : int
-        Panels beside each other.
+    columns, rows : int
+        Panels beside each other, and above each other.
     height : float
         Inches; the width is 8.
     share_y : bool
@@ -97,15 +98,16 @@ def figure(
     Returns
     -------
     LabFigure, list of Axes
+        The panels, row by row.
     """
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
-    panels = made.subplots(1, columns, sharey=share_y, squeeze=False)
+    panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)
     if failed:
         made.suptitle(f"{title}\nFAILED: {textwrap.fill(failed, 100)}", fontsize=12, color="#B00020")
     else:
         made.suptitle(title, fontsize=12)
     made.supxlabel(f"{caveat(manifest)}\n{note}", fontsize=8, color="0.35")
-    axes = [*panels[0]]
+    axes = [*panels.flat]
     for panel in axes:
         panel.grid(visible=True, color="0.9", linewidth=0.8)
         panel.set_axisbelow(True)
