@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* For a function that is one timed loop: where an emulator translates code page by page, a loop across
+ * the border of two is another loop, and whether it is would change with every line of this program. */
+#define TIMED_LOOP __attribute__((aligned(512), noinline))
+
 enum { BATCHES_MIN = 30, BATCHES_MAX = 1000, WARM_UP = 3 };
 
 struct batches {

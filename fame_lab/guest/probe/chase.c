@@ -54,7 +54,7 @@ static void verify(const struct chase *chase)
 		fail("the cycle has not all %" PRIu64 " lines: someone else wrote to them", chase->lines);
 }
 
-static void walk(void *context, uint64_t rounds)
+static TIMED_LOOP void walk(void *context, uint64_t rounds)
 {
 	struct chase *chase = context;
 	void *at = chase->at;
