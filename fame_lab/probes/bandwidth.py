@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
-from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.batches import Batches, check_batches, summary
 from fame_lab.probes.contention import Contention
-from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, fam_words, find_node
+from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
+from fame_lab.probes.working_sets import choose
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ def run(
     memories : sequence of {"dram", "fam"}
     operations : sequence of {"read", "write", "nt-write", "copy", "triad"}
     working_sets : sequence of int or str, optional
-        Bytes, multiples of 256; by default 4K, 64K, 1M and 16M, as far as FAM has room.
+        Bytes, multiples of 256; by default powers of 16 from 4 KiB on, and 4 times the host's last cache,
+        or as far as each memory has room.
     width : {8, 16}
         Bytes that one instruction moves: an integer register, or an SSE2 one, which an emulator takes
         apart.
@@ -84,14 +87,14 @@ def run(
     Result
         ``bandwidth`` [GB/s, 1e9 bytes a second] (operation, memory, working_set, batch),
         ``bandwidth_summary`` (statistic, operation, memory, working_set), ``preempted``, ``operations``
-        (bytes in a batch), ``timer``.
+        (bytes in a batch), ``timer``. NaN where a memory has no room, which ``attrs["cut_short"]`` tells.
 
     Raises
     ------
     SpecError
         If a parameter cannot be right.
     ProbeError, CommandError
-        If the node cannot measure it, for want of memory for example.
+        If the node cannot measure it, for no memory has room for any size, for example.
     """
     asked = check_batches(batches, batch_ms)
     chosen = check_memories(memories)
@@ -102,42 +105,46 @@ def run(
         raise SpecError(f"width is {width!r}: give 8 or 16")
     if type(unroll) is not int or unroll not in (1, 8):
         raise SpecError(f"unroll is {unroll!r}: give 1 or 8")
-    at, sizes = choose_sizes(lab, working_sets, offset, multiple=256, default=DEFAULT_SIZES[::2])
     measuring = find_node(lab, node)
+    shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_words(mapping)]
+    sets = choose(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
     per_operation = []
     mappings = []
     with Contention() as contention:
         for operation in wanted:
-            command = ["bandwidth", "--op", operation, "--width", str(width), "--unroll", str(unroll)]
-            command += [*asked, *fam_words(mapping)]
+            command = ["bandwidth", "--op", operation, *shared]
+            same: dict[str, str | int] = {"op": operation, "width": width, "unroll": unroll}
             rows = [
-                sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout)
+                sweeps.sweep(measuring, command, each, sets, "bytes", batches, timeout, same)
                 for each in chosen
             ]
-            moved, beside = sweeps.labelled(
-                # A byte a nanosecond is 1e9 bytes a second.
-                np.array([[1 / cell.ns_per_operation for cell in row.batches] for row in rows]),
-                rows,
-                sizes,
-                units="GB/s",
-                long_name="bandwidth",
+            # A byte a nanosecond is 1e9 bytes a second.
+            units = {"units": "GB/s", "long_name": "bandwidth"}
+            per_operation.append(
+                sweeps.labelled(
+                    rows, sets.sizes, "bandwidth", lambda cell: 1 / cell.ns_per_operation, **units
+                )
             )
-            per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
             mappings.append(sweeps.mapping(rows))
     effective = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
     dataset.attrs = {
-        "node": measuring.name, "offset": at, "width": width, "unroll": unroll, "mapping": effective,
-        "host_cpu_wait": contention.share, "convention": CONVENTION,
+        "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll, "mapping": effective,
+        "host_cpu_wait": contention.share, "convention": CONVENTION, "cut_short": sets.cut_short,
     }  # fmt: skip
     parameters = {
-        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sizes,
-        "width": width, "unroll": unroll, "offset": at, "mapping": mapping,
+        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sets.sizes,
+        "width": width, "unroll": unroll, "offset": sets.offset, "mapping": mapping,
         "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
     told = {"probe": "bandwidth", "parameters": parameters, "mapping": effective}
     return Result("bandwidth", dataset, lab.manifest() | told)
+
+
+def _gigabytes_a_second(cell: Batches) -> npt.NDArray[np.float64]:
+    # A byte a nanosecond is 1e9 bytes a second.
+    return 1 / cell.ns_per_operation
 
 
 def plot(result: Result) -> Figure:

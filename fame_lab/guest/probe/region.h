@@ -26,6 +26,9 @@ struct region region_open(const struct fam_request *fam, const char *memory, uin
 
 void region_close(struct region *region);
 
+/* Bytes of DRAM that region_open would give now. */
+uint64_t region_spare_dram(void);
+
 /* The members of a JSON object that say what was measured. */
 void region_print(const struct region *region);
 
