@@ -20,6 +20,7 @@ def test_a_sweep_measures_both_memories_of_a_guest(lab: Lab, probe: str, tmp_pat
     # /dev/fam leads to resource2, which the kernel maps uncached unless the device asks for more.
     assert kept.manifest["mapping"] == "uncached-minus"
     assert kept.manifest["accelerator"]["kind"] in ("tcg", "kvm")
+    assert [told["mapping"] for told in kept.manifest["timer"].values()] == ["uncached-minus"] * 2
     assert "emulated" in kept.plot().get_supxlabel()
 
 
@@ -32,3 +33,11 @@ def test_two_guests_answer_each_other(lab: Lab) -> None:
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
     with pytest.raises(CommandError, match="are not to be had"):
         lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
+
+
+def test_a_guests_clock_is_bounded_by_the_hosts(lab: Lab) -> None:
+    data = lab.probe("timer", batches=30).dataset
+    assert data["node"].values.tolist() == ["node01", "node02"]
+    assert (data["clock_ratio_low"] <= data["clock_ratio"]).all()
+    assert (data["clock_ratio"] <= data["clock_ratio_high"]).all()
+    assert set(data["mapping"].values) == {"uncached-minus"}
