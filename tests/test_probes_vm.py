@@ -41,3 +41,10 @@ def test_a_guests_clock_is_bounded_by_the_hosts(lab: Lab) -> None:
     assert (data["clock_ratio_low"] <= data["clock_ratio"]).all()
     assert (data["clock_ratio"] <= data["clock_ratio_high"]).all()
     assert set(data["mapping"].values) == {"uncached-minus"}
+
+
+def test_a_guest_chases_while_another_loads(lab: Lab) -> None:
+    result = lab.probe("loaded_latency", node="node02", delays=[0, 100], working_set="1M", batches=30)
+    assert dict(result.dataset["latency"].sizes) == {"delay": 3, "batch": 30}
+    assert (result.dataset["achieved"].sel(delay=[0, 100]) > 0).all()
+    assert result.manifest["mapping"] == "uncached-minus"
