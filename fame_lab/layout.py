@@ -8,7 +8,8 @@ little-endian. Everything before it, from offset 0, is the user's.
 Control area, from its start::
 
     0x0000  a node's lines, 256 bytes each. The host writes to the first: nonce (u64) at +0, release (u64)
-            at +64. The node writes to the second: nonce (u64) at +128, progress (u64) at +192
+            at +64, question (u64) at +72. The node writes to the second: nonce (u64) at +128, progress (u64)
+            at +192, answer (u64) at +200
     0x4000  pattern page, 4 KiB
     0x8000  barriers, 128 bytes each: arrived (u32) at +0, generation (u32) at +64
 """
@@ -40,8 +41,10 @@ BARRIER_SIZE = 128
 
 _NODE_STRIDE = 256
 _RELEASE = 64
+_QUESTION = 72
 _NODE_TO_HOST = 128
 _PROGRESS = 192
+_ANSWER = 200
 _PATTERN = 0x4000
 _BARRIERS = 0x8000
 
@@ -80,6 +83,14 @@ class ControlArea:
     def progress(self, node: int) -> int:
         """Offset of the u64 in which node number `node` tells how far a probe got."""
         return self.host_nonce(node) + _PROGRESS
+
+    def question(self, node: int) -> int:
+        """Offset of the u64 in which the host asks node number `node`, from 0, for its clock."""
+        return self.host_nonce(node) + _QUESTION
+
+    def answer(self, node: int) -> int:
+        """Offset of the u64 in which node number `node` answers that."""
+        return self.host_nonce(node) + _ANSWER
 
     @property
     def pattern(self) -> int:

@@ -98,6 +98,7 @@ def figure(
     Returns
     -------
     LabFigure, list of Axes
+        The panels, row by row.
     """
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
     panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)

@@ -104,25 +104,13 @@ def test_chase_visits_every_line_and_gives_raw_batches(fam: Fam, memory: str) ->
         assert set(line["preempted"]) <= {0, 1}
 
 
-def cycle(fam: Fam, lines: int) -> list[int]:
-    """The order in which the lines that chase left in FAM lead to one another."""
-    words = fam.array("u8", count=lines * 8)[::8]
-    # Where the program had mapped FAM is not known, but its lowest line is at offset 0.
-    successors = ((words - words.min()) // 64).astype(int)
-    order = [0]
-    while (after := int(successors[order[-1]])) != 0:
-        order.append(after)
-    return order
-
-
-def test_chase_is_one_cycle_that_its_seed_decides(fam: Fam) -> None:
+def test_chase_goes_by_its_seed(fam: Fam) -> None:
     orders = []
+    words = ("chase", "--fam", fam.path, "--memory", "fam", "--sizes", 65536, "--batches", 30)
     for seed in (1, 1, 2):
-        probe(
-            "chase", "--fam", fam.path, "--memory", "fam", "--sizes", 65536, "--seed", seed, "--batches", 30
-        )
-        orders.append(cycle(fam, 1024))
-    assert sorted(orders[0]) == list(range(1024))
+        probe(*words, "--seed", seed)
+        links = fam.array("u8", count=8192)[::8]
+        orders.append((links - links.min()).tolist())
     assert orders[0] == orders[1] != orders[2]
 
 
@@ -134,40 +122,61 @@ def test_chase_keeps_to_its_range(fam: Fam) -> None:
     assert fam.read(64 + 4096, 64) == b"\xbb" * 64
 
 
-@pytest.mark.parametrize("width", [8, 16])
-@pytest.mark.parametrize("op", ["read", "write", "copy"])
-def test_bandwidth_counts_whole_passes(fam: Fam, op: str, width: int) -> None:
-    words = ("--memory", "fam", "--op", op, "--width", width, "--sizes", 65536, "--batches", 30)
-    [line] = probe("bandwidth", "--fam", fam.path, *words)
-    assert line["op"] == op
-    assert line["width"] == width
-    assert line["bytes"] % 65536 == 0
+LOOPS = pytest.mark.parametrize(("width", "unroll"), [(8, 1), (8, 8), (16, 1), (16, 8)])
 
 
-@pytest.mark.parametrize("width", [8, 16])
-def test_bandwidth_copies_the_first_half_to_the_second_and_no_further(fam: Fam, width: int) -> None:
+def moved(fam: Fam, op: str, size: int, width: int, unroll: int) -> dict[str, Any]:
+    loop = ("--op", op, "--width", width, "--unroll", unroll)
+    [line] = probe("bandwidth", "--fam", fam.path, "--memory", "fam", *loop, "--sizes", size, "--batches", 30)
+    assert (line["op"], line["width"], line["unroll"]) == (op, width, unroll)
+    return line
+
+
+@LOOPS
+@pytest.mark.parametrize("op", ["read", "write", "nt-write", "copy"])
+def test_bandwidth_counts_whole_passes(fam: Fam, op: str, width: int, unroll: int) -> None:
+    assert moved(fam, op, 65536, width, unroll)["bytes"] % 65536 == 0
+
+
+@LOOPS
+def test_bandwidth_copies_the_first_half_to_the_second_and_no_further(
+    fam: Fam, width: int, unroll: int
+) -> None:
     content = bytes(range(256)) * 16
     fam.write(0, content)
     fam.write(8192, b"\xcc" * 64)
-    words = ("--memory", "fam", "--op", "copy", "--width", width, "--sizes", 8192, "--batches", 30)
-    probe("bandwidth", "--fam", fam.path, *words)
+    moved(fam, "copy", 8192, width, unroll)
     assert fam.read(0, 8192 + 64) == content + content + b"\xcc" * 64
 
 
-@pytest.mark.parametrize("width", [8, 16])
-def test_bandwidth_writes_its_range_and_no_further(fam: Fam, width: int) -> None:
+@LOOPS
+@pytest.mark.parametrize("op", ["write", "nt-write"])
+def test_bandwidth_writes_its_range_and_no_further(fam: Fam, op: str, width: int, unroll: int) -> None:
     fam.write(8192, b"\xcc" * 64)
-    words = ("--memory", "fam", "--op", "write", "--width", width, "--sizes", 8192, "--batches", 30)
-    probe("bandwidth", "--fam", fam.path, *words)
+    moved(fam, op, 8192, width, unroll)
     assert fam.read(0, 8192) == (0x0102030405060708).to_bytes(8, "little") * 1024
     assert fam.read(8192, 64) == b"\xcc" * 64
 
 
-def test_bandwidth_reads_without_storing(fam: Fam) -> None:
+@LOOPS
+def test_bandwidth_adds_the_second_and_three_times_the_last_third_into_the_first(
+    fam: Fam, width: int, unroll: int
+) -> None:
+    fam.write(0, b"\xff" * 8192)  # no numbers: they are overwritten first
+    line = moved(fam, "triad", 8192, width, unroll)
+    third = 8192 // 3 // 64 * 64
+    assert line["bytes"] % (3 * third) == 0
+    a, b, c = (fam.array("f8", i * third, third // 8) for i in range(3))
+    assert set(a) == {4.0}
+    assert set(b) == set(c) == {1.0}
+    assert fam.read(3 * third, 8192 - 3 * third) == b"\xff" * (8192 - 3 * third)
+
+
+@LOOPS
+def test_bandwidth_reads_without_storing(fam: Fam, width: int, unroll: int) -> None:
     content = bytes(range(256)) * 16
     fam.write(0, content)
-    words = ("--memory", "fam", "--op", "read", "--sizes", 4096, "--batches", 30)
-    probe("bandwidth", "--fam", fam.path, *words)
+    moved(fam, "read", 4096, width, unroll)
     assert fam.read(0, 4096) == content
 
 
@@ -229,13 +238,17 @@ NEVER = 1 << 62
         ("chase --memory fam --sizes 64 --batch-us 999", 2),
         ("chase --memory fam --sizes 64 --seed 1 --seed 1", 2),
         ("chase --memory fam --sizes 64 extra", 2),
+        ("chase --memory fam --sizes 64 --order sorted", 2),
+        ("chase --memory fam --sizes 64 --stride 96", 2),
+        ("chase --memory fam --sizes 192 --stride 128", 2),
         ("chase --memory fam", 2),
         ("chase --memory hbm --sizes 64", 2),
         (f"chase --memory fam --sizes {SIZE * 2}", 1),
         (f"chase --memory fam --sizes 64 --offset {SIZE}", 1),
         (f"chase --memory fam --sizes {NEVER} --offset {NEVER * 3}", 1),
         (f"chase --memory dram --sizes {NEVER}", 1),
-        ("bandwidth --memory fam --op triad --sizes 256", 2),
+        ("bandwidth --memory fam --op scale --sizes 256", 2),
+        ("bandwidth --memory fam --op read --sizes 256 --unroll 4", 2),
         ("bandwidth --memory fam --op copy --sizes 64", 2),
         ("bandwidth --memory fam --op copy --sizes 256 --width 4", 2),
         ("add --offset 3 --count 1", 2),
@@ -257,6 +270,14 @@ NEVER = 1 << 62
         ("visibility --role reader --exchanges 0 --barrier 0 --parties 2", 2),
         ("visibility --role reader --batches 1000 --exchanges 1000 --barrier 0 --parties 2", 2),
         (f"visibility --role writer --offset {SIZE - 128} --barrier 0 --parties 2", 1),
+        ("pressure --size 4096 --stop 3", 2),
+        ("pressure --size 4096 --stop 0 --op copy", 2),
+        ("pressure --size 4096 --stop 0 --delay 1000001", 2),
+        ("loaded --size 4096 --stop 0 --order sorted", 2),
+        (f"loaded --size 4096 --stop {SIZE}", 1),
+        ("timer --question 0 --answer 8 --ms 1", 2),
+        ("timer --question 0 --answer 8 --batch-us 99", 2),
+        ("memory --sizes 64", 2),
         ("levitate", 2),
     ],
 )

@@ -13,8 +13,8 @@ MIB = 1 << 20
 
 def test_nothing_in_the_control_area_overlaps_or_leaves_it() -> None:
     area = ControlArea(MIB)
-    words = [(area.host_nonce(node), 8) for node in range(MAX_NODES)]
-    words += [(area.node_nonce(node), 8) for node in range(MAX_NODES)]
+    own = [area.host_nonce, area.release, area.question, area.node_nonce, area.progress, area.answer]
+    words = [(place(node), 8) for place in own for node in range(MAX_NODES)]
     words += [(area.pattern, 4096)]
     words += [(area.barrier(number), 128) for number in range(BARRIERS)]
     words.sort()
@@ -26,8 +26,10 @@ def test_nothing_in_the_control_area_overlaps_or_leaves_it() -> None:
 
 def test_no_two_writers_share_a_cache_line_pair() -> None:
     area = ControlArea(MIB)
-    lines = {area.host_nonce(node) // 128 for node in range(MAX_NODES)}
-    assert not lines & {area.node_nonce(node) // 128 for node in range(MAX_NODES)}
+    of_the_host = [area.host_nonce, area.release, area.question]
+    of_the_node = [area.node_nonce, area.progress, area.answer]
+    lines = {place(node) // 128 for place in of_the_host for node in range(MAX_NODES)}
+    assert not lines & {place(node) // 128 for place in of_the_node for node in range(MAX_NODES)}
 
 
 @pytest.mark.parametrize("node", [-1, MAX_NODES])

@@ -9,6 +9,7 @@ from fame_lab.probes import bandwidth
 from fame_lab.results import Result
 
 SMALL: dict[str, Any] = {"working_sets": ["16K", "256K"], "batches": 30}
+ALL = ["read", "write", "nt-write", "copy", "triad"]
 
 
 @pytest.fixture
@@ -19,11 +20,11 @@ def lab(tmp_path: Path) -> Any:
 def test_every_batch_is_kept_by_operation_memory_and_working_set(lab: Any) -> None:
     result = bandwidth.run(lab, **SMALL, width=8)
     data = result.dataset
-    assert dict(data["bandwidth"].sizes) == {"operation": 3, "memory": 2, "working_set": 2, "batch": 30}
-    assert data["operation"].values.tolist() == ["read", "write", "copy"]
+    assert dict(data["bandwidth"].sizes) == {"operation": 5, "memory": 2, "working_set": 2, "batch": 30}
+    assert data["operation"].values.tolist() == ALL
     assert data["bandwidth"].attrs["units"] == "GB/s"
     assert data["preempted"].dims == ("operation", "memory", "working_set", "batch")
-    assert data.attrs["width"] == 8
+    assert (data.attrs["width"], data.attrs["unroll"]) == (8, 1)
     assert "STREAM" in data.attrs["convention"]
     assert (data["bandwidth"] > 0).all()
 
@@ -33,14 +34,28 @@ def test_a_batch_holds_whole_passes(lab: Any) -> None:
     assert (data["operations"] % data["working_set"] == 0).all()
 
 
+def test_a_triad_counts_three_arrays_of_whole_lines(lab: Any) -> None:
+    data = bandwidth.run(lab, **SMALL, operations="triad", memories="fam").dataset
+    thirds = data["working_set"] // 3 // 64 * 64
+    assert (data["operations"] % (3 * thirds) == 0).all()
+
+
+def test_moves_can_be_wider_and_more_a_turn(lab: Any) -> None:
+    result = bandwidth.run(lab, working_sets=["4K"], batches=30, width=16, unroll=8)
+    assert (result.dataset.attrs["width"], result.dataset.attrs["unroll"]) == (16, 8)
+    assert result.manifest["parameters"]["unroll"] == 8
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"operations": ["triad"]},
+        {"operations": ["scale"]},
         {"operations": []},
         {"operations": ["read", "read"]},
         {"width": 32},
         {"width": True},
+        {"unroll": 2},
+        {"unroll": True},
         {"working_sets": [64]},
         {"memories": "disk"},
     ],
@@ -53,10 +68,16 @@ def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, A
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     bandwidth.run(lab, **SMALL).save(tmp_path / "kept")
     drawn = Result.load(tmp_path / "kept").plot()
-    assert [axes.get_title() for axes in drawn.axes] == ["read", "write", "copy"]
+    shown = [axes for axes in drawn.axes if axes.axison]
+    assert [axes.get_title() for axes in shown] == ALL
     assert drawn.axes[0].get_ylabel() == "bandwidth [GB/s]"
-    assert {axes.get_xlabel() for axes in drawn.axes} == {"working set"}
+    assert {axes.get_xlabel() for axes in shown} == {"working set"}
     label = drawn.get_supxlabel()
     assert "emulated (TCG on this host): not a fabric's latency" in label
     assert "n = 30 batches" in label
-    assert "bytes read and bytes written" in label
+    assert "a copy counts those read and written, a triad its three arrays" in label
+
+
+def test_one_operation_has_the_figure_to_itself(lab: Any) -> None:
+    drawn = bandwidth.run(lab, **SMALL, operations="read", memories="dram").plot()
+    assert len(drawn.axes) == 1

@@ -9,7 +9,7 @@ from fame_lab.errors import CommandError, ProbeError, SpecError
 from fame_lab.probes import chase
 from fame_lab.results import Result
 
-SMALL: dict[str, Any] = {"working_sets": ["4K", "64K"], "batches": 30}
+SMALL: dict[str, Any] = {"working_sets": ["4K", "64K"], "orders": "random", "batches": 30}
 
 
 @pytest.fixture
@@ -32,10 +32,90 @@ def test_every_batch_of_both_memories_is_kept_with_units(lab: Any) -> None:
     assert result.manifest["mapping"] == data.attrs["mapping"] == "unknown"
 
 
-def test_the_default_working_sets_are_those_that_fit(tmp_path: Path) -> None:
+def test_orders_and_strides_in_a_sequence_are_dimensions(lab: Any) -> None:
+    asked: dict[str, Any] = {"orders": ["page-grouped", "random"], "strides": [64, "4K"]}
+    result = chase.run(lab, **SMALL | asked, memories="fam")
+    data = result.dataset
+    assert data["latency"].dims == ("order", "stride", "memory", "working_set", "batch")
+    assert data["order"].values.tolist() == ["page-grouped", "random"]
+    assert data["stride"].values.tolist() == [64, 4096]
+    assert data["latency_summary"].dims[:3] == ("statistic", "order", "stride")
+    assert result.manifest["parameters"]["strides"] == [64, 4096]
+    assert (data["latency"] > 0).all()
+
+
+def test_the_default_is_random_beside_page_grouped(tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path, size=1 << 20)
-    result = chase.run(lab, memories="dram", batches=30)
-    assert result.dataset["working_set"].values.tolist() == [4 << 10, 16 << 10, 64 << 10, 256 << 10]
+    data = chase.run(lab, memories="fam", batches=30).dataset
+    assert data["order"].values.tolist() == ["random", "page-grouped"]
+    assert data["stride"].item() == 64
+    assert data["working_set"].values.tolist() == [size << 10 for size in (4, 16, 64, 256, 512)]
+    assert "FAM ends at 512 KiB" in data.attrs["cut_short"]
+
+
+class SmallNode(LocalNode):
+    """A guest whose memory has room for 16 KiB, beside what may get lost in between."""
+
+    def probe(self, *words: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        if words[0] == "memory":
+            return [{"probe": "memory", "spare": (1 << 20) + (16 << 10)}]
+        return super().probe(*words, timeout=timeout)
+
+
+def test_fam_is_measured_where_the_nodes_memory_ends(lab: Any) -> None:
+    lab.nodes[0] = SmallNode("node01", 0, lab.fam.path)
+    result = chase.run(lab, **SMALL)
+    latency = result.dataset["latency"]
+    assert np.isfinite(latency.sel(memory="fam")).all()
+    assert np.isfinite(latency.sel(memory="dram", working_set=4096)).all()
+    assert np.isnan(latency.sel(memory="dram", working_set=65536)).all()
+    assert np.isnan(result.dataset["latency_summary"].sel(memory="dram", working_set=65536)).all()
+    assert int(result.dataset["operations"].sel(memory="dram", working_set=65536)) == 0
+    assert result.dataset.attrs["cut_short"] == "DRAM ends at 4 KiB: node01's memory has room for 16 KiB"
+    assert "DRAM ends at 4 KiB" in result.plot().get_supxlabel()
+    assert "of 90 preempted" in result.plot().get_supxlabel()
+
+
+def cycle(lab: Any, at: int, size: int, stride: int) -> list[int]:
+    """The order in which the lines that chase left in FAM lead to one another, as their numbers."""
+    words = lab.fam.array("u8", at, size // 8)[:: stride // 8]
+    # Where the program had mapped FAM is not known, but its lowest line is the first.
+    successors = ((words - words.min()) // stride).astype(int)
+    order = [0]
+    while (after := int(successors[order[-1]])) != 0 and len(order) <= len(words):
+        order.append(after)
+    return order
+
+
+@pytest.mark.parametrize("at", [0, 192, 4096 - 64])
+@pytest.mark.parametrize("stride", [64, 512, 4096])
+@pytest.mark.parametrize("order", chase.ORDERS)
+def test_it_is_one_cycle_through_a_line_every_stride_bytes(
+    lab: Any, order: str, stride: int, at: int
+) -> None:
+    chase.run(lab, working_sets=["64K"], memories="fam", orders=order, strides=stride, offset=at, batches=30)
+    assert sorted(cycle(lab, at, 65536, stride)) == list(range(65536 // stride))
+
+
+@pytest.mark.parametrize("at", [0, 192])
+@pytest.mark.parametrize("stride", [64, 512])
+def test_a_page_grouped_cycle_leaves_each_page_once_and_at_random(lab: Any, stride: int, at: int) -> None:
+    chase.run(
+        lab,
+        working_sets=["64K"],
+        memories="fam",
+        orders="page-grouped",
+        strides=stride,
+        offset=at,
+        batches=30,
+    )
+    order = np.array(cycle(lab, at, 65536, stride))
+    pages = (at % 4096 + order * stride) // 4096
+    # The cycle is entered at its first line, which is in the middle of its page's turn.
+    changes = int((pages != np.roll(pages, 1)).sum())
+    assert changes == len(set(pages.tolist()))
+    assert (np.diff(order) != 1).mean() > 0.5
+    assert (np.diff(pages[pages != np.roll(pages, 1)]) != 1).any()
 
 
 def test_the_control_area_is_not_the_users(lab: Any) -> None:
@@ -72,6 +152,13 @@ def test_a_node_that_is_not_there_is_refused(lab: Any, node: Any) -> None:
         {"offset": -64},
         {"seed": -1},
         {"seed": True},
+        {"orders": "sorted"},
+        {"orders": []},
+        {"strides": 32},
+        {"strides": 192},
+        {"strides": [64, "64"]},
+        {"strides": True},
+        {"strides": [64, 4096], "working_sets": [2048]},
         {"batches": 3},
         {"batch_ms": 0},
     ],
@@ -109,17 +196,25 @@ def test_an_answer_to_another_question_is_refused(lab: Any, liar: type[LocalNode
 
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
-    chase.run(lab, **SMALL).save(tmp_path / "kept")
+    chase.run(lab, **SMALL | {"orders": chase.ORDERS}).save(tmp_path / "kept")
     loaded = Result.load(tmp_path / "kept")
     drawn = loaded.plot()
-    [axes] = drawn.axes
+    assert [axes.get_title() for axes in drawn.axes] == ["random", "page-grouped"]
+    axes = drawn.axes[0]
     assert axes.get_xlabel() == "working set"
     assert axes.get_ylabel() == "latency of a load [ns]"
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_legend_handles_labels()[1] == ["DRAM", "FAM"]
     assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
     assert "n = 30 batches" in drawn.get_supxlabel()
+    assert "a line every 64 bytes" in drawn.get_supxlabel()
     np.testing.assert_array_equal(
         axes.lines[0].get_ydata(),
-        loaded.dataset["latency_summary"].sel(memory="dram", statistic="p50"),
+        loaded.dataset["latency_summary"].sel(memory="dram", statistic="p50", order="random"),
     )
+
+
+def test_of_several_strides_the_plot_has_a_line_each(lab: Any) -> None:
+    drawn = chase.run(lab, **SMALL | {"strides": [64, 4096]}).plot()
+    assert [axes.get_title() for axes in drawn.axes] == ["DRAM, random", "FAM, random"]
+    assert drawn.axes[1].get_legend_handles_labels()[1] == ["64", "4096"]

@@ -15,11 +15,12 @@ pytestmark = pytest.mark.vm
 def test_a_sweep_measures_both_memories_of_a_guest(lab: Lab, probe: str, tmp_path: Path) -> None:
     result = lab.probe(probe, working_sets=["4K", "256K"], batches=30, node="node02")
     kept = Result.load(result.save(tmp_path / "kept"))
-    assert dict(kept.dataset.sizes)["working_set"] == 2
+    assert kept.dataset["working_set"].values.tolist() == [4096, 262144]
     assert kept.dataset["memory"].values.tolist() == ["dram", "fam"]
     # /dev/fam leads to resource2, which the kernel maps uncached unless the device asks for more.
     assert kept.manifest["mapping"] == "uncached-minus"
     assert kept.manifest["accelerator"]["kind"] in ("tcg", "kvm")
+    assert [told["mapping"] for told in kept.manifest["timer"].values()] == ["uncached-minus"] * 2
     assert "emulated" in kept.plot().get_supxlabel()
 
 
@@ -67,3 +68,18 @@ def test_workloads_of_two_guests_are_counted_by_home(lab: Lab, tmp_path: Path) -
     assert (sequential["loads"] == 33 * (1 << 15) + 8).all()
     assert not sequential["stores"].any()
     assert "9 workloads on 2 nodes" in kept.plot().get_suptitle()
+
+
+def test_a_guests_clock_is_bounded_by_the_hosts(lab: Lab) -> None:
+    data = lab.probe("timer", batches=30).dataset
+    assert data["node"].values.tolist() == ["node01", "node02"]
+    assert (data["clock_ratio_low"] <= data["clock_ratio"]).all()
+    assert (data["clock_ratio"] <= data["clock_ratio_high"]).all()
+    assert set(data["mapping"].values) == {"uncached-minus"}
+
+
+def test_a_guest_chases_while_another_loads(lab: Lab) -> None:
+    result = lab.probe("loaded_latency", node="node02", delays=[0, 100], working_set="1M", batches=30)
+    assert dict(result.dataset["latency"].sizes) == {"delay": 3, "batch": 30}
+    assert (result.dataset["achieved"].sel(delay=[0, 100]) > 0).all()
+    assert result.manifest["mapping"] == "uncached-minus"

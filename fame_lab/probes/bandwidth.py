@@ -1,8 +1,10 @@
 """Bandwidth: bytes a second that one node moves in order, in DRAM beside FAM.
 
 Bytes are counted as STREAM does: those that the program asked for. A read counts what it loads, a
-write what it stores (not what a cache fetches first), a copy both. The working set is all that is
-touched: a copy goes from its first half to its second.
+write what it stores (not what a cache fetches first), a copy both, a triad a[i] = b[i] + s * c[i] of
+doubles all three arrays. The working set is all that is touched: a copy goes from its first half to its
+second, a triad's arrays are its thirds, in whole lines. A nontemporal write leaves the caches out of it,
+and is over when a fence says so.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
-from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.batches import Batches, check_batches, summary
 from fame_lab.probes.contention import Contention
-from fame_lab.probes.places import DEFAULT_SIZES, MEMORIES, check_memories, choose_sizes, fam_words, find_node
+from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
+from fame_lab.probes.working_sets import choose
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATIONS", "plot", "run"]
 
-OPERATIONS = ("read", "write", "copy")
+OPERATIONS = ("read", "write", "nt-write", "copy", "triad")
+
+#: What counts as moved; every figure says it.
+CONVENTION = "bytes as in STREAM: a copy counts those read and written, a triad its three arrays; GB is 1e9"
 
 
 def run(
@@ -39,6 +46,7 @@ def run(
     operations: Sequence[str] = OPERATIONS,
     working_sets: Sequence[int | str] | None = None,
     width: int = 8,
+    unroll: int = 1,
     offset: int | str = 0,
     mapping: str = "uc",
     batches: int = 30,
@@ -53,12 +61,16 @@ def run(
     node : int or str
         The node that measures: its number, from 0, or its name.
     memories : sequence of {"dram", "fam"}
-    operations : sequence of {"read", "write", "copy"}
+    operations : sequence of {"read", "write", "nt-write", "copy", "triad"}
     working_sets : sequence of int or str, optional
-        Bytes, multiples of 256; by default 4K, 64K, 1M and 16M, as far as FAM has room.
+        Bytes, multiples of 256; by default powers of 16 from 4 KiB on, and 4 times the host's last cache,
+        or as far as each memory has room.
     width : {8, 16}
         Bytes that one instruction moves: an integer register, or an SSE2 one, which an emulator takes
         apart.
+    unroll : {1, 8}
+        Moves in one turn of the loop. 1 is STREAM's plain loop; under emulation, where the loop's own
+        instructions cost as much as its moves, 8 shows more of the memory.
     offset : int or str
         Where in FAM, a multiple of 64.
     mapping : {"uc", "wc", "wb"}
@@ -75,14 +87,14 @@ def run(
     Result
         ``bandwidth`` [GB/s, 1e9 bytes a second] (operation, memory, working_set, batch),
         ``bandwidth_summary`` (statistic, operation, memory, working_set), ``preempted``, ``operations``
-        (bytes in a batch), ``timer``.
+        (bytes in a batch), ``timer``. NaN where a memory has no room, which ``attrs["cut_short"]`` tells.
 
     Raises
     ------
     SpecError
         If a parameter cannot be right.
     ProbeError, CommandError
-        If the node cannot measure it, for want of memory for example.
+        If the node cannot measure it, for no memory has room for any size, for example.
     """
     asked = check_batches(batches, batch_ms)
     chosen = check_memories(memories)
@@ -91,55 +103,74 @@ def run(
         raise SpecError(f"operations is {operations!r}: give some of {', '.join(OPERATIONS)}, each once")
     if type(width) is not int or width not in (8, 16):
         raise SpecError(f"width is {width!r}: give 8 or 16")
-    at, sizes = choose_sizes(lab, working_sets, offset, multiple=256, default=DEFAULT_SIZES[::2])
+    if type(unroll) is not int or unroll not in (1, 8):
+        raise SpecError(f"unroll is {unroll!r}: give 1 or 8")
     measuring = find_node(lab, node)
+    shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_words(mapping)]
+    sets = choose(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
     per_operation = []
     mappings = []
     with Contention() as contention:
         for operation in wanted:
-            command = ["bandwidth", "--op", operation, "--width", str(width), *asked, *fam_words(mapping)]
+            command = ["bandwidth", "--op", operation, *shared]
+            same: dict[str, str | int] = {"op": operation, "width": width, "unroll": unroll}
             rows = [
-                sweeps.sweep(measuring, command, each, at, sizes, "bytes", batches, timeout)
+                sweeps.sweep(measuring, command, each, sets, "bytes", batches, timeout, same)
                 for each in chosen
             ]
-            moved, beside = sweeps.labelled(
-                # A byte a nanosecond is 1e9 bytes a second.
-                np.array([[1 / cell.ns_per_operation for cell in row.batches] for row in rows]),
-                rows,
-                sizes,
-                units="GB/s",
-                long_name="bandwidth",
+            # A byte a nanosecond is 1e9 bytes a second.
+            units = {"units": "GB/s", "long_name": "bandwidth"}
+            per_operation.append(
+                sweeps.labelled(
+                    rows, sets.sizes, "bandwidth", lambda cell: 1 / cell.ns_per_operation, **units
+                )
             )
-            per_operation.append(xr.Dataset({"bandwidth": moved, **beside}))
             mappings.append(sweeps.mapping(rows))
     effective = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
-    dataset.attrs = {"node": measuring.name, "offset": at, "width": width, "mapping": effective}
-    dataset.attrs["host_cpu_wait"] = contention.share
-    dataset.attrs["convention"] = "bytes as in STREAM: a copy counts those read and those written; GB is 1e9"
+    dataset.attrs = {
+        "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll, "mapping": effective,
+        "host_cpu_wait": contention.share, "convention": CONVENTION, "cut_short": sets.cut_short,
+    }  # fmt: skip
     parameters = {
-        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sizes,
-        "width": width, "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
+        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sets.sizes,
+        "width": width, "unroll": unroll, "offset": sets.offset, "mapping": mapping,
+        "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
     told = {"probe": "bandwidth", "parameters": parameters, "mapping": effective}
     return Result("bandwidth", dataset, lab.manifest() | told)
+
+
+def _gigabytes_a_second(cell: Batches) -> npt.NDArray[np.float64]:
+    # A byte a nanosecond is 1e9 bytes a second.
+    return 1 / cell.ns_per_operation
 
 
 def plot(result: Result) -> Figure:
     """Draw bandwidth over the working set, a panel an operation and a line a memory."""
     dataset = result.dataset
     operations = [str(name) for name in dataset["operation"].values]
+    columns = min(len(operations), 3)
+    rows = -(-len(operations) // columns)
     made, panels = plots.figure(
         f"Sequential bandwidth on {dataset.attrs['node']}, in moves of {dataset.attrs['width']} bytes",
         result.manifest,
-        sweeps.note(dataset) + "; a copy counts bytes read and bytes written",
-        columns=len(operations),
+        f"{sweeps.note(dataset)}\n{dataset.attrs['convention']}",
+        columns=columns,
+        rows=rows,
+        height=4.2 if rows == 1 else 6.2,
     )
-    for axes, operation in zip(panels, operations, strict=True):
+    for axes, operation in zip(panels, operations, strict=False):
         sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation), every=16)
         axes.set_title(operation, fontsize=10)
-        axes.set_ylim(bottom=0)
-    panels[0].set_ylabel("bandwidth [GB/s]")
-    panels[0].legend(frameon=False)
+    panels[0].set_ylim(bottom=0)  # which all share
+    for axes in panels[::columns]:
+        axes.set_ylabel("bandwidth [GB/s]")
+    spare = panels[len(operations) :]
+    for axes in spare:
+        axes.set_axis_off()
+    (spare or panels)[0].legend(
+        *panels[0].get_legend_handles_labels(), frameon=False, loc="center" if spare else "best"
+    )
     return made

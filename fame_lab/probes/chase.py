@@ -1,31 +1,41 @@
 """Pointer chase: the latency of a load that waits for the one before it, in DRAM beside FAM.
 
-Each 64-byte line of a working set holds the address of the next, in one random cycle through all of
-them, so that no prefetcher guesses it. What grows with the working set is the way through the caches
-and the TLB; both memories are mapped in 4 KiB pages, so that the TLB is the same for both.
+A line every stride bytes of a working set holds the address of the next, in one random cycle through all of
+them, so that no prefetcher guesses it. What grows with the working set is the way through the caches and
+the TLB; both memories are mapped in 4 KiB pages, so that the TLB is the same for both. To tell the two
+apart, the cycle is random throughout, or grouped by pages as multichase does it: through all lines of one
+page, then of another, so that a page is looked up once for all its lines.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 from fame_lab import plots
+from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, summary
 from fame_lab.probes.contention import Contention
-from fame_lab.probes.places import MEMORIES, check_memories, check_seed, choose_sizes, fam_words, find_node
+from fame_lab.probes.places import MEMORIES, check_memories, check_seed, fam_words, find_node
+from fame_lab.probes.working_sets import choose
 from fame_lab.results import Result
+from fame_lab.size import parse_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fame_lab.lab import Lab
 
-__all__ = ["plot", "run"]
+__all__ = ["ORDERS", "STRIDES", "plot", "run"]
+
+ORDERS = ("random", "page-grouped")
+
+#: Bytes from a line to the next that may be measured: a cache line to a page.
+STRIDES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
 def run(
@@ -34,6 +44,8 @@ def run(
     node: int | str = 0,
     memories: Sequence[str] = MEMORIES,
     working_sets: Sequence[int | str] | None = None,
+    orders: str | Sequence[str] = ORDERS,
+    strides: int | str | Sequence[int | str] = 64,
     offset: int | str = 0,
     mapping: str = "uc",
     seed: int = 1,
@@ -50,7 +62,13 @@ def run(
         The node that measures: its number, from 0, or its name.
     memories : sequence of {"dram", "fam"}
     working_sets : sequence of int or str, optional
-        Bytes, multiples of 64; by default powers of four from 4 KiB to 16 MiB, as far as FAM has room.
+        Bytes, multiples of the largest stride; by default powers of four from 4 KiB to 4 times the host's
+        last cache, or as far as each memory has room.
+    orders : str or sequence of {"random", "page-grouped"}
+        In which order the lines are visited. One that is not in a sequence is no dimension.
+    strides : int, str or sequence of them
+        Bytes from one line of the cycle to the next in memory, a power of two from 64 to 4096. One that is
+        not in a sequence is no dimension.
     offset : int or str
         Where in FAM, a multiple of 64.
     mapping : {"uc", "wc", "wb"}
@@ -62,60 +80,113 @@ def run(
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
     timeout : float
-        Seconds for all working sets of one memory.
+        Seconds for all working sets of one memory, in one order with one stride.
 
     Returns
     -------
     Result
-        ``latency`` [ns] of one load and ``preempted`` (memory, working_set, batch), ``latency_summary``
-        (statistic, memory, working_set), ``operations`` (loads in a batch), ``timer``.
+        ``latency`` [ns] of one load and ``preempted`` (order, stride, memory, working_set, batch),
+        ``latency_summary`` (statistic, order, stride, memory, working_set), ``operations`` (loads in a
+        batch), ``timer``. NaN where a memory has no room, which ``attrs["cut_short"]`` tells.
 
     Raises
     ------
     SpecError
         If a parameter cannot be right.
     ProbeError, CommandError
-        If the node cannot measure it, for want of memory for example.
+        If the node cannot measure it, for no memory has room for any size, for example.
     """
     asked = check_batches(batches, batch_ms)
     chosen = check_memories(memories)
-    at, sizes = choose_sizes(lab, working_sets, offset, multiple=64)
+    in_orders, in_strides = _check_orders(orders), _check_strides(strides)
     measuring = find_node(lab, node)
-    command = ["chase", "--seed", str(check_seed(seed)), *asked, *fam_words(mapping)]
-    with Contention() as contention:
+    shared = ["--seed", str(check_seed(seed)), *asked, *fam_words(mapping)]
+    sets = choose(lab, measuring, chosen, working_sets, offset, multiple=max(in_strides), step=4)
+    mappings = set()
+
+    def measure(order: str, stride: int) -> xr.Dataset:
+        command = ["chase", "--order", order, "--stride", str(stride), *shared]
+        same: dict[str, str | int] = {"order": order, "stride": stride}
         rows = [
-            sweeps.sweep(measuring, command, each, at, sizes, "loads", batches, timeout) for each in chosen
+            sweeps.sweep(measuring, command, each, sets, "loads", batches, timeout, same) for each in chosen
         ]
-    latency, beside = sweeps.labelled(
-        np.array([[cell.ns_per_operation for cell in row.batches] for row in rows]),
-        rows,
-        sizes,
-        units="ns",
-        long_name="latency of a dependent load",
+        mappings.add(sweeps.mapping(rows))
+        told = {"units": "ns", "long_name": "latency of a dependent load"}
+        return sweeps.labelled(rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told)
+
+    with Contention() as contention:
+        found = [[measure(order, stride) for stride in in_strides] for order in in_orders]
+    between = {"units": "B", "long_name": "from one line of the cycle to the next in memory"}
+    dataset = xr.combine_nested(found, ["order", "stride"], combine_attrs="override").assign_coords(
+        order=in_orders, stride=("stride", in_strides, between)
     )
-    effective = sweeps.mapping(rows)
-    dataset = xr.Dataset({"latency": latency, "latency_summary": summary(latency), **beside})
-    dataset.attrs = {"node": measuring.name, "offset": at, "seed": seed, "mapping": effective}
-    dataset.attrs["host_cpu_wait"] = contention.share
+    dataset = dataset.transpose("order", "stride", ...)
+    if isinstance(orders, str):
+        dataset = dataset.isel(order=0)
+    if isinstance(strides, (int, str)):
+        dataset = dataset.isel(stride=0)
+    dataset["latency_summary"] = summary(dataset["latency"])
+    effective = " and ".join(sorted(mappings))
+    dataset.attrs = {
+        "node": measuring.name, "offset": sets.offset, "seed": seed, "mapping": effective,
+        "host_cpu_wait": contention.share, "cut_short": sets.cut_short,
+    }  # fmt: skip
     parameters = {
-        "node": measuring.name, "memories": chosen, "working_sets": sizes, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
+        "node": measuring.name, "memories": chosen, "working_sets": sets.sizes, "orders": in_orders,
+        "strides": in_strides, "offset": sets.offset, "mapping": mapping, "batches": batches,
+        "batch_ms": batch_ms,
     }  # fmt: skip
     told = {"probe": "chase", "parameters": parameters, "seed": seed, "mapping": effective}
     return Result("chase", dataset, lab.manifest() | told)
 
 
+def _check_orders(orders: str | Sequence[str]) -> list[str]:
+    chosen = [orders] if isinstance(orders, str) else list(orders)
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(ORDERS):
+        raise SpecError(f"orders is {orders!r}: give one or both of {', '.join(ORDERS)}")
+    return chosen
+
+
+def _check_strides(strides: int | str | Sequence[int | str]) -> list[int]:
+    given = [strides] if isinstance(strides, (int, str)) else list(strides)
+    chosen = [parse_size(stride, "stride") for stride in given]
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(STRIDES):
+        raise SpecError(f"strides is {strides!r}: give some of {', '.join(map(str, STRIDES))}, each once")
+    return chosen
+
+
 def plot(result: Result) -> Figure:
-    """Draw latency over the working set, a line a memory."""
+    """Draw latency over the working set, a panel an order and a line a memory.
+
+    Of several strides it draws a line each, and a row of panels a memory.
+    """
     dataset = result.dataset
-    made, (axes,) = plots.figure(
+    found = dataset["latency_summary"]
+    found = found if "order" in found.dims else found.expand_dims("order")
+    found = found if "stride" in found.dims else found.expand_dims("stride")
+    one_stride = found.sizes["stride"] == 1
+    orders = [str(order) for order in found["order"].values]
+    memories = [""] if one_stride else [str(memory) for memory in found["memory"].values]
+    note = sweeps.note(dataset, band=one_stride)
+    made, panels = plots.figure(
         f"Pointer chase on {dataset.attrs['node']}: latency of a dependent load",
         result.manifest,
-        sweeps.note(dataset),
+        f"{note}\na line every {found['stride'].item()} bytes" if one_stride else note,
+        columns=len(orders),
+        rows=len(memories),
+        height=4.2 if one_stride else 3.2 + 2.2 * len(memories),
     )
-    sweeps.draw(axes, dataset["latency_summary"])
-    axes.set_yscale("log")
-    axes.set_ylabel("latency of a load [ns]")
-    plots.plain_log(axes.yaxis)
-    axes.legend(frameon=False)
+    looks = {str(stride): plots.style(number) for number, stride in enumerate(found["stride"].values)}
+    for axes, (memory, order) in zip(panels, itertools.product(memories, orders), strict=True):
+        shown = found.sel(order=order)
+        if one_stride:
+            sweeps.draw(axes, shown.isel(stride=0), every=4 if len(orders) == 1 else 16)
+        else:
+            sweeps.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False, every=16)
+        axes.set_title(order if one_stride else f"{memory.upper()}, {order}", fontsize=10)
+    panels[0].set_yscale("log")  # which all share
+    plots.plain_log(panels[0].yaxis)
+    for axes in panels[:: len(orders)]:
+        axes.set_ylabel("latency of a load [ns]")
+    panels[0].legend(frameon=False, fontsize=8, title=None if one_stride else "stride [B]", title_fontsize=8)
     return made

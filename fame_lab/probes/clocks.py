@@ -1,99 +1,122 @@
-"""What two clocks of unknown offset prove about the way between them.
-
-A writer reads its clock (``store``) and sends, a reader reads its own at first sight (``sight``) and
-answers, the writer reads its clock when the answer is there (``answer``). The sight lies between the two,
-so the reader's clock is ahead of the writer's by no less than sight - answer and no more than sight - store
-(Cristian, *Probabilistic clock synchronization*, Distributed Computing 3, 1989; the same bounds are behind
-NTP's: Mills, *Internet time synchronization*, IEEE Trans. Communications 39, 1991). Other exchanges bound
-the same offset, loosened by what the clocks may have drifted in between; what all of them together leave
-open is what is known of the way of each.
-"""
+"""What nodes tell of their clocks, and what the host sees of them meanwhile."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fame_lab.errors import ProbeError
+from fame_lab.errors import FameError, ProbeError
+from fame_lab.probes.batches import Batches, read_batches
+from fame_lab.probes.lines import Fields
+from fame_lab.probes.watch import Readings, Watch
 
-__all__ = ["Exchanges", "Times"]
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
 
-Times = npt.NDArray[np.int64]
-Nanoseconds = npt.NDArray[np.float64]
+__all__ = ["CLOCKS", "DIFFERENCES", "Told", "measure"]
+
+#: What is read: the guest's CLOCK_MONOTONIC_RAW, and the time stamp counter by itself.
+CLOCKS = ("clock", "tsc")
+
+#: Between reads of the clock, that a node tells.
+DIFFERENCES = 1000
 
 
-@dataclass(frozen=True, eq=False)
-class Exchanges:
-    """Exchanges in the order in which they happened.
+@dataclass(frozen=True)
+class Told:
+    """What one node and the host's watch on it told of its clock.
 
     Parameters
     ----------
-    store, sight, answer : ndarray of shape (exchange,)
-        Nanoseconds: by the writer's, the reader's, and again the writer's clock.
-    writer_step, reader_step : float
-        Nanoseconds by which a reading may lag: no more than a step of that clock.
+    costs : dict of str to Batches
+        By what was read, one of :data:`CLOCKS`; an operation is a read.
+    differences : ndarray of shape (look,)
+        Nanoseconds between reads of the clock that follow each other.
+    khz : float
+        Of the time stamp counter, by that clock.
+    mapping : str
+        The kernel's effective memory type of FAM's mapping.
+    readings : Readings
     """
 
-    store: Times
-    sight: Times
-    answer: Times
-    writer_step: float
-    reader_step: float
+    costs: dict[str, Batches]
+    differences: npt.NDArray[np.float64]
+    khz: float
+    mapping: str
+    readings: Readings
 
     @property
-    def round_trip(self) -> Nanoseconds:
-        """From before the store to after the answer, by the writer's clock."""
-        return (self.answer - self.store).astype(float)
-
-    def one_way(self, max_drift: float) -> tuple[Nanoseconds, Nanoseconds]:
-        """Bound the time from each store to its sight, by all exchanges.
-
-        Parameters
-        ----------
-        max_drift : float
-            What is taken for granted: by the reader's clock, the offset changes by no more than this share
-            of the time that passes.
-
-        Returns
-        -------
-        low, high : ndarray of shape (exchange,)
-            Nanoseconds by the writer's clock, never narrower than proved; 0 <= low <= high <= round trip.
-
-        Raises
-        ------
-        ProbeError
-            If the exchanges contradict each other: the clocks drift faster than was taken for granted.
-        """
-        apparent = self.sight - self.store
-        # The clocks count from the boot of each: what is subtracted is the same for all, and keeps the
-        # differences within what floating point holds exactly.
-        origin = apparent[0]
-        low, high = self._offset(int(origin), max_drift)
-        way = (apparent - origin).astype(float)
-        least = np.clip(way - high - self.writer_step, 0, self.round_trip)
-        most = np.clip(way - low + self.reader_step, 0, self.round_trip)
-        return least, most
-
-    def _offset(self, origin: int, max_drift: float) -> tuple[Nanoseconds, Nanoseconds]:
-        """Bound how far the reader's clock was ahead of the writer's at each sight, less `origin`."""
-        low = (self.sight - self.answer - origin).astype(float) - self.writer_step
-        high = (self.sight - self.store - origin).astype(float) + self.reader_step
-        drift = max_drift * (self.sight - self.sight[0]).astype(float)
-        low, high = _tightened(low, drift), -_tightened(-high, drift)
-        if (low > high).any():
-            at = int(np.argmax(low - high))
-            raise ProbeError(
-                f"the two clocks contradict each other by {low[at] - high[at]:.0f} ns at exchange {at}: they "
-                f"drift faster than max_drift = {max_drift:g} allows, or one was set; give a larger one"
-            )
-        return low, high
+    def step_ns(self) -> float:
+        """The smallest difference above zero."""
+        return float(self.differences[self.differences > 0].min())
 
 
-def _tightened(low: Nanoseconds, drift: Nanoseconds) -> Nanoseconds:
-    """Give the highest lower bound at each point that any of them proves: one sinks as drift adds up."""
-    back = drift[-1] - drift
-    earlier: Nanoseconds = np.maximum.accumulate(low + drift) - drift
-    later: Nanoseconds = np.maximum.accumulate((low + back)[::-1])[::-1] - back
-    return np.maximum(earlier, later)
+def measure(
+    lab: Lab, nodes: Sequence[Node], words: Sequence[str], count: int, timeout: float
+) -> dict[str, Told | FameError]:
+    """Run the program's ``timer`` on nodes, all at once, and watch their clocks meanwhile.
+
+    Parameters
+    ----------
+    lab : Lab
+    nodes : sequence of Node
+    words : sequence of str
+        The program's options, without those of question and answer.
+    count : int
+        How many batches it was asked for.
+    timeout : float
+        Seconds.
+
+    Returns
+    -------
+    dict
+        By the node's name: what it told, or why it did not.
+    """
+    control = lab.fam.control
+
+    def tell(node: Node) -> Any:
+        question, answer = control.question(node.index), control.answer(node.index)
+        places = ["--question", str(question), "--answer", str(answer)]
+        try:
+            return node.probe("timer", *places, *words, timeout=timeout)
+        except FameError as error:
+            return error
+
+    with Watch(lab, nodes) as watch:
+        found = lab.each(nodes, tell)
+    told: dict[str, Told | FameError] = {}
+    for name, readings in watch.readings().items():
+        lines = found[name]
+        try:
+            told[name] = lines if isinstance(lines, FameError) else _read(name, lines, count, readings)
+        except ProbeError as error:
+            told[name] = error
+    return told
+
+
+def _read(name: str, lines: list[dict[str, Any]], count: int, readings: Readings) -> Told:
+    expected = [*CLOCKS, "step", "clocks"]
+    if len(lines) != len(expected):
+        raise ProbeError(f"{name}: the probe wrote {len(lines)} lines instead of {len(expected)}")
+    parts = {}
+    for line, of in zip(lines, expected, strict=True):
+        parts[of] = Fields(line, name)
+        parts[of].choice("probe", ["timer"])
+        parts[of].choice("of", [of])
+    differences = np.array(parts["step"].integers("difference_ns", DIFFERENCES, 0, 10**12), float)
+    if not differences.any():
+        raise ProbeError(
+            f"{name}: its clock stood still for {DIFFERENCES} reads, so that it can time nothing"
+        )
+    return Told(
+        {clock: read_batches(parts[clock], "reads", count) for clock in CLOCKS},
+        differences,
+        parts["clocks"].number("khz", 1, 1e9),
+        parts["clocks"].mapping(),
+        readings,
+    )

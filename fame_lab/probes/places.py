@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.size import KIB, MIB, parse_size
+from fame_lab.size import parse_size
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.node import Node
 
 __all__ = [
-    "DEFAULT_SIZES",
     "FAM",
     "MAPPINGS",
     "MEMORIES",
     "check_memories",
     "check_offset",
     "check_seed",
-    "choose_sizes",
     "fam_words",
     "find_node",
     "find_nodes",
@@ -34,9 +32,6 @@ MAPPINGS = ("uc", "wc", "wb")
 
 #: What can be measured: the node's own memory, and what all nodes share.
 MEMORIES = ("dram", "fam")
-
-#: From what an L1 cache holds to what a small guest can spare.
-DEFAULT_SIZES = (4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB)
 
 
 def find_node(lab: Lab, node: int | str) -> Node:
@@ -137,32 +132,3 @@ def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
             f"of which the first {room} bytes are the user's: {advice}"
         )
     return at
-
-
-def choose_sizes(
-    lab: Lab,
-    sizes: Sequence[int | str] | None,
-    offset: int | str,
-    *,
-    multiple: int,
-    default: Sequence[int] = DEFAULT_SIZES,
-) -> tuple[int, list[int]]:
-    """Give the offset and the working sets, in bytes: those asked for, or those of the default that fit.
-
-    Raises
-    ------
-    SpecError
-        If one is not a multiple of `multiple`, is there twice, or does not fit in FAM.
-    """
-    if sizes is None:
-        at = check_offset(lab, offset, min(default), 64)
-        return at, [size for size in default if at + size <= lab.fam.control.offset]
-    chosen = [parse_size(size, "working set") for size in sizes]
-    if not chosen or len(chosen) > 64 or len(set(chosen)) != len(chosen):
-        raise SpecError(f"sizes is {sizes!r}: give 1 to 64 sizes, each once")
-    for size in chosen:
-        if size <= 0 or size % multiple:
-            raise SpecError(
-                f"a working set of {size} bytes cannot be: give a multiple of {multiple}, above 0"
-            )
-    return check_offset(lab, offset, max(chosen), 64), chosen

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from fame_lab.errors import ProbeError
 from fame_lab.probes.batches import Batches, read_batches
 from fame_lab.probes.contention import contention_note
 from fame_lab.probes.lines import Fields
+from fame_lab.probes.working_sets import WorkingSets
 
 if TYPE_CHECKING:
     from fame_lab.node import Node
@@ -25,13 +26,13 @@ __all__ = ["Row", "draw", "labelled", "mapping", "note", "sweep"]
 
 @dataclass(frozen=True)
 class Row:
-    """One memory, measured at every size.
+    """One memory, measured at every size that it has room for.
 
     Parameters
     ----------
     memory : str
     batches : list of Batches
-        One a size.
+        One a size; of no operations and NaN where it was not measured.
     mapping : str
         The kernel's effective memory type of FAM's mapping, ``"unknown"`` if it does not tell.
     """
@@ -45,11 +46,11 @@ def sweep(
     node: Node,
     arguments: Sequence[str],
     memory: str,
-    offset: int,
-    sizes: Sequence[int],
+    sets: WorkingSets,
     operations: str,
     count: int,
     timeout: float,
+    same: Mapping[str, str | int] | None = None,
 ) -> Row:
     """Measure one memory on one node.
 
@@ -59,36 +60,42 @@ def sweep(
     arguments : sequence of str
         The probe program's command and all options but those of memory, place and sizes.
     memory : {"dram", "fam"}
-    offset : int
-        Where in FAM.
-    sizes : sequence of int
-        Working sets in bytes.
+    sets : WorkingSets
     operations : str
         The member of a line that tells how many operations a batch holds.
     count : int
         How many batches.
     timeout : float
         Seconds.
+    same : mapping, optional
+        Members of a line that repeat what was asked for.
 
     Raises
     ------
     ProbeError
         If what the node wrote is not what was asked for.
     """
-    where = ["--memory", memory, "--offset", str(offset), "--sizes", ",".join(map(str, sizes))]
-    lines = node.probe(*arguments, *where, timeout=timeout)
+    sizes = [size for size in sets.sizes if size <= sets.room[memory]]
+    lines = []
+    if sizes:
+        where = ["--memory", memory, "--offset", str(sets.offset), "--sizes", ",".join(map(str, sizes))]
+        lines = node.probe(*arguments, *where, timeout=timeout)
     if len(lines) != len(sizes):
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines for {len(sizes)} working sets")
-    measured = []
-    mappings = []
+    measured = {}
+    mappings = set()
     for line, size in zip(lines, sizes, strict=True):
         fields = Fields(line, node.name)
-        fields.choice("probe", [arguments[0]])
-        fields.choice("memory", [memory])
-        fields.integer("size", size, size)
-        mappings.append(fields.mapping())
-        measured.append(read_batches(fields, operations, count))
-    return Row(memory, measured, " and ".join(sorted(set(mappings))))
+        for name, value in {"probe": arguments[0], "memory": memory, "size": size, **(same or {})}.items():
+            if isinstance(value, str):
+                fields.choice(name, [value])
+            else:
+                fields.integer(name, value, value)
+        mappings.add(fields.mapping())
+        measured[size] = read_batches(fields, operations, count)
+    nothing = Batches(0, np.full(count, np.nan), np.zeros(count, bool), np.nan)
+    row = [measured.get(size, nothing) for size in sets.sizes]
+    return Row(memory, row, " and ".join(sorted(mappings)) or "unknown")
 
 
 def mapping(rows: Sequence[Row]) -> str:
@@ -97,77 +104,102 @@ def mapping(rows: Sequence[Row]) -> str:
 
 
 def labelled(
-    values: npt.NDArray[np.float64], rows: Sequence[Row], sizes: Sequence[int], **attrs: str
-) -> tuple[xr.DataArray, dict[str, xr.DataArray]]:
+    rows: Sequence[Row],
+    sizes: Sequence[int],
+    name: str,
+    value: Callable[[Batches], npt.NDArray[np.float64]],
+    **attrs: str,
+) -> xr.Dataset:
     """Give rows their dimensions, and what is needed to judge them.
 
     Parameters
     ----------
-    values : ndarray of shape (memory, working_set, batch)
     rows : sequence of Row
         One a memory.
     sizes : sequence of int
         Working sets in bytes.
+    name : str
+        Of the variable that holds the values.
+    value : callable
+        Makes the values of batches, an array of shape (batch,).
     **attrs
         Of the values: ``units``, ``long_name``.
 
     Returns
     -------
-    DataArray
-        The values.
-    dict of str to DataArray
-        ``preempted`` for each batch, ``timer`` and ``operations`` for each working set.
+    Dataset
+        The values and ``preempted`` (memory, working_set, batch); ``timer`` [ns] and ``operations``
+        (memory, working_set). Where nothing was measured, values are NaN and operations 0.
     """
     coords = {
         "memory": ("memory", [row.memory for row in rows]),
         "working_set": ("working_set", list(sizes), {"units": "B", "long_name": "working set"}),
     }
-    dims = ("memory", "working_set", "batch")
+    dims = ("memory", "working_set")
 
-    def array(found: object, *, of_batches: bool = False, **told: str) -> xr.DataArray:
-        return xr.DataArray(found, dims=dims[: 2 + of_batches], coords=coords, attrs=told)
+    def table(of: Callable[[Batches], object]) -> npt.NDArray[np.generic]:
+        return np.array([[of(cell) for cell in row.batches] for row in rows])
 
-    beside = {
-        "preempted": array(
-            [[cell.preempted for cell in row.batches] for row in rows],
-            of_batches=True,
-            long_name="something else had the guest's CPU during the batch",
-        ),
-        "operations": array(
-            [[cell.operations for cell in row.batches] for row in rows], long_name="operations in a batch"
-        ),
-        "timer": array(
-            [[cell.timer_ns for cell in row.batches] for row in rows],
-            units="ns",
-            long_name="what reading the clock costs",
-        ),
-    }
-    return xr.DataArray(values, dims=dims, coords=coords, attrs=attrs), beside
+    preempted = {"long_name": "something else had the guest's CPU during the batch"}
+    timer = {"units": "ns", "long_name": "what reading the clock costs"}
+    return xr.Dataset(
+        {
+            name: ((*dims, "batch"), table(value), attrs),
+            "preempted": ((*dims, "batch"), table(lambda cell: cell.preempted), preempted),
+            "operations": (dims, table(lambda cell: cell.operations), {"long_name": "operations in a batch"}),
+            "timer": (dims, table(lambda cell: cell.timer_ns), timer),
+        },
+        coords,
+    )
 
 
-def draw(axes: Axes, summary: xr.DataArray, *, every: int = 4) -> None:
-    """Draw a line a memory over the working set: the median, its interval, and the range from min to p90.
+def draw(
+    axes: Axes,
+    summary: xr.DataArray,
+    *,
+    over: str = "memory",
+    looks: Mapping[str, Mapping[str, Any]] = plots.MEMORY,
+    band: bool = True,
+    every: int = 4,
+) -> None:
+    """Draw lines over the working set: the median, its interval, and the range from min to p90.
 
-    Sizes are labelled at each power of `every`.
+    Parameters
+    ----------
+    axes : Axes
+    summary : DataArray
+        Of the dimensions ``statistic``, ``working_set`` and `over`.
+    over : str
+        The dimension that has a line for each of its values.
+    looks : mapping
+        By the value, as text, matplotlib's keywords for its line.
+    band : bool
+        Whether the range is drawn.
+    every : int
+        Sizes are labelled at each power of it.
     """
-    for memory in summary["memory"].values:
-        line = summary.sel(memory=memory)
+    for value in summary[over].values:
+        line = summary.sel({over: value})
         sizes = line["working_set"].values
-        look = plots.MEMORY[str(memory)]
+        look = looks[str(value)]
         colour = look["color"]
         found = {str(name): line.sel(statistic=name).values for name in line["statistic"].values}
-        axes.fill_between(sizes, found["min"], found["p90"], color=colour, alpha=0.15, linewidth=0)
+        if band:
+            axes.fill_between(sizes, found["min"], found["p90"], color=colour, alpha=0.15, linewidth=0)
         axes.vlines(sizes, found["p50_low"], found["p50_high"], color=colour, linewidth=3, alpha=0.6)
-        axes.plot(sizes, found["p50"], **look, markersize=5, label=str(memory).upper())
+        label = str(value).upper() if over == "memory" else str(value)
+        axes.plot(sizes, found["p50"], **look, markersize=5, label=label)
     plots.size_axis(axes, "working set", every=every)
 
 
-def note(dataset: xr.Dataset) -> str:
-    """Say how often a sweep was measured, and what its marks mean."""
+def note(dataset: xr.Dataset, *, band: bool = True) -> str:
+    """Say how often a sweep was measured, what its marks mean, and what was left out."""
     preempted = dataset["preempted"]
-    count = f"{int(preempted.sum())} of {preempted.size} preempted"
+    measured = int((dataset["operations"] > 0).sum()) * dataset.sizes["batch"]
+    count = f"{int(preempted.sum())} of {measured} preempted"
+    marks = "marker: median, bar: its 95 % interval" + (", band: min to p90" if band else "")
+    cut = dataset.attrs["cut_short"]
     return (
-        f"n = {dataset.sizes['batch']} batches a point ({count}); "
-        f"marker: median, bar: its 95 % interval, band: min to p90; FAM mapped {dataset.attrs['mapping']}\n"
-        f"{contention_note(dataset.attrs['host_cpu_wait'])}"
-    )
+        f"n = {dataset.sizes['batch']} batches a point ({count}); {marks}; "
+        f"FAM mapped {dataset.attrs['mapping']}\n{contention_note(dataset.attrs['host_cpu_wait'])}"
+    ) + (f"\n{cut}" if cut else "")

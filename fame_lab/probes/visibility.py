@@ -1,7 +1,7 @@
 """Visibility: from a store on one node to its first sight on another, and on the host through numpy.
 
 Two nodes' clocks have an offset that nobody knows, so that no single time can be given for one way: each
-exchange gives an *interval*, of which :mod:`fame_lab.probes.clocks` works out as much as the clocks prove.
+exchange gives an *interval*, of which :mod:`fame_lab.probes.exchanges` works out as much as the clocks prove.
 It lies between 0 and the round trip, and holds the readings of the clock as well.
 
 The host has one clock for both of its ways: it stores a number through numpy, a node answers as fast as it
@@ -22,8 +22,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter
 from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import summary
-from fame_lab.probes.clocks import Exchanges, Times
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.exchanges import Exchanges, Times
 from fame_lab.probes.host_look import Looks, host_round_trips
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, fam_words, find_nodes

@@ -1,8 +1,10 @@
 /* bandwidth: bytes a second that one node moves, in order.
  *
  * Bytes are counted as STREAM does: what the program asked for. A read counts what it loads, a write
- * what it stores (not what a cache fetches first), a copy both. The size is the whole working set: a
- * copy goes from its first half to its second, so that every operation counts its size once a pass. */
+ * what it stores (not what a cache fetches first), a copy both, a triad a[i] = b[i] + s * c[i] all three
+ * arrays. The size is the whole working set: a copy goes from its first half to its second, a triad's
+ * arrays are its thirds, in whole lines, so that a pass goes through it once. A nontemporal write asks
+ * the CPU to leave its caches out of it, and is over when a fence says so, at the end of each pass. */
 #include "args.h"
 #include "batches.h"
 #include "commands.h"
@@ -13,81 +15,135 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Volatile, so that no compiler drops a load nobody uses or makes a call of memset out of a loop. */
+/* Volatile, so that no compiler drops a load nobody uses, makes a call of memset out of a loop, or moves
+ * more at a time than was asked for. Doubles, as in STREAM: they go through SSE2 registers, which an
+ * emulator has in memory. */
 typedef volatile uint64_t word;
 typedef volatile __m128i wide;
+typedef volatile double number;
+typedef volatile __m128d pair;
 
-#define EIGHT(MOVE) MOVE(0) MOVE(1) MOVE(2) MOVE(3) MOVE(4) MOVE(5) MOVE(6) MOVE(7)
-#define READ(I) (void)at[I];
-#define WRITE(I) at[I] = value;
-#define COPY(I) into[I] = at[I];
+static const double SCALAR = 3.0;
+#define BYTES UINT64_C(0x0102030405060708)
 
-#define DEFINE_READ(NAME, TYPE) \
-	static void NAME(void *context, uint64_t passes) \
-	{ \
-		const struct region *region = context; \
-		while (passes-- > 0) \
-			for (TYPE *at = (TYPE *)region->at, *end = at + region->length / sizeof *at; at < end; at += 8) { \
-				EIGHT(READ) \
-			} \
-	}
-
-#define DEFINE_WRITE(NAME, TYPE, VALUE) \
-	static void NAME(void *context, uint64_t passes) \
-	{ \
-		const struct region *region = context; \
-		__typeof__(VALUE) value = VALUE; \
-		while (passes-- > 0) \
-			for (TYPE *at = (TYPE *)region->at, *end = at + region->length / sizeof *at; at < end; at += 8) { \
-				EIGHT(WRITE) \
-			} \
-	}
-
-#define DEFINE_COPY(NAME, TYPE) \
-	static void NAME(void *context, uint64_t passes) \
-	{ \
-		const struct region *region = context; \
-		uint64_t half = region->length / sizeof(TYPE) / 2; \
-		while (passes-- > 0) \
-			for (TYPE *at = (TYPE *)region->at, *into = at + half, *end = into; at < end; at += 8, into += 8) { \
-				EIGHT(COPY) \
-			} \
-	}
-
-DEFINE_READ(read_8, word)
-DEFINE_READ(read_16, wide)
-DEFINE_WRITE(write_8, word, UINT64_C(0x0102030405060708))
-DEFINE_WRITE(write_16, wide, _mm_set1_epi64x(0x0102030405060708))
-DEFINE_COPY(copy_8, word)
-DEFINE_COPY(copy_16, wide)
-
-static const struct {
-	const char *name;
-	uint64_t width;
-	void (*work)(void *context, uint64_t passes);
-} operations[] = {
-	{ "read", 8, read_8 },   { "read", 16, read_16 }, { "write", 8, write_8 },
-	{ "write", 16, write_16 }, { "copy", 8, copy_8 }, { "copy", 16, copy_16 },
-};
-
-static void choose(struct batches *batches, const char *operation, uint64_t width)
+/* A third of the working set, in whole lines. */
+static uint64_t third(const struct region *region)
 {
-	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-		if (strcmp(operations[i].name, operation) == 0 && operations[i].width == width)
-			batches->work = operations[i].work;
-	if (batches->work == NULL)
-		usage_error("no operation '%.40s' in moves of %" PRIu64 " bytes: read, write or copy, in 8 or 16",
-			    operation, width);
+	return region->length / 3 / LINE * LINE;
 }
 
-COMMAND(bandwidth, "FAM --memory dram|fam --op read|write|copy --sizes LIST [--width 8|16]\n"
-		   "      [--offset OFFSET] [BATCHES]\n"
-		   "      Bytes moved in order, in moves of 8 or 16 bytes. A copy goes from a size's first half to its\n"
-		   "      second and counts the bytes read and the bytes written.")
+/* One element: number i of the loop, and the K-th from there. */
+#define READ(K) (void)at[i + K];
+#define WRITE(K) at[i + K] = value;
+/* Spelt out: a compiler may make one wide store of two narrow ones. */
+#define WRITE_NT_8(K) __asm__ volatile("movnti %1, %0" : "=m"(at[i + K]) : "r"(value));
+#define WRITE_NT_16(K) __asm__ volatile("movntdq %1, %0" : "=m"(at[i + K]) : "x"(value));
+#define COPY(K) into[i + K] = at[i + K];
+#define TRIAD_8(K) at[i + K] = b[i + K] + SCALAR * c[i + K];
+#define TRIAD_16(K) at[i + K] = _mm_add_pd(b[i + K], _mm_mul_pd(_mm_set1_pd(SCALAR), c[i + K]));
+
+#define ONCE(MOVE) MOVE(0)
+#define EIGHT_TIMES(MOVE) MOVE(0) MOVE(1) MOVE(2) MOVE(3) MOVE(4) MOVE(5) MOVE(6) MOVE(7)
+
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
+
+/* A function that goes through its elements pass after pass. SETUP tells how many, and where they are. */
+#define DEFINE(NAME, TYPE, SETUP, MOVE, UNROLL, TIMES, END) \
+	static TIMED_LOOP void NAME##_by_##UNROLL(void *context, uint64_t passes) \
+	{ \
+		const struct region *region = context; \
+		TYPE *at = (TYPE *)region->at; \
+		SETUP \
+		NO_UNROLL while (passes-- > 0) { \
+			NO_UNROLL for (uint64_t i = 0; i < count; i += UNROLL) { \
+				TIMES(MOVE) \
+			} \
+			END \
+		} \
+	}
+#define DEFINE_BOTH(NAME, TYPE, SETUP, MOVE, END) \
+	DEFINE(NAME, TYPE, SETUP, MOVE, 1, ONCE, END) \
+	DEFINE(NAME, TYPE, SETUP, MOVE, 8, EIGHT_TIMES, END)
+
+#define ALL uint64_t count = region->length / sizeof *at;
+#define ALL_WITH(VALUE) \
+	ALL __typeof__(VALUE) value = VALUE;
+#define HALVES \
+	uint64_t count = region->length / 2 / sizeof *at; \
+	__typeof__(at) into = at + count;
+#define THIRDS \
+	uint64_t count = third(region) / sizeof *at; \
+	__typeof__(at) b = at + count; \
+	__typeof__(at) c = b + count;
+
+DEFINE_BOTH(read_8, word, ALL, READ, )
+DEFINE_BOTH(read_16, wide, ALL, READ, )
+DEFINE_BOTH(write_8, word, ALL_WITH(BYTES), WRITE, )
+DEFINE_BOTH(write_16, wide, ALL_WITH(_mm_set1_epi64x(BYTES)), WRITE, )
+DEFINE_BOTH(write_nt_8, word, ALL_WITH(BYTES), WRITE_NT_8, _mm_sfence();)
+DEFINE_BOTH(write_nt_16, wide, ALL_WITH(_mm_set1_epi64x(BYTES)), WRITE_NT_16, _mm_sfence();)
+DEFINE_BOTH(copy_8, number, HALVES, COPY, )
+DEFINE_BOTH(copy_16, pair, HALVES, COPY, )
+DEFINE_BOTH(triad_8, number, THIRDS, TRIAD_8, )
+DEFINE_BOTH(triad_16, pair, THIRDS, TRIAD_16, )
+
+struct operation {
+	const char *name;
+	uint64_t width, unroll;
+	void (*work)(void *context, uint64_t passes);
+};
+
+#define BOTH(NAME, FUNCTION, WIDTH) \
+	{ NAME, WIDTH, 1, FUNCTION##_##WIDTH##_by_1 }, { NAME, WIDTH, 8, FUNCTION##_##WIDTH##_by_8 }
+
+static const struct operation operations[] = {
+	BOTH("read", read, 8),         BOTH("read", read, 16),
+	BOTH("write", write, 8),       BOTH("write", write, 16),
+	BOTH("nt-write", write_nt, 8), BOTH("nt-write", write_nt, 16),
+	BOTH("copy", copy, 8),         BOTH("copy", copy, 16),
+	BOTH("triad", triad, 8),       BOTH("triad", triad, 16),
+};
+
+static const struct operation *choose(const char *name, uint64_t width, uint64_t unroll)
+{
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+		const struct operation *each = &operations[i];
+		if (strcmp(each->name, name) == 0 && each->width == width && each->unroll == unroll)
+			return each;
+	}
+	usage_error("no operation '%.40s' in moves of %" PRIu64 " bytes, %" PRIu64 " a turn of the loop: read, write, "
+		    "nt-write, copy or triad, in 8 or 16, by 1 or 8", name, width, unroll);
+}
+
+static void measure(const struct operation *operation, struct region *region, struct batches *batches)
+{
+	uint64_t pass = region->length;
+	if (strcmp(operation->name, "triad") == 0) {
+		pass = 3 * third(region);
+		/* What lies there may be no numbers, and arithmetic on those takes another time. */
+		for (uint64_t i = 0; i < pass / sizeof(double); i++)
+			((number *)region->at)[i] = 1.0;
+	}
+	batches->work = operation->work;
+	batches->context = region;
+	batches_run(batches);
+	printf("{\"probe\": \"bandwidth\", \"op\": \"%s\", \"width\": %" PRIu64 ", \"unroll\": %" PRIu64 ", ",
+	       operation->name, operation->width, operation->unroll);
+	region_print(region);
+	printf(", \"bytes\": %" PRIu64 ", ", batches->rounds * pass);
+	batches_print(batches);
+	printf("}\n");
+}
+
+COMMAND(bandwidth, "FAM --memory dram|fam --op read|write|nt-write|copy|triad --sizes LIST [--width 8|16]\n"
+		   "      [--unroll 1|8] [--offset OFFSET] [BATCHES]\n"
+		   "      Bytes moved in order, in moves of 8 or 16 bytes, 1 or 8 a turn of the loop. A copy goes from a size's first half to its\n"
+		   "      second and counts the bytes read and the bytes written; a triad's three arrays are a size's\n"
+		   "      thirds, and count all.")
 {
 	struct fam_request fam = { 0 };
-	const char *memory = NULL, *operation = NULL;
-	uint64_t offset = 0, width = 8;
+	const char *memory = NULL, *name = NULL;
+	uint64_t offset = 0, width = 8, unroll = 1;
 	struct list sizes = { 0 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {
@@ -95,25 +151,20 @@ COMMAND(bandwidth, "FAM --memory dram|fam --op read|write|copy --sizes LIST [--w
 		{ "--memory", TEXT, &memory, true, false },
 		{ "--offset", U64, &offset, false, false },
 		{ "--sizes", U64_LIST, &sizes, true, false },
-		{ "--op", TEXT, &operation, true, false },
+		{ "--op", TEXT, &name, true, false },
 		{ "--width", U64, &width, false, false },
+		{ "--unroll", U64, &unroll, false, false },
 		BATCH_OPTIONS(batches),
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	batches_check(&batches);
-	choose(&batches, operation, width);
+	const struct operation *operation = choose(name, width, unroll);
 	for (size_t i = 0; i < sizes.count; i++) {
 		/* Eight moves to a half of it, at the least. */
 		if (sizes.at[i] % 256 != 0)
 			usage_error("size %" PRIu64 " is not a multiple of 256", sizes.at[i]);
 		struct region region = region_open(&fam, memory, offset, sizes.at[i]);
-		batches.context = &region;
-		batches_run(&batches);
-		printf("{\"probe\": \"bandwidth\", \"op\": \"%s\", \"width\": %" PRIu64 ", ", operation, width);
-		region_print(&region);
-		printf(", \"bytes\": %" PRIu64 ", ", batches.rounds * region.length);
-		batches_print(&batches);
-		printf("}\n");
+		measure(operation, &region, &batches);
 		region_close(&region);
 	}
 	return 0;

@@ -37,8 +37,9 @@ void batches_check(const struct batches *batches)
 {
 	if (batches->count < BATCHES_MIN || batches->count > BATCHES_MAX)
 		usage_error("--batches is from %d to %d, not %" PRIu64, BATCHES_MIN, BATCHES_MAX, batches->count);
-	if (batches->least_us < 1000 || batches->least_us > 1000000)
-		usage_error("--batch-us is from 1000 to 1000000, not %" PRIu64, batches->least_us);
+	uint64_t shortest = batches->shortest_us == 0 ? 1000 : batches->shortest_us;
+	if (batches->least_us < shortest || batches->least_us > 1000000)
+		usage_error("--batch-us is from %" PRIu64 " to 1000000, not %" PRIu64, shortest, batches->least_us);
 }
 
 double timer_cost(void)

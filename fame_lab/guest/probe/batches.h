@@ -18,6 +18,8 @@ struct batches {
 	/* asked for: */
 	uint64_t count;
 	uint64_t least_us; /* a batch lasts at least this long */
+	/* the probe's own: */
+	uint64_t shortest_us; /* what may be asked for; 0: 1000 */
 	/* what one batch does `rounds` times, and what precedes and follows each untimed (or NULL): */
 	void (*work)(void *context, uint64_t rounds);
 	void (*before)(void *context);

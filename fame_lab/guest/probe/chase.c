@@ -1,109 +1,64 @@
 /* chase: the latency of a load that waits for the one before it.
  *
- * Each 64-byte line of the working set holds the address of the next, in one random cycle through
- * all of them (Sattolo's shuffle), so that no prefetcher guesses it and no load starts before its
- * predecessor ended. Time over loads is the latency. */
+ * A line every stride bytes of the working set holds the address of the next, in one random cycle through
+ * all of them, so that no prefetcher guesses it and no load starts before its predecessor ended. Time over
+ * loads is the latency. The cycle is random throughout (Sattolo's shuffle), where nearly every load of a
+ * large set goes to another page; or it is grouped by pages, as multichase's TLB locality does: all lines of
+ * one page at random, then all of another, the pages in random order. What the two differ by is the cost of
+ * finding pages. */
 #include "args.h"
 #include "batches.h"
 #include "commands.h"
-#include "random.h"
+#include "cycle.h"
 #include "region.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { UNROLL = 64 };
-
-struct chase {
-	struct region region;
-	uint64_t lines;
-	void *at;
+struct request {
+	struct fam_request fam;
+	const char *memory, *order;
+	uint64_t offset, stride, seed;
+	struct list sizes;
 };
 
-static void *volatile *line(const struct chase *chase, uint64_t index)
+static void measure(const struct request *asked, uint64_t size, struct batches *batches)
 {
-	return (void *volatile *)(chase->region.at + index * LINE);
-}
-
-static void shuffle(struct chase *chase, uint64_t seed)
-{
-	for (uint64_t i = 0; i < chase->lines; i++)
-		*line(chase, i) = (void *)line(chase, i);
-	for (uint64_t i = chase->lines - 1; i > 0; i--) {
-		/* Below i, and never i itself, which makes it one cycle. */
-		uint64_t j = random_below(&seed, i);
-		void *kept = *line(chase, i);
-		*line(chase, i) = *line(chase, j);
-		*line(chase, j) = kept;
-	}
-}
-
-/* Walks the cycle once. Before the timing it warms the lines; after it, it tells whether they were
- * still ours: FAM is everyone's. */
-static void verify(const struct chase *chase)
-{
-	uintptr_t first = (uintptr_t)chase->region.at, at = first;
-	uint64_t steps = 0;
-	do {
-		at = (uintptr_t) * (void *volatile *)at;
-		steps++;
-		if (at < first || at - first >= chase->region.length || (at - first) % LINE != 0)
-			fail("someone else wrote to the working set at offset %" PRIu64, chase->region.offset);
-	} while (at != first && steps < chase->lines);
-	if (at != first || steps != chase->lines)
-		fail("the cycle has not all %" PRIu64 " lines: someone else wrote to them", chase->lines);
-}
-
-static void walk(void *context, uint64_t rounds)
-{
-	struct chase *chase = context;
-	void *at = chase->at;
-#define STEP at = *(void *volatile *)at;
-#define STEPS STEP STEP STEP STEP STEP STEP STEP STEP
-	while (rounds-- > 0) {
-		STEPS STEPS STEPS STEPS STEPS STEPS STEPS STEPS
-	}
-	chase->at = at;
-}
-
-static void measure(const struct fam_request *fam, const char *memory, uint64_t offset, uint64_t size, uint64_t seed,
-		    struct batches *batches)
-{
-	struct chase chase = { .region = region_open(fam, memory, offset, size), .lines = size / LINE };
-	shuffle(&chase, seed);
-	verify(&chase);
-	chase.at = chase.region.at;
-	batches->work = walk;
-	batches->context = &chase;
+	struct region region = region_open(&asked->fam, asked->memory, asked->offset, size);
+	struct cycle cycle = cycle_make(region, asked->order, asked->stride, asked->seed);
+	batches->work = cycle_walk;
+	batches->context = &cycle;
 	batches_run(batches);
-	verify(&chase);
-	printf("{\"probe\": \"chase\", ");
-	region_print(&chase.region);
-	printf(", \"seed\": %" PRIu64 ", \"loads\": %" PRIu64 ", ", seed, batches->rounds * UNROLL);
+	cycle_verify(&cycle);
+	printf("{\"probe\": \"chase\", \"order\": \"%s\", \"stride\": %" PRIu64 ", ", asked->order, asked->stride);
+	region_print(&cycle.region);
+	printf(", \"seed\": %" PRIu64 ", \"loads\": %" PRIu64 ", ", asked->seed, batches->rounds * LOADS_A_ROUND);
 	batches_print(batches);
 	printf("}\n");
-	region_close(&chase.region);
+	region_close(&cycle.region);
 }
 
-COMMAND(chase, "FAM --memory dram|fam --sizes LIST [--offset OFFSET] [--seed N] [BATCHES]\n"
-	       "      Latency of dependent loads, one random cycle through the 64-byte lines of each size.")
+COMMAND(chase, "FAM --memory dram|fam --sizes LIST [--order random|page-grouped] [--stride BYTES]\n"
+	       "      [--offset OFFSET] [--seed N] [BATCHES]\n"
+	       "      Latency of dependent loads, one random cycle through each size: a line every 64 to 4096 bytes,\n"
+	       "      at random throughout or within a page and from page to page.")
 {
-	struct fam_request fam = { 0 };
-	const char *memory = NULL;
-	uint64_t offset = 0, seed = 1;
-	struct list sizes = { 0 };
+	struct request asked = { .order = "random", .stride = LINE, .seed = 1 };
 	static struct batches batches = { BATCH_DEFAULTS };
 	struct option options[] = {
-		FAM_OPTIONS(fam),
-		{ "--memory", TEXT, &memory, true, false },
-		{ "--offset", U64, &offset, false, false },
-		{ "--sizes", U64_LIST, &sizes, true, false },
-		{ "--seed", U64, &seed, false, false },
+		FAM_OPTIONS(asked.fam),
+		{ "--memory", TEXT, &asked.memory, true, false },
+		{ "--offset", U64, &asked.offset, false, false },
+		{ "--sizes", U64_LIST, &asked.sizes, true, false },
+		{ "--order", TEXT, &asked.order, false, false },
+		{ "--stride", U64, &asked.stride, false, false },
+		{ "--seed", U64, &asked.seed, false, false },
 		BATCH_OPTIONS(batches),
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
 	batches_check(&batches);
-	for (size_t i = 0; i < sizes.count; i++)
-		measure(&fam, memory, offset, sizes.at[i], seed, &batches);
+	cycle_check(asked.order, asked.stride);
+	for (size_t i = 0; i < asked.sizes.count; i++)
+		measure(&asked, asked.sizes.at[i], &batches);
 	return 0;
 }

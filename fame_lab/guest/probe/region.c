@@ -48,12 +48,18 @@ void settle(uint64_t pages, void (*touch)(void *context), void *context)
 	}
 }
 
-static void open_dram(struct region *region)
+uint64_t region_spare_dram(void)
 {
 	uint64_t available = memory_available();
-	if (available < RESERVE || region->length > available - RESERVE)
-		fail("%" PRIu64 " bytes of DRAM are not to be had: %" PRIu64 " are available, %" PRIu64
-		     " of them kept free", region->length, available, RESERVE);
+	return available < RESERVE ? 0 : available - RESERVE;
+}
+
+static void open_dram(struct region *region)
+{
+	uint64_t spare = region_spare_dram();
+	if (region->length > spare)
+		fail("%" PRIu64 " bytes of DRAM are not to be had: %" PRIu64 " are, and %" PRIu64 " are kept free",
+		     region->length, spare, RESERVE);
 	region->base = mmap(NULL, region->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (region->base == MAP_FAILED)
 		fail("cannot map %" PRIu64 " bytes of DRAM: %s", region->length, strerror(errno));

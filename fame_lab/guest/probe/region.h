@@ -32,6 +32,9 @@ void settle(uint64_t pages, void (*touch)(void *context), void *context);
 
 void region_close(struct region *region);
 
+/* Bytes of DRAM that region_open would give now. */
+uint64_t region_spare_dram(void);
+
 /* The members of a JSON object that say what was measured. */
 void region_print(const struct region *region);
 

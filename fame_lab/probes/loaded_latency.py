@@ -1,0 +1,298 @@
+"""Loaded latency: what a load costs on one node while the others load FAM.
+
+The method of Intel's Memory Latency Checker: one node chases pointers, the others move lines of FAM with a
+delay between them that sets how heavy the load is. What the load amounts to is not what was asked for but
+what was achieved, counted by the chasing node's own clock around each of its batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.layout import BARRIER_SIZE
+from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
+from fame_lab.probes.chase import ORDERS
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.lines import Fields
+from fame_lab.probes.places import check_offset, check_seed, fam_words, find_node, find_nodes
+from fame_lab.probes.together import check_patience, one_line, together
+from fame_lab.results import Result
+from fame_lab.size import KIB, MIB, format_size, parse_size
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["DELAYS", "OPERATIONS", "plot", "run"]
+
+#: Turns of an empty loop after each line: from none to a load that is hardly one.
+DELAYS = (0, 2, 5, 10, 30, 100, 1000)
+
+OPERATIONS = ("read", "write")
+
+#: The delay of a load that is not there.
+UNLOADED = np.inf
+
+_LINE = 64
+_LARGEST = 32 * MIB
+_MOST_TURNS = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Point:
+    """What was measured with one delay."""
+
+    batches: Batches
+    windows_ns: npt.NDArray[np.float64]
+    lines: npt.NDArray[np.float64]
+    mapping: str
+
+
+def run(
+    lab: Lab,
+    *,
+    node: int | str = 0,
+    loaders: Sequence[int | str] | None = None,
+    operation: str = "read",
+    delays: Sequence[int] = DELAYS,
+    working_set: int | str | None = None,
+    order: str = "page-grouped",
+    offset: int | str = 0,
+    mapping: str = "uc",
+    seed: int = 1,
+    batches: int = 50,
+    batch_ms: float = 1.0,
+    patience: float = 30.0,
+) -> Result:
+    """Measure load-to-use latency in FAM under load. Overwrites a working set a node from `offset` on in FAM.
+
+    Parameters
+    ----------
+    lab : Lab
+    node : int or str
+        The node that chases: its number, from 0, or its name.
+    loaders : sequence of int or str, optional
+        The nodes that load FAM, each in a range of its own; by default all others.
+    operation : {"read", "write"}
+        What they do to a line, in words of 8 bytes.
+    delays : sequence of int
+        Turns of an empty loop that a loader waits after each line of 64 bytes, from 0 to a million. The
+        latency without any load is measured in any case, and first.
+    working_set : int or str, optional
+        Bytes for each node, a multiple of 4096; by default 32 MiB, or the largest power of two of which FAM
+        has room for as many as there are nodes.
+    order : {"random", "page-grouped"}
+        In which order the lines are visited, see :func:`fame_lab.probes.chase.run`.
+    offset : int or str
+        Where in FAM, a multiple of 4096.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
+    seed : int
+        Of the cycle. The same seed gives the same order of lines.
+    batches : int
+        How many timed batches for each delay, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000.
+    patience : float
+        Whole seconds that a node waits for the others to begin, from 1 to 3600.
+
+    Returns
+    -------
+    Result
+        ``latency`` [ns] of one load, ``bandwidth`` [GB/s, 1e9 bytes a second] that the others achieved
+        meanwhile, and ``preempted`` (delay, batch); ``latency_summary`` and ``bandwidth_summary`` (statistic,
+        delay); ``achieved`` [GB/s], their bandwidth over all batches, ``operations`` (loads in a batch) and
+        ``timer`` (delay). The coordinate ``delay`` is infinite without load; ``oversubscribed`` says that
+        the host has fewer cores than nodes were busy.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError, CommandError
+        If there is no node to load FAM, one does not come, or goes away before the end.
+    """
+    asked = check_batches(batches, batch_ms)
+    check_patience(patience)
+    chasing = find_node(lab, node)
+    others = _find_loaders(lab, loaders, chasing)
+    if operation not in OPERATIONS:
+        raise SpecError(f"operation is {operation!r}: give one of {', '.join(OPERATIONS)}")
+    if order not in ORDERS:
+        raise SpecError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+    turns = _check_delays(delays)
+    at, size = _choose_range(lab, working_set, offset, 1 + len(others))
+    control = lab.fam.control
+    # The second barrier serves as the word that ends the load.
+    stop = control.barrier(1)
+    shared = [*fam_words(mapping), "--stop", str(stop), "--size", str(size)]
+    chase = [
+        "loaded",
+        *shared,
+        "--offset",
+        str(at),
+        "--order",
+        order,
+        "--seed",
+        str(check_seed(seed)),
+        *asked,
+    ]
+    counted = ",".join(str(control.progress(each.index)) for each in others)
+
+    def measure(delay: int | None) -> _Point:
+        lab.fam.write(stop, bytes(BARRIER_SIZE))
+        arguments = {chasing: chase if delay is None else [*chase, "--others", counted]}
+        for number, each in enumerate(others if delay is not None else [], start=1):
+            place = ["--offset", str(at + number * size), "--op", operation, "--delay", str(delay)]
+            arguments[each] = ["pressure", *shared, *place]
+        timeout = 4 * patience + 60 + 8 * batches * batch_ms / 1000
+        lines = together(lab, arguments, patience=patience, timeout=timeout, unit="batches or lines")
+        moved = {each.name: one_line(lines, each, "pressure") for each in arguments if each is not chasing}
+        total = sum(line.integer("lines", 0, 1 << 53) for line in moved.values())
+        return _read(one_line(lines, chasing, "loaded"), batches, total)
+
+    with Contention() as contention:
+        points = [measure(None), *(measure(delay) for delay in turns)]
+    dataset = _dataset([UNLOADED, *turns], points, oversubscribed(1 + len(others)))
+    effective = " and ".join(sorted({point.mapping for point in points}))
+    names = [each.name for each in others]
+    dataset.attrs = {
+        "node": chasing.name, "loaders": " ".join(names), "operation": operation, "order": order,
+        "offset": at, "working_set": size, "mapping": effective, "seed": seed,
+        "host_cpu_wait": contention.share,
+    }  # fmt: skip
+    parameters = {
+        "node": chasing.name, "loaders": names, "operation": operation, "delays": turns, "working_set": size,
+        "order": order, "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
+        "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "loaded_latency", "parameters": parameters, "seed": seed, "mapping": effective}
+    return Result("loaded_latency", dataset, lab.manifest() | told)
+
+
+def _find_loaders(lab: Lab, loaders: Sequence[int | str] | None, chasing: Node) -> list[Node]:
+    if loaders is None:
+        others = [each for each in lab.nodes if each is not chasing]
+    else:
+        others = find_nodes(lab, loaders, 0)
+    if chasing in others:
+        raise ProbeError(f"loaders is {loaders!r}: {chasing.name} chases, and cannot load FAM meanwhile")
+    if not others:
+        raise ProbeError(f"there is no node to load FAM while {chasing.name} measures: this takes 2 or more")
+    return others
+
+
+def _check_delays(delays: Sequence[int]) -> list[int]:
+    given = list(delays)
+    sound = all(type(turns) is int and 0 <= turns <= _MOST_TURNS for turns in given)
+    if not given or len(given) > 64 or len(set(given)) != len(given) or not sound:
+        raise SpecError(
+            f"delays is {delays!r}: give 1 to 64 whole numbers from 0 to {_MOST_TURNS}, each once"
+        )
+    return given
+
+
+def _choose_range(lab: Lab, working_set: int | str | None, offset: int | str, nodes: int) -> tuple[int, int]:
+    """Give where in FAM the ranges begin, and the bytes of each."""
+    at = check_offset(lab, offset, 4 * KIB, 4 * KIB)
+    if working_set is None:
+        room = max((lab.fam.control.offset - at) // nodes, 4 * KIB)
+        size = min(_LARGEST, 1 << (room.bit_length() - 1))
+    else:
+        size = parse_size(working_set, "working_set")
+        if size <= 0 or size % (4 * KIB):
+            raise SpecError(f"working_set is {working_set!r}: give a multiple of {format_size(4 * KIB)}")
+    return check_offset(lab, at, nodes * size, 4 * KIB), size
+
+
+def _read(line: Fields, count: int, total: int) -> _Point:
+    found = read_batches(line, "loads", count)
+    windows = np.array(line.integers("window_ns", count, 1, 1 << 53), float)
+    moved = np.array(line.integers("lines", count, 0, 1 << 53), float)
+    if (windows < found.nanoseconds).any():
+        raise ProbeError(f"{line.node}: a batch took longer than the time that it lay in")
+    if moved.sum() > total:
+        raise ProbeError(f"{line.node} counted {moved.sum():.0f} lines of others, who moved only {total}")
+    return _Point(found, windows, moved, line.mapping())
+
+
+def _dataset(delays: list[float], points: list[_Point], too_many: bool) -> xr.Dataset:
+    found = [point.batches for point in points]
+    of_batches = ("delay", "batch")
+    turns = {"long_name": "turns of an empty loop after each line; infinite: no load"}
+    coords = {"delay": ("delay", np.array(delays, float), turns), "oversubscribed": too_many}
+    nanoseconds = {"units": "ns", "long_name": "latency of a dependent load"}
+    gigabytes = {"units": "GB/s", "long_name": "what the others moved"}
+    # A byte a nanosecond is 1e9 bytes a second.
+    bandwidth = np.array([_LINE * point.lines / point.windows_ns for point in points])
+    achieved = [_LINE * point.lines.sum() / point.windows_ns.sum() for point in points]
+    dataset = xr.Dataset(
+        {
+            "latency": (of_batches, np.array([cell.ns_per_operation for cell in found]), nanoseconds),
+            "bandwidth": (of_batches, bandwidth, gigabytes),
+            "achieved": ("delay", achieved, gigabytes),
+            "preempted": (of_batches, np.array([cell.preempted for cell in found])),
+            "operations": ("delay", [cell.operations for cell in found], {"long_name": "loads in a batch"}),
+            "timer": ("delay", [cell.timer_ns for cell in found], {"units": "ns"}),
+        },
+        coords,
+    )
+    dataset["latency_summary"] = summary(dataset["latency"])
+    dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
+    return dataset
+
+
+def plot(result: Result) -> Figure:
+    """Draw latency over the load that was achieved, a point a delay."""
+    dataset = result.dataset
+    told = dataset.attrs
+    count = f"{int(dataset['preempted'].sum())} of {dataset['preempted'].size} preempted"
+    note = (
+        f"n = {dataset.sizes['batch']} batches a point ({count}); marker: median, bar, band: min to p90\n"
+        f"numbers: turns of an empty loop after each line of {_LINE} bytes; "
+        f"{plots.size_label(told['working_set'])} a node, {told['order']}; FAM mapped {told['mapping']}\n"
+        f"{contention_note(told['host_cpu_wait'])}"
+    )
+    if bool(dataset["oversubscribed"]):
+        note += f"\n{OVERSUBSCRIBED}"
+    loaders = told["loaders"].split()
+    others = loaders[0] if len(loaders) == 1 else f"{len(loaders)} nodes"
+    made, (axes,) = plots.figure(
+        f"Latency of a dependent load on {told['node']} under {told['operation']}s of FAM by {others}",
+        result.manifest,
+        note,
+        height=4.6,
+    )
+    latency = dataset["latency_summary"]
+    low, median, high = (latency.sel(statistic=name) for name in ("min", "p50", "p90"))
+    alone = plots.style(0)["color"]
+    axes.axhspan(float(low.sel(delay=np.inf)), float(high.sel(delay=np.inf)), color=alone, alpha=0.15)
+    axes.axhline(float(median.sel(delay=np.inf)), color=alone, linestyle="--", label="without load")
+    # A delay whose load never came to run has no place on this axis, and needs none.
+    shown = dataset["delay"].values[np.isfinite(dataset["delay"]) & (dataset["achieved"] > 0)]
+    shown = shown[np.argsort(dataset["achieved"].sel(delay=shown).values)]
+    x, y = dataset["achieved"].sel(delay=shown), median.sel(delay=shown)
+    look = plots.MEMORY["fam"]
+    axes.vlines(x, low.sel(delay=shown), high.sel(delay=shown), color=look["color"], linewidth=3, alpha=0.4)
+    axes.plot(x, y, label="under load", **look)
+    for delay in shown:
+        at = (float(x.sel(delay=delay)), float(y.sel(delay=delay)))
+        axes.annotate(f"{delay:,.0f}", at, (5, 5), textcoords="offset points", fontsize=8)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        plots.plain_log(axis)
+    axes.set_xlabel("load that the others achieved [GB/s]")
+    axes.set_ylabel("latency of a load [ns]")
+    axes.legend(frameon=False, loc="upper left")
+    return made

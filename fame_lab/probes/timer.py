@@ -1,0 +1,227 @@
+"""Timer: what the clocks are worth that all else is measured with.
+
+What reading a node's clock costs and by which steps it goes, how fast its time stamp counter runs against
+it, and how fast it runs against the host's clock; and how the CPU treats FAM. A short form of it comes
+before every other probe, and is kept in the manifest of each result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import FameError, ProbeError, SpecError
+from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.clocks import CLOCKS, Told, measure
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.places import fam_words, find_nodes
+from fame_lab.probes.watch import READINGS
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+
+__all__ = ["plot", "run", "short"]
+
+_SHORT_BATCHES = 30
+_SHORT = ["--batches", str(_SHORT_BATCHES), "--batch-us", "100", "--ms", "80"]
+#: Seconds in which a short form that takes a fifth of one is over, even with every node of a large lab in it.
+_SHORT_TIMEOUT = 30.0
+
+
+def run(
+    lab: Lab,
+    *,
+    nodes: Sequence[int | str] | None = None,
+    mapping: str = "uc",
+    batches: int = 50,
+    batch_ms: float = 1.0,
+    seconds: float = 0.5,
+) -> Result:
+    """Measure the clocks of nodes, all at once. Overwrites none of the user's FAM.
+
+    Parameters
+    ----------
+    lab : Lab
+    nodes : sequence of int or str, optional
+        By number, from 0, or by name; by default all.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
+    batches : int
+        How many timed batches of reads, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000.
+    seconds : float
+        How long the guests' clocks are set against the host's, from 0.05 to 10. The longer, the closer.
+
+    Returns
+    -------
+    Result
+        ``cost`` [ns] of a read and ``preempted`` (read, node, batch), ``cost_summary`` (statistic, read,
+        node), ``operations`` (reads in a batch); ``difference`` [ns] between reads of the clock that follow
+        each other (node, look), and ``step`` [ns], the smallest above zero (node); ``tsc_khz`` (node);
+        ``clock_ratio``, ``clock_ratio_low`` and ``clock_ratio_high`` (node), nanoseconds of the guest's clock
+        for one of the host's and what bounds them, by Cristian's method, and the readings that they come
+        from, ``host_before``, ``guest_clock``, ``host_after`` [ns] (node, reading), each since the first;
+        ``mapping`` (node); the coordinate ``oversubscribed``.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError, CommandError
+        If a node's clock stands still, or the node does not answer.
+    """
+    asked = check_batches(batches, batch_ms)
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.05 <= seconds <= 10:
+        raise SpecError(f"seconds is {seconds!r}: give 0.05 to 10")
+    chosen = find_nodes(lab, nodes, 1)
+    words = [*fam_words(mapping), *asked, "--ms", str(round(seconds * 1000))]
+    timeout = 60 + seconds + 4 * batches * batch_ms / 1000
+    with Contention() as contention:
+        told = {}
+        for name, found in measure(lab, chosen, words, batches, timeout).items():
+            if isinstance(found, FameError):
+                raise found
+            told[name] = found
+    dataset = _dataset(told)
+    effective = " and ".join(sorted({found.mapping for found in told.values()}))
+    dataset.attrs = {"mapping": effective, "host_cpu_wait": contention.share}
+    parameters = {
+        "nodes": list(told), "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "seconds": seconds,
+    }  # fmt: skip
+    timer = {name: _in_short(found) for name, found in told.items()}
+    kept = {"probe": "timer", "parameters": parameters, "mapping": effective, "timer": timer}
+    return Result("timer", dataset, lab.manifest() | kept)
+
+
+def short(lab: Lab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
+    """Measure the clocks of all nodes at once, in about a tenth of a second of theirs.
+
+    Returns
+    -------
+    dict
+        By the node's name: ``clock_ns`` and ``clock_ns_min``, the median and the least cost of a read;
+        ``step_ns``; ``tsc_khz``; ``guest_over_host``, nanoseconds of the guest's clock for one of the host's,
+        None if too few questions were answered; ``guest_over_host_bound``, by which it may be wrong;
+        ``mapping``. A node that could not measure it has ``error`` instead, for the probe proper may do
+        without that node.
+
+    Raises
+    ------
+    SpecError
+        If there is no such mapping.
+    """
+    words = [*fam_words(mapping), *_SHORT]
+    told = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
+    return {
+        name: {"error": str(found)} if isinstance(found, FameError) else _in_short(found)
+        for name, found in told.items()
+    }
+
+
+def _in_short(told: Told) -> dict[str, Any]:
+    found = {
+        "clock_ns": float(np.median(cost := told.costs["clock"].ns_per_operation)),
+        "clock_ns_min": float(cost.min()),
+        "step_ns": told.step_ns,
+        "tsc_khz": told.khz,
+        "mapping": told.mapping,
+    }
+    try:
+        ratio, low, high = told.readings.ratio()
+    except ProbeError as error:
+        return found | {"guest_over_host": None, "guest_over_host_bound": None, "why": str(error)}
+    return found | {"guest_over_host": ratio, "guest_over_host_bound": max(high - ratio, ratio - low)}
+
+
+def _dataset(told: dict[str, Told]) -> xr.Dataset:
+    every = list(told.values())
+    costs = [[found.costs[clock] for found in every] for clock in CLOCKS]
+    cost = xr.DataArray(
+        np.array([[cell.ns_per_operation for cell in row] for row in costs]),
+        dims=("read", "node", "batch"),
+        coords={"read": list(CLOCKS), "node": list(told)},
+        attrs={"units": "ns", "long_name": "what a read costs"},
+    )
+    ratios = np.array([found.readings.ratio() for found in every]).T
+    of_each = {"units": "1", "long_name": "nanoseconds of the guest's clock for one of the host's"}
+    names = ("clock_ratio", "clock_ratio_low", "clock_ratio_high")
+    return xr.Dataset(
+        {
+            "cost": cost,
+            "cost_summary": summary(cost),
+            "preempted": (cost.dims, [[cell.preempted for cell in row] for row in costs]),
+            "operations": (cost.dims[:2], [[cell.operations for cell in row] for row in costs]),
+            "difference": (
+                ("node", "look"),
+                [found.differences for found in every],
+                {"units": "ns", "long_name": "from one read of the clock to the next"},
+            ),
+            "step": ("node", [found.step_ns for found in every], {"units": "ns"}),
+            "tsc_khz": ("node", [found.khz for found in every], {"units": "kHz"}),
+            **{name: ("node", row, of_each) for name, row in zip(names, ratios, strict=True)},
+            **_readings(every),
+            "mapping": ("node", [found.mapping for found in every]),
+        },
+        coords={"oversubscribed": oversubscribed(len(every))},
+    )
+
+
+def _readings(every: list[Told]) -> dict[str, Any]:
+    """Give the readings that the ratios rest on, each node's since its first."""
+    kept = np.full((3, len(every), READINGS), np.nan)
+    for number, found in enumerate(every):
+        rows = found.readings
+        for row, values in enumerate((rows.before, rows.guest, rows.after)):
+            kept[row, number, : values.size] = values - (rows.guest if row == 1 else rows.before)[0]
+    names = ("host_before", "guest_clock", "host_after")
+    return {name: (("node", "reading"), row, {"units": "ns"}) for name, row in zip(names, kept, strict=True)}
+
+
+def plot(result: Result) -> Figure:
+    """Draw what reads cost and the clock's step, and by how much guests' clocks differ from the host's."""
+    dataset = result.dataset
+    names = [str(name) for name in dataset["node"].values]
+    note = f"n = {dataset.sizes['batch']} batches of reads a node; left: median, and from min to p90"
+    if bool(dataset["oversubscribed"]):
+        note += f"\n{OVERSUBSCRIBED}"
+    made, (costs, ratios) = plots.figure(
+        "What the nodes' clocks are worth",
+        result.manifest,
+        f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}; "
+        f"{contention_note(dataset.attrs['host_cpu_wait'])}",
+        columns=2,
+        height=3.4 + 0.28 * len(names),
+    )
+    rows = np.arange(len(names))
+    for number, (clock, label) in enumerate(zip(CLOCKS, ("reading the clock", "rdtsc"), strict=True)):
+        found = {
+            name: dataset["cost_summary"].sel(read=clock, statistic=name) for name in ("min", "p50", "p90")
+        }
+        look = plots.style(number)
+        costs.hlines(rows, found["min"], found["p90"], color=look["color"], linewidth=3, alpha=0.4)
+        costs.plot(found["p50"], rows, linestyle="", label=label, **look)
+    costs.plot(dataset["step"], rows, linestyle="", label="the clock's step", **plots.style(2))
+    costs.set_xscale("log")
+    plots.plain_log(costs.xaxis)
+    costs.set_xlabel("time [ns]")
+    megahertz = (float(khz) / 1000 for khz in dataset["tsc_khz"].values)
+    costs.set_yticks(
+        rows, [f"{name}, TSC {rate:,.1f} MHz" for name, rate in zip(names, megahertz, strict=True)]
+    )
+    costs.tick_params(axis="y", labelsize=8)
+    costs.set_ylim(len(names) - 0.5, -0.5)  # which both share: the first on top
+    ratio, low, high = (1e6 * (dataset[f"clock_ratio{part}"].values - 1) for part in ("", "_low", "_high"))
+    look = plots.style(3)
+    ratios.errorbar(ratio, rows, xerr=(ratio - low, high - ratio), linestyle="", capsize=3, **look)
+    ratios.axvline(0, color="0.5", linewidth=1)
+    ratios.set_xlabel("guest clock / host clock - 1 [ppm]")
+    costs.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return made

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from fame_lab.host import caches
+
+
+def tell(directory: Path, *found: tuple[str, str, str]) -> None:
+    for number, (level, kind, size) in enumerate(found):
+        index = directory / f"index{number}"
+        index.mkdir(parents=True)
+        for name, value in (("level", level), ("type", kind), ("size", size)):
+            (index / name).write_text(value + "\n")
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(caches, "_CACHES", tmp_path)
+    return tmp_path
+
+
+def test_the_last_cache_is_the_highest_level_that_holds_data(told: Path) -> None:
+    tell(
+        told,
+        ("1", "Data", "32K"),
+        ("1", "Instruction", "64K"),
+        ("3", "Unified", "32768K"),
+        ("2", "Unified", "1M"),
+    )
+    assert caches.last_cache() == 32 << 20
+
+
+def test_a_host_that_tells_nothing_usable_has_no_known_cache(told: Path) -> None:
+    assert caches.last_cache() is None
+    tell(told, ("3", "Unified", "large"), ("4", "Instruction", "8K"))
+    (told / "index2").mkdir()
+    assert caches.last_cache() is None
