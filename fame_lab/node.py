@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame_lab import boot
+from fame_lab import boot, native
 from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
-from fame_lab.guest import build_probe
 from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
@@ -139,7 +138,7 @@ class Node:
                 if self._hosting.image_is_ours:
                     self._probe_path = _PROBE_IN_IMAGE
                 else:
-                    program = build_probe.binary()
+                    program = native.PROBE.binary()
                     path = f"/tmp/fame-probe-{hashlib.sha256(program.read_bytes()).hexdigest()[:16]}"  # noqa: S108 - in the guest
                     self.put(program, path, mode=0o755)
                     self._probe_path = path
