@@ -17,16 +17,19 @@ from fame_lab.errors import FameError, LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
-from fame_lab.host import accel, access, domain, tsc
+from fame_lab.host import accel, access, domain, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
+from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
+from fame_lab.traffic.counter_layout import CounterLayout
+from fame_lab.traffic.counters import Counters
 
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
 
@@ -93,9 +96,23 @@ class Hosting:
             self.image.cmdline(record.node, tsc_khz=tsc_khz),
             console,
         )
-        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection))
+        trace = self._trace_plugin(record.node) if self.spec.trace else None
+        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
         ensure_daemons()
         return domain.create(self.connection, xml, record)
+
+    @property
+    def counter_layout(self) -> CounterLayout:
+        """How each node's counter file is laid out: a place for every CPU that a domain can have."""
+        return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
+
+    def _trace_plugin(self, node: str) -> TracePlugin:
+        path = self.directory.counters(node)
+        # A node that boots anew counts anew; who records its earlier life has that file open.
+        path.unlink(missing_ok=True)
+        owner = (self.user.uid, self.user.gid) if self.user else None
+        Counters.create(path, self.counter_layout, owner)
+        return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), path)
 
     @property
     def image_is_ours(self) -> bool:
@@ -151,7 +168,10 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
         )
     image = appliance.ensure(tell)
     tell("choosing the accelerator")
-    accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
+    if spec.trace:
+        accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
+    else:
+        accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
     _check_addressable(spec, accelerator)
     directory = LabDirectory.of(spec.name)
     directory.make(user.gid if user else None)

@@ -15,6 +15,7 @@ from fame_lab.errors import CommandError, SSHError
 from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
+from fame_lab.traffic.counters import Counters
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain, State
@@ -46,6 +47,21 @@ class Node:
         self.index = domain.record.index
         self.name = domain.record.node
         self.connection = Connection(self.name, domain.ssh_port, hosting.keys)
+
+    @property
+    def domain(self) -> Domain:
+        """Its libvirt domain."""
+        return self._domain
+
+    def counters(self) -> Counters:
+        """Open the file in which its QEMU counts.
+
+        Raises
+        ------
+        TrafficError
+            If the lab has no trace, or the file is not what it should be.
+        """
+        return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
 
     @property
     def state(self) -> State:

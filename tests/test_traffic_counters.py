@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fame_lab.errors import TrafficError
-from fame_lab.traffic.counters import HEADER_SIZE, TALLY, CounterLayout, Counters
+from fame_lab.traffic.counter_layout import HEADER_SIZE, TALLY, CounterLayout
+from fame_lab.traffic.counters import Counters
 
 LAYOUT = CounterLayout(fam_size=1 << 20, book=1 << 18, vcpus=2)
 

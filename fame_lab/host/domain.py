@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import libvirt
 import libvirt_qemu
@@ -31,6 +33,10 @@ _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 #: What libvirt writes there of its own: dated lines, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\\\$")
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
+
+
+_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
+_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,38 @@ class Domain:
         if match is None:
             raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
         return int(match[1])
+
+    def pause_and_resume(self) -> None:
+        """Stop its CPUs and let them go on: each of them comes by QEMU's hooks for that."""
+        with self._asked("cannot be paused") as handle:
+            handle.suspend()
+            handle.resume()
+
+    def fam_address(self, interface: int) -> int:
+        """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
+
+        It changes when the guest moves the BAR.
+
+        Parameters
+        ----------
+        interface : int
+            Version of the plugin interface. In the first, the place of FAM's block in QEMU's own memory
+            is added to the BAR's address.
+
+        Raises
+        ------
+        HostError
+            If QEMU does not tell, as while the BAR is not mapped.
+        """
+        with self._asked("does not tell where FAM is") as handle:
+            blocks = libvirt_qemu.qemuMonitorCommand(
+                handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+            )
+            buses = libvirt_qemu.qemuMonitorCommand(handle, '{"execute": "query-pci"}', 0)
+        block, bar = _FAM_BLOCK.search(blocks), _bar2(json.loads(buses)["return"])
+        if bar is None or block is None:
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
+        return bar + (int(block[1], 16) if interface == 1 else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
@@ -197,3 +235,13 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
+
+
+def _bar2(buses: list[dict[str, Any]]) -> int | None:
+    """Find the address of FAM's BAR2 in QEMU's list of its PCI devices; None while it is not mapped."""
+    for device in (device for bus in buses for device in bus["devices"]):
+        if device["id"].get("vendor") == _IVSHMEM["vendor"] and device["id"]["device"] == _IVSHMEM["device"]:
+            for region in device["regions"]:
+                if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
+                    return int(region["address"])
+    return None

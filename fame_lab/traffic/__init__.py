@@ -1,1 +1,28 @@
 """Who touches which part of FAM: counts by QEMU's trace plugin, or samples of what changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fame_lab.errors import SpecError, TrafficError
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.traffic.recording import Recording
+
+__all__ = ["record"]
+
+
+def record(lab: Lab, *, source: str, granule: int | str, interval: float) -> Recording:
+    """Make a recording of the kind that was asked for; see :meth:`fame_lab.Lab.record`."""
+    from fame_lab.traffic.trace import TraceRecording
+
+    if source not in ("auto", "trace", "samples"):
+        raise SpecError(f"source is {source!r}: give 'auto', 'trace' or 'samples'")
+    if source == "trace" and not lab.spec.trace:
+        raise TrafficError(
+            f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), which takes TCG"
+        )
+    if lab.spec.trace and source != "samples":
+        return TraceRecording(lab, granule=granule, interval=interval)
+    raise NotImplementedError

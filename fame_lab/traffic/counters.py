@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,100 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import TrafficError
-
-__all__ = ["COUNTING_POSSIBLE", "DEFAULT_GRANULE", "FINEST_GRANULE", "CounterLayout", "Counters", "Tallies"]
-
-#: As in plugin/counters.h.
-VERSION = 1
-MAGIC = b"FAMETRAC"
-HEADER_SIZE = 4096
-FINEST_GRANULE = 64
-DEFAULT_GRANULE = 4096
-#: What the plugin says once QEMU has translated everything anew.
-COUNTING_POSSIBLE = 2
-#: One book's or granule's counts.
-TALLY = np.dtype([("loads", "<u8"), ("stores", "<u8"), ("load_bytes", "<u8"), ("store_bytes", "<u8")])
-_PLACES = {
-    "magic": ("S8", 0),
-    "version": ("<u4", 8),
-    "vcpus": ("<u4", 12),
-    "fam_size": ("<u8", 16),
-    "books_at": ("<u8", 24),
-    "granules_at": ("<u8", 32),
-    "stride": ("<u8", 40),
-    "book_shift": ("<u4", 48),
-    "base": ("<u8", 64),
-    "granule_shift": ("<u4", 72),
-    "recording": ("<u4", 76),
-    "wanted": ("<u4", 80),
-    "state": ("<u4", 128),
-    "pid": ("<u4", 132),
-}
-HEADER = np.dtype(
-    {
-        "names": [*_PLACES],
-        "formats": [kind for kind, _ in _PLACES.values()],
-        "offsets": [offset for _, offset in _PLACES.values()],
-        "itemsize": HEADER_SIZE,
-    }
+from fame_lab.traffic.counter_layout import (
+    DEFAULT_GRANULE,
+    HEADER,
+    HEADER_SIZE,
+    MAGIC,
+    PLACES,
+    TALLY,
+    VERSION,
+    CounterLayout,
+    Tallies,
 )
-_PAGE = 4096
+
+__all__ = ["Counters"]
+
 _MOST_AT_ONCE = 1 << 22
-
-Tallies = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class CounterLayout:
-    """Where a counter file has what.
-
-    Parameters
-    ----------
-    fam_size, book : int
-        Bytes.
-    vcpus : int
-        How many vCPUs count, each in a place of its own.
-    """
-
-    fam_size: int
-    book: int
-    vcpus: int
-
-    @property
-    def books(self) -> int:
-        """How many books there are."""
-        return self.fam_size // self.book
-
-    @property
-    def books_at(self) -> int:
-        """Offset of the first vCPU's tallies of books."""
-        return HEADER_SIZE
-
-    @property
-    def granules_at(self) -> int:
-        """Offset of the first vCPU's tallies of granules."""
-        return self.books_at + _whole_pages(self.books * TALLY.itemsize)
-
-    @property
-    def stride(self) -> int:
-        """Bytes from one vCPU's tallies to the next one's: room for the finest granules."""
-        granules = _whole_pages(self.fam_size // FINEST_GRANULE * TALLY.itemsize)
-        return self.granules_at - self.books_at + granules
-
-    def places(self) -> dict[str, int]:
-        """Give the words of the header that say all this to the plugin."""
-        return {
-            "vcpus": self.vcpus,
-            "fam_size": self.fam_size,
-            "books_at": self.books_at,
-            "granules_at": self.granules_at,
-            "stride": self.stride,
-        }
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file, nearly all of them a hole."""
-        return HEADER_SIZE + self.vcpus * self.stride
 
 
 class Counters:
@@ -189,6 +109,10 @@ class Counters:
                 f"{self.path.stem} is being recorded already: stop that recording first"
             ) from None
 
+    def is_replaced(self) -> bool:
+        """Say whether the file has lost its name: its node counts in another now, or its lab is gone."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
     def header(self) -> dict[str, Any]:
         """Read the header, whatever it says."""
         found = np.frombuffer(self._read(0, HEADER_SIZE), HEADER)[0]
@@ -203,7 +127,7 @@ class Counters:
             Of ``base``, ``granule_shift``, ``recording``, ``wanted``; stored in the order of the call.
         """
         for name, value in values.items():
-            kind, offset = _PLACES[name]
+            kind, offset = PLACES[name]
             os.pwrite(self._file.fileno(), np.array(value, kind).tobytes(), offset)
 
     def clear(self) -> None:
@@ -302,7 +226,3 @@ def _punch(descriptor: int, offset: int, length: int) -> None:
     if libc.fallocate(descriptor, keep_size | punch_hole, ctypes.c_long(offset), ctypes.c_long(length)):
         number = ctypes.get_errno()
         raise TrafficError(f"cannot clear the counters: {os.strerror(number)}")
-
-
-def _whole_pages(size: int) -> int:
-    return -(-size // _PAGE) * _PAGE

@@ -1,5 +1,5 @@
 /* The file in which a node's accesses are counted. The host makes it, and maps it with numpy while this
- * plugin counts: counters.py has the same layout. All of it little-endian.
+ * plugin counts: counter_layout.py has the same layout. All of it little-endian.
  *
  * A page of header; then for each vCPU, so that two threads never add to one counter: a struct tally for each
  * book of FAM, from its own page on, and one for each granule, again from its own page on. */
@@ -28,7 +28,7 @@ struct header {
 	uint64_t stride;     /* bytes from one vCPU's to the next one's */
 	uint32_t book_shift; /* log2 of a book's bytes */
 	uint32_t unused;
-	char pad[8];
+	uint64_t user_size; /* bytes of FAM before its control area, which is in no book */
 	/* a line of what the host says while the node runs: */
 	uint64_t base;          /* the physical address, as QEMU tells it to plugins, of FAM's first byte */
 	uint32_t granule_shift; /* log2 of a granule's bytes; changed while nothing is recorded */

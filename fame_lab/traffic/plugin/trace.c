@@ -34,13 +34,25 @@ enum { PAGE = 4096 };
 
 static struct header *header;
 static char *file;
-static uint64_t fam_size, books_at, granules_at, stride;
+static uint64_t fam_size, user_size, books_at, granules_at, stride;
 static unsigned book_shift;
 static uint32_t vcpus;
 
 static uint32_t look32(const uint32_t *word)
 {
 	return *(const volatile uint32_t *)word;
+}
+
+static void tally(struct tally *tally, uint64_t bytes, int load, int store, int counts)
+{
+	if (load) {
+		tally->loads += counts;
+		tally->load_bytes += bytes;
+	}
+	if (store) {
+		tally->stores += counts;
+		tally->store_bytes += bytes;
+	}
 }
 
 /* Adds `size` bytes at FAM's `offset`, which do not cross a page; `rw` is 0 for the rest of an access that
@@ -53,19 +65,9 @@ static void add(unsigned vcpu, uint64_t offset, uint64_t size, int load, int sto
 	while (size > 0) {
 		uint64_t room = (((offset >> shift) + 1) << shift) - offset;
 		uint64_t here = size < room ? size : room;
-		struct tally *granule = granules + (offset >> shift), *book = books + (offset >> book_shift);
-		if (load) {
-			granule->loads += counts;
-			granule->load_bytes += here;
-			book->loads += counts;
-			book->load_bytes += here;
-		}
-		if (store) {
-			granule->stores += counts;
-			granule->store_bytes += here;
-			book->stores += counts;
-			book->store_bytes += here;
-		}
+		tally(granules + (offset >> shift), here, load, store, counts);
+		if (offset < user_size)
+			tally(books + (offset >> book_shift), here, load, store, counts);
 		counts = 0;
 		offset += here;
 		size -= here;
@@ -152,6 +154,7 @@ static int map_counters(const char *path)
 	if (memcmp(header->magic, COUNTERS_MAGIC, sizeof header->magic) != 0 || header->version != COUNTERS_VERSION)
 		return complain("the counter file is of another version", path);
 	fam_size = header->fam_size;
+	user_size = header->user_size;
 	vcpus = header->vcpus;
 	books_at = header->books_at;
 	granules_at = header->granules_at;
