@@ -54,12 +54,12 @@ class Node:
         return self._domain
 
     def counters(self) -> Counters:
-        """Open the file in which its QEMU counts.
+        """Open the file in which its QEMU counts, for one recording alone.
 
         Raises
         ------
         TrafficError
-            If the lab has no trace, or the file is not what it should be.
+            If the lab has no trace, another recording runs, or the file is not what it should be.
         """
         return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
 

@@ -60,13 +60,11 @@ def test_clearing_leaves_the_header_and_the_size(path: Path, counters: Counters)
     assert path.stat().st_size == LAYOUT.size
 
 
-def test_a_file_that_is_recorded_is_claimed_until_it_is_closed(path: Path, counters: Counters) -> None:
-    first = Counters(path, LAYOUT)
-    first.claim()
+def test_a_file_is_for_one_recording_until_it_is_closed(path: Path, counters: Counters) -> None:
     with pytest.raises(TrafficError, match="node01 is being recorded already"):
-        counters.claim()
-    first.close()
-    counters.claim()
+        Counters(path, LAYOUT)
+    counters.close()
+    Counters(path, LAYOUT).close()
 
 
 def test_a_file_that_is_gone_can_be_read_on(path: Path, counters: Counters) -> None:

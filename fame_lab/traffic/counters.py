@@ -38,6 +38,8 @@ _MOST_AT_ONCE = 1 << 22
 class Counters:
     """One node's counters, opened: they can be read after the node, and the file's name, have gone.
 
+    Nobody else can open them until they are closed, in whatever way this process ends.
+
     Parameters
     ----------
     path : Path
@@ -46,7 +48,7 @@ class Counters:
     Raises
     ------
     TrafficError
-        If the file is missing, short, or of another version or lab.
+        If the file is missing, short, or of another version or lab, or somebody else has it open.
     """
 
     def __init__(self, path: Path, layout: CounterLayout) -> None:
@@ -59,7 +61,11 @@ class Counters:
         except OSError as error:
             raise TrafficError(f"cannot open the counter file {path}: {error.strerror}") from error
         try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._check()
+        except BlockingIOError:
+            self.close()
+            raise TrafficError(f"{path.stem} is being recorded already: stop that recording first") from None
         except TrafficError:
             self.close()
             raise
@@ -91,23 +97,8 @@ class Counters:
             raise TrafficError(f"cannot make the counter file {path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the file, and of the claim on it."""
+        """Let go of the file."""
         self._file.close()
-
-    def claim(self) -> None:
-        """Let nobody else record with it until it is closed, in whatever way this process ends.
-
-        Raises
-        ------
-        TrafficError
-            If somebody else does.
-        """
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrafficError(
-                f"{self.path.stem} is being recorded already: stop that recording first"
-            ) from None
 
     def is_replaced(self) -> bool:
         """Say whether the file has lost its name: its node counts in another now, or its lab is gone."""

@@ -75,7 +75,6 @@ class TraceRecording(Recording):
         try:
             for node in nodes:
                 self._counters[node.name] = node.counters()
-                self._counters[node.name].claim()
             self._lab.each(nodes, self._prepare)
             self._manifest = self._lab.manifest() | {
                 "source": self.source, "granule": self._granule, "interval": self._interval,
