@@ -30,6 +30,7 @@ from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.order_ring import OrderRing
 
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
 
@@ -107,12 +108,14 @@ class Hosting:
         return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
 
     def _trace_plugin(self, node: str) -> TracePlugin:
-        path = self.directory.counters(node)
-        # A node that boots anew counts anew; who records its earlier life has that file open.
-        path.unlink(missing_ok=True)
+        counters, order = self.directory.counters(node), self.directory.order(node)
+        # A node that boots anew counts anew; who records its earlier life has these files open.
+        for path in (counters, order):
+            path.unlink(missing_ok=True)
         owner = (self.user.uid, self.user.gid) if self.user else None
-        Counters.create(path, self.counter_layout, owner)
-        return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), path)
+        Counters.create(counters, self.counter_layout, owner)
+        OrderRing.create(order, self.counter_layout.vcpus, owner)
+        return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), counters, order)
 
     @property
     def image_is_ours(self) -> bool:

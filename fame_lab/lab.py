@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -192,6 +193,7 @@ class Lab:
         source: Literal["auto", "trace", "samples"] = "auto",
         granule: int | str = 4096,
         interval: float = 0.2,
+        order: str | os.PathLike[str] | None = None,
     ) -> Recording:
         """Make a recording of who touches which part of FAM. It does not run yet.
 
@@ -204,6 +206,10 @@ class Lab:
             Bytes of the unit of place: a power of two from 64 B.
         interval : float
             Seconds between two looks.
+        order : path, optional
+            A Parquet file for the accesses themselves, in their order; of a trace only. See
+            :class:`fame_lab.traffic.order.Order`. What comes faster than it can be written is lost there,
+            counted, and whole in the counts.
 
         Raises
         ------
@@ -221,7 +227,7 @@ class Lab:
         from fame_lab.traffic import record  # with it comes xarray, which a lab does not need
 
         self._running()
-        return record(self, source=source, granule=granule, interval=interval)
+        return record(self, source=source, granule=granule, interval=interval, order=order)
 
     @property
     def qemu_version(self) -> int:

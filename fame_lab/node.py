@@ -16,6 +16,7 @@ from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.order_ring import OrderRing
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain, State
@@ -62,6 +63,10 @@ class Node:
             If the lab has no trace, another recording runs, or the file is not what it should be.
         """
         return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
+
+    def order_ring(self) -> OrderRing:
+        """Open the file through which its accesses come in their order; see :meth:`counters`."""
+        return OrderRing(self._hosting.directory.order(self.name), self._hosting.counter_layout.vcpus)
 
     @property
     def state(self) -> State:

@@ -1,5 +1,6 @@
 """Traces on real nodes: counted to the last access."""
 
+import json
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from guest_program import compiled
 from leftovers import leftovers, qemu_processes
@@ -15,6 +17,7 @@ from leftovers import leftovers, qemu_processes
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.domain import Domain
+from fame_lab.traffic.order_ring import CAPACITY
 from fame_lab.traffic.traffic import Traffic
 
 pytestmark = pytest.mark.vm
@@ -67,7 +70,7 @@ def counted(traffic: Traffic, node: str, offset: int, size: int) -> tuple[int, .
     here = counts.sel(granule=(counts["granule"] >= offset) & (counts["granule"] < offset + size))
     return tuple(
         int(here[what].sel(op=op).sum()) for what in ("accesses", "bytes") for op in ("load", "store")
-    )  # type: ignore[return-value]
+    )
 
 
 def test_each_kind_of_access_counts_as_the_table_says(traced: Lab) -> None:
@@ -211,8 +214,8 @@ def test_a_node_that_dies_or_boots_anew_keeps_its_counts_and_is_marked(tmp_path:
         for node in lab.nodes:
             node.put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
         with lab.record() as recording:
-            for node in range(3):
-                access(lab, node, "store8", node * 16 * KIB, 10)
+            for number in range(3):
+                access(lab, number, "store8", number * 16 * KIB, 10)
             for pid in qemu_processes("mortal"):
                 if b"fame-mortal-node02" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     os.kill(pid, signal.SIGKILL)
@@ -230,3 +233,39 @@ def test_a_node_that_dies_or_boots_anew_keeps_its_counts_and_is_marked(tmp_path:
         assert recording.matrix().sel(op="store").sum() == 10
         assert recording.traffic().ended == {}
     assert leftovers("mortal") == []
+
+
+def test_accesses_come_in_their_order(traced: Lab, tmp_path: Path) -> None:
+    with traced.record(order=tmp_path / "order.parquet") as recording:
+        access(traced, 0, "plain_add", 4096, 3)
+        access(traced, 1, "across_page", 40 * MIB, 2)
+    table = pyarrow.parquet.read_table(tmp_path / "order.parquet")
+    rows = table.sort_by("time").to_pylist()
+    assert [(row["node"], row["op"], row["offset"], row["size"], row["continued"]) for row in rows] == [
+        *[("node01", "load", 4096, 8, False), ("node01", "store", 4096, 8, False)] * 3,
+        *[
+            ("node02", "load", 40 * MIB + 4092, 4, False),
+            ("node02", "load", 40 * MIB + 4096, 4, True),
+        ]
+        * 2,
+    ]
+    told = recording.traffic().manifest["order"]
+    assert (told["accesses"], told["lost"]) == (10, {"node01": 0, "node02": 0})
+    assert [path.name for path in tmp_path.iterdir()] == ["order.parquet"]
+
+
+def test_what_finds_its_ring_full_is_lost_and_counted(
+    traced: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fame_lab.traffic.order._INTERVAL", 3600)
+    count = CAPACITY + 1000
+    with traced.record(order=tmp_path / "order.parquet") as recording:
+        access(traced, 0, "store8", 0, count)
+    table = pyarrow.parquet.read_table(tmp_path / "order.parquet")
+    assert table.num_rows == CAPACITY
+    assert json.loads(pyarrow.parquet.read_metadata(tmp_path / "order.parquet").metadata[b"lost"]) == {
+        "node01": 1000,
+        "node02": 0,
+    }
+    assert recording.traffic().manifest["order"]["lost"]["node01"] == 1000
+    assert recording.matrix().sel(op="store").sum() == count

@@ -148,7 +148,11 @@ def _skip_cpu_check(domain: Element) -> None:
 def _add_qemu_arguments(domain: Element, record: NodeRecord, trace: TracePlugin | None) -> None:
     size = record.spec.fam_size
     commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
-    traced = [] if trace is None else ["-plugin", f"file={trace.path},counters={trace.counters}"]
+    traced = (
+        []
+        if trace is None
+        else ["-plugin", f"file={trace.path},counters={trace.counters},order={trace.order}"]
+    )
     for argument in (
         *traced,
         "-object",

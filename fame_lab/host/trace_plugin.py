@@ -26,10 +26,13 @@ class TracePlugin:
         The plugin.
     counters : Path
         The file in which it counts.
+    order : Path
+        The file through which accesses come in their order.
     """
 
     path: Path
     counters: Path
+    order: Path
 
 
 def interface_version(qemu: int) -> int:

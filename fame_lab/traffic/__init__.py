@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import SpecError, TrafficError
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["record"]
 
 
-def record(lab: Lab, *, source: str, granule: int | str, interval: float) -> Recording:
+def record(
+    lab: Lab,
+    *,
+    source: str,
+    granule: int | str,
+    interval: float,
+    order: str | os.PathLike[str] | None,
+) -> Recording:
     """Make a recording of the kind that was asked for; see :meth:`fame_lab.Lab.record`."""
     from fame_lab.traffic.trace import TraceRecording
 
@@ -24,5 +32,5 @@ def record(lab: Lab, *, source: str, granule: int | str, interval: float) -> Rec
             f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), which takes TCG"
         )
     if lab.spec.trace and source != "samples":
-        return TraceRecording(lab, granule=granule, interval=interval)
+        return TraceRecording(lab, granule=granule, interval=interval, order=order)
     raise NotImplementedError

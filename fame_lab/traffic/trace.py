@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +15,8 @@ from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
 from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, Tallies
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.order import Order
+from fame_lab.traffic.order_ring import OrderRing
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
@@ -40,6 +43,8 @@ class TraceRecording(Recording):
         Bytes, a power of two from 64 B to 64 KiB, and at most a book.
     interval : float
         Seconds between two looks for the timeline.
+    order : path, optional
+        Where the accesses go in their order; see :class:`fame_lab.traffic.order.Order`.
 
     Raises
     ------
@@ -49,12 +54,22 @@ class TraceRecording(Recording):
 
     source = "trace"
 
-    def __init__(self, lab: Lab, *, granule: int | str = DEFAULT_GRANULE, interval: float = 0.2) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        granule: int | str = DEFAULT_GRANULE,
+        interval: float = 0.2,
+        order: str | os.PathLike[str] | None = None,
+    ) -> None:
         self._lab = lab
         self._granule = _check_granule(granule, int(lab.spec.book))
         if isinstance(interval, bool) or not 0.01 <= interval <= 3600:
             raise SpecError(f"interval is {interval!r}: give 0.01 to 3600 seconds")
         self._interval = interval
+        self._order_path = order
+        self._rings: dict[str, OrderRing] = {}
+        self._order: Order | None = None
         self._counters: dict[str, Counters] = {}
         self._timeline: Timeline | None = None
         self._manifest: dict[str, Any] = {}
@@ -79,6 +94,11 @@ class TraceRecording(Recording):
             self._manifest = self._lab.manifest() | {
                 "source": self.source, "granule": self._granule, "interval": self._interval,
             }  # fmt: skip
+            if self._order_path is not None:
+                for node in nodes:
+                    self._rings[node.name] = node.order_ring()
+                self._order = Order(self._order_path, self._rings, self._manifest)
+                self._order.start()
             for counters in self._counters.values():
                 counters.set(recording=1)
             self._timeline = Timeline(self._lab.spec, self._counters, self._interval)
@@ -97,6 +117,10 @@ class TraceRecording(Recording):
                 counters.set(recording=0)
             if self._timeline is not None:
                 self._timeline.stop()
+            if self._order is not None:
+                order, self._order = self._order, None
+                lost = order.stop()
+                self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
             self._last = self._read()
         finally:
             self._end()
@@ -119,7 +143,12 @@ class TraceRecording(Recording):
         for counters in self._counters.values():
             counters.set(recording=0)
             counters.close()
-        self._counters = {}
+        if self._order is not None:
+            self._order.cancel()
+            self._order = None
+        for ring in self._rings.values():
+            ring.close()
+        self._counters, self._rings = {}, {}
 
     def _prepare(self, node: Node) -> None:
         """Have a node ready to count, with everything at 0, and prove what it counts."""

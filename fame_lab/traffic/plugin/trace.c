@@ -7,6 +7,7 @@
  * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where
  * an access crosses a granule's border; the access itself counts in the first. */
 #include "counters.h"
+#include "order.h"
 #include "qemu_plugin.h"
 
 #include <fcntl.h>
@@ -74,6 +75,18 @@ static void add(unsigned vcpu, uint64_t offset, uint64_t size, int load, int sto
 	}
 }
 
+/* In the order in which QEMU does them: a read-modify-write loads, then stores. */
+static void write_down(unsigned vcpu, uint64_t offset, uint64_t size, int load, int store, int continued)
+{
+	if (offset >= user_size)
+		return;
+	uint32_t more = continued ? ORDER_CONTINUED : 0;
+	if (load)
+		order_add(vcpu, offset, (uint32_t)size, ORDER_LOAD | more);
+	if (store)
+		order_add(vcpu, offset, (uint32_t)size, ORDER_STORE | more);
+}
+
 /* The offset in FAM of what the node's `vaddr` leads to; fam_size if it leads elsewhere. */
 static uint64_t offset_in_fam(qemu_plugin_meminfo_t info, uint64_t vaddr)
 {
@@ -95,14 +108,18 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
 	uint64_t size = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
 	uint64_t in_page = PAGE - vaddr % PAGE;
 	uint64_t offset = offset_in_fam(info, vaddr);
-	if (offset < fam_size)
+	if (offset < fam_size) {
 		add(vcpu, offset, size < in_page ? size : in_page, load, store, 1);
+		write_down(vcpu, offset, size < in_page ? size : in_page, load, store, 0);
+	}
 	if (size <= in_page)
 		return;
 	/* The next page of the node's address space may lie anywhere. */
 	uint64_t rest = offset_in_fam(info, vaddr + in_page);
-	if (rest < fam_size)
+	if (rest < fam_size) {
 		add(vcpu, rest, size - in_page, load, store, offset == fam_size);
+		write_down(vcpu, rest, size - in_page, load, store, offset < fam_size);
+	}
 }
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -167,12 +184,15 @@ static int map_counters(const char *path)
 
 QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
 {
-	static const char option[] = "counters=";
+	static const char counters[] = "counters=", order[] = "order=";
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], option, sizeof option - 1) != 0)
-		return complain("takes one argument", "counters=FILE");
-	if (map_counters(argv[0] + sizeof option - 1) != 0)
+	if (argc != 2 || strncmp(argv[0], counters, sizeof counters - 1) != 0 ||
+	    strncmp(argv[1], order, sizeof order - 1) != 0)
+		return complain("takes two arguments", "counters=FILE,order=FILE");
+	if (map_counters(argv[0] + sizeof counters - 1) != 0)
 		return 1;
+	if (order_open(argv[1] + sizeof order - 1) != 0)
+		return complain("cannot use the file for the order", argv[1]);
 	header->pid = (uint32_t)getpid();
 	header->state = LOADED;
 	qemu_plugin_register_vcpu_idle_cb(id, on_pause);
