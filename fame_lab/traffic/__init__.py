@@ -1,0 +1,1 @@
+"""Cross-node traffic: which node touches which part of FAM."""
