@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SharingError,
         SpecError,
         SSHError,
+        TrafficError,
     )
     from fame_lab.fam import Fam
     from fame_lab.host.doctor import doctor
@@ -52,6 +53,7 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "TrafficError",
     "doctor",
     "report",
 ]

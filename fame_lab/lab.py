@@ -192,6 +192,7 @@ class Lab:
         *,
         source: Literal["auto", "trace", "samples"] = "auto",
         granule: int | str = 4096,
+        window: tuple[int | str, int | str] | None = None,
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
     ) -> Recording:
@@ -204,6 +205,8 @@ class Lab:
             ``auto`` takes the trace where there is one.
         granule : int or str
             Bytes of the unit of place: a power of two from 64 B.
+        window : tuple, optional
+            Of samples: offset and size of the part of FAM that is watched; by default all of it.
         interval : float
             Seconds between two looks.
         order : path, optional
@@ -227,7 +230,7 @@ class Lab:
         from fame_lab.traffic import record  # with it comes xarray, which a lab does not need
 
         self._running()
-        return record(self, source=source, granule=granule, interval=interval, order=order)
+        return record(self, source=source, granule=granule, window=window, interval=interval, order=order)
 
     @property
     def qemu_version(self) -> int:

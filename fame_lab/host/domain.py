@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
 __all__ = ["Domain", "State", "create", "find", "labs"]
+
+log = logging.getLogger(__name__)
 
 State = str
 _STATES = {
@@ -74,6 +77,13 @@ class Domain:
             if error.get_error_code() in _GONE:
                 return "gone"
             raise HostError(f"libvirt cannot tell the state of {self.name}: {error}") from error
+
+    def pid(self) -> int | None:
+        """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
+        try:
+            return int((_run_directory() / f"{self.name}.pid").read_text())
+        except (OSError, ValueError):
+            return None
 
     def ssh_port(self) -> int:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
@@ -187,7 +197,12 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
             text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
         except libvirt.libvirtError:
             continue  # none of ours, or gone since
-        record = NodeRecord.from_xml(text)
+        try:
+            record = NodeRecord.from_xml(text)
+        except LabError as error:
+            # Another version's lab is not to stand in the way of all that concerns this one's.
+            log.warning("%s is left alone: %s", handle.name(), error)
+            continue
         if lab is None or record.spec.name == lab:
             found.append(Domain(handle, record))
     return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
@@ -207,6 +222,14 @@ def log_path(name: str) -> Path:
         return Path("/var/log/libvirt/qemu") / f"{name}.log"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "libvirt/qemu/log" / f"{name}.log"
+
+
+def _run_directory() -> Path:
+    """Say where libvirt writes down the processes that it started."""
+    if os.geteuid() == 0:
+        return Path("/run/libvirt/qemu")
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
+    return Path(runtime) / "libvirt/qemu/run"
 
 
 def last_words(name: str, most: int = 2000) -> str:
