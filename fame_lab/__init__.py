@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SharingError,
         SpecError,
         SSHError,
+        TrafficError,
     )
     from fame_lab.fam import Fam
     from fame_lab.host.doctor import doctor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
+    from fame_lab.traffic.traffic import Traffic
 
 __version__ = "0.1.0"
 
@@ -52,6 +54,8 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "Traffic",
+    "TrafficError",
     "doctor",
     "report",
 ]
@@ -63,6 +67,7 @@ _HOMES = {
     "Node": "fame_lab.node",
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.run_result",
+    "Traffic": "fame_lab.traffic.traffic",
     "doctor": "fame_lab.host.doctor",
     "report": "fame_lab.reports",
 }

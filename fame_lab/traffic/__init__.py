@@ -1,0 +1,1 @@
+"""Who touches which part of FAM: counts by QEMU's trace plugin, or samples of what changes."""
