@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
+    from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "ApplianceError",
     "BootError",
     "CommandError",
+    "FabricModel",
     "Fam",
     "FameError",
     "HostError",
@@ -61,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FabricModel": "fame_lab.traffic.fabric",
     "Fam": "fame_lab.fam",
     "Lab": "fame_lab.lab",
     "LabSpec": "fame_lab.spec",
