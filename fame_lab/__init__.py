@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
+    from fame_lab.traffic.fabric import FabricModel
+    from fame_lab.traffic.traffic import Traffic
 
 __version__ = "0.1.0"
 
@@ -40,6 +42,7 @@ __all__ = [
     "ApplianceError",
     "BootError",
     "CommandError",
+    "FabricModel",
     "Fam",
     "FameError",
     "HostError",
@@ -53,18 +56,21 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "Traffic",
     "TrafficError",
     "doctor",
     "report",
 ]
 
 _HOMES = {
+    "FabricModel": "fame_lab.traffic.fabric",
     "Fam": "fame_lab.fam",
     "Lab": "fame_lab.lab",
     "LabSpec": "fame_lab.spec",
     "Node": "fame_lab.node",
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.run_result",
+    "Traffic": "fame_lab.traffic.traffic",
     "doctor": "fame_lab.host.doctor",
     "report": "fame_lab.reports",
 }
