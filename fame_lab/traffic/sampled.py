@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fame_lab.errors import TrafficError
 from fame_lab.size import parse_size
-from fame_lab.traffic.recording import Recording
+from fame_lab.traffic.glance import Glance, of_traffic
+from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.samples import Samples
 from fame_lab.traffic.soft_dirty import dirty_pages, soft_dirty_works
 from fame_lab.traffic.traffic import Traffic
@@ -45,6 +46,7 @@ class SampleRecording(Recording):
         window: tuple[int | str, int | str] | None,
         interval: float,
     ) -> None:
+        super().__init__()
         self._lab = lab
         self._words: dict[str, Any] = {"granule": granule, "window": window, "interval": interval}
         self._manifest: dict[str, Any] = {}
@@ -74,6 +76,7 @@ class SampleRecording(Recording):
         if self._began and self._watch is not None:
             watch, self._watch, self._began = self._watch, None, False
             self._last = self._traffic(watch.stop())
+            self._has_stopped()
         return self.traffic()
 
     def traffic(self) -> Traffic:
@@ -81,10 +84,17 @@ class SampleRecording(Recording):
         if self._last is not None:
             return self._last
         if not self._began or self._watch is None:
-            raise TrafficError(
-                "this recording never started: recording.start(), or use it in a with statement"
-            )
+            raise TrafficError(NEVER_STARTED)
         return self._traffic(self._watch.samples())
+
+    @property
+    def running(self) -> bool:
+        """Whether it looks now."""
+        return self._began
+
+    def glance(self) -> Glance:
+        """Give what a live picture shows."""
+        return of_traffic(self.traffic())
 
     def _made(self) -> Watch:
         pids: dict[str, int] = {}

@@ -15,9 +15,10 @@ from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
 from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, Tallies
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.glance import Glance, of_counters, of_traffic
 from fame_lab.traffic.order import Order
 from fame_lab.traffic.order_ring import OrderRing
-from fame_lab.traffic.recording import Recording
+from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
 
@@ -62,6 +63,7 @@ class TraceRecording(Recording):
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
     ) -> None:
+        super().__init__()
         self._lab = lab
         self._granule = _check_granule(granule, int(lab.spec.book))
         if isinstance(interval, bool) or not 0.01 <= interval <= 3600:
@@ -124,6 +126,7 @@ class TraceRecording(Recording):
             self._last = self._read()
         finally:
             self._end()
+        self._has_stopped()
         return self._last
 
     def traffic(self) -> Traffic:
@@ -131,10 +134,21 @@ class TraceRecording(Recording):
         if self._last is not None:
             return self._last
         if self._timeline is None:
-            raise TrafficError(
-                "this recording never started: recording.start(), or use it in a with statement"
-            )
+            raise TrafficError(NEVER_STARTED)
         return self._read()
+
+    @property
+    def running(self) -> bool:
+        """Whether it counts now."""
+        return self._timeline is not None
+
+    def glance(self) -> Glance:
+        """Give what a live picture shows, from the counts by book."""
+        if self._last is not None:
+            return of_traffic(self._last)
+        if self._timeline is None:
+            raise TrafficError(NEVER_STARTED)
+        return of_counters(self._counters, self._lab.spec.books)
 
     def _end(self) -> None:
         if self._timeline is not None:
