@@ -42,6 +42,6 @@ soak: setup
 	$(BIN)/python tests/benchmarks/imports.py
 
 clean:
-	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin
+	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin fame_lab/traffic/bin
 	find fame_lab tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs -r rm -rf
 	@echo 'The guest image stays in your cache: its path is in `fame-lab doctor`.'

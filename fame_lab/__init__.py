@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SharingError,
         SpecError,
         SSHError,
+        TrafficError,
     )
     from fame_lab.fam import Fam
     from fame_lab.host.doctor import doctor
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
+    from fame_lab.traffic.fabric import FabricModel
+    from fame_lab.traffic.traffic import Traffic
 
 __version__ = "0.1.0"
 
@@ -39,6 +42,7 @@ __all__ = [
     "ApplianceError",
     "BootError",
     "CommandError",
+    "FabricModel",
     "Fam",
     "FameError",
     "HostError",
@@ -52,17 +56,21 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "Traffic",
+    "TrafficError",
     "doctor",
     "report",
 ]
 
 _HOMES = {
+    "FabricModel": "fame_lab.traffic.fabric",
     "Fam": "fame_lab.fam",
     "Lab": "fame_lab.lab",
     "LabSpec": "fame_lab.spec",
     "Node": "fame_lab.node",
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.run_result",
+    "Traffic": "fame_lab.traffic.traffic",
     "doctor": "fame_lab.host.doctor",
     "report": "fame_lab.reports",
 }

@@ -105,6 +105,14 @@ class LabDirectory:
         """Give the file of what the node wrote on its serial line."""
         return self.path / f"{node}.console"
 
+    def counters(self, node: str) -> Path:
+        """Give the file in which the node's QEMU counts its accesses to FAM."""
+        return self.path / f"{node}.counters"
+
+    def order(self, node: str) -> Path:
+        """Give the file through which the node's accesses come in their order."""
+        return self.path / f"{node}.order"
+
     def make(self, group: int | None) -> None:
         """Create the directory; `group`, QEMU's, may pass through it.
 

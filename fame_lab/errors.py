@@ -10,6 +10,7 @@ FameError
 ├── SSHError                      a node does not answer, or is not who it says
 │   └── CommandError              a command in a guest ended with a status other than 0
 ├── ProbeError                    a probe cannot give a right number
+├── TrafficError                  a recording cannot tell what is asked, or what it left cannot be read
 └── ReportError                   a notebook stopped before its end
 
 A message says what was wrong, with the value, and what to do next.
@@ -29,6 +30,7 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "TrafficError",
 ]
 
 
@@ -82,6 +84,10 @@ class CommandError(SSHError):
 
 class ProbeError(FameError):
     """A probe cannot give a right number, so it gives none."""
+
+
+class TrafficError(FameError):
+    """A recording cannot tell what is asked of it, or what it left cannot be read."""
 
 
 class ReportError(FameError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import mmap
 import os
@@ -164,7 +165,7 @@ class Fam:
             raise SpecError(
                 f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}"
             )
-        with self._open(writable=writable) as file:
+        with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
             mapping = mmap.mmap(file.fileno(), self.size, access=access)
         return np.frombuffer(mapping, kind, count, offset) if count else np.empty(0, kind)
@@ -180,7 +181,7 @@ class Fam:
             If the file is not the one the lab has, or not of its size any more.
         """
         self._check_range(offset, size)
-        with self._open() as file:
+        with self.open_file() as file:
             content = os.pread(file.fileno(), size, offset)
         if len(content) != size:
             raise HostError(f"{self.path} was truncated while it was read at {offset}")
@@ -197,7 +198,7 @@ class Fam:
             If the file is not the one the lab has or not of its size any more, or there is no room.
         """
         self._check_range(offset, len(content))
-        with self._open(writable=True) as file:
+        with self.open_file(writable=True) as file:
             try:
                 written = os.pwrite(file.fileno(), content, offset)
             except OSError as error:
@@ -207,13 +208,43 @@ class Fam:
 
     def allocated(self) -> int:
         """Bytes of it that take up room: it is sparse."""
-        with self._open() as file:
+        with self.open_file() as file:
             return os.fstat(file.fileno()).st_blocks * 512
 
     def check(self) -> None:
         """Raise HostError unless the file is the very one that the lab has, of its size."""
-        with self._open():
+        with self.open_file():
             pass
+
+    def open_file(self, *, writable: bool = False) -> io.FileIO:
+        """Open the file, without a buffer; the caller closes it.
+
+        Raises
+        ------
+        HostError
+            If the file is not the one the lab has, or not of its size any more.
+        """
+        try:
+            # No link is followed to a file that the lab made: nobody else has a say in where it lies.
+            flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
+            descriptor = os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY))
+            file = io.FileIO(descriptor, "r+b" if writable else "rb")
+        except OSError as error:
+            raise HostError(
+                f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?"
+            ) from error
+        status = os.fstat(file.fileno())
+        if (status.st_dev, status.st_ino) != self.identity:
+            file.close()
+            raise HostError(
+                f"{self.path} is another file than the one the nodes have: it was replaced under the lab"
+            )
+        if status.st_size != self.size:
+            file.close()
+            raise HostError(
+                f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated"
+            )
+        return file
 
     def remove(self) -> None:
         """Delete the file if the lab made it and it is still that one."""
@@ -231,30 +262,6 @@ class Fam:
     def _check_range(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
-
-    def _open(self, *, writable: bool = False) -> Any:
-        try:
-            # No link is followed to a file that the lab made: nobody else has a say in where it lies.
-            flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
-            file = os.fdopen(
-                os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY)), "rb", buffering=0
-            )
-        except OSError as error:
-            raise HostError(
-                f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?"
-            ) from error
-        status = os.fstat(file.fileno())
-        if (status.st_dev, status.st_ino) != self.identity:
-            file.close()
-            raise HostError(
-                f"{self.path} is another file than the one the nodes have: it was replaced under the lab"
-            )
-        if status.st_size != self.size:
-            file.close()
-            raise HostError(
-                f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated"
-            )
-        return file
 
 
 def _fitting(size: int) -> str:

@@ -12,21 +12,25 @@ from pathlib import Path
 
 import libvirt
 
+from fame_lab import lease
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import FameError, LabError, SpecError
+from fame_lab.errors import LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
-from fame_lab.host import accel, access, domain, tsc
+from fame_lab.host import accel, access, domain, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
-from fame_lab.layout import CONTROL_SIZE
+from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
+from fame_lab.traffic.counter_layout import CounterLayout
+from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.order_ring import OrderRing
 
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
 
@@ -93,9 +97,25 @@ class Hosting:
             self.image.cmdline(record.node, tsc_khz=tsc_khz),
             console,
         )
-        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection))
+        trace = self._trace_plugin(record.node) if self.spec.trace else None
+        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
         ensure_daemons()
         return domain.create(self.connection, xml, record)
+
+    @property
+    def counter_layout(self) -> CounterLayout:
+        """How each node's counter file is laid out: a place for every CPU that a domain can have."""
+        return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
+
+    def _trace_plugin(self, node: str) -> TracePlugin:
+        counters, order = self.directory.counters(node), self.directory.order(node)
+        # A node that boots anew counts anew; who records its earlier life has these files open.
+        for path in (counters, order):
+            path.unlink(missing_ok=True)
+        owner = (self.user.uid, self.user.gid) if self.user else None
+        Counters.create(counters, self.counter_layout, owner)
+        OrderRing.create(order, self.counter_layout.vcpus, owner)
+        return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), counters, order)
 
     @property
     def image_is_ours(self) -> bool:
@@ -151,7 +171,10 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
         )
     image = appliance.ensure(tell)
     tell("choosing the accelerator")
-    accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
+    if spec.trace:
+        accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
+    else:
+        accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
     _check_addressable(spec, accelerator)
     directory = LabDirectory.of(spec.name)
     directory.make(user.gid if user else None)
@@ -181,7 +204,7 @@ def _furnish(
         keys, host_key = Keys.make(directory)
         personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
         directory.write(directory.initrd, personal, (user.uid, user.gid) if user else None)
-        fam = _found_or_made(spec, directory, user, taken, undo)
+        fam = lease.take(spec, directory, user, taken, undo)
         if user is not None:
             access.check_readable([image.kernel, directory.initrd], user)
         hosting = Hosting(
@@ -247,7 +270,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
             list(pool.map(domain.Domain.destroy, domains))
     record = domains[0].record if domains else record_left(directory)
     if record is not None:
-        _give_back(_fam_of(record), directory)
+        lease.give_back(_fam_of(record), directory)
     there = bool(domains) or directory.path.exists()
     directory.remove()
     domain.remove_logs(name)
@@ -265,48 +288,6 @@ def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:
 def _fam_of(record: NodeRecord) -> Fam:
     """Give the FAM that a running node has."""
     return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)
-
-
-def _found_or_made(
-    spec: LabSpec,
-    directory: LabDirectory,
-    user: QemuUser | None,
-    taken: dict[str, list[domain.Domain]],
-    undo: contextlib.ExitStack,
-) -> Fam:
-    path = spec.fam_path or directory.fam
-    if spec.fam_path is None or not path.exists():
-        fam = Fam.create(path, spec.fam_size)
-        undo.callback(fam.remove)
-        if user is not None:
-            os.chown(path, user.uid, user.gid, follow_symlinks=False)
-            access.check_writable(path, user)
-        return fam
-    fam = Fam.existing(path, spec.fam_size)
-    for name, domains in taken.items():
-        if domains[0].record.fam_identity == fam.identity:
-            raise LabError(
-                f"{path} is the FAM of the running lab {name!r}: two labs cannot share one control area"
-            )
-    undo.callback(_give_back, fam, directory)
-    if user is not None:
-        access.let_in(path, user, directory.saved_acl)
-    directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))
-    fam.write(fam.control.offset, bytes(CONTROL_SIZE))
-    return fam
-
-
-def _give_back(fam: Fam, directory: LabDirectory) -> None:
-    """Delete the file if the lab made it; otherwise put back what the lab changed."""
-    if fam.created:
-        fam.remove()
-        return
-    try:
-        if directory.saved_control_area.exists():
-            fam.write(fam.control.offset, directory.saved_control_area.read_bytes())
-        access.put_back(directory.saved_acl)
-    except FameError as error:
-        log.warning("%s was not put back as it was: %s", fam.path, error)
 
 
 def record_left(directory: LabDirectory) -> NodeRecord | None:

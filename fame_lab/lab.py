@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fame_lab import boot, hosting
 from fame_lab.errors import LabError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fame_lab.results import Result
+    from fame_lab.traffic.recording import Recording
 
 __all__ = ["Lab"]
 
@@ -184,6 +186,56 @@ class Lab:
         from fame_lab import probes  # with it comes xarray, which a lab does not need
 
         return probes.run(self, probe, **parameters)
+
+    def record(
+        self,
+        *,
+        source: Literal["auto", "trace", "samples"] = "auto",
+        granule: int | str = 4096,
+        window: tuple[int | str, int | str] | None = None,
+        interval: float = 0.2,
+        order: str | os.PathLike[str] | None = None,
+    ) -> Recording:
+        """Make a recording of who touches which part of FAM. It does not run yet.
+
+        Parameters
+        ----------
+        source : {"auto", "trace", "samples"}
+            Exact counts by author, for which the lab must have ``trace=True``; or what the host sees change.
+            ``auto`` takes the trace where there is one.
+        granule : int or str
+            Bytes of the unit of place: a power of two from 64 B.
+        window : tuple, optional
+            Of samples: offset and size of the part of FAM that is watched; by default all of it.
+        interval : float
+            Seconds between two looks.
+        order : path, optional
+            A Parquet file for the accesses themselves, in their order; of a trace only. See
+            :class:`fame_lab.traffic.order.Order`. What comes faster than it can be written is lost there,
+            counted, and whole in the counts.
+
+        Raises
+        ------
+        SpecError
+            If a parameter cannot be right.
+        TrafficError
+            If a trace is wanted of a lab that has none.
+
+        Examples
+        --------
+        >>> with lab.record() as traffic:  # doctest: +SKIP
+        ...     lab.run("my-program")
+        >>> traffic.matrix("bytes")  # doctest: +SKIP
+        """
+        from fame_lab.traffic import record  # with it comes xarray, which a lab does not need
+
+        self._running()
+        return record(self, source=source, granule=granule, window=window, interval=interval, order=order)
+
+    @property
+    def qemu_version(self) -> int:
+        """QEMU's version as libvirt numbers it: 1000000 * major + 1000 * minor + micro."""
+        return int(self._running().connection.getVersion())
 
     def manifest(self) -> dict[str, Any]:
         """Say all that a number taken here needs to be judged: spec, accelerator, versions, image, host."""

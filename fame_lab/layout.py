@@ -17,10 +17,14 @@ Control area, from its start::
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fame_lab.errors import SpecError
 from fame_lab.size import KIB, MIB, format_size
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "BARRIERS",
@@ -148,7 +152,36 @@ class Books:
             raise SpecError(f"offset {offset:#x} is outside FAM, which ends at {self.fam_size:#x}")
         if offset >= ControlArea(self.fam_size).offset:
             return None
-        number = offset // self.book
+        return int(self._home(offset // self.book))
+
+    def homes(self, offsets: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:
+        """Node numbers, from 0, at which the bytes at `offsets` are at home.
+
+        Parameters
+        ----------
+        offsets : ndarray of int
+            Bytes from the start of FAM, of any shape.
+
+        Returns
+        -------
+        ndarray of int, of the same shape
+
+        Raises
+        ------
+        SpecError
+            If one is outside FAM, or in the control area, which has no home.
+        """
+        if not offsets.size:
+            return offsets.astype("intp")
+        limit = ControlArea(self.fam_size).offset
+        if not 0 <= (low := int(offsets.min())) <= (high := int(offsets.max())) < limit:
+            wrong = low if low < 0 else high
+            raise SpecError(f"offset {wrong:#x} has no home: what has one ends at {limit:#x}")
+        homes: npt.NDArray[np.intp] = self._home(offsets.astype("intp") // self.book)
+        return homes
+
+    def _home(self, number: Any) -> Any:
+        """Give the home of a book, or of each of an array of books."""
         if self.interleaving == "interleaved":
             return number % self.nodes
         return number * self.nodes // self.count

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame_lab import boot
+from fame_lab import boot, native
 from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
-from fame_lab.guest import build_probe
 from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
+from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.order_ring import OrderRing
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain, State
@@ -47,6 +48,25 @@ class Node:
         self.index = domain.record.index
         self.name = domain.record.node
         self.connection = Connection(self.name, domain.ssh_port, hosting.keys)
+
+    @property
+    def domain(self) -> Domain:
+        """Its libvirt domain."""
+        return self._domain
+
+    def counters(self) -> Counters:
+        """Open the file in which its QEMU counts, for one recording alone.
+
+        Raises
+        ------
+        TrafficError
+            If the lab has no trace, another recording runs, or the file is not what it should be.
+        """
+        return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
+
+    def order_ring(self) -> OrderRing:
+        """Open the file through which its accesses come in their order; see :meth:`counters`."""
+        return OrderRing(self._hosting.directory.order(self.name), self._hosting.counter_layout.vcpus)
 
     @property
     def state(self) -> State:
@@ -139,7 +159,7 @@ class Node:
                 if self._hosting.image_is_ours:
                     self._probe_path = _PROBE_IN_IMAGE
                 else:
-                    program = build_probe.binary()
+                    program = native.PROBE.binary()
                     path = f"/tmp/fame-probe-{hashlib.sha256(program.read_bytes()).hexdigest()[:16]}"  # noqa: S108 - in the guest
                     self.put(program, path, mode=0o755)
                     self._probe_path = path

@@ -15,7 +15,18 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-__all__ = ["MEMORY", "LabFigure", "caveat", "figure", "plain_log", "size_axis", "size_label", "style"]
+__all__ = [
+    "MEMORY",
+    "LabFigure",
+    "begin",
+    "caveat",
+    "dress",
+    "figure",
+    "plain_log",
+    "size_axis",
+    "size_label",
+    "style",
+]
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, each with a marker of its own: nothing
 # rests on colour alone.
@@ -100,19 +111,38 @@ def figure(
     LabFigure, list of Axes
         The panels, row by row.
     """
-    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
+    made = begin(title, f"{caveat(manifest)}\n{note}", height=height, failed=failed)
     panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)
+    axes = [*panels.flat]
+    for panel in axes:
+        dress(panel)
+    return made, axes
+
+
+def begin(title: str, foot: str, *, height: float, failed: str = "") -> LabFigure:
+    """Begin a figure without panels: its size, its title, and at its foot what its numbers are.
+
+    Parameters
+    ----------
+    title, height, failed
+        As of :func:`figure`.
+    foot : str
+        What kind of numbers it shows and what they are not, such as :func:`caveat`; how many there are.
+    """
+    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
     if failed:
         made.suptitle(f"{title}\nFAILED: {textwrap.fill(failed, 100)}", fontsize=12, color="#B00020")
     else:
         made.suptitle(title, fontsize=12)
-    made.supxlabel(f"{caveat(manifest)}\n{note}", fontsize=8, color="0.35")
-    axes = [*panels.flat]
-    for panel in axes:
-        panel.grid(visible=True, color="0.9", linewidth=0.8)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-    return made, axes
+    made.supxlabel(foot, fontsize=8, color="0.35")
+    return made
+
+
+def dress(axes: Axes) -> None:
+    """Give a panel the house's grid and spines."""
+    axes.grid(visible=True, color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def plain_log(axis: Axis) -> None:

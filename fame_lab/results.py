@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from fame_lab.errors import HostError, SpecError
+from fame_lab.errors import SpecError
 from fame_lab.result_html import result_html
+from fame_lab.saved import save_directory
 
 if TYPE_CHECKING:
     import os
@@ -74,13 +74,7 @@ class Result:
         HostError
             If it cannot be written; what was there before is there still.
         """
-        place = Path(directory).absolute()
-        replaces = _may_replace(place)
-        try:
-            self._write(place, replaces)
-        except OSError as error:
-            raise HostError(f"cannot save a result in {str(place)!r}: {error}") from error
-        return place
+        return save_directory(directory, {_DATASET, _MANIFEST}, self._write, "a result")
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Result:
@@ -104,18 +98,10 @@ class Result:
             raise SpecError(f"{str(place)!r} holds no result that can be read: {error}") from error
         return cls(probe, dataset, manifest)
 
-    def _write(self, place: Path, replaces: bool) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # The old result stays until the new one is whole.
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
-            made = Path(passing) / "new"
-            made.mkdir()
-            self.dataset.to_netcdf(made / _DATASET, engine="h5netcdf")
-            told = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
-            (made / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
-            if replaces:
-                place.rename(Path(passing) / "old")
-            made.rename(place)
+    def _write(self, place: Path) -> None:
+        self.dataset.to_netcdf(place / _DATASET, engine="h5netcdf")
+        told = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
+        (place / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.dataset.sizes.items())
@@ -129,14 +115,3 @@ class Result:
 
     def _repr_html_(self) -> str:
         return result_html(self.probe, self.dataset, self.manifest)
-
-
-def _may_replace(place: Path) -> bool:
-    """Say whether there is a result to replace; refuse to touch anything else."""
-    if not place.exists() and not place.is_symlink():
-        return False
-    if place.is_dir() and not place.is_symlink():
-        held = {path.name for path in place.iterdir()}
-        if held <= {_DATASET, _MANIFEST}:
-            return True
-    raise SpecError(f"{str(place)!r} is there and is not a result: choose a directory that is not there yet")

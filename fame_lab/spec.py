@@ -25,7 +25,7 @@ TCG_FAM_LIMIT = 512 << 30
 Accel = Literal["auto", "kvm", "tcg"]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
-_NOT_YET = {"network": ("user",), "image": ("appliance",), "start": ("auto", "cold"), "trace": (False,)}
+_NOT_YET = {"network": ("user",), "image": ("appliance",), "start": ("auto", "cold")}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LabSpec:
     start : {"auto", "cold"}
         How nodes come up.
     trace : bool
-        Whether each access to FAM can be counted. Must be False in this version.
+        Whether each access to FAM can be counted: see :meth:`fame_lab.Lab.record`. It takes TCG.
     layout : {"contiguous", "interleaved"}
         Which books are at home on which node.
     book : int or str
@@ -94,6 +94,9 @@ class LabSpec:
         _check_count("nodes", self.nodes, MAX_NODES)
         _check_count("vcpus", self.vcpus, MAX_VCPUS)
         _check_choice("accel", self.accel, get_args(Accel))
+        _check_choice("trace", self.trace, (False, True))
+        if self.trace and self.accel == "kvm":
+            raise SpecError("trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'")
         _check_choice("layout", self.layout, get_args(Interleaving))
         for field, choices in _NOT_YET.items():
             _check_choice(field, getattr(self, field), choices)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fame_lab import native
 from fame_lab.errors import CommandError
 from fame_lab.fam import Fam
-from fame_lab.guest import build_probe
 from fame_lab.probes import lines
 from fame_lab.spec import LabSpec
 
@@ -36,7 +36,7 @@ class LocalNode:
             at = command.index("--mapping")
             del command[at : at + 2]
         done = subprocess.run(
-            [str(build_probe.binary()), *command], capture_output=True, text=True, timeout=timeout
+            [str(native.PROBE.binary()), *command], capture_output=True, text=True, timeout=timeout
         )
         if done.returncode != 0:
             raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")

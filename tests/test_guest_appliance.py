@@ -3,14 +3,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import paramiko
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from raw_vm import RawVM, booted
 
+from fame_lab import native
 from fame_lab.errors import ApplianceError, SpecError
-from fame_lab.guest import appliance, build_probe, cpio, packages, rootfs
+from fame_lab.guest import appliance, cpio, packages, rootfs
 from fame_lab.guest.appliance import Appliance
 
 RELEASE = "6.1.0-1-test"
@@ -54,7 +56,7 @@ def ingredients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingredients:
     monkeypatch.setattr(packages, "unpack", made.unpack)
     monkeypatch.setattr(rootfs, "entries", made.entries)
     monkeypatch.setattr(rootfs, "own_files", lambda: {"init": made.init})
-    monkeypatch.setattr(build_probe, "binary", lambda: made.probe)
+    monkeypatch.setattr(native, "PROBE", SimpleNamespace(binary=lambda: made.probe))
     return made
 
 

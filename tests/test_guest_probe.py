@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from fame_lab import native
 from fame_lab.fam import Fam
-from fame_lab.guest import build_probe
 
 SIZE = 4 << 20
 BARRIER = SIZE - 4096
@@ -22,7 +22,7 @@ def fam(tmp_path: Path) -> Fam:
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    command = [str(build_probe.binary()), *map(str, words)]
+    command = [str(native.PROBE.binary()), *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -296,7 +296,7 @@ def test_a_fam_that_is_no_file_is_refused() -> None:
 def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [str(build_probe.binary()), "add", "--fam", str(fam.path), "--offset", "0", "--count", "1"],
+            [str(native.PROBE.binary()), "add", "--fam", str(fam.path), "--offset", "0", "--count", "1"],
             stdout=full,
             stderr=subprocess.DEVNULL,
         )
@@ -304,6 +304,6 @@ def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:
 
 
 def test_help_names_every_command() -> None:
-    done = subprocess.run([str(build_probe.binary()), "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run([str(native.PROBE.binary()), "--help"], capture_output=True, text=True, check=True)
     for command in ("prove", "add", "chase", "bandwidth", "pingpong", "ring", "visibility"):
         assert f"  {command} FAM" in done.stdout

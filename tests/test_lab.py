@@ -12,8 +12,8 @@ from leftovers import leftovers, qemu_processes
 
 from fame_lab import Lab, LabSpec, Node, cli
 from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
-from fame_lab.guest.build_probe import _cache, _environment
 from fame_lab.layout import CONTROL_SIZE
+from fame_lab.native import _cache, _environment
 from fame_lab.probes.together import together
 
 pytestmark = pytest.mark.vm

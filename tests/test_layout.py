@@ -1,6 +1,7 @@
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +81,25 @@ def test_the_automatic_book_gives_every_node_one_and_is_the_largest_that_does(bi
     assert book == 8 * MIB or size // (2 * book) < nodes
     homes = {Books(size, book, nodes, "contiguous").home(0), Books(size, book, nodes, "interleaved").home(0)}
     assert homes == {0}
+
+
+@given(st.integers(20, 39), st.integers(1, MAX_NODES), st.booleans(), st.lists(st.floats(0, 1), max_size=20))
+def test_homes_of_many_offsets_are_the_homes_of_each(
+    bits: int, nodes: int, contiguous: bool, places: list[float]
+) -> None:
+    size = 1 << bits
+    books = Books(size, auto_book(size, nodes), nodes, "contiguous" if contiguous else "interleaved")
+    last = ControlArea(size).offset - 1
+    offsets = [0, last, *(int(place * last) for place in places)]
+    homes = books.homes(np.array(offsets, dtype="u8"))
+    assert homes.tolist() == [books.home(offset) for offset in offsets]
+
+
+def test_no_offsets_have_no_homes() -> None:
+    assert Books(MIB, 1 << 14, 3, "contiguous").homes(np.empty((0, 2), "u8")).shape == (0, 2)
+
+
+@pytest.mark.parametrize("offset", [-1, 16 * MIB - CONTROL_SIZE, 16 * MIB])
+def test_of_many_offsets_one_without_a_home_is_refused(offset: int) -> None:
+    with pytest.raises(SpecError, match="has no home"):
+        Books(16 * MIB, MIB, 3, "contiguous").homes(np.array([0, offset]))

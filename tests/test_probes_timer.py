@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from local_lab import LocalLab, LocalNode
 
-from fame_lab import probes
+from fame_lab import native, probes
 from fame_lab.errors import CommandError, ProbeError, SpecError
-from fame_lab.guest import build_probe
 from fame_lab.probes import timer
 from fame_lab.probes.watch import Readings, Watch
 from fame_lab.results import Result
@@ -201,7 +200,7 @@ def test_an_answer_that_comes_late_is_the_right_questions(lab: Any) -> None:
         # The node begins when the watch has long been asking, and stops in the middle of it.
         time.sleep(0.05)
         command = [
-            str(build_probe.binary()),
+            str(native.PROBE.binary()),
             "timer",
             "--fam",
             str(fam.path),

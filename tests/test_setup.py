@@ -28,7 +28,8 @@ case "$1 $2" in
         echo "command = $PWD/.venv" >.venv/pyvenv.cfg ;;
     "-m pip") echo pip >>"$STAND_INS/calls"; [ -z "$PIP_SLEEP" ] || sleep "$PIP_SLEEP"
         [ -z "$PIP_FAILS" ] || { echo "no matching distribution"; exit 1; }
-        mkdir -p fame_lab/guest/bin; touch fame_lab/guest/bin/fame-probe ;;
+        mkdir -p fame_lab/guest/bin fame_lab/traffic/bin
+        touch fame_lab/guest/bin/fame-probe fame_lab/traffic/bin/fame-trace-2.so ;;
     "-c "*version*) echo "Python 3.11" ;;
     "-c "*cached*) [ -e "$STAND_INS/image" ] ;;
     "-c "*ensure*) echo image >>"$STAND_INS/calls"; touch "$STAND_INS/image" ;;
@@ -48,7 +49,7 @@ class Clone:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.path / name)
         (self.path / "fame_lab/guest/probe").mkdir(parents=True)
-        (self.path / "fame_lab/guest/build_probe.py").touch()
+        (self.path / "fame_lab/native.py").touch()
         self.stand_ins.mkdir()
         for name, text in (("python3", PYTHON), ("dpkg-query", DPKG_QUERY)):
             (self.stand_ins / name).write_text(text)

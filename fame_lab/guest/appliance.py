@@ -23,9 +23,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fame_lab import native
 from fame_lab.directory import cache_directory
 from fame_lab.errors import ApplianceError, SpecError
-from fame_lab.guest import build_probe, cpio, packages, rootfs, vmlinux
+from fame_lab.guest import cpio, packages, rootfs, vmlinux
 
 __all__ = ["READY", "Appliance", "cached", "ensure"]
 
@@ -163,7 +164,7 @@ def _build(root: Path, tell: Callable[[str], None]) -> Appliance:
         kernel, release = rootfs.kernel(tree)
         compressed = kernel.read_bytes()
         _write(image / "kernel", vmlinux.uncompressed(compressed) or compressed)
-        _write(image / "initrd", cpio.archive(rootfs.entries(tree, release, build_probe.binary())))
+        _write(image / "initrd", cpio.archive(rootfs.entries(tree, release, native.PROBE.binary())))
         contents = {"kernel_release": release, "packages": [asdict(package) for package in known]}
         _write(image / "appliance.json", json.dumps(contents, indent=1).encode())
         image.chmod(0o755)
@@ -187,7 +188,7 @@ def _digest(known: list[packages.Package]) -> str:
     builder = (Path(__file__).with_name(f"{name}.py") for name in ("cpio", "rootfs", "vmlinux"))
     inputs += [f"{file.name} {packages.sha256(file)}" for file in builder]
     inputs += [f"{path} {packages.sha256(file)}" for path, file in sorted(rootfs.own_files().items())]
-    inputs.append(f"probe {packages.sha256(build_probe.binary())}")
+    inputs.append(f"probe {packages.sha256(native.PROBE.binary())}")
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 

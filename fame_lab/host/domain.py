@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import libvirt
 import libvirt_qemu
@@ -34,6 +36,10 @@ _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 #: What libvirt writes there of its own: dated lines, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\\\$")
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
+
+
+_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
+_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,13 @@ class Domain:
                 return "gone"
             raise HostError(f"libvirt cannot tell the state of {self.name}: {error}") from error
 
+    def pid(self) -> int | None:
+        """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
+        try:
+            return int((_run_directory() / f"{self.name}.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
     def ssh_port(self) -> int:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
         with self._asked("does not tell its SSH port") as handle:
@@ -82,6 +95,38 @@ class Domain:
         if match is None:
             raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
         return int(match[1])
+
+    def pause_and_resume(self) -> None:
+        """Stop its CPUs and let them go on: each of them comes by QEMU's hooks for that."""
+        with self._asked("cannot be paused") as handle:
+            handle.suspend()
+            handle.resume()
+
+    def fam_address(self, interface: int) -> int:
+        """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
+
+        It changes when the guest moves the BAR.
+
+        Parameters
+        ----------
+        interface : int
+            Version of the plugin interface. In the first, the place of FAM's block in QEMU's own memory
+            is added to the BAR's address.
+
+        Raises
+        ------
+        HostError
+            If QEMU does not tell, as while the BAR is not mapped.
+        """
+        with self._asked("does not tell where FAM is") as handle:
+            blocks = libvirt_qemu.qemuMonitorCommand(
+                handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+            )
+            buses = libvirt_qemu.qemuMonitorCommand(handle, '{"execute": "query-pci"}', 0)
+        block, bar = _FAM_BLOCK.search(blocks), _bar2(json.loads(buses)["return"])
+        if bar is None or block is None:
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
+        return bar + (int(block[1], 16) if interface == 1 else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
@@ -179,6 +224,14 @@ def log_path(name: str) -> Path:
     return cache / "libvirt/qemu/log" / f"{name}.log"
 
 
+def _run_directory() -> Path:
+    """Say where libvirt writes down the processes that it started."""
+    if os.geteuid() == 0:
+        return Path("/run/libvirt/qemu")
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
+    return Path(runtime) / "libvirt/qemu/run"
+
+
 def last_words(name: str, most: int = 2000) -> str:
     """Give the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
     try:
@@ -205,3 +258,13 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
+
+
+def _bar2(buses: list[dict[str, Any]]) -> int | None:
+    """Find the address of FAM's BAR2 in QEMU's list of its PCI devices; None while it is not mapped."""
+    for device in (device for bus in buses for device in bus["devices"]):
+        if device["id"].get("vendor") == _IVSHMEM["vendor"] and device["id"]["device"] == _IVSHMEM["device"]:
+            for region in device["regions"]:
+                if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
+                    return int(region["address"])
+    return None

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
+from fame_lab.host.trace_plugin import TracePlugin
 
 __all__ = ["Boot", "domain_name", "domain_xml"]
 
@@ -49,7 +50,14 @@ def domain_name(lab: str, node: str) -> str:
     return f"fame-{lab}-{node}"
 
 
-def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models: set[str]) -> str:
+def domain_xml(
+    record: NodeRecord,
+    boot: Boot,
+    *,
+    user: QemuUser | None,
+    models: set[str],
+    trace: TracePlugin | None = None,
+) -> str:
     """Write the domain of one node.
 
     Parameters
@@ -61,6 +69,8 @@ def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models:
         Whom libvirt runs QEMU as, if not ourselves.
     models : set of str
         Security drivers of this libvirt.
+    trace : TracePlugin, optional
+        Loaded to count the node's accesses.
 
     Returns
     -------
@@ -92,7 +102,7 @@ def domain_xml(record: NodeRecord, boot: Boot, *, user: QemuUser | None, models:
     SubElement(domain, "on_crash").text = "destroy"
     _add_devices(domain, boot)
     _add_labels(domain, user, models)
-    _add_qemu_arguments(domain, record)
+    _add_qemu_arguments(domain, record, trace)
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
     return ElementTree.tostring(domain, encoding="unicode")
@@ -135,10 +145,16 @@ def _skip_cpu_check(domain: Element) -> None:
     SubElement(capabilities, f"{{{QEMU_NAMESPACE}}}del", capability="cpu-unavailable-features")
 
 
-def _add_qemu_arguments(domain: Element, record: NodeRecord) -> None:
+def _add_qemu_arguments(domain: Element, record: NodeRecord, trace: TracePlugin | None) -> None:
     size = record.spec.fam_size
     commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
+    traced = (
+        []
+        if trace is None
+        else ["-plugin", f"file={trace.path},counters={trace.counters},order={trace.order}"]
+    )
     for argument in (
+        *traced,
         "-object",
         f"memory-backend-file,mem-path={record.fam_path},size={size},id=FAM,share=on",
         "-device",

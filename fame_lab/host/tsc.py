@@ -7,7 +7,7 @@ import json
 import platform
 import subprocess
 
-from fame_lab.guest import build_probe
+from fame_lab import native
 
 __all__ = ["khz"]
 
@@ -24,6 +24,6 @@ def khz() -> int | None:
     if platform.machine() != "x86_64":
         return None
     measured = subprocess.run(
-        [str(build_probe.binary()), "tsc"], capture_output=True, text=True, timeout=_DEADLINE, check=True
+        [str(native.PROBE.binary()), "tsc"], capture_output=True, text=True, timeout=_DEADLINE, check=True
     )
     return round(float(json.loads(measured.stdout)["khz"]))

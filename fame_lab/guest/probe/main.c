@@ -12,8 +12,8 @@
 #define SOURCES "unknown"
 #endif
 
-/* build_probe.py looks for this text to tell whether the program is that of the sources beside it. */
-static const char identity[] = "fame-probe-sources:" SOURCES;
+/* native.py looks for this text to tell whether the program is that of the sources beside it. */
+static const char identity[] = "fame-sources:" SOURCES;
 
 static const struct command *commands; /* by name */
 

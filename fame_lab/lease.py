@@ -1,0 +1,73 @@
+"""FAM's file as a lab takes it, made or found, and gives it back."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+
+from fame_lab.directory import LabDirectory
+from fame_lab.errors import FameError, LabError
+from fame_lab.fam import Fam
+from fame_lab.host import access
+from fame_lab.host.domain import Domain
+from fame_lab.host.qemu_user import QemuUser
+from fame_lab.layout import CONTROL_SIZE
+from fame_lab.spec import LabSpec
+
+__all__ = ["give_back", "take"]
+
+log = logging.getLogger(__name__)
+
+
+def take(
+    spec: LabSpec,
+    directory: LabDirectory,
+    user: QemuUser | None,
+    taken: dict[str, list[Domain]],
+    undo: contextlib.ExitStack,
+) -> Fam:
+    """Make FAM's file, or take one that is there as it is; `undo` gives it back.
+
+    Raises
+    ------
+    SpecError
+        If a file that is there has another size.
+    LabError
+        If it is a running lab's.
+    HostError
+        If it cannot be made, or QEMU's user cannot reach it.
+    """
+    path = spec.fam_path or directory.fam
+    if spec.fam_path is None or not path.exists():
+        fam = Fam.create(path, spec.fam_size)
+        undo.callback(fam.remove)
+        if user is not None:
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+            access.check_writable(path, user)
+        return fam
+    fam = Fam.existing(path, spec.fam_size)
+    for name, domains in taken.items():
+        if domains[0].record.fam_identity == fam.identity:
+            raise LabError(
+                f"{path} is the FAM of the running lab {name!r}: two labs cannot share one control area"
+            )
+    undo.callback(give_back, fam, directory)
+    if user is not None:
+        access.let_in(path, user, directory.saved_acl)
+    directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))
+    fam.write(fam.control.offset, bytes(CONTROL_SIZE))
+    return fam
+
+
+def give_back(fam: Fam, directory: LabDirectory) -> None:
+    """Delete the file if the lab made it; otherwise put back what the lab changed."""
+    if fam.created:
+        fam.remove()
+        return
+    try:
+        if directory.saved_control_area.exists():
+            fam.write(fam.control.offset, directory.saved_control_area.read_bytes())
+        access.put_back(directory.saved_acl)
+    except FameError as error:
+        log.warning("%s was not put back as it was: %s", fam.path, error)

@@ -1,0 +1,42 @@
+"""Cross-node traffic, who touches which part of FAM: counts by QEMU's plugin, or samples of what changes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fame_lab.errors import SpecError, TrafficError
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.traffic.recording import Recording
+
+__all__ = ["record"]
+
+
+def record(
+    lab: Lab,
+    *,
+    source: str,
+    granule: int | str,
+    window: tuple[int | str, int | str] | None,
+    interval: float,
+    order: str | os.PathLike[str] | None,
+) -> Recording:
+    """Make a recording of the kind that was asked for; see :meth:`fame_lab.Lab.record`."""
+    from fame_lab.traffic.sampled import SampleRecording
+    from fame_lab.traffic.trace import TraceRecording
+
+    if source not in ("auto", "trace", "samples"):
+        raise SpecError(f"source is {source!r}: give 'auto', 'trace' or 'samples'")
+    if source == "trace" and not lab.spec.trace:
+        raise TrafficError(
+            f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), which takes TCG"
+        )
+    if lab.spec.trace and source != "samples":
+        if window is not None:
+            raise SpecError(f"window is {window!r}: a trace counts all of FAM; select from traffic.heat()")
+        return TraceRecording(lab, granule=granule, interval=interval, order=order)
+    if order is not None:
+        raise TrafficError("samples see no accesses, and so no order: that takes LabSpec(..., trace=True)")
+    return SampleRecording(lab, granule=granule, window=window, interval=interval)

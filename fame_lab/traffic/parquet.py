@@ -1,0 +1,85 @@
+"""A recording as one long table in Parquet, for tools that know nothing of this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.errors import HostError
+from fame_lab.traffic.checks import OPS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["table", "write"]
+
+_UNITS = {"offset": "B", "accesses": "accesses", "bytes": "B", "changed": "looks"}
+
+
+def write(traffic: Traffic, path: str | os.PathLike[str]) -> Path:
+    """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
+    import pyarrow.parquet  # a third of a second, which only who writes a table pays
+
+    place = Path(path).absolute()
+    made = table(traffic)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
+            pyarrow.parquet.write_table(made, Path(passing) / "new")
+            (Path(passing) / "new").rename(place)
+    except OSError as error:
+        raise HostError(f"cannot write {str(place)!r}: {error}") from error
+    return place
+
+
+def table(traffic: Traffic) -> pa.Table:
+    """Make the long table."""
+    import pyarrow as pa
+
+    counts = traffic.counts
+    columns: dict[str, Any]
+    if traffic.source == "trace":
+        accesses, bytes_ = counts["accesses"].values, counts["bytes"].values
+        rows = np.nonzero((accesses > 0) | (bytes_ > 0))
+        columns = {
+            "node": _words(rows[1], traffic.nodes),
+            "op": _words(rows[0], OPS),
+        }
+        values = {"accesses": accesses[rows], "bytes": bytes_[rows]}
+    else:
+        changed = counts["changed"].values
+        rows = np.nonzero(changed)
+        columns, values = {}, {"changed": changed[rows]}
+    offsets = counts["granule"].values[rows[-1]]
+    columns["offset"] = offsets.astype("u8")
+    columns["home"] = _words(traffic.books.homes(offsets), traffic.nodes)
+    columns |= values
+    fields = [
+        pa.field(name, pa.array(column).type, nullable=False, metadata={"units": _UNITS.get(name, "")})
+        for name, column in columns.items()
+    ]
+    told = {
+        "source": traffic.source,
+        "granule": str(traffic.granule),
+        "units": json.dumps({name: unit for name, unit in _UNITS.items() if name in columns}),
+        "window": json.dumps(traffic.window),
+        "spec": json.dumps(traffic.spec),
+        "manifest": json.dumps(traffic.manifest),
+        "ended": json.dumps(traffic.ended),
+    }
+    return pa.table(list(columns.values()), schema=pa.schema(fields, metadata=told))
+
+
+def _words(numbers: npt.NDArray[np.intp], words: tuple[str, ...]) -> Any:
+    """Store each word once, and its number in every row."""
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype("i4")), list(words))

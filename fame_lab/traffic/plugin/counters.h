@@ -1,0 +1,43 @@
+/* The file in which a node's accesses are counted. The host makes it, and maps it with numpy while this
+ * plugin counts: counter_layout.py has the same layout. All of it little-endian.
+ *
+ * A page of header; then for each vCPU, so that two threads never add to one counter: a struct tally for each
+ * book of FAM, from its own page on, and one for each granule, again from its own page on. */
+#ifndef FAME_COUNTERS_H
+#define FAME_COUNTERS_H
+
+#include <stdint.h>
+
+enum { COUNTERS_VERSION = 1, HEADER_SIZE = 4096 };
+#define COUNTERS_MAGIC "FAMETRAC"
+
+struct tally {
+	uint64_t loads, stores, load_bytes, store_bytes;
+};
+
+/* What the plugin is doing. */
+enum state { LOADED = 1, COUNTING_POSSIBLE = 2 };
+
+struct header {
+	char magic[8];
+	uint32_t version;
+	uint32_t vcpus;      /* how many vCPUs have a place */
+	uint64_t fam_size;   /* bytes */
+	uint64_t books_at;   /* offset of the first vCPU's tallies of books */
+	uint64_t granules_at; /* offset of the first vCPU's tallies of granules */
+	uint64_t stride;     /* bytes from one vCPU's to the next one's */
+	uint32_t book_shift; /* log2 of a book's bytes */
+	uint32_t unused;
+	uint64_t user_size; /* bytes of FAM before its control area, which is in no book */
+	/* a line of what the host says while the node runs: */
+	uint64_t base;          /* the physical address, as QEMU tells it to plugins, of FAM's first byte */
+	uint32_t granule_shift; /* log2 of a granule's bytes; changed while nothing is recorded */
+	uint32_t recording;     /* whether to count */
+	uint32_t wanted;        /* whether to be ready to count: from then on each access calls the plugin */
+	char pad_too[44];
+	/* a line of what the plugin says: */
+	uint32_t state;
+	uint32_t pid;
+};
+
+#endif

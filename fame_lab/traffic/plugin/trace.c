@@ -1,0 +1,201 @@
+/* fame-trace: counts every load and store of one node to FAM, by granule, in a file that the host maps.
+ *
+ * Loaded into QEMU, it does nothing until the host wants it to: translated code is as it would be without.
+ * Then it has QEMU translate everything anew, each access with a call, and from then on the host turns
+ * counting on and off by a word. There is no way back: taking the calls out again aborts QEMU 7.2.
+ *
+ * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where
+ * an access crosses a granule's border; the access itself counts in the first. */
+#include "counters.h"
+#include "order.h"
+#include "qemu_plugin.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef API_VERSION
+#define API_VERSION 1
+#endif
+
+#ifndef SOURCES
+#define SOURCES "unknown"
+#endif
+
+/* native.py looks for this text to tell whether the plugin is that of the sources beside it. */
+__attribute__((used)) static const char identity[] = "fame-sources:" SOURCES;
+
+QEMU_EXPORT int qemu_plugin_version = API_VERSION;
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv);
+
+enum { PAGE = 4096 };
+
+static struct header *header;
+static char *file;
+static uint64_t fam_size, user_size, books_at, granules_at, stride;
+static unsigned book_shift;
+static uint32_t vcpus;
+
+static uint32_t look32(const uint32_t *word)
+{
+	return *(const volatile uint32_t *)word;
+}
+
+static void tally(struct tally *tally, uint64_t bytes, int load, int store, int counts)
+{
+	if (load) {
+		tally->loads += counts;
+		tally->load_bytes += bytes;
+	}
+	if (store) {
+		tally->stores += counts;
+		tally->store_bytes += bytes;
+	}
+}
+
+/* Adds `size` bytes at FAM's `offset`, which do not cross a page; `rw` is 0 for the rest of an access that
+ * was counted where it began. */
+static void add(unsigned vcpu, uint64_t offset, uint64_t size, int load, int store, int counts)
+{
+	char *mine = file + vcpu * stride;
+	struct tally *books = (struct tally *)(mine + books_at), *granules = (struct tally *)(mine + granules_at);
+	unsigned shift = look32(&header->granule_shift);
+	while (size > 0) {
+		uint64_t room = (((offset >> shift) + 1) << shift) - offset;
+		uint64_t here = size < room ? size : room;
+		tally(granules + (offset >> shift), here, load, store, counts);
+		if (offset < user_size)
+			tally(books + (offset >> book_shift), here, load, store, counts);
+		counts = 0;
+		offset += here;
+		size -= here;
+	}
+}
+
+/* In the order in which QEMU does them: a read-modify-write loads, then stores. */
+static void write_down(unsigned vcpu, uint64_t offset, uint64_t size, int load, int store, int continued)
+{
+	if (offset >= user_size)
+		return;
+	uint32_t more = continued ? ORDER_CONTINUED : 0;
+	if (load)
+		order_add(vcpu, offset, (uint32_t)size, ORDER_LOAD | more);
+	if (store)
+		order_add(vcpu, offset, (uint32_t)size, ORDER_STORE | more);
+}
+
+/* The offset in FAM of what the node's `vaddr` leads to; fam_size if it leads elsewhere. */
+static uint64_t offset_in_fam(qemu_plugin_meminfo_t info, uint64_t vaddr)
+{
+	struct qemu_plugin_hwaddr *address = qemu_plugin_get_hwaddr(info, vaddr);
+	if (address == NULL || qemu_plugin_hwaddr_is_io(address))
+		return fam_size;
+	uint64_t offset = qemu_plugin_hwaddr_phys_addr(address) - header->base;
+	return offset < fam_size ? offset : fam_size;
+}
+
+static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *udata)
+{
+	(void)udata;
+	if (!look32(&header->recording) || vcpu >= vcpus)
+		return;
+	/* qemu_plugin_mem_is_store() says of a read-modify-write that it is a store, and no more. */
+	int rw = (info >> 16) & QEMU_PLUGIN_MEM_RW;
+	int load = rw & QEMU_PLUGIN_MEM_R, store = rw & QEMU_PLUGIN_MEM_W;
+	uint64_t size = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
+	uint64_t in_page = PAGE - vaddr % PAGE;
+	uint64_t offset = offset_in_fam(info, vaddr);
+	if (offset < fam_size) {
+		add(vcpu, offset, size < in_page ? size : in_page, load, store, 1);
+		write_down(vcpu, offset, size < in_page ? size : in_page, load, store, 0);
+	}
+	if (size <= in_page)
+		return;
+	/* The next page of the node's address space may lie anywhere. */
+	uint64_t rest = offset_in_fam(info, vaddr + in_page);
+	if (rest < fam_size) {
+		add(vcpu, rest, size - in_page, load, store, offset == fam_size);
+		write_down(vcpu, rest, size - in_page, load, store, offset < fam_size);
+	}
+}
+
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	(void)id;
+	/* The filters for loads alone and stores alone miss some: so both, and each is looked at. */
+	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)
+		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_access, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_RW, NULL);
+}
+
+/* Called with every vCPU halted, when all translated code is gone. */
+static void on_reset(qemu_plugin_id_t id)
+{
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	*(volatile uint32_t *)&header->state = COUNTING_POSSIBLE;
+}
+
+/* On a vCPU's thread, where alone the translated code may be thrown away. A host that wants us pauses and
+ * resumes the node, so that even a busy vCPU comes by. */
+static void on_pause(qemu_plugin_id_t id, unsigned vcpu)
+{
+	static char begun;
+	(void)vcpu;
+	if (look32(&header->wanted) && !__atomic_test_and_set(&begun, __ATOMIC_SEQ_CST))
+		qemu_plugin_reset(id, on_reset);
+}
+
+static int complain(const char *what, const char *path)
+{
+	fprintf(stderr, "fame-trace: %s: %s\n", what, path);
+	return 1;
+}
+
+static int map_counters(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat status;
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return complain("cannot open the counter file", path);
+	if (status.st_size < HEADER_SIZE)
+		return complain("the counter file is too short", path);
+	size_t length = (size_t)status.st_size;
+	file = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (file == MAP_FAILED)
+		return complain("cannot map the counter file", path);
+	header = (struct header *)file;
+	if (memcmp(header->magic, COUNTERS_MAGIC, sizeof header->magic) != 0 || header->version != COUNTERS_VERSION)
+		return complain("the counter file is of another version", path);
+	fam_size = header->fam_size;
+	user_size = header->user_size;
+	vcpus = header->vcpus;
+	books_at = header->books_at;
+	granules_at = header->granules_at;
+	stride = header->stride;
+	book_shift = header->book_shift;
+	if (vcpus == 0 || stride % PAGE != 0 || (length - HEADER_SIZE) / vcpus < stride)
+		return complain("the counter file is too short for its vCPUs", path);
+	return 0;
+}
+
+QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+{
+	static const char counters[] = "counters=", order[] = "order=";
+	(void)info;
+	if (argc != 2 || strncmp(argv[0], counters, sizeof counters - 1) != 0 ||
+	    strncmp(argv[1], order, sizeof order - 1) != 0)
+		return complain("takes two arguments", "counters=FILE,order=FILE");
+	if (map_counters(argv[0] + sizeof counters - 1) != 0)
+		return 1;
+	if (order_open(argv[1] + sizeof order - 1) != 0)
+		return complain("cannot use the file for the order", argv[1]);
+	header->pid = (uint32_t)getpid();
+	header->state = LOADED;
+	qemu_plugin_register_vcpu_idle_cb(id, on_pause);
+	qemu_plugin_register_vcpu_resume_cb(id, on_pause);
+	return 0;
+}

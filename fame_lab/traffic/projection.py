@@ -1,0 +1,141 @@
+"""What counted accesses would cost on a fabric: computed, never measured, and labelled so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab.traffic.fabric import FabricModel
+from fame_lab.traffic.sums import matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["CAVEAT", "FORMULA", "FabricModel", "Projection", "project"]
+
+CAVEAT = "projected: computed from counts, not measured; no caches, no overlap, no contention"
+FORMULA = "time = accesses * latency(initiator, home) + bytes * 8 / link_gbps where home is another node"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Projection:
+    """A projected time, and what it was computed from.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        ``latency_time`` and ``transfer_time`` [ns] (op, initiator, home), ``time`` [ns] (initiator), their
+        sum, and ``latency`` [ns] (initiator, home), the model's.
+    manifest : dict
+        ``projected`` (the caveat), ``formula``, ``model``, and ``traffic``, the recording's own manifest.
+    """
+
+    dataset: xr.Dataset
+    manifest: dict[str, Any]
+
+    def plot(self) -> Figure:
+        """Draw it, by initiator."""
+        from fame_lab.traffic.projection_plot import plot
+
+        return plot(self)
+
+    def __repr__(self) -> str:
+        most = float(self.dataset["time"].max())
+        source = self.manifest["model"]["source"]
+        return (
+            f"<Projection ({source}): {self.dataset.sizes['initiator']} initiators, at most {most:,.0f} ns>"
+        )
+
+    def _repr_html_(self) -> str:
+        latency, transfer = (self.dataset[each].sum(("op", "home")).values for each in _PARTS)
+        rows = "".join(
+            f"<tr><th>{escape(str(node))}</th><td>{a:,.0f}</td><td>{b:,.0f}</td><td>{a + b:,.0f}</td></tr>"
+            for node, a, b in zip(self.dataset["initiator"].values, latency, transfer, strict=True)
+        )
+        return _PAGE.format(
+            caveat=escape(CAVEAT),
+            formula=escape(FORMULA),
+            source=escape(str(self.manifest["model"]["source"])),
+            rows=rows,
+            manifest=escape(json.dumps(self.manifest, indent=2, default=str)),
+        )
+
+
+_PARTS = ("latency_time", "transfer_time")
+
+_PAGE = """\
+<div class="fame-projection">
+<strong>projection</strong> <em>{caveat}</em>
+<p>{formula}; {source}</p>
+<table><caption>projected time [ns]</caption>
+<thead><tr><th>initiator</th><th>latency</th><th>transfer</th><th>sum</th></tr></thead>
+<tbody>{rows}</tbody></table>
+<details><summary>manifest</summary><pre>{manifest}</pre></details>
+</div>"""
+
+
+def project(traffic: Traffic, model: FabricModel) -> Projection:
+    """Compute what the accesses of a trace would cost on a fabric. A pure function of its arguments.
+
+    For operation o, initiator i and home h, with the counts of :meth:`.Traffic.matrix`::
+
+        latency_time[o, i, h]  = accesses[o, i, h] * latency[i, h]
+        transfer_time[o, i, h] = bytes[o, i, h] * 8 / link_gbps   where h is not i, else 0
+        time[i]                = sum of latency_time[:, i, :] and transfer_time[:, i, :]
+
+    with latency[i, h] = local_ns where h = i, else remote_ns; or with hops,
+    latency[i, h] = local_ns + hop_ns * (hops[i, h] - hops[i, i]). Bits over gigabits a second are
+    nanoseconds.
+
+    It is linear, and so leaves out whatever is not: caches, which would spare most accesses to memory that
+    is read again; accesses under way at once, which would hide latency; queues where links are shared, which
+    would add to it. ``time`` takes every access to wait for the one before it. Were all latency hidden,
+    ``transfer_time`` alone would remain.
+
+    Parameters
+    ----------
+    traffic : Traffic
+        A trace.
+    model : FabricModel
+
+    Returns
+    -------
+    Projection
+
+    Raises
+    ------
+    TrafficError
+        Of samples, which have no author.
+    SpecError
+        If the model is of another number of nodes.
+    """
+    accesses, bytes_ = matrix(traffic, "accesses"), matrix(traffic, "bytes")
+    nodes = accesses.sizes["initiator"]
+    latency = accesses.isel(op=0, drop=True).copy(data=model.latency(nodes))
+    remote = ~np.eye(nodes, dtype=bool)
+    latency_time = accesses.astype("f8") * latency
+    transfer_time = bytes_.astype("f8") * 8 / float(model.link_gbps) * remote
+    time = (latency_time + transfer_time).sum(("op", "home"))
+    named = {
+        "latency_time": (latency_time, "projected time of the accesses' latency"),
+        "transfer_time": (transfer_time, "projected time of their bytes on the link"),
+        "time": (time, "projected time, nothing overlapping"),
+        "latency": (latency, "the model's latency of an access"),
+    }
+    dataset = xr.Dataset(
+        {
+            name: values.drop_attrs().assign_attrs(units="ns", long_name=told)
+            for name, (values, told) in named.items()
+        }
+    )
+    manifest = {
+        "projected": CAVEAT, "formula": FORMULA, "model": model.to_dict(), "traffic": traffic.manifest,
+    }  # fmt: skip
+    return Projection(dataset, manifest)

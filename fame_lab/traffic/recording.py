@@ -1,0 +1,96 @@
+"""A recording: begun, read while it runs, ended."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from fame_lab.traffic.glance import Glance
+from fame_lab.traffic.traffic import Traffic
+from fame_lab.traffic.views import TrafficViews
+
+__all__ = ["NEVER_STARTED", "Recording"]
+
+NEVER_STARTED = "this recording never started: recording.start(), or use it in a with statement"
+
+
+class Recording(TrafficViews):
+    """What goes on in FAM between :meth:`start` and :meth:`stop`; see :meth:`fame_lab.Lab.record`.
+
+    It can be asked at any time for what it has so far, by the methods of :class:`Traffic`. In a ``with``
+    statement it starts at its beginning and stops at its end.
+    """
+
+    #: ``trace``: exact counts by author; ``samples``: what the host saw change.
+    source: str
+
+    def __init__(self) -> None:
+        self._after: list[Callable[[], None]] = []
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Begin; an ended recording begins anew, from nothing."""
+
+    @abstractmethod
+    def stop(self) -> Traffic:
+        """End, and give what was recorded. Safe to repeat."""
+
+    @abstractmethod
+    def traffic(self) -> Traffic:
+        """Give what was recorded so far.
+
+        Raises
+        ------
+        TrafficError
+            If it never started, or what it reads is broken.
+        """
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """Whether it has started and not stopped."""
+
+    @abstractmethod
+    def glance(self) -> Glance:
+        """Give what a live picture shows, quickly; of a recording that has stopped, its last."""
+
+    def when_stopped(self, do: Callable[[], None]) -> None:
+        """Have something done, once, when it stops; on the thread that stops it."""
+        self._after.append(do)
+
+    def _has_stopped(self) -> None:
+        while self._after:
+            self._after.pop()()
+
+    def live(self, *, every: float = 0.3) -> Any:
+        """Show it in a notebook while it runs: matrix and address heat, which can be paused.
+
+        Where the notebook is executed without a front end, a still picture takes its place, which becomes
+        the last one when the recording stops.
+
+        Parameters
+        ----------
+        every : float
+            Seconds from picture to picture, from 0.1 to 60.
+
+        Raises
+        ------
+        SpecError
+            If that cannot be.
+        """
+        from fame_lab.widgets.live import live  # with it come ipywidgets, which a recording does not need
+
+        return live(self, every)
+
+    def _repr_html_(self) -> str:
+        return self.traffic()._repr_html_()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

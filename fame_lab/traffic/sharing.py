@@ -1,0 +1,100 @@
+"""Who shares what: the class of each granule, and the granules that are accessed most.
+
+Sharing is of a whole granule: two nodes that use different words of it share it all the same. Granules of
+64 bytes show the false sharing of cache lines, granules of 4 KiB that of pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab.errors import SpecError
+from fame_lab.traffic.checks import OPS
+from fame_lab.traffic.sums import need_trace
+
+if TYPE_CHECKING:
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["KINDS", "hottest", "kinds", "sharing"]
+
+KINDS = ("private", "read-shared", "write-shared")
+
+
+def kinds(touched: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Sort places by who touches them.
+
+    Parameters
+    ----------
+    touched : ndarray of bool, shape (2, nodes, places)
+        Whether a node loads from a place, and whether it stores to it.
+
+    Returns
+    -------
+    ndarray of int, shape (places,)
+        Index into :data:`KINDS`: 0 where one node or none touches it, 1 where several load and nobody
+        stores, 2 where several touch it and at least one stores.
+    """
+    several = touched.any(axis=0).sum(axis=0) > 1
+    stored = touched[OPS.index("store")].any(axis=0)
+    kind: npt.NDArray[np.intp] = np.where(several, np.where(stored, 2, 1), 0)
+    return kind
+
+
+def touched_by(counts: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """Tell which node touches which granule, by operation. A split access leaves only bytes in its second."""
+    touched: npt.NDArray[np.bool_] = (counts["accesses"].values > 0) | (counts["bytes"].values > 0)
+    return touched
+
+
+def sharing(traffic: Traffic) -> xr.Dataset:
+    """Sort all granules: see :meth:`fame_lab.traffic.views.TrafficViews.sharing`."""
+    need_trace(traffic, "who shares what")
+    counts = traffic.counts
+    touched = touched_by(counts)
+    held = touched.any(axis=(0, 1))
+    kind = kinds(touched)[held]
+    belongs = kind == np.arange(len(KINDS))[:, None]  # (kind, granule)
+
+    def total(name: str) -> npt.NDArray[Any]:
+        by_op = counts[name].values.sum(axis=1)[:, held]
+        return np.stack([by_op[:, each].sum(axis=1) for each in belongs])
+
+    return xr.Dataset(
+        {
+            "kind_of": ("granule", np.array(KINDS)[kind], {"long_name": "sharing class"}),
+            "granules": ("kind", belongs.sum(axis=1).astype("u8"), {"units": "granules"}),
+            "accesses": (("kind", "op"), total("accesses"), {"units": "accesses"}),
+            "bytes": (("kind", "op"), total("bytes"), {"units": "B"}),
+        },
+        coords={"granule": counts["granule"].values[held], "kind": list(KINDS), "op": list(OPS)},
+        attrs={"granule": traffic.granule},
+    )
+
+
+def hottest(traffic: Traffic, n: int) -> xr.Dataset:
+    """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
+    need_trace(traffic, "which granules are accessed most")
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise SpecError(f"n is {n!r}: give a whole number of granules from 1")
+    total = traffic.counts["accesses"].values.sum(axis=(0, 1))
+    order = np.argsort(-total.astype("i8"), kind="stable")[:n]
+    order = order[total[order] > 0]
+    counts = traffic.counts.isel(granule=order)
+    loads, stores = counts["accesses"].values
+    homes = np.array(traffic.nodes)[traffic.books.homes(counts["granule"].values)]
+    kind = np.array(KINDS)[kinds(touched_by(counts))]
+    return xr.Dataset(
+        {
+            "accesses": ("granule", total[order], {"units": "accesses"}),
+            "home": ("granule", homes, {"long_name": "the node at which it is at home"}),
+            "sharing": ("granule", kind, {"long_name": "sharing class"}),
+            "loads": (("granule", "node"), loads.T, {"units": "accesses"}),
+            "stores": (("granule", "node"), stores.T, {"units": "accesses"}),
+        },
+        coords={"granule": counts["granule"], "node": list(traffic.nodes)},
+        attrs={"granule": traffic.granule},
+    )

@@ -1,0 +1,287 @@
+"""Traces: each node's QEMU counts its accesses to FAM, exactly, while a recording runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import xarray as xr
+
+from fame_lab.errors import SpecError, TrafficError
+from fame_lab.host.trace_plugin import interface_version
+from fame_lab.layout import CONTROL_SIZE
+from fame_lab.size import format_size, parse_size
+from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, Tallies
+from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.glance import Glance, of_counters, of_traffic
+from fame_lab.traffic.order import Order
+from fame_lab.traffic.order_ring import OrderRing
+from fame_lab.traffic.recording import NEVER_STARTED, Recording
+from fame_lab.traffic.timeline import Timeline
+from fame_lab.traffic.traffic import Traffic
+
+if TYPE_CHECKING:
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["TraceRecording", "dataset"]
+
+#: Seconds in which a node's QEMU must have thrown its translated code away.
+_READY_DEADLINE = 20.0
+_OPS = ("load", "store")
+
+
+class TraceRecording(Recording):
+    """Exact counts of every load and store to FAM, by node and granule.
+
+    Parameters
+    ----------
+    lab : Lab
+        Started with ``trace=True``.
+    granule : int or str
+        Bytes, a power of two from 64 B to 64 KiB, and at most a book.
+    interval : float
+        Seconds between two looks for the timeline.
+    order : path, optional
+        Where the accesses go in their order; see :class:`fame_lab.traffic.order.Order`.
+
+    Raises
+    ------
+    SpecError
+        If the granule or the interval cannot be right.
+    """
+
+    source = "trace"
+
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        granule: int | str = DEFAULT_GRANULE,
+        interval: float = 0.2,
+        order: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._lab = lab
+        self._granule = _check_granule(granule, int(lab.spec.book))
+        if isinstance(interval, bool) or not 0.01 <= interval <= 3600:
+            raise SpecError(f"interval is {interval!r}: give 0.01 to 3600 seconds")
+        self._interval = interval
+        self._order_path = order
+        self._rings: dict[str, OrderRing] = {}
+        self._order: Order | None = None
+        self._counters: dict[str, Counters] = {}
+        self._timeline: Timeline | None = None
+        self._manifest: dict[str, Any] = {}
+        self._last: Traffic | None = None
+
+    def start(self) -> Self:
+        """Begin to count: every node is first proved to count the right memory.
+
+        Raises
+        ------
+        TrafficError
+            If a node counts something else, its counters cannot be read, or another recording runs.
+        """
+        if self._counters:
+            raise TrafficError("this recording runs already: stop it first")
+        nodes = self._lab.nodes
+        self._last = None
+        try:
+            for node in nodes:
+                self._counters[node.name] = node.counters()
+            self._lab.each(nodes, self._prepare)
+            self._manifest = self._lab.manifest() | {
+                "source": self.source, "granule": self._granule, "interval": self._interval,
+            }  # fmt: skip
+            if self._order_path is not None:
+                for node in nodes:
+                    self._rings[node.name] = node.order_ring()
+                self._order = Order(self._order_path, self._rings, self._manifest)
+                self._order.start()
+            for counters in self._counters.values():
+                counters.set(recording=1)
+            self._timeline = Timeline(self._lab.spec, self._counters, self._interval)
+            self._timeline.start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def stop(self) -> Traffic:
+        """End, and give what was counted. Safe to repeat."""
+        if not self._counters:
+            return self.traffic()
+        try:
+            for counters in self._counters.values():
+                counters.set(recording=0)
+            if self._timeline is not None:
+                self._timeline.stop()
+            if self._order is not None:
+                order, self._order = self._order, None
+                lost = order.stop()
+                self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
+            self._last = self._read()
+        finally:
+            self._end()
+        self._has_stopped()
+        return self._last
+
+    def traffic(self) -> Traffic:
+        """Give what was counted so far; while the nodes work, each count as it was when it was read."""
+        if self._last is not None:
+            return self._last
+        if self._timeline is None:
+            raise TrafficError(NEVER_STARTED)
+        return self._read()
+
+    @property
+    def running(self) -> bool:
+        """Whether it counts now."""
+        return self._timeline is not None
+
+    def glance(self) -> Glance:
+        """Give what a live picture shows, from the counts by book."""
+        if self._last is not None:
+            return of_traffic(self._last)
+        if self._timeline is None:
+            raise TrafficError(NEVER_STARTED)
+        return of_counters(self._counters, self._lab.spec.books)
+
+    def _end(self) -> None:
+        if self._timeline is not None:
+            self._timeline.stop()
+            self._timeline = None
+        for counters in self._counters.values():
+            counters.set(recording=0)
+            counters.close()
+        if self._order is not None:
+            self._order.cancel()
+            self._order = None
+        for ring in self._rings.values():
+            ring.close()
+        self._counters, self._rings = {}, {}
+
+    def _prepare(self, node: Node) -> None:
+        """Have a node ready to count, with everything at 0, and prove what it counts."""
+        counters = self._counters[node.name]
+        counters.set(recording=0)
+        if counters.header()["state"] != COUNTING_POSSIBLE:
+            _have_it_translated_anew(node, counters)
+        interface = interface_version(self._lab.qemu_version)
+        counters.set(base=node.domain.fam_address(interface), granule_shift=FINEST_GRANULE.bit_length() - 1)
+        counters.clear()
+        counters.set(recording=1)
+        node.probe("pattern", "--fam", "/dev/fam", "--offset", str(self._lab.fam.control.pattern))
+        counters.set(recording=0)
+        _check_pattern(node.name, counters, self._lab.fam.control.pattern)
+        counters.clear()
+        counters.set(granule_shift=self._granule.bit_length() - 1)
+
+    def _read(self) -> Traffic:
+        if self._timeline is None:
+            raise TrafficError("this recording has ended without a result")
+        found = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
+        return Traffic(
+            counts=dataset(found, self._granule, self._lab.spec.fam_size),
+            timeline=self._timeline.dataset(),
+            spec=self._lab.spec.to_dict(),
+            source=self.source,
+            window=(0, self._lab.spec.fam_size - CONTROL_SIZE),
+            manifest=self._manifest,
+            ended=self._ended(),
+        )
+
+    def _ended(self) -> dict[str, str]:
+        """Tell which nodes did not count to the end."""
+        ended = {}
+        for node in self._lab.nodes:
+            if self._counters[node.name].is_replaced():
+                ended[node.name] = "it was restarted"
+            elif (state := node.state) not in ("running", "paused"):
+                ended[node.name] = f"its QEMU is {state}"
+        return ended
+
+
+def dataset(
+    found: dict[str, tuple[np.ndarray[Any, Any], Tallies]], granule: int, fam_size: int
+) -> xr.Dataset:
+    """Put the counts of several nodes side by side, without the control area.
+
+    Parameters
+    ----------
+    found : dict
+        Numbers of granules and their tallies, by the node's name.
+    granule, fam_size : int
+        Bytes.
+
+    Returns
+    -------
+    Dataset
+        As :attr:`fame_lab.traffic.traffic.Traffic.counts` of a trace.
+    """
+    control = (fam_size - CONTROL_SIZE) // granule
+    numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found.values())]))
+    numbers = numbers[numbers < control]
+    values = {name: np.zeros((2, len(found), len(numbers)), np.uint64) for name in ("accesses", "bytes")}
+    fields = {"accesses": ("loads", "stores"), "bytes": ("load_bytes", "store_bytes")}
+    for at, (each, tallies) in enumerate(found.values()):
+        users = each < control
+        places = np.searchsorted(numbers, each[users])
+        for name, ops in fields.items():
+            for op, field in enumerate(ops):
+                values[name][op, at, places] = tallies[field][users]
+    dims = ("op", "node", "granule")
+    return xr.Dataset(
+        {
+            "accesses": (dims, values["accesses"], {"long_name": "accesses as QEMU issues them"}),
+            "bytes": (dims, values["bytes"], {"units": "B", "long_name": "bytes accessed"}),
+        },
+        coords={
+            "op": list(_OPS),
+            "node": list(found),
+            "granule": ("granule", numbers * granule, {"units": "B", "long_name": "offset in FAM"}),
+        },
+        attrs={"granule": granule},
+    )
+
+
+def _have_it_translated_anew(node: Node, counters: Counters) -> None:
+    counters.set(wanted=1)
+    # Pausing takes a busy CPU past the plugin's hook, a command an idle one.
+    node.domain.pause_and_resume()
+    node.run(":")
+    end = time.monotonic() + _READY_DEADLINE
+    while counters.header()["state"] != COUNTING_POSSIBLE:
+        if time.monotonic() > end:
+            raise TrafficError(
+                f"{node.name}: its QEMU is not ready to count after {_READY_DEADLINE:.0f} s; "
+                f"restart it: lab.nodes[{node.index}].restart()"
+            )
+        time.sleep(0.01)
+
+
+def _check_pattern(name: str, counters: Counters, at: int) -> None:
+    """Compare what was counted in the pattern page with what guest/probe/pattern.c does there."""
+    lines = np.arange(4096 // FINEST_GRANULE)
+    numbers, tallies = counters.granules(FINEST_GRANULE)
+    here = np.isin(numbers, at // FINEST_GRANULE + lines)
+    wanted = [(i + 1, 2 * i + 1, 8 * (i + 1), 8 * (2 * i + 1)) for i in lines.tolist()]
+    if tallies[here].tolist() != wanted:
+        found = (int(tallies[here]["loads"].sum()), int(tallies[here]["stores"].sum()))
+        right = (sum(row[0] for row in wanted), sum(row[1] for row in wanted))
+        raise TrafficError(
+            f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {found}; "
+            "this QEMU tells the plugin other addresses than fame_lab expects, so nothing is recorded"
+        )
+
+
+def _check_granule(granule: int | str, book: int) -> int:
+    size, most = parse_size(granule, "granule"), min(book, CONTROL_SIZE)
+    if size & (size - 1) or not FINEST_GRANULE <= size <= most:
+        raise SpecError(
+            f"granule is {granule!r}: give a power of two from {FINEST_GRANULE} bytes to {format_size(most)}"
+        )
+    return size

@@ -1,0 +1,239 @@
+"""How a recording is read, while it runs and after: matrix, heat, sharing, saving."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fame_lab.traffic import saved, sharing, sums
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from fame_lab.traffic.projection import FabricModel, Projection
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["TrafficViews"]
+
+
+class TrafficViews(ABC):
+    """What can be asked of a recording. All of it is computed from :meth:`traffic`, the data so far."""
+
+    @abstractmethod
+    def traffic(self) -> Traffic:
+        """Give the data so far."""
+
+    def matrix(self, what: str = "accesses") -> xr.DataArray:
+        """Add up who accessed whose memory. Off its diagonal lies the cross-node traffic.
+
+        Parameters
+        ----------
+        what : {"accesses", "bytes"}
+
+        Returns
+        -------
+        DataArray of uint64, dims (op, initiator, home)
+            Exact sums.
+
+        Raises
+        ------
+        TrafficError
+            Of samples, which have no author.
+        """
+        return sums.matrix(self.traffic(), what)
+
+    def remote_share(self, what: str = "accesses") -> xr.Dataset:
+        """Tell which share of accesses went to another node's memory.
+
+        Parameters
+        ----------
+        what : {"accesses", "bytes"}
+
+        Returns
+        -------
+        Dataset
+            ``overall``, ``by_op`` (op), ``by_initiator`` (initiator) and ``share`` (op, initiator), from 0
+            to 1; NaN where nothing was accessed.
+
+        Raises
+        ------
+        TrafficError
+            Of samples, which have no author.
+        """
+        return sums.remote_share(self.traffic(), what)
+
+    def heat(self, what: str = "accesses") -> xr.DataArray:
+        """Give the counts over FAM's addresses, for each node.
+
+        Parameters
+        ----------
+        what : {"accesses", "bytes"}
+
+        Returns
+        -------
+        DataArray of uint64, dims (op, node, granule)
+
+        Raises
+        ------
+        TrafficError
+            Of samples: ask :meth:`changed`.
+        """
+        return sums.heat(self.traffic(), what)
+
+    def changed(self) -> xr.DataArray:
+        """Give what samples saw change over FAM's addresses.
+
+        Returns
+        -------
+        DataArray of unsigned int, dims (granule)
+            Looks in which it differed from the look before.
+
+        Raises
+        ------
+        TrafficError
+            Of a trace: ask :meth:`heat`.
+        """
+        return sums.changed(self.traffic())
+
+    def changed_by(self) -> xr.DataArray:
+        """Give what samples saw change, by the node that stored, where the kernel tells.
+
+        Returns
+        -------
+        DataArray of unsigned int, dims (node, granule)
+
+        Raises
+        ------
+        TrafficError
+            Of a trace, or where the host's kernel has no soft-dirty pages.
+        """
+        return sums.changed_by(self.traffic())
+
+    def over_time(self, what: str | None = None) -> xr.DataArray:
+        """Give what was added from look to look.
+
+        Parameters
+        ----------
+        what : {"accesses", "bytes", "changed"}, optional
+            By default accesses of a trace, and what changed of samples.
+
+        Returns
+        -------
+        DataArray, dims (time, op, node, bin), or (time, bin) of samples
+            ``time`` [s] is the end of each interval; ``bin`` an offset in FAM [B].
+
+        Raises
+        ------
+        TrafficError
+            If samples are asked for accesses.
+        """
+        return sums.over_time(self.traffic(), what)
+
+    def sharing(self) -> xr.Dataset:
+        """Sort granules by who touches them.
+
+        Returns
+        -------
+        Dataset
+            ``kind_of`` (granule): ``private`` where one node touches it, ``read-shared`` where several load
+            and nobody stores, ``write-shared`` where several touch it and at least one stores: there false
+            sharing shows. ``granules`` (kind), ``accesses`` and ``bytes`` (kind, op) are totals.
+
+        Raises
+        ------
+        TrafficError
+            Of samples, which have no author.
+        """
+        return sharing.sharing(self.traffic())
+
+    def hottest(self, n: int = 20) -> xr.Dataset:
+        """Find the granules that are accessed most, and who shares them.
+
+        Parameters
+        ----------
+        n : int
+            How many at most.
+
+        Returns
+        -------
+        Dataset, dims granule, the hottest first, and node
+            ``accesses``, ``home``, ``sharing`` (see :meth:`sharing`), and by node ``loads`` and ``stores``.
+
+        Raises
+        ------
+        TrafficError
+            Of samples, which have no author.
+        """
+        return sharing.hottest(self.traffic(), n)
+
+    def project(self, model: FabricModel) -> Projection:
+        """Compute what these accesses would cost on a fabric: see :func:`.projection.project`."""
+        from fame_lab.traffic.projection import project
+
+        return project(self.traffic(), model)
+
+    def plot(self, what: str = "overview") -> Figure:
+        """Draw it.
+
+        Parameters
+        ----------
+        what : {"overview", "matrix", "heat", "time", "sharing"}
+            ``overview`` is matrix and heat in one.
+
+        Raises
+        ------
+        TrafficError
+            If samples are asked for a matrix or for sharing.
+        """
+        from fame_lab.traffic import plots
+
+        return plots.plot(self.traffic(), what)
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Save counts and timeline as NetCDF and the rest as JSON; :meth:`.Traffic.load` reads it.
+
+        Parameters
+        ----------
+        directory : path
+            Made if it is not there. One that holds earlier traffic is replaced as a whole.
+
+        Returns
+        -------
+        Path
+            The directory.
+
+        Raises
+        ------
+        SpecError
+            If there is something else.
+        HostError
+            If it cannot be written; what was there before is there still.
+        """
+        return saved.save(self.traffic(), directory)
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write the counts as one long table: a row for each node, op and granule that has any.
+
+        Parameters
+        ----------
+        path : path
+            A file of that name is replaced.
+
+        Returns
+        -------
+        Path
+            The file. Its columns are node, op, offset [B], home, accesses and bytes [B]; of samples offset,
+            home and changed [looks]. Units, source and manifest are in the schema's metadata.
+
+        Raises
+        ------
+        HostError
+            If it cannot be written; what was there before is there still.
+        """
+        from fame_lab.traffic.parquet import write
+
+        return write(self.traffic(), path)

@@ -1,0 +1,141 @@
+"""What tracing costs a node, against one without the plugin, and against QEMU's own hot-pages plugin.
+
+    PYTHONPATH=tests python tests/benchmarks/trace.py [--rounds 5] [--hotpages PLUGIN]
+
+PLUGIN is QEMU's contributed plugin hotpages.so, compiled by whoever runs this. Work is interleaved: each
+round does it once in each state. Aims: before the first recording 1.1 x; between recordings 1.3 x on
+FAM-heavy work and 1.7 x on other work; while recording, at most 0.6 x of the time that hot-pages adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+from xml.etree import ElementTree
+
+from guest_program import compiled
+
+from fame_lab import Lab, LabSpec, hosting
+from fame_lab.host import domain_xml
+
+WORK = {
+    "shell loop": "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
+    "FAM loop": "/tmp/fam_loop 200",  # noqa: S108 - in the guest
+}
+Times = dict[str, dict[str, list[float]]]
+
+
+@contextlib.contextmanager
+def started(name: str, program: Path, *, trace: bool = False, plugin: Path | None = None) -> Iterator[Lab]:
+    real = domain_xml.domain_xml
+
+    def with_plugin(*arguments: object, **words: object) -> str:
+        domain = ElementTree.fromstring(real(*arguments, **words))  # type: ignore[arg-type] # noqa: S314
+        commandline = domain.find(f"{{{domain_xml.QEMU_NAMESPACE}}}commandline")
+        assert commandline is not None
+        for argument in ("-plugin", str(plugin)):
+            ElementTree.SubElement(commandline, f"{{{domain_xml.QEMU_NAMESPACE}}}arg", value=argument)
+        return ElementTree.tostring(domain, encoding="unicode")
+
+    patched = mock.patch.object(hosting, "domain_xml", with_plugin if plugin else real)
+    lab = Lab(LabSpec(name, nodes=1, fam="64M", trace=trace, accel="tcg"), progress=False)
+    with patched:
+        lab.start()
+    try:
+        lab.nodes[0].put(program, "/tmp/fam_loop", mode=0o755)  # noqa: S108
+        yield lab
+    finally:
+        lab.stop()
+
+
+def seconds(do: Callable[[], object]) -> float:
+    start = time.monotonic()
+    do()
+    return time.monotonic() - start
+
+
+def rounds(count: int, states: dict[str, Callable[[str], object]]) -> Times:
+    found: Times = {what: {state: [] for state in states} for what in WORK}
+    for number in range(count):
+        order = list(states)
+        for state in order[number % len(order) :] + order[: number % len(order)]:
+            for what, command in WORK.items():
+                found[what][state].append(seconds(lambda run=states[state], words=command: run(words)))  # type: ignore[misc]
+    return found
+
+
+def show(found: Times, base: str) -> None:
+    for what, states in found.items():
+        for state, times in states.items():
+            ratio = statistics.median(a / b for a, b in zip(times, states[base], strict=True))
+            print(
+                f"{what}: {state}: {ratio:.2f} x {base} (median {statistics.median(times):.2f} s)", flush=True
+            )
+
+
+def boots(count: int) -> None:
+    found: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(count):
+        for trace in (False, True) if number % 2 else (True, False):
+            lab = Lab(LabSpec("bench-boot", nodes=1, fam="64M", trace=trace, accel="tcg"), progress=False)
+            try:
+                found[trace].append(seconds(lab.start))
+            finally:
+                lab.stop()
+    ratio = statistics.median(a / b for a, b in zip(found[True], found[False], strict=True))
+    print(f"boot: before the first recording: {ratio:.2f} x no plugin ({count} pairs)", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--hotpages", type=Path)
+    chosen = parser.parse_args()
+    boots(chosen.rounds)
+    with contextlib.ExitStack() as stack:
+        program = compiled("fam_loop", Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        plain = stack.enter_context(started("bench-plain", program))
+        traced = stack.enter_context(started("bench-traced", program, trace=True))
+        show(
+            rounds(
+                chosen.rounds,
+                {"no plugin": plain.nodes[0].run, "before the first recording": traced.nodes[0].run},
+            ),
+            "no plugin",
+        )
+        with traced.record():
+            pass
+
+        states: dict[str, Callable[[str], object]] = {
+            "no plugin": plain.nodes[0].run,
+            "between recordings": traced.nodes[0].run,
+        }
+        show(rounds(chosen.rounds, states), "no plugin")
+        states = {"no plugin": plain.nodes[0].run, "while recording": traced.nodes[0].run}
+        if chosen.hotpages:
+            hot = stack.enter_context(started("bench-hot", program, plugin=chosen.hotpages))
+            states["hot-pages"] = hot.nodes[0].run
+        with traced.record():
+            found = rounds(chosen.rounds, states)
+        show(found, "no plugin")
+        if chosen.hotpages:
+            for what, times in found.items():
+                added = [
+                    (mine - none) / (hot - none)
+                    for mine, none, hot in zip(
+                        times["while recording"], times["no plugin"], times["hot-pages"], strict=True
+                    )
+                ]
+                print(f"{what}: recording adds {statistics.median(added):.2f} x what hot-pages adds")
+
+
+if __name__ == "__main__":
+    main()

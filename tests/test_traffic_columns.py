@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from fame_lab.layout import Books
+from fame_lab.traffic.columns import columns, mark_columns, mark_homes
+from fame_lab.traffic.words import count_label
+
+MIB = 1 << 20
+
+
+def test_a_few_scattered_granules_are_a_column_each() -> None:
+    shown = columns(np.array([0, 64, 200 * MIB], "u8"), 64)
+    assert shown.unit == 64 and shown.offsets.tolist() == [0, 64, 200 * MIB]
+    assert shown.gaps.tolist() == [2]
+
+
+def test_a_fam_in_use_throughout_is_to_scale() -> None:
+    shown = columns(np.arange(0, 1 << 30, 4096), 4096)
+    assert shown.unit == 4 * MIB and shown.offsets.tolist() == list(range(0, 1 << 30, 4 * MIB))
+    assert not shown.gaps.size
+
+
+def test_far_apart_regions_are_both_seen() -> None:
+    near, far = np.arange(0, 64 * MIB, 4096), np.arange(1 << 38, (1 << 38) + 64 * MIB, 4096)
+    shown = columns(np.concatenate([near, far]), 4096)
+    assert shown.offsets.size == 256 and shown.gaps.tolist() == [128]
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, (1 << 33) - 1), max_size=400), st.integers(2, 300))
+def test_no_more_columns_than_asked_for_and_nothing_lost(numbers: set[int], most: int) -> None:
+    offsets = np.array(sorted(numbers), "i8") * 64
+    shown = columns(offsets, 64, most)
+    assert shown.offsets.size <= most
+    assert not (shown.offsets % shown.unit).any()
+    values = np.arange(2 * offsets.size, dtype="u8").reshape(2, -1)
+    assert shown.add(values).sum(axis=1).tolist() == values.sum(axis=1).tolist()
+    assert shown.offsets.tolist() == sorted({int(each) // shown.unit * shown.unit for each in offsets})
+
+
+def test_labels_and_gaps_are_marked() -> None:
+    axes = Figure().subplots()
+    mark_columns(axes, columns(np.array([0, 64, 4096, 200 * MIB]), 64))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0x0", "0x40", "0x1000", "0xc800000"]
+    assert axes.get_xlabel() == "offset in FAM, 64 B a column; 2 untouched stretches left out"
+    assert len(axes.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("layout", "told"),
+    [("contiguous", ["1", "2", "3"]), ("interleaved", ["homes: interleaved, a book is 4 KiB"])],
+)
+def test_homes_are_numbered_while_they_can_be_read(layout: str, told: list[str]) -> None:
+    axes = Figure().subplots()
+    books = Books(MIB, 4096, 3, layout)  # type: ignore[arg-type]
+    mark_homes(axes, columns(np.arange(0, MIB - 65536, 4096), 4096), books, 0, 1)
+    assert [text.get_text() for text in axes.texts] == told
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0"), (7, "7"), (999, "999"), (1000, "1k"), (51_200, "51.2k"), (999_999, "1000k"), (2.5e9, "2.5G")],
+)
+def test_counts_are_written_short(count: float, told: str) -> None:
+    assert count_label(count) == told

@@ -1,0 +1,251 @@
+"""Traces on real nodes: counted to the last access."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from guest_program import compiled
+from leftovers import leftovers, qemu_processes
+
+from fame_lab import Lab, LabSpec
+from fame_lab.errors import SpecError, TrafficError
+from fame_lab.host.domain import Domain
+from fame_lab.traffic.order_ring import CAPACITY
+from fame_lab.traffic.traffic import Traffic
+
+pytestmark = pytest.mark.vm
+
+KIB, MIB = 1 << 10, 1 << 20
+OPS = ("load", "store")
+PROGRAM = "/tmp/accesses"  # noqa: S108 - in the guest
+#: README's table: for each kind of access, ten times, the loads, stores, bytes loaded and bytes stored.
+KINDS = {
+    match[1]: tuple(map(int, match[2].split(" | ")))
+    for match in re.finditer(
+        r"^\| `(\w+)` \| (\d+ \| \d+ \| \d+ \| \d+) \|",
+        (Path(__file__).parent.parent / "README.md").read_text(),
+        re.MULTILINE,
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    name = f"traced-{os.getpid()}"
+    with Lab(LabSpec(name, nodes=2, fam="64M", trace=True), progress=False) as lab:
+        program = compiled("accesses", tmp_path_factory.mktemp("program"))
+        for node in lab.nodes:
+            node.put(program, PROGRAM, mode=0o755)
+        yield lab
+    assert leftovers(name) == []
+
+
+def access(lab: Lab, node: int, kind: str, offset: int, count: int) -> None:
+    lab.nodes[node].run(f"{PROGRAM} {kind} {offset} {count}")
+
+
+def counted(traffic: Traffic, node: str, offset: int, size: int) -> tuple[int, ...]:
+    counts = traffic.counts.sel(node=node)
+    here = counts.sel(granule=(counts["granule"] >= offset) & (counts["granule"] < offset + size))
+    return tuple(
+        int(here[what].sel(op=op).sum()) for what in ("accesses", "bytes") for op in ("load", "store")
+    )
+
+
+def test_each_kind_of_access_counts_as_the_table_says(traced: Lab) -> None:
+    with traced.record() as recording:
+        for number, kind in enumerate(KINDS, 1):
+            access(traced, 0, kind, number * 16 * KIB, 10)
+    found = {
+        kind: counted(recording.traffic(), "node01", number * 16 * KIB, 16 * KIB)
+        for number, kind in enumerate(KINDS, 1)
+    }
+    assert len(KINDS) == 21
+    assert found == KINDS
+    # Nobody else, and nothing more.
+    assert recording.traffic().counts["accesses"].sel(node="node02").sum() == 0
+    assert recording.traffic().counts["accesses"].sum() == sum(a + b for a, b, _, _ in KINDS.values())
+
+
+def test_bytes_are_split_at_the_border_of_a_line(traced: Lab) -> None:
+    with traced.record(granule=64) as recording:
+        access(traced, 0, "across_line", 0, 10)
+        access(traced, 0, "across_page", 16 * KIB, 10)
+    counts = recording.traffic().counts.sel(op="load", node="node01")
+    assert counts["granule"].values.tolist() == [0, 64, 16 * KIB + 4032, 16 * KIB + 4096]
+    assert counts["accesses"].values.tolist() == [10, 0, 10, 0]
+    assert counts["bytes"].values.tolist() == [40, 40, 40, 40]
+
+
+def test_two_nodes_at_once_are_told_apart_by_initiator_and_home(traced: Lab) -> None:
+    with traced.record() as recording:
+        both = [
+            threading.Thread(target=access, args=(traced, node, "load8", offset, 100_000))
+            for node, offset in ((0, 0), (1, 0), (1, 40 * MIB))
+        ]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert recording.matrix().sel(op="load").values.tolist() == [[100_000, 0], [100_000, 100_000]]
+    assert recording.matrix().sel(op="store").values.sum() == 0
+    assert recording.matrix("bytes").sel(op="load").values.tolist() == [[800_000, 0], [800_000, 800_000]]
+    assert int(recording.traffic().timeline["accesses"].sum()) == 300_000
+
+
+def test_nothing_is_counted_before_and_after(traced: Lab) -> None:
+    access(traced, 0, "load8", 0, 10)
+    with traced.record() as recording:
+        pass
+    access(traced, 0, "load8", 0, 10)
+    assert recording.traffic().counts["accesses"].sum() == 0
+
+
+def test_a_recording_can_be_read_while_it_runs_and_begun_anew(traced: Lab) -> None:
+    recording = traced.record().start()
+    access(traced, 0, "store8", 0, 10)
+    assert recording.matrix().sel(op="store").sum() == 10
+    access(traced, 0, "store8", 0, 10)
+    assert recording.stop().matrix().sel(op="store").sum() == 20
+    assert recording.matrix().sel(op="store").sum() == 20
+    with recording:
+        access(traced, 0, "store8", 0, 5)
+    assert recording.matrix().sel(op="store").sum() == 5
+
+
+def test_an_attached_lab_records_too_but_not_at_the_same_time(traced: Lab) -> None:
+    attached = Lab.attach(traced.spec.name)
+    with traced.record() as recording:
+        with pytest.raises(TrafficError, match="is being recorded already"):
+            attached.record().start()
+        access(traced, 0, "store8", 0, 10)
+    assert recording.matrix().sel(op="store").sum() == 10
+    with attached.record() as recording:
+        access(traced, 1, "store8", 0, 10)
+    assert recording.matrix().sel(op="store").sum() == 10
+
+
+@pytest.mark.parametrize("granule", [0, 32, 96, "128K", "many"])
+def test_a_granule_that_cannot_be_is_refused(traced: Lab, granule: int | str) -> None:
+    with pytest.raises(SpecError, match="granule"):
+        traced.record(granule=granule)
+
+
+def test_a_lab_without_a_trace_says_what_to_set(lab: Lab) -> None:
+    with pytest.raises(TrafficError, match="trace=True"):
+        lab.record(source="trace")
+
+
+def test_a_node_that_counts_other_memory_is_refused(traced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Domain.fam_address
+    monkeypatch.setattr(Domain, "fam_address", lambda domain, version: real(domain, version) + 4096)
+    with pytest.raises(TrafficError, match="does not count FAM: of a known pattern"):
+        traced.record().start()
+    monkeypatch.undo()
+    with traced.record():
+        pass
+
+
+def test_ten_switches_on_idle_and_busy_nodes_lose_no_node(traced: Lab) -> None:
+    switch(traced, 10)
+
+
+@pytest.mark.soak
+def test_a_hundred_switches_on_idle_and_busy_nodes_lose_no_node(traced: Lab) -> None:
+    switch(traced, 100)
+
+
+def switch(lab: Lab, times: int) -> None:
+    lab.nodes[1].run(f"{PROGRAM} load8 0 2000000000 > /dev/null 2>&1 < /dev/null &")
+    try:
+        seen = []
+        for _ in range(times):
+            with lab.record() as recording:
+                access(lab, 0, "store8", 32 * KIB, 10)
+                time.sleep(0.02)
+            assert recording.matrix().sel(op="store").values.sum() == 10
+            seen.append(int(recording.matrix().sel(op="load", initiator="node02").sum()))
+        assert min(seen) > 0
+    finally:
+        lab.nodes[1].run("killall accesses")
+    assert [node.state for node in lab.nodes] == ["running", "running"]
+
+
+def test_with_two_vcpus_nothing_is_lost(tmp_path: Path) -> None:
+    with Lab(LabSpec("twice", nodes=1, fam="1M", trace=True, vcpus=2), progress=False) as lab:
+        lab.nodes[0].put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
+        with lab.record() as recording:
+            lab.nodes[0].run(f"for cpu in 1 2; do taskset $cpu {PROGRAM} lock_add 0 500000 & done; wait")
+        assert counted(recording.traffic(), "node01", 0, 4096) == (10**6, 10**6, 8 * 10**6, 8 * 10**6)
+        assert int(np.frombuffer(lab.fam.read(0, 8), "<u8")[0]) == 10**6
+    assert leftovers("twice") == []
+
+
+def test_a_node_that_dies_or_boots_anew_keeps_its_counts_and_is_marked(tmp_path: Path) -> None:
+    with Lab(LabSpec("mortal", nodes=3, fam="1M", trace=True), progress=False) as lab:
+        for node in lab.nodes:
+            node.put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
+        with lab.record() as recording:
+            for number in range(3):
+                access(lab, number, "store8", number * 16 * KIB, 10)
+            for pid in qemu_processes("mortal"):
+                if b"fame-mortal-node02" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+            while lab.nodes[1].state != "gone":
+                time.sleep(0.05)
+            lab.nodes[2].restart()
+        traffic = recording.traffic()
+        assert traffic.counts["accesses"].sel(op="store").sum("granule").values.tolist() == [10, 10, 10]
+        assert sorted(traffic.ended) == ["node02", "node03"]
+        assert "restarted" in traffic.ended["node03"]
+        lab.nodes[1].restart()
+        with lab.record() as recording:
+            lab.nodes[1].put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
+            access(lab, 1, "store8", 0, 10)
+        assert recording.matrix().sel(op="store").sum() == 10
+        assert recording.traffic().ended == {}
+    assert leftovers("mortal") == []
+
+
+def test_accesses_come_in_their_order(traced: Lab, tmp_path: Path) -> None:
+    with traced.record(order=tmp_path / "order.parquet") as recording:
+        access(traced, 0, "plain_add", 4096, 3)
+        access(traced, 1, "across_page", 40 * MIB, 2)
+    table = pyarrow.parquet.read_table(tmp_path / "order.parquet")
+    rows = table.sort_by("time").to_pylist()
+    assert [(row["node"], row["op"], row["offset"], row["size"], row["continued"]) for row in rows] == [
+        *[("node01", "load", 4096, 8, False), ("node01", "store", 4096, 8, False)] * 3,
+        *[
+            ("node02", "load", 40 * MIB + 4092, 4, False),
+            ("node02", "load", 40 * MIB + 4096, 4, True),
+        ]
+        * 2,
+    ]
+    told = recording.traffic().manifest["order"]
+    assert (told["accesses"], told["lost"]) == (10, {"node01": 0, "node02": 0})
+    assert [path.name for path in tmp_path.iterdir()] == ["order.parquet"]
+
+
+def test_what_finds_its_ring_full_is_lost_and_counted(
+    traced: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fame_lab.traffic.order._INTERVAL", 3600)
+    count = CAPACITY + 1000
+    with traced.record(order=tmp_path / "order.parquet") as recording:
+        access(traced, 0, "store8", 0, count)
+    table = pyarrow.parquet.read_table(tmp_path / "order.parquet")
+    assert table.num_rows == CAPACITY
+    assert json.loads(pyarrow.parquet.read_metadata(tmp_path / "order.parquet").metadata[b"lost"]) == {
+        "node01": 1000,
+        "node02": 0,
+    }
+    assert recording.traffic().manifest["order"]["lost"]["node01"] == 1000
+    assert recording.matrix().sel(op="store").sum() == count
