@@ -93,8 +93,10 @@ def test_a_wrong_choice_is_quoted_beside_the_right_ones(field: str) -> None:
     assert " takes " in message
 
 
-def test_refuses_a_trace_as_long_as_there_is_none() -> None:
-    assert "trace" in refusal(trace=True)
+def test_refuses_a_trace_where_no_access_can_be_counted() -> None:
+    assert "accel='tcg'" in refusal(trace=True, accel="kvm")
+    assert "trace" in refusal(trace="yes")
+    assert LabSpec("demo", trace=True).trace
 
 
 @pytest.mark.parametrize("path", ["", "a,b", "a\nb", "a\0b", 3])
