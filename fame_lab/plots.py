@@ -101,7 +101,7 @@ def figure(
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
     panels = made.subplots(1, columns, sharey=share_y, squeeze=False)
     if failed:
-        made.suptitle(f"{title}\nFAILED: {textwrap.fill(failed, 100)}", fontsize=12, color="#B00020")
+        made.suptitle(f"{title}\n{textwrap.fill(f'FAILED: {failed}', 90)}", fontsize=12, color="#B00020")
     else:
         made.suptitle(title, fontsize=12)
     made.supxlabel(f"{caveat(manifest)}\n{note}", fontsize=8, color="0.35")
