@@ -41,7 +41,7 @@ void batches_check(const struct batches *batches)
 		usage_error("--batch-us is from 1000 to 1000000, not %" PRIu64, batches->least_us);
 }
 
-static double timer_cost(void)
+double timer_cost(void)
 {
 	enum { READS = 1000 };
 	double least = 0;

@@ -42,6 +42,9 @@ void batches_run(struct batches *batches);
 /* The members of a JSON object that hold what was found. */
 void batches_print(const struct batches *batches);
 
+/* Nanoseconds that reading the clock costs. */
+double timer_cost(void);
+
 /* How often, and for how long in ticks, something else has had this CPU: two looks that differ mean
  * that the guest was preempted between them. */
 struct preemption {
