@@ -1,11 +1,14 @@
 """The probes on real nodes: that they measure, and say how FAM was mapped. Times prove nothing here."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fame_lab import Lab
+from fame_lab import Lab, LabSpec
 from fame_lab.errors import CommandError
+from fame_lab.host import domain_xml
 from fame_lab.results import Result
 
 pytestmark = pytest.mark.vm
@@ -32,3 +35,27 @@ def test_two_guests_answer_each_other(lab: Lab) -> None:
 def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
     with pytest.raises(CommandError, match="are not to be had"):
         lab.nodes[0].probe("chase", "--fam", "/dev/fam", "--memory", "dram", "--sizes", str(1 << 30))
+
+
+@pytest.fixture(scope="module")
+def unsound() -> Iterator[Lab]:
+    """Two emulated nodes with room for one CPU each: their locked instructions are not atomic."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domain_xml, "LEAST_CPUS", 1)
+        spec = LabSpec(f"unsound-{os.getpid()}", nodes=2, fam="64M", accel="tcg")
+        with Lab(spec, progress=False) as lab:
+            yield lab
+
+
+def test_two_guests_that_increment_one_word_lose_nothing(lab: Lab) -> None:
+    result = lab.probe("atomics", batches=30)
+    assert result.failed == ""
+    assert result.dataset["lost"].values.tolist() == [[0, 0], [0, 0]]
+    assert (result.dataset["expected"] > 0).all()
+
+
+def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -> None:
+    result = unsound.probe("atomics", contenders=[2], batches=100)
+    assert (result.dataset["lost"] > 0).all()
+    assert "fetch-add by 2 nodes" in result.failed
+    assert "updates were lost" in result.plot().get_suptitle()
