@@ -1,13 +1,12 @@
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
+from local_lab import DyingNode, LocalLab, LocalNode
 
-from fame_lab.errors import ProbeError, SpecError, SSHError
+from fame_lab.errors import ProbeError, SpecError
 from fame_lab.guest import build_probe
 from fame_lab.probes.contests import Rules, contest, dataset, jain
 
@@ -87,22 +86,6 @@ def test_figures_that_cannot_be_are_refused(lab: Any, tale: dict[str, Any]) -> N
     lab.nodes[1] = LyingNode("node02", 1, lab.fam.path)
     with pytest.raises(ProbeError, match="node02"):
         contest(lab, lab.nodes, WORDS, COUNTS, RULES)
-
-
-class DyingNode(LocalNode):
-    """A node that is killed once it has done its first batch."""
-
-    def probe(self, *words: str, **_: Any) -> list[dict[str, Any]]:
-        command = [str(build_probe.binary()), *words]
-        command[command.index("/dev/fam")] = str(self.fam)
-        progress = int(words[words.index("--progress") + 1])
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        with self.fam.open("rb", buffering=0) as file:
-            while file.seek(progress) and not any(file.read(8)):
-                time.sleep(0.01)
-        running.kill()
-        running.communicate()
-        raise SSHError(f"{self.name} went away")
 
 
 def test_a_node_that_dies_half_way_releases_the_others(lab: Any) -> None:
