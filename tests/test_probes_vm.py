@@ -54,8 +54,21 @@ def test_two_guests_that_increment_one_word_lose_nothing(lab: Lab) -> None:
     assert (result.dataset["expected"] > 0).all()
 
 
+def test_two_guests_see_no_outcome_that_x86_forbids(lab: Lab) -> None:
+    result = lab.probe("litmus", iterations=100_000)
+    assert result.failed == ""
+    assert result.dataset["count"].groupby("of").sum().values.tolist() == [100_000] * 7
+    assert result.dataset.attrs["left_out"] == "IRIW takes 4 nodes, and there are 2"
+
+
 def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -> None:
     result = unsound.probe("atomics", contenders=[2], batches=100)
     assert (result.dataset["lost"] > 0).all()
     assert "fetch-add by 2 nodes" in result.failed
     assert "updates were lost" in result.plot().get_suptitle()
+
+
+def test_a_fence_that_an_emulator_for_one_cpu_drops_is_reported(unsound: Lab) -> None:
+    result = unsound.probe("litmus", tests=["SB+mfences"], iterations=200_000)
+    assert int(result.dataset["count"].sel(outcome="SB+mfences: r1=0 r2=0")) > 0
+    assert "SB+mfences: r1=0 r2=0 observed" in result.failed
