@@ -46,7 +46,7 @@ def run(
     lab: Lab,
     *,
     tests: Sequence[str] | None = None,
-    iterations: int = 1_000_000,
+    iterations: int = 500_000,
     nodes: Sequence[int | str] | None = None,
     offset: int | str = 0,
     mapping: str = "uc",
@@ -206,7 +206,7 @@ def _failure(dataset: xr.Dataset) -> str:
 
 #: What an outcome looks like, by verdict: colour and marker, and what the legend says.
 _LOOKS: dict[str, tuple[dict[str, Any], str]] = {
-    SEQUENTIAL: ({"color": "0.6", "marker": "o", "markerfacecolor": "none"}, "sequential"),
+    SEQUENTIAL: ({"color": "0.6", "marker": "o", "markerfacecolor": "none"}, "sequentially consistent"),
     RELAXED: (plots.style(0) | {"marker": "^"}, "relaxed, which x86 allows"),
     FORBIDDEN: (plots.style(1) | {"marker": "X"}, "forbidden"),
 }
