@@ -20,7 +20,7 @@ def test_a_family_is_a_module_with_run_and_plot() -> None:
 
 @pytest.mark.parametrize("name", ["", "levitate", "lines", "../chase", "os", "chase.run"])
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
-    with pytest.raises(SpecError, match="there are bandwidth, chase, pingpong"):
+    with pytest.raises(SpecError, match=r"there are .*bandwidth, chase, .*pingpong"):
         probes.family(name)
 
 
