@@ -61,6 +61,12 @@ def test_two_guests_see_no_outcome_that_x86_forbids(lab: Lab) -> None:
     assert result.dataset.attrs["left_out"] == "IRIW takes 4 nodes, and there are 2"
 
 
+def test_two_guests_keep_their_counters_apart(lab: Lab) -> None:
+    result = lab.probe("false_sharing", batches=30)
+    assert result.failed == ""
+    assert (result.dataset["held"] == result.dataset["expected"]).all()
+
+
 def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -> None:
     result = unsound.probe("atomics", contenders=[2], batches=100)
     assert (result.dataset["lost"] > 0).all()
