@@ -27,14 +27,13 @@ def test_each_batch_lasts_its_time_and_lies_in_the_window(lab: Any) -> None:
         for name in COUNTS:
             batches = contender.counts[name].sum()
             assert 0 < batches <= contender.in_window[name] <= contender.in_all[name]
-        assert (contender.counts["successes"] <= contender.counts["attempts"]).all()
+        contender.check_part("successes", "attempts")
 
 
-def test_no_node_closes_the_window_before_the_last_has_its_batches(lab: Any) -> None:
+def test_a_node_goes_on_until_the_last_ones_time_is_up(lab: Any) -> None:
     lab.nodes[0] = BriskNode("node01", 0, lab.fam.path)
-    brisk, slow = contest(lab, lab.nodes, WORDS, COUNTS, Rules(batches=30, batch_ms=2, patience=10))
+    brisk, _ = contest(lab, lab.nodes, WORDS, COUNTS, Rules(batches=30, batch_ms=2, patience=10))
     assert brisk.in_window["attempts"] > brisk.counts["attempts"].sum()
-    assert brisk.window_ns > slow.nanoseconds.sum() / 2
 
 
 class BriskNode(LocalNode):
@@ -44,7 +43,7 @@ class BriskNode(LocalNode):
         asked = list(words)
         asked[asked.index("--batch-us") + 1] = "1000"
         [line] = super().probe(*asked, **options)
-        return [line | {"batch_ns": [2 * ns for ns in line["batch_ns"]], "window_ns": 4 * line["window_ns"]}]
+        return [line | {"batch_ns": [2 * ns for ns in line["batch_ns"]], "window_ns": 2 * line["window_ns"]}]
 
 
 def test_one_node_contends_with_nobody(lab: Any) -> None:
@@ -67,7 +66,7 @@ def test_nodes_that_did_not_take_part_are_nan(lab: Any) -> None:
     [
         {"batch_ns": [1] * 30},
         {"window_ns": 1},
-        {"successes": [1 << 50] * 30},
+        {"successes": [1 << 45] * 30},
         {"all_successes": 0},
         {"window_attempts": 1},
         {"all_attempts": -1},

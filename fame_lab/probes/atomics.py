@@ -74,7 +74,7 @@ def run(
     -------
     Result
         ``rate`` [1/s] of successes (operation, contenders, node, batch) and ``rate_summary``, ``total_rate``
-        [1/s] of all nodes in their common window, ``success_share`` (operation, contenders, node),
+        [1/s] of all nodes in their common windows, ``success_share`` (operation, contenders, node),
         ``fairness``, ``expected``, ``held`` and ``lost`` (operation, contenders), and what
         :func:`fame_lab.probes.contests.dataset` gives. If an update was lost, it has failed.
 
@@ -134,6 +134,7 @@ def _contend(
     found = contest(lab, nodes, command, list(_COUNTS), rules)
     for contender in found:
         contender.fields.choice("op", [operation])
+        contender.check_part("successes", "attempts")
     return found, int.from_bytes(lab.fam.read(at, _WORD), "little")
 
 
@@ -156,7 +157,7 @@ def _derive(found: xr.Dataset, runs: list[list[Contender]], held: npt.NDArray[np
     add(
         "fairness",
         np.array(fairness),
-        "Jain's index of the increments in the common window (Jain, Chiu and Hawe 1984)",
+        "Jain's index of the increments in the common windows (Jain, Chiu and Hawe 1984)",
     )
     add("expected", np.array(expected, "i8"), "increments that the nodes made, warm-up included")
     add("held", held, "what the word held in the end")

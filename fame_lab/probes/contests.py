@@ -1,9 +1,10 @@
-"""Contests: nodes that do the same at once, for a time in which none of them is out of it.
+"""Contests: nodes that do the same at once, for batches of time in which none of them is out of it.
 
-Each node warms up and goes on until all are warm; then it takes its batches, and goes on until all have
-theirs. So each batch was contended from its beginning to its end, and what the nodes did in the window
-between can be compared. A batch lasts at least the time asked for, whatever was done in it: were the work
-fixed instead, a node that the others starve would never be through.
+The nodes begin each batch together. When a node's time is up it notes what it did, says so, and goes on
+until all have said so; then all pause together. So each batch was contended from its beginning to its end,
+and what the nodes did until the last one's time was up, in the windows that they had in common, can be
+compared. A batch lasts at least the time asked for, whatever was done in it: were the work fixed instead, a
+node that the others starve would never be through.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ class Rules:
         """The probe program's options."""
         return check_batches(self.batches, self.batch_ms)
 
-    @property
-    def timeout(self) -> float:
-        """Seconds after which it has gone wrong; the program's own patience ends first, and tells more."""
-        return 4 * self.patience + 60 + 4 * self.batches * self.batch_ms / 1000
+    def timeout(self, nodes: int) -> float:
+        """Give the seconds after which it has gone wrong; a node's own patience ends first, and tells more.
+
+        With more nodes than host cores, each batch waits for every node to have had one.
+        """
+        return 4 * self.patience + 60 + self.batches * (4 * self.batch_ms / 1000 + 0.1 * nodes)
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class Contender:
     counts : dict of str to ndarray of shape (batch,)
         What it counted in each batch, by name.
     in_window, in_all : dict of str to int
-        The same in the window that is common to all nodes, and in all that it did, warm-up included.
+        The same in all windows that the nodes had in common, and in all that it did, warm-up included.
     window_ns : int
-        How long that window was, by the node's own clock.
+        How long those windows were together, by the node's own clock.
     timer_ns : float
         What reading the clock costs.
     mapping : str
@@ -101,6 +104,12 @@ class Contender:
     timer_ns: float
     mapping: str
     fields: Fields
+
+    def check_part(self, part: str, whole: str) -> None:
+        """Raise ProbeError if it counted more of `part` than of what it is a part of."""
+        found = [(self.in_window[part], self.in_window[whole]), (self.in_all[part], self.in_all[whole])]
+        if any(some > most for some, most in found) or (self.counts[part] > self.counts[whole]).any():
+            raise ProbeError(f"{self.fields.node}: the probe counted more {part} than {whole}")
 
 
 def steps(lab: Lab, nodes: Sequence[Node]) -> dict[Node, list[str]]:
@@ -122,7 +131,7 @@ def contest(
     words : sequence of str
         The probe program's command and its own options, the same for all.
     counts : sequence of str
-        The names of what it counts, the first being the most: no other is more than it.
+        The names of what it counts.
     rules : Rules
 
     Returns
@@ -137,7 +146,7 @@ def contest(
     """
     places = steps(lab, nodes)
     arguments = {node: [*words, *rules.words, *places[node]] for node in nodes}
-    lines = together(lab, arguments, patience=rules.patience, timeout=rules.timeout)
+    lines = together(lab, arguments, patience=rules.patience, timeout=rules.timeout(len(nodes)))
     return [_read(one_line(lines, node, words[0]), counts, rules) for node in nodes]
 
 
@@ -148,11 +157,10 @@ def _read(fields: Fields, names: Sequence[str], rules: Rules) -> Contender:
     window = fields.integer("window_ns", sum(nanoseconds), count * _LONGEST_NS)
     found: dict[str, list[int]] = {}
     for name in names:
-        most = found[names[0]] if found else [_MOST] * count
         found[name] = fields.integers(name, count, 0, _MOST)
         in_all = fields.integer(f"all_{name}", 0, _MOST)
         in_window = fields.integer(f"window_{name}", 0, in_all)
-        if sum(found[name]) > in_window or any(map(int.__gt__, found[name], most)):
+        if sum(found[name]) > in_window:
             raise ProbeError(f"{fields.node}: the probe's counts of {name} do not agree with each other")
     share = fields.number("timer_share", 0, 1)
     if share > _TIMER_SHARE:
@@ -237,7 +245,7 @@ def dataset(
                 absent=False,
                 long_name="something else had the guest's CPU during the batch",
             ),
-            "window": array(lambda c: c.window_ns, units="ns", long_name="the window common to all nodes"),
+            "window": array(lambda c: c.window_ns, units="ns", long_name="the windows common to all nodes"),
             "timer": array(lambda c: c.timer_ns, units="ns", long_name="what reading the clock costs"),
         }
     )
@@ -245,7 +253,7 @@ def dataset(
     def add(name: str, words: str) -> None:
         found[name] = array(lambda c: c.counts[name], long_name=f"{words} in a batch")
         found[f"window_{name}"] = array(
-            lambda c: c.in_window[name], long_name=f"{words} in the common window"
+            lambda c: c.in_window[name], long_name=f"{words} in the common windows"
         )
         found[f"all_{name}"] = array(lambda c: c.in_all[name], long_name=f"{words} in all, warm-up included")
 

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A stretch lasts at least this many times what reading the clock costs: half a percent. */
-enum { STRETCH = 200 };
+/* A stretch lasts at least this many times what reading the clock costs, which is then half a percent of
+ * it; and not very much longer, for it is also how late a batch ends. */
+enum { STRETCH = 200, STRETCH_MOST = 8 * STRETCH };
 
 void contest_open(struct contest *contest, const struct fam *fam)
 {
@@ -21,42 +22,55 @@ static void stretch(struct contest *contest)
 	uint64_t began = contest->now;
 	contest->work(contest->context, contest->rounds, contest->counts);
 	contest->now = now_ns();
-	if ((double)(contest->now - began) < STRETCH * contest->batches.timer_ns)
+	double took = (double)(contest->now - began), timer = contest->batches.timer_ns;
+	if (took < STRETCH * timer)
 		contest->rounds *= 2;
+	else if (took > STRETCH_MOST * timer && contest->rounds > 1)
+		contest->rounds /= 2;
 }
 
-static void batch(struct contest *contest, uint64_t number)
+static void note(struct contest *contest, uint64_t number, uint64_t began, const uint64_t *before, uint64_t readings)
 {
 	struct batches *batches = &contest->batches;
-	uint64_t before[COUNTS_MAX], readings = 1;
-	memcpy(before, contest->counts, sizeof before);
-	struct preemption preemption = preemption_look();
-	uint64_t began = contest->now = now_ns();
-	do {
-		stretch(contest);
-		readings++;
-	} while (contest->now - began < batches->least_us * 1000);
 	batches->ns[number] = contest->now - began;
-	batches->preempted[number] = preempted_since(preemption);
 	for (int i = 0; i < COUNTS_MAX; i++)
 		contest->counted[i][number] = contest->counts[i] - before[i];
 	double share = (double)readings * batches->timer_ns / (double)batches->ns[number];
 	if (share > contest->timer_share)
 		contest->timer_share = share;
-	if (meeting_released(&contest->meeting))
-		fail("released in the middle of its batches");
 }
 
-/* Goes to the next step, and goes on contending until all are there. */
-static void go_on(struct contest *contest, const char *what)
+static void batch(struct contest *contest, uint64_t number)
 {
-	struct wait wait = { 0 };
-	lockstep_next(&contest->lockstep);
-	while (!lockstep_together(&contest->lockstep)) {
-		contest->now = now_ns();
+	struct batches *batches = &contest->batches;
+	struct lockstep *lockstep = &contest->lockstep;
+	uint64_t before[COUNTS_MAX], readings = 1;
+	struct preemption preemption = preemption_look();
+	preemption.switches -= naps_taken();
+	lockstep_wait(lockstep, "another node to begin a batch");
+
+	contest->work(contest->context, 0, contest->counts); /* what others have done meanwhile is not this batch's */
+	memcpy(before, contest->counts, sizeof before);
+	uint64_t began = contest->now = now_ns();
+	do {
 		stretch(contest);
-		waited_long(&contest->meeting, &wait, what);
+		readings++;
+	} while (contest->now - began < batches->least_us * 1000);
+	note(contest, number, began, before, readings);
+
+	struct wait wait = { 0 };
+	lockstep_next(lockstep);
+	while (!lockstep_together(lockstep)) {
+		stretch(contest);
+		waited_long(&contest->meeting, &wait, "another node to end a batch");
 	}
+	contest->window_ns += now_ns() - began;
+	for (int i = 0; i < COUNTS_MAX; i++)
+		contest->in_window[i] += contest->counts[i] - before[i];
+	preemption.switches += naps_taken();
+	batches->preempted[number] = preempted_since(preemption);
+	if (meeting_released(&contest->meeting))
+		fail("released between two batches");
 }
 
 void contest_run(struct contest *contest)
@@ -67,18 +81,13 @@ void contest_run(struct contest *contest)
 	meeting_start(&contest->meeting);
 	for (int i = 0; i < WARM_UP; i++)
 		batch(contest, 0);
-	go_on(contest, "the others' warm-up");
 	contest->timer_share = 0;
-	memcpy(contest->in_window, contest->counts, sizeof contest->counts);
-	uint64_t opened = now_ns();
+	contest->window_ns = 0;
+	memset(contest->in_window, 0, sizeof contest->in_window);
 	for (uint64_t i = 0; i < batches->count; i++) {
 		batch(contest, i);
 		meeting_progress(&contest->meeting, i + 1);
 	}
-	go_on(contest, "the others' batches");
-	contest->window_ns = now_ns() - opened;
-	for (int i = 0; i < COUNTS_MAX; i++)
-		contest->in_window[i] = contest->counts[i] - contest->in_window[i];
 }
 
 void contest_print(const struct contest *contest)

@@ -46,8 +46,16 @@ void lockstep_wait(struct lockstep *lockstep, const char *what)
 		waiting_idly(lockstep->meeting, &wait, what);
 }
 
+static long naps;
+
+long naps_taken(void)
+{
+	return naps;
+}
+
 void waited_in_vain(struct meeting *meeting, struct wait *wait, const char *what)
 {
 	waited_long(meeting, wait, what);
+	naps++;
 	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 }

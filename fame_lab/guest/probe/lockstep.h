@@ -40,6 +40,10 @@ void lockstep_wait(struct lockstep *lockstep, const char *what);
 /* As waiting(), for a wait that may be for a node that has no core: it sleeps for a moment once in SPINS
  * vain looks, which is long after a node that has one would have answered. */
 void waited_in_vain(struct meeting *meeting, struct wait *wait, const char *what);
+
+/* How often it has: each is one voluntary switch, in which nobody took the CPU from this node. */
+long naps_taken(void);
+
 static inline void waiting_idly(struct meeting *meeting, struct wait *wait, const char *what)
 {
 	if (++wait->looks % SPINS == 0)
