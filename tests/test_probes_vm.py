@@ -67,6 +67,12 @@ def test_two_guests_keep_their_counters_apart(lab: Lab) -> None:
     assert (result.dataset["held"] == result.dataset["expected"]).all()
 
 
+def test_two_guests_take_turns_under_each_lock(lab: Lab) -> None:
+    result = lab.probe("locks", batches=30)
+    assert result.failed == ""
+    assert (result.dataset["held"] == result.dataset["expected"]).all()
+
+
 def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -> None:
     result = unsound.probe("atomics", contenders=[2], batches=100)
     assert (result.dataset["lost"] > 0).all()

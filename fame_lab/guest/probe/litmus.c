@@ -9,6 +9,7 @@
  * that all counted the same. */
 #include "args.h"
 #include "commands.h"
+#include "linger.h"
 #include "litmus_tests.h"
 #include "lockstep.h"
 #include "mapping.h"
@@ -31,13 +32,6 @@ struct litmus {
 	struct lockstep lockstep;
 	uint64_t counts[OUTCOMES_MAX];
 };
-
-static void linger(uint64_t turns)
-{
-	/* Not `pause`, at which an emulator leaves its translated code. */
-	while (turns-- > 0)
-		__asm__ volatile("");
-}
 
 /* Plays this node's role in the first cells, and tells the others what it saw. */
 static void play(struct litmus *litmus, uint64_t cells)
