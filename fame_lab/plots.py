@@ -131,7 +131,7 @@ def begin(title: str, foot: str, *, height: float, failed: str = "") -> LabFigur
     """
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
     if failed:
-        made.suptitle(f"{title}\nFAILED: {textwrap.fill(failed, 100)}", fontsize=12, color="#B00020")
+        made.suptitle(f"{title}\n{textwrap.fill(f'FAILED: {failed}', 90)}", fontsize=12, color="#B00020")
     else:
         made.suptitle(title, fontsize=12)
     made.supxlabel(foot, fontsize=8, color="0.35")

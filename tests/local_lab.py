@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fame_lab import native
-from fame_lab.errors import CommandError
+from fame_lab.errors import CommandError, SSHError
 from fame_lab.fam import Fam
 from fame_lab.probes import lines
 from fame_lab.spec import LabSpec
@@ -30,17 +31,33 @@ class LocalNode:
     index: int
     fam: Path
 
-    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+    def command(self, arguments: Sequence[str]) -> list[str]:
         command = [str(self.fam) if word == "/dev/fam" else word for word in arguments]
         if "--mapping" in command:  # which a plain file has not
             at = command.index("--mapping")
             del command[at : at + 2]
-        done = subprocess.run(
-            [str(native.PROBE.binary()), *command], capture_output=True, text=True, timeout=timeout
-        )
+        return [str(native.PROBE.binary()), *command]
+
+    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
         if done.returncode != 0:
             raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
         return lines.parse(done.stdout, self.name)
+
+
+class DyingNode(LocalNode):
+    """A node that goes away as soon as it has told some progress."""
+
+    def probe(self, *arguments: str, **_: Any) -> list[dict[str, Any]]:
+        progress = int(arguments[arguments.index("--progress") + 1])
+        with (
+            subprocess.Popen(self.command(arguments), stdout=subprocess.PIPE) as running,
+            self.fam.open("rb", buffering=0) as file,
+        ):
+            while running.poll() is None and file.seek(progress) and not any(file.read(8)):
+                time.sleep(0.001)
+            running.kill()
+        raise SSHError(f"{self.name} went away during the probe")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """The probes on real nodes: that they measure, and say how FAM was mapped. Times prove nothing here."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fame_lab import Lab
+from fame_lab import Lab, LabSpec
 from fame_lab.errors import CommandError
+from fame_lab.host import domain_xml
 from fame_lab.results import Result
 
 pytestmark = pytest.mark.vm
@@ -83,3 +86,52 @@ def test_a_guest_chases_while_another_loads(lab: Lab) -> None:
     assert dict(result.dataset["latency"].sizes) == {"delay": 3, "batch": 30}
     assert (result.dataset["achieved"].sel(delay=[0, 100]) > 0).all()
     assert result.manifest["mapping"] == "uncached-minus"
+
+
+@pytest.fixture(scope="module")
+def unsound() -> Iterator[Lab]:
+    """Two emulated nodes with room for one CPU each: their locked instructions are not atomic."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domain_xml, "LEAST_CPUS", 1)
+        spec = LabSpec(f"unsound-{os.getpid()}", nodes=2, fam="64M", accel="tcg")
+        with Lab(spec, progress=False) as lab:
+            yield lab
+
+
+def test_two_guests_that_increment_one_word_lose_nothing(lab: Lab) -> None:
+    result = lab.probe("atomics", batches=30)
+    assert result.failed == ""
+    assert result.dataset["lost"].values.tolist() == [[0, 0], [0, 0]]
+    assert (result.dataset["expected"] > 0).all()
+
+
+def test_two_guests_see_no_outcome_that_x86_forbids(lab: Lab) -> None:
+    result = lab.probe("litmus", iterations=100_000)
+    assert result.failed == ""
+    assert result.dataset["count"].groupby("of").sum().values.tolist() == [100_000] * 7
+    assert result.dataset.attrs["left_out"] == "IRIW takes 4 nodes, and there are 2"
+
+
+def test_two_guests_keep_their_counters_apart(lab: Lab) -> None:
+    result = lab.probe("false_sharing", batches=30)
+    assert result.failed == ""
+    assert (result.dataset["held"] == result.dataset["expected"]).all()
+
+
+def test_two_guests_take_turns_under_each_lock(lab: Lab) -> None:
+    result = lab.probe("locks", batches=30)
+    assert result.failed == ""
+    assert (result.dataset["held"] == result.dataset["expected"]).all()
+
+
+def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -> None:
+    result = unsound.probe("atomics", contenders=[2], batches=100)
+    assert (result.dataset["lost"] > 0).all()
+    assert "fetch-add by 2 nodes" in result.failed
+    assert "updates were lost" in result.plot().get_suptitle()
+
+
+def test_a_fence_that_an_emulator_for_one_cpu_drops_is_reported(unsound: Lab) -> None:
+    result = unsound.probe("litmus", tests=["SB+mfences"], iterations=200_000)
+    assert int(result.dataset["count"].sel(outcome="SB+mfences: r1=0 r2=0")) > 0
+    assert "SB+mfences: r1=0 r2=0 observed" in result.failed

@@ -25,6 +25,10 @@ NET_SLOT = "0x8"
 FAM_SLOT = "0x9"
 #: Code cache of TCG: 32 MiB keep a node at about 160 MB resident, where the default takes 1 GiB at worst.
 TB_CACHE_MIB = 32
+#: A domain has room for this many CPUs at least, though its guest may have one. With room for one alone,
+#: TCG translates for a single thread: a locked instruction becomes load, add, store, a fence nothing, and
+#: what two nodes add gets lost.
+LEAST_CPUS = 2
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,7 @@ def domain_xml(
     SubElement(domain, "name").text = domain_name(spec.name, record.node)
     SubElement(domain, "metadata").append(record.to_element())
     SubElement(domain, "memory", unit="b").text = str(spec.memory_size)
-    # Room for a second CPU makes QEMU translate for more than one thread. Without it a locked
-    # instruction becomes load, add, store, and additions from two nodes get lost.
-    SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, 2))
+    SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, LEAST_CPUS))
     _add_boot(domain, boot)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")

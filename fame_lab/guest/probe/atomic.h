@@ -38,4 +38,11 @@ static inline uint32_t fetch_add32(uint32_t *word, uint32_t value)
 	return value;
 }
 
+/* Stores `value` and gives what was there; xchg is locked without the prefix, and a full fence. */
+static inline uint64_t exchange64(uint64_t *word, uint64_t value)
+{
+	__asm__ volatile("xchgq %0, %1" : "+r"(value), "+m"(*word) : : "memory");
+	return value;
+}
+
 #endif

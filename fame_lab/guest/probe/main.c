@@ -37,7 +37,9 @@ static int help(void)
 	     "MEETING: [--barrier OFFSET --parties N] 128 bytes, cleared by the caller, at which N nodes start\n"
 	     "         together; [--timeout S] how long a node waits for another, default 10; [--release OFFSET]\n"
 	     "         a 64-bit word that somebody sets to end the wait; [--progress OFFSET] one where the node\n"
-	     "         tells how far it got.\n");
+	     "         tells how far it got.\n"
+	     "STEPS:   --steps OFFSET --rank R, 128 bytes for each of the N nodes, cleared by the caller, and which of\n"
+	     "         them is this node's, from 0.\n");
 	for (const struct command *each = commands; each != NULL; each = each->next)
 		printf("  %s %s\n", each->name, each->usage);
 	puts("\n  --version\n      Print what this program was built from.");
@@ -46,7 +48,7 @@ static int help(void)
 
 static int help_on(const struct command *command)
 {
-	return printf("fame-probe %s %s\n\nFAM, BATCHES, MEETING: see fame-probe --help\n", command->name,
+	return printf("fame-probe %s %s\n\nFAM, BATCHES, MEETING, STEPS: see fame-probe --help\n", command->name,
 		      command->usage) < 0;
 }
 

@@ -1,0 +1,245 @@
+"""Atomics: nodes that increment one word of FAM at once, by fetch-and-add and by compare-and-swap.
+
+The successes of all nodes, counted exactly and those of the warm-up too, are what the word must hold in
+the end. Whatever is missing was lost: the atomic operations are not atomic between nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.probes.batches import summary
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["OPERATIONS", "plot", "run"]
+
+OPERATIONS = ("fetch-add", "cas")
+
+_COUNTS = {"attempts": "attempts to add 1", "successes": "attempts that succeeded"}
+_WORD = 8
+
+
+def run(
+    lab: Lab,
+    *,
+    operations: Sequence[str] = OPERATIONS,
+    nodes: Sequence[int | str] | None = None,
+    contenders: int | Sequence[int] | None = None,
+    offset: int | str = 0,
+    mapping: str = "uc",
+    batches: int = 50,
+    batch_ms: float = 2.0,
+    patience: float = 10.0,
+) -> Result:
+    """Let 1 to N nodes increment one word. Overwrites 8 bytes of FAM at `offset`.
+
+    Parameters
+    ----------
+    lab : Lab
+    operations : sequence of {"fetch-add", "cas"}
+        ``lock xadd``; or a load and ``lock cmpxchg``, whose failed attempt tells what to try next.
+    nodes : sequence of int or str, optional
+        Those that may contend, by number, from 0, or by name; by default all.
+    contenders : int or sequence of int, optional
+        How many of them do, the first ones; by default the powers of two that there are, and all.
+    offset : int or str
+        Of the word, a multiple of 8: a locked operation across two lines is not atomic between nodes.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
+    batches : int
+        How many timed batches each node takes, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000.
+    patience : float
+        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+
+    Returns
+    -------
+    Result
+        ``rate`` [1/s] of successes (operation, contenders, node, batch) and ``rate_summary``, ``total_rate``
+        [1/s] of all nodes in their common windows, ``success_share`` (operation, contenders, node),
+        ``fairness``, ``expected``, ``held`` and ``lost`` (operation, contenders), and what
+        :func:`fame_lab.probes.contests.dataset` gives. If an update was lost, it has failed.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError
+        If there are not so many nodes, one could not end its part, or its figures do not agree.
+    """
+    wanted = [operations] if isinstance(operations, str) else list(operations)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
+        raise SpecError(f"operations is {operations!r}: give one or both of {', '.join(OPERATIONS)}")
+    rules = Rules(batches, batch_ms, patience)
+    words = fam_words(mapping)
+    at = check_offset(lab, offset, _WORD, _WORD)
+    there = find_nodes(lab, nodes, 1)
+    counts = _check_contenders(contenders, len(there))
+    with Contention() as contention:
+        runs = [
+            _contend(lab, there[:count], operation, at, words, rules)
+            for operation in wanted
+            for count in counts
+        ]
+    contests = [run for run, _ in runs]
+    held = np.array([word for _, word in runs], "u8").reshape(len(wanted), len(counts))
+    found = dataset(contests, {"operation": wanted, "contenders": counts}, there, _COUNTS)
+    _derive(found, contests, held)
+    effective = " and ".join(sorted({contender.mapping for run in contests for contender in run}))
+    found.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
+    found.attrs["failed"] = _failure(found)
+    parameters = {
+        "operations": wanted, "nodes": [node.name for node in there], "contenders": counts, "offset": at,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "atomics", "parameters": parameters, "mapping": effective}
+    return Result("atomics", found, lab.manifest() | told)
+
+
+def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> list[int]:
+    if contenders is None:
+        return sorted({1 << power for power in range(there.bit_length()) if 1 << power <= there} | {there})
+    counts = [contenders] if isinstance(contenders, int) else list(contenders)
+    if not counts or len(set(counts)) != len(counts) or any(type(c) is not int or c < 1 for c in counts):
+        raise SpecError(f"contenders is {contenders!r}: give numbers of nodes from 1 on, each once")
+    if max(counts) > there:
+        raise ProbeError(f"contenders is {contenders!r}: there are only {there} nodes to contend")
+    return sorted(counts)
+
+
+def _contend(
+    lab: Lab, nodes: Sequence[Node], operation: str, at: int, words: list[str], rules: Rules
+) -> tuple[list[Contender], int]:
+    """Let them contend once; what they did, and what the word holds then."""
+    lab.fam.write(at, bytes(_WORD))
+    command = ["atomics", "--op", operation, "--offset", str(at), *words]
+    found = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in found:
+        contender.fields.choice("op", [operation])
+        contender.check_part("successes", "attempts")
+    return found, int.from_bytes(lab.fam.read(at, _WORD), "little")
+
+
+def _derive(found: xr.Dataset, runs: list[list[Contender]], held: npt.NDArray[np.uint64]) -> None:
+    """Add what follows from the counts, and from what the word held after each run."""
+    dims = ("operation", "contenders")
+    fairness = [jain([contender.in_window["successes"] for contender in run]) for run in runs]
+    expected = [sum(contender.in_all["successes"] for contender in run) for run in runs]
+
+    def add(name: str, values: npt.NDArray[Any], long_name: str) -> None:
+        found[name] = (dims, values.reshape(held.shape), {"long_name": long_name})
+
+    rate = 1e9 * found["successes"] / found["elapsed"]
+    found["rate"] = rate.assign_attrs(units="1/s", long_name="increments by one node")
+    found["rate_summary"] = summary(found["rate"])
+    total = (1e9 * found["window_successes"] / found["window"]).sum("node")
+    found["total_rate"] = total.assign_attrs(units="1/s", long_name="increments by all nodes")
+    tried, succeeded = (found[name].sum("batch", min_count=1) for name in ("attempts", "successes"))
+    found["success_share"] = (succeeded / tried).assign_attrs(long_name="share of attempts that succeeded")
+    add(
+        "fairness",
+        np.array(fairness),
+        "Jain's index of the increments in the common windows (Jain, Chiu and Hawe 1984)",
+    )
+    add("expected", np.array(expected, "i8"), "increments that the nodes made, warm-up included")
+    add("held", held, "what the word held in the end")
+    # Of 64 bits without a sign, so that a word that holds too much comes out below zero.
+    add("lost", (np.array(expected, "u8") - held.ravel()).astype("i8"), "updates lost")
+    crowded = [oversubscribed(count) for count in found["contenders"].values]
+    found["oversubscribed"] = ("contenders", crowded, {"long_name": OVERSUBSCRIBED})
+
+
+def _failure(found: xr.Dataset) -> str:
+    """Say which updates were lost; nothing if none was."""
+    said = []
+    for operation in found["operation"].values:
+        for count in found["contenders"].values:
+            cell = found.sel(operation=operation, contenders=count)
+            lost, of = int(cell["lost"]), int(cell["expected"])
+            by = f"{operation} by {count} node{'s' if count > 1 else ''}"
+            if lost > 0:
+                said.append(f"{by}: {lost:,} of {of:,} updates were lost")
+            elif lost < 0:
+                said.append(f"{by}: the word holds {-lost:,} more than the {of:,} that were added")
+    return "; ".join(said)
+
+
+def plot(result: Result) -> Figure:
+    """Draw how often the word was incremented, how fairly, and how often an attempt succeeded."""
+    data = result.dataset
+    preempted, taken = int(data["preempted"].sum()), int(data["rate"].notnull().sum())
+    note = (
+        f"n = {data.sizes['batch']} batches a node ({preempted} of {taken} preempted); small marks: each "
+        f"node's median; FAM mapped {data.attrs['mapping']}\n"
+        f"lost: {int(data['lost'].sum()):,} of {int(data['expected'].sum()):,} updates; "
+        f"{contention_note(data.attrs['host_cpu_wait'])}"
+    )
+    if bool(data["oversubscribed"].any()):
+        least = int(data["contenders"].values[data["oversubscribed"].values].min())
+        note += f"\nat {least} nodes and more, {OVERSUBSCRIBED}"
+    made, (rates, shares) = plots.figure(
+        "Nodes that increment one word at once",
+        result.manifest,
+        note,
+        columns=2,
+        share_y=False,
+        height=4.6,
+        failed=result.failed,
+    )
+    for number, operation in enumerate(str(name) for name in data["operation"].values):
+        _draw_rates(rates, data.sel(operation=operation), number, operation)
+        fair = data["fairness"].sel(operation=operation)
+        shares.plot(data["contenders"], fair, **plots.style(number), label=f"fairness (Jain), {operation}")
+    if "cas" in data["operation"]:
+        succeeded = data["success_share"].sel(operation="cas").mean("node")
+        shares.plot(
+            data["contenders"],
+            succeeded,
+            **plots.style(2),
+            linestyle=":",
+            label="attempts that succeeded, cas",
+        )
+    for axes in (rates, shares):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(data["contenders"].values, [str(count) for count in data["contenders"].values])
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(data["contenders"].values[0] / 1.3, data["contenders"].values[-1] * 1.3)
+        axes.set_xlabel("nodes that contend")
+    rates.set_yscale("log")
+    plots.plain_log(rates.yaxis)
+    rates.set_ylabel("increments a second [millions]")
+    rates.legend(frameon=False, fontsize=8)
+    shares.set_ylim(0, 1.05)
+    shares.set_ylabel("share")
+    shares.legend(frameon=False, fontsize=8, loc="lower left")
+    return made
+
+
+def _draw_rates(axes: Axes, data: xr.Dataset, number: int, operation: str) -> None:
+    look = plots.style(number)
+    axes.plot(
+        data["contenders"], data["total_rate"] / 1e6, **look, markersize=6, label=f"{operation}, all nodes"
+    )
+    single = data["rate_summary"].sel(statistic="p50")
+    for node in single["node"].values:
+        # Beside the line, so that two operations' marks do not hide each other.
+        beside = data["contenders"] * (1.04 if number else 0.96)
+        axes.plot(beside, single.sel(node=node) / 1e6, **look, markersize=3, linestyle="none", alpha=0.6)

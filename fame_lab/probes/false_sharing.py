@@ -1,0 +1,203 @@
+"""False sharing: nodes that add to counters of their own, which lie in one line or in lines of their own.
+
+An addition is a plain load and a plain store: nobody else stores to a node's counter, so that none may get
+lost, and each counter must hold in the end what its node counted. What differs is only who else has the
+line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import SpecError
+from fame_lab.probes.batches import summary
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.contests import Contender, Rules, contest, dataset
+from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["DISTANCES", "plot", "run"]
+
+#: Neighbours in one line; a line each; two lines each, for CPUs fetch lines in pairs.
+DISTANCES = (8, 64, 128)
+
+_COUNTS = {"additions": "additions"}
+_WORD = 8
+_FARTHEST = 4096
+
+
+def run(
+    lab: Lab,
+    *,
+    nodes: Sequence[int | str] | None = None,
+    distances: Sequence[int] = DISTANCES,
+    offset: int | str = 0,
+    mapping: str = "uc",
+    batches: int = 50,
+    batch_ms: float = 2.0,
+    patience: float = 10.0,
+) -> Result:
+    """Let each node add to a counter of its own. Overwrites the counters in FAM from `offset` on.
+
+    Parameters
+    ----------
+    lab : Lab
+    nodes : sequence of int or str, optional
+        Two or more, by number, from 0, or by name; by default all.
+    distances : sequence of int
+        Bytes from one counter to the next, multiples of 8 up to 4096. The largest is what the others are
+        compared with.
+    offset : int or str
+        Where in FAM, a multiple of 128.
+    mapping : {"uc", "wc", "wb"}
+        How the CPUs are asked to treat FAM.
+    batches : int
+        How many timed batches each node takes, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000.
+    patience : float
+        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+
+    Returns
+    -------
+    Result
+        ``rate`` [1/s] of additions (distance, node, batch) and ``rate_summary``; ``ratio`` of the median
+        rate to that at the largest distance, ``expected`` and ``held`` (distance, node); ``oversubscribed``;
+        and what :func:`fame_lab.probes.contests.dataset` gives. If a counter does not hold what its node
+        counted, it has failed.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError
+        If there are no two nodes, one could not end its part, or its figures do not agree.
+    """
+    apart = list(distances)
+    if not apart or len(set(apart)) != len(apart) or not all(map(_is_distance, apart)):
+        raise SpecError(f"distances is {distances!r}: give multiples of 8 from 8 to {_FARTHEST}, each once")
+    apart.sort()
+    rules = Rules(batches, batch_ms, patience)
+    words = fam_words(mapping)
+    there = find_nodes(lab, nodes, 2)
+    size = len(there) * apart[-1]
+    at = check_offset(lab, offset, size, 128)
+    with Contention() as contention:
+        runs = [_contend(lab, there, distance, at, words, rules) for distance in apart]
+    found = dataset([run for run, _ in runs], {"distance": apart}, there, _COUNTS)
+    _derive(found, np.array([held for _, held in runs]))
+    effective = " and ".join(sorted({contender.mapping for run, _ in runs for contender in run}))
+    found.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
+    found.attrs["addition"] = "a plain load and a plain store"
+    found.attrs["failed"] = _failure(found)
+    parameters = {
+        "nodes": [node.name for node in there], "distances": apart, "offset": at, "mapping": mapping,
+        "batches": batches, "batch_ms": batch_ms, "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "false_sharing", "parameters": parameters, "mapping": effective}
+    return Result("false_sharing", found, lab.manifest() | told)
+
+
+def _is_distance(distance: object) -> bool:
+    return type(distance) is int and 0 < distance <= _FARTHEST and distance % _WORD == 0
+
+
+def _contend(
+    lab: Lab, nodes: Sequence[Node], distance: int, at: int, words: list[str], rules: Rules
+) -> tuple[list[Contender], npt.NDArray[np.uint64]]:
+    """Let them contend once; what they did, and what the counters hold then."""
+    size = (len(nodes) - 1) * distance + _WORD
+    lab.fam.write(at, bytes(size))
+    command = ["false_sharing", "--offset", str(at), "--distance", str(distance), *words]
+    found = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in found:
+        contender.fields.integer("distance", distance, distance)
+    held = np.frombuffer(lab.fam.read(at, size), "<u8")[:: distance // _WORD]
+    return found, held
+
+
+def _derive(found: xr.Dataset, held: npt.NDArray[np.uint64]) -> None:
+    """Add what follows from the counts, and from what the counters held after each run."""
+    dims = ("distance", "node")
+    found["distance"].attrs.update(units="B", long_name="from one counter to the next")
+    rate = 1e9 * found["additions"] / found["elapsed"]
+    found["rate"] = rate.assign_attrs(units="1/s", long_name="additions by one node")
+    found["rate_summary"] = summary(found["rate"])
+    median = found["rate_summary"].sel(statistic="p50", drop=True)
+    ratio = median / median.isel(distance=-1, drop=True)
+    found["ratio"] = ratio.assign_attrs(long_name="median rate, to that at the largest distance")
+    expected = found["all_additions"].astype("i8")
+    found["expected"] = expected.assign_attrs(long_name="additions that the node made, warm-up included")
+    found["held"] = (dims, held, {"long_name": "what the counter held in the end"})
+    found["oversubscribed"] = oversubscribed(found.sizes["node"])
+
+
+def _failure(found: xr.Dataset) -> str:
+    """Say which counters hold something else than their nodes counted."""
+    said = []
+    for distance in found["distance"].values:
+        for node in found["node"].values:
+            cell = found.sel(distance=distance, node=node)
+            held, expected = int(cell["held"]), int(cell["expected"])
+            if held != expected:
+                said.append(
+                    f"{distance} bytes apart, {node}'s counter holds {held:,} of {expected:,} additions"
+                )
+    return "; ".join(said)
+
+
+def plot(result: Result) -> Figure:
+    """Draw how fast each node adds, by how far the counters lie apart, and how that compares."""
+    data = result.dataset
+    distances = data["distance"].values
+    preempted = data["preempted"]
+    note = (
+        f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} preempted); "
+        f"marker: median, bar: min to p90; an addition is a plain load and a plain store\n"
+        f"FAM mapped {data.attrs['mapping']}; {contention_note(data.attrs['host_cpu_wait'])}"
+    )
+    if bool(data["oversubscribed"]):
+        note += f"\n{OVERSUBSCRIBED}"
+    made, (rates, ratios) = plots.figure(
+        f"False sharing: {data.sizes['node']} nodes that add to counters of their own",
+        result.manifest,
+        note,
+        columns=2,
+        share_y=False,
+        failed=result.failed,
+    )
+    found = data["rate_summary"] / 1e6
+    places = np.arange(distances.size)
+    beside = np.linspace(-0.2, 0.2, data.sizes["node"])
+    for number, (node, shift) in enumerate(zip(data["node"].values, beside, strict=True)):
+        look = plots.style(number) | {"linestyle": "none", "markersize": 5}
+        one = found.sel(node=node)
+        low, high = (one.sel(statistic=name) for name in ("min", "p90"))
+        rates.vlines(places + shift, low, high, color=look["color"], linewidth=2, alpha=0.4)
+        rates.plot(places + shift, one.sel(statistic="p50"), **look, label=str(node))
+        ratios.plot(places + shift, data["ratio"].sel(node=node), **look)
+    rates.set_yscale("log")
+    plots.plain_log(rates.yaxis)
+    rates.set_ylabel("additions a second [millions]")
+    ratios.set_ylim(bottom=0)
+    ratios.axhline(1, color="0.5", linewidth=1, linestyle="--")
+    ratios.set_ylabel(f"median rate, to that {distances[-1]} bytes apart")
+    for axes in (rates, ratios):
+        axes.set_xticks(places, [str(distance) for distance in distances])
+        axes.set_xlim(-0.5, distances.size - 0.5)
+        axes.set_xlabel("bytes from counter to counter")
+    if data.sizes["node"] <= 7:  # more have the same looks again
+        rates.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=8)
+    return made

@@ -1,0 +1,274 @@
+"""Litmus tests: which orders of loads and stores the nodes can see, and whether accesses can be torn.
+
+Each test is a program of one or two instructions a node, played very often in fresh cells of FAM by nodes
+that meet in each (in the manner of litmus7: J. Alglave, L. Maranget, S. Sarkar, P. Sewell, Litmus: Running
+Tests against Hardware, TACAS 2011). Every outcome is counted. One that x86 forbids makes a failed result;
+one that it allows is a finding. What was not observed may still be possible: the result bounds how often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.contests import steps
+from fame_lab.probes.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, LitmusTest
+from fame_lab.probes.places import check_offset, check_seed, fam_words, find_nodes
+from fame_lab.probes.proportions import finding, share_bounds
+from fame_lab.probes.together import check_patience, one_line, together
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["plot", "run"]
+
+#: Bytes of FAM: 1024 cells of 256 bytes, and what each of four nodes saw in them.
+_SIZE = 1024 * (256 + 4)
+_MOST = 10**9
+
+#: Nodes wait for each other every so many cells. With a core each they meet the more often the fewer these
+#: are; without, each wait is for the host's scheduler.
+_BURST, _BURST_CROWDED = 8, 256
+
+
+def run(
+    lab: Lab,
+    *,
+    tests: Sequence[str] | None = None,
+    iterations: int = 500_000,
+    nodes: Sequence[int | str] | None = None,
+    offset: int | str = 0,
+    mapping: str = "uc",
+    seed: int = 1,
+    patience: float = 10.0,
+) -> Result:
+    """Play litmus tests and count their outcomes. Overwrites 260 KiB of FAM from `offset` on.
+
+    Parameters
+    ----------
+    lab : Lab
+    tests : sequence of str, optional
+        Some of SB, SB+mfences, MP, LB, IRIW, torn-8, torn-16, torn-8-split; by default those for which there
+        are enough nodes: IRIW takes four, the others two.
+    iterations : int
+        How often each is played, from 1000 to 1e9.
+    nodes : sequence of int or str, optional
+        Who plays, by number, from 0, or by name; by default the lab's first ones.
+    offset : int or str
+        Where in FAM, a multiple of 128.
+    mapping : {"uc", "wb"}
+        How the CPUs are asked to treat FAM. Write-combined memory is not ordered as x86-TSO says.
+    seed : int
+        Of the short times after which a node begins a cell.
+    patience : float
+        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+
+    Returns
+    -------
+    Result
+        ``count``, ``share``, ``share_low`` and ``share_high`` (outcome), 95 %, with the coordinates ``of``
+        (the test), ``registers`` and ``verdict`` (sequential, relaxed, forbidden), and ``finding`` in words;
+        ``iterations``, ``program``, ``burst`` and ``oversubscribed`` (test). ``attrs["left_out"]`` tells for
+        which tests there were too few nodes. If a forbidden outcome was observed, it has failed.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError
+        If a test was asked for that takes more nodes, a node could not end its part, or the nodes' counts do
+        not agree.
+
+    Notes
+    -----
+    The bounds take the iterations as independent. Collisions come in runs, so that another run's share may
+    lie outside.
+    """
+    if type(iterations) is not int or not 1000 <= iterations <= _MOST:
+        raise SpecError(f"iterations is {iterations!r}: give a whole number from 1000 to {_MOST}")
+    check_patience(patience)
+    at = check_offset(lab, offset, _SIZE, 128)
+    words = [*fam_words(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]
+    if mapping == "wc":
+        raise SpecError(
+            "mapping is 'wc': x86-TSO says nothing of write-combined memory, so that no outcome could be "
+            "called forbidden; give uc or wb"
+        )
+    players = find_nodes(lab, nodes, 2)
+    chosen, left_out = _choose(tests, len(players))
+    with Contention() as contention:
+        played = [_play(lab, players[: test.nodes], test, iterations, words, patience) for test in chosen]
+    effective = " and ".join(sorted({mapped for _, mapped, _ in played}))
+    if "write-combining" in effective:
+        raise ProbeError(f"FAM was mapped {effective}, which is not ordered as x86-TSO says; ask for wb")
+    dataset = _dataset(chosen, [counts for counts, _, _ in played], iterations)
+    dataset.attrs = {
+        "offset": at, "mapping": effective, "seed": seed, "host_cpu_wait": contention.share,
+        "model": "x86-TSO", "left_out": left_out, "avx": int(all(avx for _, _, avx in played)),
+    }  # fmt: skip
+    dataset.attrs["failed"] = _failure(dataset)
+    parameters = {
+        "tests": [test.name for test in chosen], "iterations": iterations,
+        "nodes": [node.name for node in players], "offset": at, "mapping": mapping, "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "litmus", "parameters": parameters, "seed": seed, "mapping": effective}
+    return Result("litmus", dataset, lab.manifest() | told)
+
+
+def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest], str]:
+    """Give the tests to play, and say which are left out for want of nodes."""
+    if tests is None:
+        without = [test for test in TESTS.values() if test.nodes > players]
+        said = "; ".join(f"{test.name} takes {test.nodes} nodes, and there are {players}" for test in without)
+        return [test for test in TESTS.values() if test not in without], said
+    names = [tests] if isinstance(tests, str) else list(tests)
+    if not names or len(set(names)) != len(names) or not set(names) <= set(TESTS):
+        raise SpecError(f"tests is {tests!r}: give some of {', '.join(TESTS)}, each once")
+    chosen = [TESTS[name] for name in names]
+    for test in chosen:
+        if test.nodes > players:
+            raise ProbeError(f"{test.name} takes {test.nodes} nodes, and there are only {players}")
+    return chosen, ""
+
+
+def _burst(test: LitmusTest) -> int:
+    return _BURST_CROWDED if oversubscribed(test.nodes) else _BURST
+
+
+def _play(
+    lab: Lab, players: Sequence[Node], test: LitmusTest, iterations: int, words: list[str], patience: float
+) -> tuple[list[int], str, bool]:
+    """Play one test: how often each outcome was seen, how FAM was mapped, whether all CPUs have AVX."""
+    asked = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]
+    arguments = {node: ["litmus", *asked, *words, *place] for node, place in steps(lab, players).items()}
+    timeout = 4 * patience + 60 + iterations / 10_000
+    lines = together(lab, arguments, patience=patience, timeout=timeout, unit=f"iterations of {test.name}")
+    told = [one_line(lines, node, "litmus") for node in players]
+    counted = []
+    for role, fields in enumerate(told):
+        fields.choice("test", [test.name])
+        fields.integer("role", role, role)
+        counts = fields.integers("counts", len(test.outcomes), 0, iterations)
+        if sum(counts) != iterations:
+            raise ProbeError(
+                f"{fields.node}: {test.name} was played {iterations} times, with {sum(counts)} outcomes"
+            )
+        counted.append(counts)
+    if any(counts != counted[0] for counts in counted):
+        raise ProbeError(f"{test.name}: the nodes counted different outcomes: {counted}")
+    return counted[0], told[0].mapping(), all(fields.integer("avx", 0, 1) for fields in told)
+
+
+def _dataset(tests: list[LitmusTest], counts: list[list[int]], iterations: int) -> xr.Dataset:
+    rows = [(test, outcome) for test in tests for outcome in test.outcomes]
+    found = np.array([count for each in counts for count in each], "i8")
+    bounds = np.array([share_bounds(int(count), iterations) for count in found])
+    interval = "95 %: Clopper and Pearson; 3/n if not observed"
+    return xr.Dataset(
+        {
+            "count": ("outcome", found, {"long_name": "how often it was observed"}),
+            "share": ("outcome", found / iterations, {"long_name": "share of the iterations"}),
+            "share_low": ("outcome", bounds[:, 0], {"long_name": f"the share's lower bound, {interval}"}),
+            "share_high": ("outcome", bounds[:, 1], {"long_name": f"the share's upper bound, {interval}"}),
+            "finding": ("outcome", [finding(int(count), iterations) for count in found]),
+            "iterations": ("test", [iterations] * len(tests), {"long_name": "how often it was played"}),
+            "program": ("test", [test.program for test in tests]),
+            "burst": ("test", [_burst(test) for test in tests], {"long_name": "cells between two waits"}),
+            "oversubscribed": ("test", [oversubscribed(test.nodes) for test in tests]),
+        },
+        coords={
+            "test": [test.name for test in tests],
+            "outcome": [f"{test.name}: {outcome}" for test, outcome in rows],
+            "of": ("outcome", [test.name for test, _ in rows]),
+            "registers": ("outcome", [outcome for _, outcome in rows]),
+            "verdict": ("outcome", [test.verdict_on(outcome) for test, outcome in rows]),
+        },
+    )
+
+
+def _failure(dataset: xr.Dataset) -> str:
+    seen = dataset.isel(outcome=np.flatnonzero((dataset["verdict"] == FORBIDDEN) & (dataset["count"] > 0)))
+    pairs = zip(seen["outcome"].values, seen["finding"].values, strict=True)
+    said = "; ".join(f"{outcome} {what}" for outcome, what in pairs)
+    return f"x86 forbids what was seen: {said}" if said else ""
+
+
+#: What an outcome looks like, by verdict: colour and marker, and what the legend says.
+_LOOKS: dict[str, tuple[dict[str, Any], str]] = {
+    SEQUENTIAL: ({"color": "0.6", "marker": "o", "markerfacecolor": "none"}, "sequentially consistent"),
+    RELAXED: (plots.style(0) | {"marker": "^"}, "relaxed, which x86 allows"),
+    FORBIDDEN: (plots.style(1) | {"marker": "X"}, "forbidden"),
+}
+_UNSEEN: dict[str, Any] = {"marker": "<", "markerfacecolor": "none"}
+
+
+def plot(result: Result) -> Figure:
+    """Draw the share of every outcome, a row a test; of what was not observed, how much it may be."""
+    data = result.dataset
+    tests = [str(name) for name in data["test"].values]
+    crowded = [name for name, is_so in zip(tests, data["oversubscribed"].values, strict=True) if is_so]
+    note = (
+        f"n = {int(data['iterations'].values[0]):,} iterations a test; bar: 95 % interval of a share; "
+        f"FAM mapped {data.attrs['mapping']}\n{contention_note(data.attrs['host_cpu_wait'])}"
+    )
+    if data.attrs["left_out"]:
+        note += f"\nleft out: {data.attrs['left_out']}"
+    if crowded:
+        note += f"\n{', '.join(crowded)} {OVERSUBSCRIBED}"
+    made, (axes,) = plots.figure(
+        "Litmus tests: outcomes, and what x86-TSO says of them",
+        result.manifest,
+        note,
+        height=2.4 + 0.45 * len(tests),
+        failed=result.failed,
+    )
+    lowest = float(data["share_high"].where(data["share_high"] > 0).min())
+    for row, name in enumerate(tests):
+        _draw(axes, data.isel(outcome=np.flatnonzero(data["of"] == name)), row, lowest)
+    axes.set_xscale("log")
+    axes.set_xlim(lowest / 10, 2)
+    axes.set_ylim(len(tests) - 0.5, -0.5)
+    programs = [str(program) for program in data["program"].values]
+    labels = [f"{name}\n{program}" for name, program in zip(tests, programs, strict=True)]
+    axes.set_yticks(range(len(tests)), labels, fontsize=7.5)
+    telling = data.isel(outcome=np.flatnonzero(data["verdict"] != SEQUENTIAL))  # one a test, in order
+    said = [
+        f"{registers}, {verdict}:\n{what}"
+        for registers, verdict, what in zip(
+            *(telling[name].values for name in ("registers", "verdict", "finding")), strict=True
+        )
+    ]
+    axes.secondary_yaxis("right").set_yticks(range(len(tests)), said, fontsize=7.5)
+    axes.set_xlabel("share of the iterations")
+    for look, label in _LOOKS.values():
+        axes.plot([], [], linestyle="none", **look, label=label)
+    axes.plot(
+        [], [], linestyle="none", **_UNSEEN, color="0.3", label="not observed: at most this share (95 %)"
+    )
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=7.5)
+    return made
+
+
+def _draw(axes: Axes, outcomes: xr.Dataset, row: int, lowest: float) -> None:
+    for number in range(outcomes.sizes["outcome"]):
+        one = outcomes.isel(outcome=number)
+        verdict = str(one["verdict"].item())
+        look, _ = _LOOKS[verdict]
+        high = float(one["share_high"])
+        if int(one["count"]):
+            axes.hlines(row, float(one["share_low"]), high, color=look["color"], linewidth=2)
+            axes.plot(float(one["share"]), row, **look, markersize=7)
+        elif verdict != SEQUENTIAL:
+            axes.plot(high, row, color=look["color"], markersize=7, **_UNSEEN)
+            axes.hlines(row, lowest / 10, high, color=look["color"], linewidth=1, linestyle=":")

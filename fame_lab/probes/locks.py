@@ -1,0 +1,269 @@
+"""Locks: nodes that take turns under one lock in FAM, and how soon and how fairly they get it.
+
+Test-and-set (here test and test-and-set): whoever is quickest. Ticket: in the order of numbers drawn. MCS:
+in the order of a queue, each node waiting at a line of its own (J. M. Mellor-Crummey, M. L. Scott,
+Algorithms for Scalable Synchronization on Shared-Memory Multiprocessors, ACM TOCS 1991).
+
+Under the lock a counter is incremented by a plain load and store: it must hold in the end how often the
+lock was acquired. From one node's release to the next one's acquisition no two clocks can measure; so the
+nodes also count, under the lock, how often it went from one of them to another, and the time of a hand-over
+is that of a batch divided by the hand-overs between any nodes in it. What the owner does under the lock is
+part of it, and so is what it does while it keeps the lock to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from fame_lab import plots
+from fame_lab.errors import SpecError
+from fame_lab.probes.batches import STATISTICS, summary
+from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fame_lab.lab import Lab
+    from fame_lab.node import Node
+
+__all__ = ["LOCKS", "plot", "run"]
+
+LOCKS = ("tas", "ticket", "mcs")
+
+_COUNTS = {
+    "acquisitions": "acquisitions",
+    "repeats": "acquisitions by the node that had it before",
+    "hand_overs": "hand-overs from any node to another",
+}
+
+#: Where in FAM what the lock guards lies, and how much there is before the nodes' places in the queue.
+_GUARDED, _QUEUE, _STRIDE = 256, 384, 128
+_MOST_OUTSIDE = 1_000_000
+
+
+def run(
+    lab: Lab,
+    *,
+    locks: Sequence[str] = LOCKS,
+    nodes: Sequence[int | str] | None = None,
+    outside: int = 128,
+    offset: int | str = 0,
+    mapping: str = "uc",
+    batches: int = 50,
+    batch_ms: float = 2.0,
+    patience: float = 10.0,
+) -> Result:
+    """Let nodes take turns under a lock. Overwrites 384 bytes of FAM and 128 for each node from `offset` on.
+
+    Parameters
+    ----------
+    lab : Lab
+    locks : sequence of {"tas", "ticket", "mcs"}
+    nodes : sequence of int or str, optional
+        Two or more, by number, from 0, or by name; by default all.
+    outside : int
+        How long a node stays away from the lock after its release: turns of an empty loop, each of which
+        takes about a nanosecond, from 0 to 1000000. With none, a node that has just had a test-and-set lock
+        has it again before another can see it free.
+    offset : int or str
+        Where in FAM, a multiple of 128.
+    mapping : {"uc", "wb"}
+        How the CPUs are asked to treat FAM. In write-combined memory the store that releases a lock may
+        overtake those made under it.
+    batches : int
+        How many timed batches each node takes, from 30 to 1000.
+    batch_ms : float
+        Milliseconds that a batch lasts at least, from 1 to 1000.
+    patience : float
+        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+
+    Returns
+    -------
+    Result
+        ``rate`` [1/s] of acquisitions (lock, node, batch), ``rate_summary``, ``total_rate`` [1/s] (lock);
+        ``hand_over`` [ns] (lock, node, batch), NaN if there was none in a batch, ``hand_over_summary``
+        (statistic, lock) of all nodes' batches that had one, and ``hand_over_window`` [ns] (lock, node);
+        ``fairness`` and ``repeat_share`` (lock) of the common windows; ``expected``, ``held`` and
+        ``hand_overs_held`` (lock); ``oversubscribed``; and what
+        :func:`fame_lab.probes.contests.dataset` gives. If mutual exclusion was violated, it has failed.
+
+    Raises
+    ------
+    SpecError
+        If a parameter cannot be right.
+    ProbeError
+        If there are no two nodes, one could not end its part, with the lock or without, or its figures do
+        not agree.
+
+    Notes
+    -----
+    A node whose wait is long naps now and then, so that with more nodes than host cores the next in a queue
+    gets one; such runs are flagged.
+    """
+    wanted = [locks] if isinstance(locks, str) else list(locks)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(LOCKS):
+        raise SpecError(f"locks is {locks!r}: give some of {', '.join(LOCKS)}, each once")
+    if type(outside) is not int or not 0 <= outside <= _MOST_OUTSIDE:
+        raise SpecError(f"outside is {outside!r}: give a whole number from 0 to {_MOST_OUTSIDE}")
+    rules = Rules(batches, batch_ms, patience)
+    words = ["--outside", str(outside), *fam_words(mapping)]
+    if mapping == "wc":
+        raise SpecError(
+            "mapping is 'wc': stores to write-combined memory may overtake each other, so that no lock would "
+            "hold; give uc or wb"
+        )
+    there = find_nodes(lab, nodes, 2)
+    at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
+    with Contention() as contention:
+        runs = [_contend(lab, there, lock, at, words, rules) for lock in wanted]
+    contests = [run for run, _, _ in runs]
+    found = dataset(contests, {"lock": wanted}, there, _COUNTS)
+    _derive(found, contests)
+    for name, values, what in (
+        ("expected", [sum(c.in_all["acquisitions"] for c in run) for run in contests], "acquisitions in all"),
+        ("held", [counter for _, counter, _ in runs], "what the counter under the lock held in the end"),
+        ("hand_overs_held", [changes for _, _, changes in runs], "hand-overs counted under the lock"),
+    ):
+        found[name] = ("lock", np.array(values, "u8"), {"long_name": what})
+    effective = " and ".join(sorted({contender.mapping for run in contests for contender in run}))
+    found.attrs = {"offset": at, "outside": outside, "mapping": effective}
+    found.attrs["host_cpu_wait"] = contention.share
+    found.attrs["failed"] = _failure(found)
+    parameters = {
+        "locks": wanted, "nodes": [node.name for node in there], "outside": outside, "offset": at,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+    }  # fmt: skip
+    told = {"probe": "locks", "parameters": parameters, "mapping": effective}
+    return Result("locks", found, lab.manifest() | told)
+
+
+def _contend(
+    lab: Lab, nodes: Sequence[Node], lock: str, at: int, words: list[str], rules: Rules
+) -> tuple[list[Contender], int, int]:
+    """Let them contend once; what they did, the counter, and the hand-overs counted under the lock."""
+    lab.fam.write(at, bytes(_QUEUE + _STRIDE * len(nodes)))
+    command = ["locks", "--lock", lock, "--offset", str(at), *words]
+    found = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in found:
+        contender.fields.choice("lock", [lock])
+        contender.check_part("repeats", "acquisitions")
+    counter, _, changes = np.frombuffer(lab.fam.read(at + _GUARDED, 24), "<u8")
+    return found, int(counter), int(changes)
+
+
+def _derive(found: xr.Dataset, runs: list[list[Contender]]) -> None:
+    """Add what follows from the counts."""
+    rate = 1e9 * found["acquisitions"] / found["elapsed"]
+    found["rate"] = rate.assign_attrs(units="1/s", long_name="acquisitions by one node")
+    found["rate_summary"] = summary(found["rate"])
+    total = (1e9 * found["window_acquisitions"] / found["window"]).sum("node")
+    found["total_rate"] = total.assign_attrs(units="1/s", long_name="acquisitions by all nodes")
+    some = found["hand_overs"].where(found["hand_overs"] > 0)
+    hand_over = (found["elapsed"] / some).assign_attrs(units="ns", long_name="time of a hand-over")
+    found["hand_over"] = hand_over
+    per_lock = [_summary_of_some(hand_over.isel(lock=number)) for number in range(hand_over.sizes["lock"])]
+    found["hand_over_summary"] = xr.concat(per_lock, dim=found["lock"]).transpose("statistic", "lock")
+    changes = found["window_hand_overs"].where(found["window_hand_overs"] > 0)
+    found["hand_over_window"] = (found["window"] / changes).assign_attrs(
+        units="ns", long_name="time of a hand-over, of the common windows as a whole"
+    )
+    fairness = [jain([contender.in_window["acquisitions"] for contender in run]) for run in runs]
+    found["fairness"] = (
+        "lock",
+        fairness,
+        {"long_name": "Jain's index of the acquisitions in the common windows (Jain, Chiu and Hawe 1984)"},
+    )
+    repeated, acquired = (found[f"window_{name}"].sum("node") for name in ("repeats", "acquisitions"))
+    found["repeat_share"] = (repeated / acquired).assign_attrs(
+        long_name="share of the acquisitions in the common windows by the node that had the lock before"
+    )
+    found["oversubscribed"] = oversubscribed(found.sizes["node"])
+
+
+def _summary_of_some(values: xr.DataArray) -> xr.DataArray:
+    """Sum up the batches of all nodes together, those that have a value."""
+    flat = values.values[np.isfinite(values.values)]
+    if not flat.size:
+        return xr.DataArray(
+            np.full(len(STATISTICS), np.nan), {"statistic": list(STATISTICS)}, attrs=values.attrs
+        )
+    return summary(xr.DataArray(flat, dims="batch", attrs=values.attrs))
+
+
+def _failure(found: xr.Dataset) -> str:
+    """Say under which locks something got lost that only one node at a time could have changed."""
+    said = []
+    for lock in found["lock"].values:
+        one = found.sel(lock=lock)
+        held, expected = int(one["held"]), int(one["expected"])
+        # Each acquisition but the first is either a repeat or a hand-over.
+        changes = expected - int(one["all_repeats"].sum()) - 1
+        if held != expected:
+            said.append(f"{lock}: the counter holds {held:,} of {expected:,} acquisitions")
+        elif int(one["hand_overs_held"]) != changes:
+            said.append(f"{lock}: {int(one['hand_overs_held']):,} of {changes:,} hand-overs were counted")
+    return f"mutual exclusion was violated: {'; '.join(said)}" if said else ""
+
+
+def plot(result: Result) -> Figure:
+    """Draw the distribution of the hand-over time, and how fairly the lock was had."""
+    data = result.dataset
+    preempted = data["preempted"]
+    without = int((data["hand_overs"] == 0).sum())
+    note = (
+        f"n = {data['hand_over'][0].size} batches a lock, of all nodes ({int(preempted.sum())} of "
+        f"{preempted.size} preempted, {without} without a hand-over); vertical line: median\n"
+        "time of a hand-over: a batch's, over the hand-overs between any nodes in it; FAM mapped "
+        f"{data.attrs['mapping']}\nafter its release a node stays away for {data.attrs['outside']} turns of "
+        f"an empty loop; {contention_note(data.attrs['host_cpu_wait'])}"
+    )
+    if bool(data["oversubscribed"]):
+        note += f"\n{OVERSUBSCRIBED}"
+    made, (times, shares) = plots.figure(
+        f"Locks: {data.sizes['node']} nodes that take turns",
+        result.manifest,
+        note,
+        columns=2,
+        share_y=False,
+        height=4.6,
+        failed=result.failed,
+    )
+    locks = [str(lock) for lock in data["lock"].values]
+    for number, lock in enumerate(locks):
+        _draw_times(times, data.sel(lock=lock), number, lock)
+    times.set_xscale("log")
+    plots.plain_log(times.xaxis)
+    times.set_xlabel("time of a hand-over [µs]")
+    times.set_ylabel("share of batches at most this long")
+    times.set_ylim(0, 1.02)
+    times.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False, fontsize=8)
+    places = np.arange(len(locks))
+    marks = {"fairness": "fairness (Jain)", "repeat_share": "same node again"}
+    for number, (name, label) in enumerate(marks.items()):
+        look = plots.style(3 + number) | {"markersize": 7, "linestyle": "none", "label": label}
+        shares.plot(places + 0.2 * number - 0.1, data[name], **look)
+    shares.set_xticks(places, locks)
+    shares.set_xlim(-0.5, len(locks) - 0.5)
+    shares.set_ylim(-0.05, 1.05)
+    shares.set_ylabel("index, or share of acquisitions")
+    shares.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)
+    return made
+
+
+def _draw_times(axes: Axes, data: xr.Dataset, number: int, lock: str) -> None:
+    look = plots.style(number)
+    median = float(data["hand_over_summary"].sel(statistic="p50")) / 1e3
+    label = f"{lock}: median {median:,.2f} µs, {float(data['total_rate']) / 1e6:.2g} million acquisitions/s"
+    values = np.sort(data["hand_over"].values[np.isfinite(data["hand_over"].values)]) / 1e3
+    share = np.arange(1, values.size + 1) / data["hand_over"].size
+    axes.step(values, share, where="post", **look, markersize=3, label=label)
+    if values.size:
+        axes.axvline(median, color=look["color"], linewidth=1, alpha=0.6)
