@@ -13,16 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _PACKAGE = Path(__file__).parent
 _ALWAYS = ("-O2", "-s", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
 
 
-@dataclass(frozen=True)
-class Native:
+# Not a dataclass: those look their module up by name, and hatchling loads this file without one.
+class Native(NamedTuple):
     """Something that is compiled from C, with what it was made of written in it.
 
     Parameters

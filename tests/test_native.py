@@ -1,4 +1,3 @@
-import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,7 +26,7 @@ def test_a_plugin_is_a_shared_object_for_each_version_of_the_interface(version: 
 
 
 def test_what_is_missing_names_the_command(tmp_path: Path) -> None:
-    missing = dataclasses.replace(native.PROBE, product=tmp_path / "fame-probe")
+    missing = native.PROBE._replace(product=tmp_path / "fame-probe")
     with pytest.raises(ApplianceError, match=r"is missing.*python -m fame_lab\.native"):
         missing.binary()
 
@@ -36,7 +35,7 @@ def test_what_is_older_than_its_sources_is_refused(tmp_path: Path) -> None:
     changed = shutil.copytree(native.PROBE.sources, tmp_path / "probe")
     (changed / "add.c").write_text("/* another */\n")
     with pytest.raises(ApplianceError, match="is older than its sources"):
-        dataclasses.replace(native.PROBE, sources=changed).binary()
+        native.PROBE._replace(sources=changed).binary()
 
 
 @pytest.mark.parametrize("each", native.ALL, ids=lambda each: each.product.name)
@@ -49,7 +48,7 @@ def test_build_tells_what_the_compiler_says_and_leaves_nothing(tmp_path: Path) -
     sources = tmp_path / "probe"
     sources.mkdir()
     (sources / "main.c").write_text("int main(void) { return nothing_here; }\n")
-    broken = dataclasses.replace(native.PROBE, sources=sources, product=tmp_path / "bin/fame-probe")
+    broken = native.PROBE._replace(sources=sources, product=tmp_path / "bin/fame-probe")
     with pytest.raises(RuntimeError, match="nothing_here"):
         broken.build(keep_cache=True)
     assert list((tmp_path / "bin").iterdir()) == []
