@@ -1,3 +1,4 @@
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,6 +53,14 @@ def test_build_tells_what_the_compiler_says_and_leaves_nothing(tmp_path: Path) -
     with pytest.raises(RuntimeError, match="nothing_here"):
         broken.build(keep_cache=True)
     assert list((tmp_path / "bin").iterdir()) == []
+
+
+def test_the_build_hook_can_be_loaded_as_hatchling_does() -> None:
+    spec = importlib.util.spec_from_file_location("hook", native.__file__)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # with no entry in sys.modules
+    assert len(module.ALL) == len(native.ALL)
 
 
 def test_the_build_hook_is_one_that_hatchling_finds() -> None:

@@ -249,3 +249,14 @@ def test_what_finds_its_ring_full_is_lost_and_counted(
     }
     assert recording.traffic().manifest["order"]["lost"]["node01"] == 1000
     assert recording.matrix().sel(op="store").sum() == count
+
+
+@pytest.mark.parametrize("placement", ["own", "remote", "interleaved"])
+def test_workloads_report_what_the_trace_counts(traced: Lab, placement: str) -> None:
+    with traced.record() as recording:
+        result = traced.probe("workloads", placement=placement, size="64K", operations=1 << 13, batches=30)
+    reported = result.dataset[["loads", "stores"]].sum("workload")
+    matrix = recording.matrix()
+    assert reported["loads"].sum() > 10**6
+    np.testing.assert_array_equal(matrix.sel(op="load"), reported["loads"].transpose("initiator", "home"))
+    np.testing.assert_array_equal(matrix.sel(op="store"), reported["stores"].transpose("initiator", "home"))
