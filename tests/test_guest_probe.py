@@ -159,17 +159,18 @@ def test_bandwidth_writes_its_range_and_no_further(fam: Fam, op: str, width: int
 
 
 @LOOPS
+@pytest.mark.parametrize("size", [512, 2560, 8192])
 def test_bandwidth_adds_the_second_and_three_times_the_last_third_into_the_first(
-    fam: Fam, width: int, unroll: int
+    fam: Fam, size: int, width: int, unroll: int
 ) -> None:
-    fam.write(0, b"\xff" * 8192)  # no numbers: they are overwritten first
-    line = moved(fam, "triad", 8192, width, unroll)
-    third = 8192 // 3 // 64 * 64
+    fam.write(0, b"\xff" * size)  # no numbers: they are overwritten first
+    line = moved(fam, "triad", size, width, unroll)
+    third = size // 3 // 128 * 128
     assert line["bytes"] % (3 * third) == 0
     a, b, c = (fam.array("f8", i * third, third // 8) for i in range(3))
     assert set(a) == {4.0}
     assert set(b) == set(c) == {1.0}
-    assert fam.read(3 * third, 8192 - 3 * third) == b"\xff" * (8192 - 3 * third)
+    assert fam.read(3 * third, size - 3 * third) == b"\xff" * (size - 3 * third)
 
 
 @LOOPS
@@ -249,6 +250,7 @@ NEVER = 1 << 62
         (f"chase --memory dram --sizes {NEVER}", 1),
         ("bandwidth --memory fam --op scale --sizes 256", 2),
         ("bandwidth --memory fam --op read --sizes 256 --unroll 4", 2),
+        ("bandwidth --memory fam --op triad --sizes 256", 2),
         ("bandwidth --memory fam --op copy --sizes 64", 2),
         ("bandwidth --memory fam --op copy --sizes 256 --width 4", 2),
         ("add --offset 3 --count 1", 2),

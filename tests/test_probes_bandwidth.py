@@ -34,9 +34,9 @@ def test_a_batch_holds_whole_passes(lab: Any) -> None:
     assert (data["operations"] % data["working_set"] == 0).all()
 
 
-def test_a_triad_counts_three_arrays_of_whole_lines(lab: Any) -> None:
+def test_a_triad_counts_three_arrays_of_whole_pairs_of_lines(lab: Any) -> None:
     data = bandwidth.run(lab, **SMALL, operations="triad", memories="fam").dataset
-    thirds = data["working_set"] // 3 // 64 * 64
+    thirds = data["working_set"] // 3 // 128 * 128
     assert (data["operations"] % (3 * thirds) == 0).all()
 
 
@@ -57,6 +57,7 @@ def test_moves_can_be_wider_and_more_a_turn(lab: Any) -> None:
         {"unroll": 2},
         {"unroll": True},
         {"working_sets": [64]},
+        {"working_sets": [256, 512]},
         {"memories": "disk"},
     ],
 )

@@ -3,8 +3,8 @@
 Bytes are counted as STREAM does: those that the program asked for. A read counts what it loads, a
 write what it stores (not what a cache fetches first), a copy both, a triad a[i] = b[i] + s * c[i] of
 doubles all three arrays. The working set is all that is touched: a copy goes from its first half to its
-second, a triad's arrays are its thirds, in whole lines. A nontemporal write leaves the caches out of it,
-and is over when a fence says so.
+second, a triad's arrays are its thirds, in whole pairs of lines. A nontemporal write leaves the caches out
+of it, and is over when a fence says so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
 from fame_lab.probes.working_sets import choose
 from fame_lab.results import Result
+from fame_lab.size import parse_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,8 +64,8 @@ def run(
     memories : sequence of {"dram", "fam"}
     operations : sequence of {"read", "write", "nt-write", "copy", "triad"}
     working_sets : sequence of int or str, optional
-        Bytes, multiples of 256; by default powers of 16 from 4 KiB on, and 4 times the host's last cache,
-        or as far as each memory has room.
+        Bytes, multiples of 256, for a triad 512 or more; by default powers of 16 from 4 KiB on, and 4 times
+        the host's last cache, or as far as each memory has room.
     width : {8, 16}
         Bytes that one instruction moves: an integer register, or an SSE2 one, which an emulator takes
         apart.
@@ -105,6 +106,8 @@ def run(
         raise SpecError(f"width is {width!r}: give 8 or 16")
     if type(unroll) is not int or unroll not in (1, 8):
         raise SpecError(f"unroll is {unroll!r}: give 1 or 8")
+    if "triad" in wanted and working_sets is not None and any(parse_size(s) == 256 for s in working_sets):
+        raise SpecError("a working set of 256 bytes is too small for the three arrays of a triad: give 512")
     measuring = find_node(lab, node)
     shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_words(mapping)]
     sets = choose(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)

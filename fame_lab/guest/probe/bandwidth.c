@@ -3,8 +3,8 @@
  * Bytes are counted as STREAM does: what the program asked for. A read counts what it loads, a write
  * what it stores (not what a cache fetches first), a copy both, a triad a[i] = b[i] + s * c[i] all three
  * arrays. The size is the whole working set: a copy goes from its first half to its second, a triad's
- * arrays are its thirds, in whole lines, so that a pass goes through it once. A nontemporal write asks
- * the CPU to leave its caches out of it, and is over when a fence says so, at the end of each pass. */
+ * arrays are its thirds, in whole pairs of lines, so that a pass goes through it once. A nontemporal write
+ * asks the CPU to leave its caches out of it, and is over when a fence says so, at the end of each pass. */
 #include "args.h"
 #include "batches.h"
 #include "commands.h"
@@ -26,37 +26,43 @@ typedef volatile __m128d pair;
 static const double SCALAR = 3.0;
 #define BYTES UINT64_C(0x0102030405060708)
 
-/* A third of the working set, in whole lines. */
+/* A third of the working set, in whole turns of the longest loop: eight times 16 bytes. */
+enum { TURN = 128 };
 static uint64_t third(const struct region *region)
 {
-	return region->length / 3 / LINE * LINE;
+	return region->length / 3 / TURN * TURN;
 }
 
-/* One element: number i of the loop, and the K-th from there. */
-#define READ(K) (void)at[i + K];
-#define WRITE(K) at[i + K] = value;
+/* The element of an array that the loop is at, and the K-th from there. */
+#define AT(ARRAY, K) ((__typeof__(ARRAY))((uintptr_t)(ARRAY) + (uintptr_t)i))[K]
+#define READ(K) (void)AT(at, K);
+#define WRITE(K) AT(at, K) = value;
 /* Spelt out: a compiler may make one wide store of two narrow ones. */
-#define WRITE_NT_8(K) __asm__ volatile("movnti %1, %0" : "=m"(at[i + K]) : "r"(value));
-#define WRITE_NT_16(K) __asm__ volatile("movntdq %1, %0" : "=m"(at[i + K]) : "x"(value));
-#define COPY(K) into[i + K] = at[i + K];
-#define TRIAD_8(K) at[i + K] = b[i + K] + SCALAR * c[i + K];
-#define TRIAD_16(K) at[i + K] = _mm_add_pd(b[i + K], _mm_mul_pd(_mm_set1_pd(SCALAR), c[i + K]));
+#define WRITE_NT_8(K) __asm__ volatile("movnti %1, %0" : "=m"(AT(at, K)) : "r"(value));
+#define WRITE_NT_16(K) __asm__ volatile("movntdq %1, %0" : "=m"(AT(at, K)) : "x"(value));
+#define COPY(K) AT(into, K) = AT(at, K);
+#define TRIAD_8(K) AT(at, K) = AT(b, K) + SCALAR * AT(c, K);
+#define TRIAD_16(K) AT(at, K) = _mm_add_pd(AT(b, K), _mm_mul_pd(_mm_set1_pd(SCALAR), AT(c, K)));
 
 #define ONCE(MOVE) MOVE(0)
 #define EIGHT_TIMES(MOVE) MOVE(0) MOVE(1) MOVE(2) MOVE(3) MOVE(4) MOVE(5) MOVE(6) MOVE(7)
-
 #define NO_UNROLL _Pragma("clang loop unroll(disable)")
 
-/* A function that goes through its elements pass after pass. SETUP tells how many, and where they are. */
+/* A function that goes through its arrays pass after pass. SETUP tells how many bytes one has, and where
+ * they begin; the loop counts from minus that up to zero, whose end needs no comparison. Emulated, comparing
+ * with a register is 6 % of a copy, and STREAM does without it by a bound that its compiler knows. */
 #define DEFINE(NAME, TYPE, SETUP, MOVE, UNROLL, TIMES, END) \
 	static TIMED_LOOP void NAME##_by_##UNROLL(void *context, uint64_t passes) \
 	{ \
 		const struct region *region = context; \
 		TYPE *at = (TYPE *)region->at; \
 		SETUP \
+		at += bytes / (int64_t)sizeof *at; \
 		NO_UNROLL while (passes-- > 0) { \
-			NO_UNROLL for (uint64_t i = 0; i < count; i += UNROLL) { \
+			NO_UNROLL for (int64_t i = -bytes; i != 0; i += UNROLL * (int64_t)sizeof *at) { \
 				TIMES(MOVE) \
+				/* Opaque, or the compiler counts upwards again. */ \
+				__asm__("" : "+r"(i)); \
 			} \
 			END \
 		} \
@@ -65,16 +71,17 @@ static uint64_t third(const struct region *region)
 	DEFINE(NAME, TYPE, SETUP, MOVE, 1, ONCE, END) \
 	DEFINE(NAME, TYPE, SETUP, MOVE, 8, EIGHT_TIMES, END)
 
-#define ALL uint64_t count = region->length / sizeof *at;
+#define ALL int64_t bytes = (int64_t)region->length;
 #define ALL_WITH(VALUE) \
 	ALL __typeof__(VALUE) value = VALUE;
 #define HALVES \
-	uint64_t count = region->length / 2 / sizeof *at; \
-	__typeof__(at) into = at + count;
-#define THIRDS \
-	uint64_t count = third(region) / sizeof *at; \
-	__typeof__(at) b = at + count; \
-	__typeof__(at) c = b + count;
+	int64_t bytes = (int64_t)region->length / 2; \
+	__typeof__(at) into = at + region->length / sizeof *at;
+/* What is loaded for an addition can be its operand, as in STREAM: such loads are not volatile. */
+#define THIRDS(TYPE) \
+	int64_t bytes = (int64_t)third(region); \
+	const TYPE *b = (const TYPE *)at + 2 * third(region) / sizeof *at; \
+	const TYPE *c = (const TYPE *)at + 3 * third(region) / sizeof *at;
 
 DEFINE_BOTH(read_8, word, ALL, READ, )
 DEFINE_BOTH(read_16, wide, ALL, READ, )
@@ -84,8 +91,8 @@ DEFINE_BOTH(write_nt_8, word, ALL_WITH(BYTES), WRITE_NT_8, _mm_sfence();)
 DEFINE_BOTH(write_nt_16, wide, ALL_WITH(_mm_set1_epi64x(BYTES)), WRITE_NT_16, _mm_sfence();)
 DEFINE_BOTH(copy_8, number, HALVES, COPY, )
 DEFINE_BOTH(copy_16, pair, HALVES, COPY, )
-DEFINE_BOTH(triad_8, number, THIRDS, TRIAD_8, )
-DEFINE_BOTH(triad_16, pair, THIRDS, TRIAD_16, )
+DEFINE_BOTH(triad_8, number, THIRDS(double), TRIAD_8, )
+DEFINE_BOTH(triad_16, pair, THIRDS(__m128d), TRIAD_16, )
 
 struct operation {
 	const char *name;
@@ -160,9 +167,11 @@ COMMAND(bandwidth, "FAM --memory dram|fam --op read|write|nt-write|copy|triad --
 	batches_check(&batches);
 	const struct operation *operation = choose(name, width, unroll);
 	for (size_t i = 0; i < sizes.count; i++) {
-		/* Eight moves to a half of it, at the least. */
-		if (sizes.at[i] % 256 != 0)
-			usage_error("size %" PRIu64 " is not a multiple of 256", sizes.at[i]);
+		/* A half of it is whole turns too, and a third is one at the least. */
+		if (sizes.at[i] % (2 * TURN) != 0)
+			usage_error("size %" PRIu64 " is not a multiple of %d", sizes.at[i], 2 * TURN);
+		if (strcmp(name, "triad") == 0 && sizes.at[i] < 3 * TURN)
+			usage_error("size %" PRIu64 " is too small for the three arrays of a triad", sizes.at[i]);
 		struct region region = region_open(&fam, memory, offset, sizes.at[i]);
 		measure(operation, &region, &batches);
 		region_close(&region);
