@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,33 @@ def test_a_node_that_never_comes_ends_the_match(lab: Any, variant: str) -> None:
     lab.nodes[1] = AbsentNode("node02", 1, lab.fam.path)
     with pytest.raises(ProbeError, match=r"node01 had done 0 batches .* 1 of 2 parties came to the barrier"):
         pingpong.run(lab, variants=variant, patience=1)
+
+
+class MeddlingNode(LocalNode):
+    """A node on which something else writes to the lines that are measured."""
+
+    def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
+        over = threading.Event()
+        lines = np.memmap(self.fam, "u8", "r+", shape=32)
+
+        def meddle() -> None:
+            while not over.is_set():
+                lines[:] = 12345678
+
+        thread = threading.Thread(target=meddle)
+        thread.start()
+        try:
+            return super().probe(*words, **options)
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("variant", pingpong.VARIANTS)
+def test_someone_else_who_writes_to_the_lines_ends_the_match(lab: Any, variant: str) -> None:
+    lab.nodes[1] = MeddlingNode("node02", 1, lab.fam.path)
+    with pytest.raises(ProbeError, match="someone else wrote"):
+        pingpong.run(lab, variants=variant, batches=30)
 
 
 class TamperingNode(LocalNode):

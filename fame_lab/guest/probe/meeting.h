@@ -46,11 +46,12 @@ enum { SPINS = 1 << 14 };
 struct wait {
 	uint64_t looks, began;
 };
-void waited_long(struct meeting *meeting, struct wait *wait, const char *what);
+/* Takes and gives when the wait began, so that no wait need lie in memory: it would be part of each look. */
+uint64_t waited_long(struct meeting *meeting, uint64_t began, const char *what);
 static inline void waiting(struct meeting *meeting, struct wait *wait, const char *what)
 {
 	if (++wait->looks % SPINS == 0)
-		waited_long(meeting, wait, what);
+		wait->began = waited_long(meeting, wait->began, what);
 }
 
 /* Whether somebody has released this node: another is gone, or what it did is no longer wanted. */

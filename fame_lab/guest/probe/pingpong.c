@@ -26,9 +26,16 @@ static uint64_t message(uint64_t number, int what)
 }
 
 enum { LINES_APART = 128 };
+#define OTHERS "someone else wrote to the lines that are measured"
 
 enum variant { ONE_LINE, TWO_LINES, CAS, FETCH_ADD, VARIANTS };
-static const char *const names[VARIANTS] = { "one-line", "two-lines", "cas", "fetch-add" };
+
+/* What a message changes. The loops keep a copy of their own, which stays in registers. */
+struct turn {
+	uint64_t *ping, *pong; /* the same word if they share a line */
+	uint64_t number;       /* of messages so far */
+	uint64_t left;         /* what the responder left, or found, where it waits for the next */
+};
 
 struct match {
 	const char *role;
@@ -36,13 +43,11 @@ struct match {
 	uint64_t offset;
 	struct fam fam;
 	struct meeting meeting;
-	uint64_t *ping, *pong; /* the same word if they share a line */
-	uint64_t number;       /* of messages so far */
+	struct turn turn;
 };
 
 /* Puts a message in the place of the one that its writer has just seen. */
-static inline void put(struct match *match, uint64_t *word, uint64_t seen, uint64_t next,
-		       enum variant variant)
+static inline void put(uint64_t *word, uint64_t seen, uint64_t next, enum variant variant)
 {
 	uint64_t held = seen;
 	if (variant == CAS)
@@ -52,105 +57,111 @@ static inline void put(struct match *match, uint64_t *word, uint64_t seen, uint6
 	else
 		store64(word, next);
 	if (held != seen)
-		fail("someone else wrote to the line at offset %" PRIu64, match->offset);
+		fail(OTHERS);
 }
 
-static inline void await_answer(struct match *match)
+static inline void await_answer(struct meeting *meeting, const struct turn *turn)
 {
-	uint64_t answer = message(match->number, PONG);
-	for (struct wait wait = { 0 }; load64(match->pong) != answer;)
-		waiting(&match->meeting, &wait, "an answer");
+	uint64_t answer = message(turn->number, PONG);
+	for (struct wait wait = { 0 }; load64(turn->pong) != answer;)
+		waiting(meeting, &wait, "an answer");
 }
 
 /* Waits for the answer to the last message, and puts in the next. */
-static inline void serve(struct match *match, int what, enum variant variant)
+static inline void serve(struct meeting *meeting, struct turn *turn, int what, enum variant variant)
 {
-	uint64_t answer = message(match->number, PONG), next = message(match->number + 1, what);
+	uint64_t answer = message(turn->number, PONG), next = message(turn->number + 1, what);
 	if (variant == CAS) {
-		for (struct wait wait = { 0 }; compare_swap64(match->ping, answer, next) != answer;)
-			waiting(&match->meeting, &wait, "an answer");
+		for (struct wait wait = { 0 }; compare_swap64(turn->ping, answer, next) != answer;)
+			waiting(meeting, &wait, "an answer");
 	} else {
-		await_answer(match);
-		put(match, match->ping, answer, next, variant);
+		await_answer(meeting, turn);
+		put(turn->ping, answer, next, variant);
 	}
-	match->number++;
+	turn->number++;
 }
 
-/* The variant is a constant in each of the loops that this becomes. */
-__attribute__((always_inline)) static inline void rally_by(struct match *match, uint64_t rounds,
-							   enum variant variant)
+/* Serves so often, and waits for the last answer. */
+static inline void serve_all(struct match *match, uint64_t rounds, int what, enum variant variant)
 {
+	struct turn turn = match->turn;
 	while (rounds-- > 0)
-		serve(match, PING, variant);
-	await_answer(match);
-}
-
-static void rally(void *context, uint64_t rounds)
-{
-	struct match *match = context;
-	switch (match->variant) {
-	case CAS:
-		return rally_by(match, rounds, CAS);
-	case FETCH_ADD:
-		return rally_by(match, rounds, FETCH_ADD);
-	default:
-		return rally_by(match, rounds, ONE_LINE);
-	}
+		serve(&match->meeting, &turn, what, variant);
+	await_answer(&match->meeting, &turn);
+	match->turn = turn;
 }
 
 static void mark(void *context)
 {
 	struct match *match = context;
-	serve(match, MARK, match->variant);
-	await_answer(match);
+	serve_all(match, 1, MARK, match->variant);
 }
 
-/* Waits for a message and says which. A ping is answered, anything else is not. */
-__attribute__((always_inline)) static inline uint64_t receive_by(struct match *match, enum variant variant)
+/* Answers pings until something else is there, and gives that. */
+static inline uint64_t answer_all(struct match *match, enum variant variant)
 {
-	match->number++;
-	uint64_t ping = message(match->number, PING), pong = message(match->number, PONG), seen;
-	for (struct wait wait = { 0 };; waiting(&match->meeting, &wait, "a message")) {
-		seen = variant == CAS ? compare_swap64(match->ping, ping, pong) : load64(match->ping);
-		if (seen == ping || seen == ping + MARK || seen == STOP)
-			break;
-	}
-	if (seen == ping && variant != CAS)
-		put(match, match->pong, seen, pong, variant);
+	struct turn turn = match->turn;
+	uint64_t ping, pong, seen;
+	do {
+		turn.number++;
+		ping = message(turn.number, PING), pong = message(turn.number, PONG);
+		for (struct wait wait = { 0 };; waiting(&match->meeting, &wait, "a message")) {
+			seen = variant == CAS ? compare_swap64(turn.ping, ping, pong) : load64(turn.ping);
+			if (seen != turn.left)
+				break;
+		}
+		if (seen == ping && variant != CAS)
+			put(turn.pong, seen, pong, variant);
+		turn.left = turn.ping == turn.pong ? pong : seen;
+	} while (seen == ping);
+	match->turn = turn;
 	return seen;
 }
 
-static uint64_t receive(struct match *match)
-{
-	switch (match->variant) {
-	case CAS:
-		return receive_by(match, CAS);
-	case FETCH_ADD:
-		return receive_by(match, FETCH_ADD);
-	default:
-		return receive_by(match, ONE_LINE);
+/* Each variant has loops of its own, in which it is a constant. */
+#define LOOPS(NAME, VARIANT) \
+	static TIMED_LOOP void NAME##_pings(void *context, uint64_t rounds) \
+	{ \
+		serve_all(context, rounds, PING, VARIANT); \
+	} \
+	static TIMED_LOOP uint64_t NAME##_pongs(struct match *match) \
+	{ \
+		return answer_all(match, VARIANT); \
 	}
-}
+LOOPS(store, ONE_LINE)
+LOOPS(cas, CAS)
+LOOPS(fetch_add, FETCH_ADD)
+
+static const struct {
+	const char *name;
+	void (*pings)(void *context, uint64_t rounds);
+	uint64_t (*pongs)(struct match *match);
+} variants[VARIANTS] = {
+	[ONE_LINE] = { "one-line", store_pings, store_pongs },
+	[TWO_LINES] = { "two-lines", store_pings, store_pongs },
+	[CAS] = { "cas", cas_pings, cas_pongs },
+	[FETCH_ADD] = { "fetch-add", fetch_add_pings, fetch_add_pongs },
+};
 
 static void print_head(const struct match *match, uint64_t messages)
 {
 	char mapping[MAPPING_TEXT];
 	mapping_type(&match->fam, match->offset, mapping);
 	printf("{\"probe\": \"pingpong\", \"role\": \"%s\", \"variant\": \"%s\", \"offset\": %" PRIu64
-	       ", \"mapping\": ", match->role, names[match->variant], match->offset);
+	       ", \"mapping\": ", match->role, variants[match->variant].name, match->offset);
 	mapping_print(mapping);
 	printf(", \"messages\": %" PRIu64 ", ", messages);
 }
 
 static void lead(struct match *match, struct batches *batches)
 {
-	batches->work = rally;
+	batches->work = variants[match->variant].pings;
 	batches->after = mark;
 	batches->context = match;
 	batches->meeting = &match->meeting;
 	batches_run(batches);
-	store64(match->ping, STOP);
-	print_head(match, match->number);
+	store64(match->turn.ping, STOP);
+	print_head(match, match->turn.number);
 	printf("\"round_trips\": %" PRIu64 ", ", batches->rounds);
 	batches_print(batches);
 }
@@ -160,17 +171,17 @@ static void follow(struct match *match, const struct batches *batches)
 	static bool preempted[BATCHES_MAX]; /* a ring: the last marks are those of the batches that count */
 	uint64_t marks = 0;
 	struct preemption before = preemption_look();
-	for (uint64_t seen; (seen = receive(match)) != STOP;) {
-		if (seen != message(match->number, MARK))
-			continue;
+	for (uint64_t seen; (seen = variants[match->variant].pongs(match)) != STOP;) {
+		if (seen != message(match->turn.number, MARK))
+			fail(OTHERS);
 		preempted[marks++ % batches->count] = preempted_since(before);
 		before = preemption_look();
 		meeting_progress(&match->meeting, marks);
-		put(match, match->pong, seen, message(match->number, PONG), match->variant);
+		put(match->turn.pong, seen, message(match->turn.number, PONG), match->variant);
 	}
 	if (marks < batches->count)
 		fail("the other node gave up after %" PRIu64 " batches", marks);
-	print_head(match, match->number - 1);
+	print_head(match, match->turn.number - 1);
 	printf("\"preempted\": [");
 	for (uint64_t i = 0; i < batches->count; i++)
 		printf("%s%d", i == 0 ? "" : ", ", preempted[(marks + i) % batches->count]);
@@ -180,7 +191,7 @@ static void follow(struct match *match, const struct batches *batches)
 static enum variant find_variant(const char *name)
 {
 	for (int variant = 0; variant < VARIANTS; variant++)
-		if (strcmp(name, names[variant]) == 0)
+		if (strcmp(name, variants[variant].name) == 0)
 			return (enum variant)variant;
 	usage_error("--variant is one-line, two-lines, cas or fetch-add, not '%.40s'", name);
 }
@@ -211,14 +222,16 @@ COMMAND(pingpong, "FAM --role ping|pong --variant one-line|two-lines|cas|fetch-a
 		usage_error("offset %" PRIu64 " is not a multiple of %d", match.offset, LINES_APART);
 	match.fam = fam_open(&request);
 	char *lines = fam_map(&match.fam, match.offset, 2 * LINES_APART);
-	match.ping = (uint64_t *)lines;
-	match.pong = match.variant == TWO_LINES ? (uint64_t *)(lines + LINES_APART) : match.ping;
+	struct turn *turn = &match.turn;
+	turn->ping = (uint64_t *)lines;
+	turn->pong = match.variant == TWO_LINES ? (uint64_t *)(lines + LINES_APART) : turn->ping;
+	turn->left = message(0, PONG);
 	meeting_open(&match.meeting, &match.fam);
 	if (match.meeting.parties != 2)
 		usage_error("--parties is 2 for a match, not %" PRIu64, match.meeting.parties);
 	if (leads) {
-		store64(match.ping, message(0, PONG));
-		store64(match.pong, message(0, PONG));
+		store64(turn->ping, turn->left);
+		store64(turn->pong, turn->left);
 	}
 	meeting_start(&match.meeting);
 	if (leads)
