@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import FameError, ProbeError, SpecError
 from fame_lab.layout import BARRIER_SIZE
+from fame_lab.probes.contention import oversubscribed
 from fame_lab.probes.lines import Fields
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def together(
         lab.fam.write(control.release(node.index), bytes(8))
         lab.fam.write(control.progress(node.index), bytes(8))
     meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(patience))]
+    if oversubscribed(len(nodes)):
+        meeting += ["--yield", "1"]
     failed: list[tuple[Node, FameError]] = []
 
     def release() -> None:

@@ -58,11 +58,11 @@ static void batch(struct contest *contest, uint64_t number)
 	} while (contest->now - began < batches->least_us * 1000);
 	note(contest, number, began, before, readings);
 
-	struct wait wait = { 0 };
+	uint64_t waits = 0;
 	lockstep_next(lockstep);
 	while (!lockstep_together(lockstep)) {
 		stretch(contest);
-		waited_long(&contest->meeting, &wait, "another node to end a batch");
+		waits = waits_on(&contest->meeting, waits, "another node to end a batch");
 	}
 	contest->window_ns += now_ns() - began;
 	for (int i = 0; i < COUNTS_MAX; i++)

@@ -55,7 +55,7 @@ long naps_taken(void)
 
 void waited_in_vain(struct meeting *meeting, struct wait *wait, const char *what)
 {
-	waited_long(meeting, wait, what);
+	wait->began = waits_on(meeting, wait->began, what);
 	naps++;
 	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 }

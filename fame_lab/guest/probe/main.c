@@ -37,7 +37,7 @@ static int help(void)
 	     "MEETING: [--barrier OFFSET --parties N] 128 bytes, cleared by the caller, at which N nodes start\n"
 	     "         together; [--timeout S] how long a node waits for another, default 10; [--release OFFSET]\n"
 	     "         a 64-bit word that somebody sets to end the wait; [--progress OFFSET] one where the node\n"
-	     "         tells how far it got.\n"
+	     "         tells how far it got; [--yield 1] if the nodes are more than the host's cores.\n"
 	     "STEPS:   --steps OFFSET --rank R, 128 bytes for each of the N nodes, cleared by the caller, and which of\n"
 	     "         them is this node's, from 0.\n");
 	for (const struct command *each = commands; each != NULL; each = each->next)

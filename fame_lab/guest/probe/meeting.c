@@ -36,7 +36,7 @@ bool meeting_released(const struct meeting *meeting)
 	return meeting->release != NULL && load64(meeting->release) != 0;
 }
 
-uint64_t waited_long(struct meeting *meeting, uint64_t began, const char *what)
+uint64_t waits_on(const struct meeting *meeting, uint64_t began, const char *what)
 {
 	if (meeting_released(meeting))
 		fail("released while it waited for %s", what);
@@ -45,10 +45,16 @@ uint64_t waited_long(struct meeting *meeting, uint64_t began, const char *what)
 		began = now;
 	if (now - began > meeting->timeout_s * 1000000000u)
 		fail("no sign of %s within %" PRIu64 " s: another node is gone", what, meeting->timeout_s);
+	return began;
+}
+
+uint64_t waited_long(const struct meeting *meeting, uint64_t began, const char *what)
+{
+	began = waits_on(meeting, began, what);
 	/* So long a wait means that the other is not running, and it may be this CPU that it lacks. Nothing
 	 * is timed that this would disturb, and the sleep shows as a preemption. The patience before it is
 	 * far longer than the sleep, or two nodes that once slept would find each other asleep ever after. */
-	if (now - began > PATIENCE_NS)
+	if (meeting->yields && now_ns() - began > PATIENCE_NS)
 		nanosleep(&(struct timespec){ .tv_nsec = SLEEP_NS }, NULL);
 	return began;
 }

@@ -14,6 +14,7 @@ struct meeting {
 	uint64_t timeout_s;
 	uint64_t release_at;  /* 0: nobody will tell */
 	uint64_t progress_at; /* 0: nobody wants to know */
+	uint64_t yields;      /* whether long waits sleep now and then: more nodes wait than the host has cores */
 	/* while it lasts: */
 	struct barrier *barrier;
 	const uint64_t *release;
@@ -26,7 +27,8 @@ struct meeting {
 	{ "--parties", U64, &(meeting).parties, false, false }, \
 	{ "--timeout", U64, &(meeting).timeout_s, false, false }, \
 	{ "--release", U64, &(meeting).release_at, false, false }, \
-	{ "--progress", U64, &(meeting).progress_at, false, false }
+	{ "--progress", U64, &(meeting).progress_at, false, false }, \
+	{ "--yield", U64, &(meeting).yields, false, false }
 
 /* Checks what was asked for and maps it; call it before the measurement touches anything. */
 void meeting_open(struct meeting *meeting, const struct fam *fam);
@@ -40,14 +42,16 @@ void meeting_progress(struct meeting *meeting, uint64_t done);
 
 /* A wait for another node. Begin with { 0 }; look again and again, calling waiting() after each vain
  * look. Once in SPINS looks only, so that none of it is part of a wait that goes well, it reads the clock
- * and the release word, ends the program if the patience is spent or the node is released, and after a
- * millisecond sleeps now and then: nodes that are more than the host's cores must take turns. */
+ * and the release word, ends the program if the patience is spent or the node is released, and, where the
+ * nodes are more than the host's cores and must take turns, sleeps now and then after a millisecond. */
 enum { SPINS = 1 << 14 };
 struct wait {
 	uint64_t looks, began;
 };
 /* Takes and gives when the wait began, so that no wait need lie in memory: it would be part of each look. */
-uint64_t waited_long(struct meeting *meeting, uint64_t began, const char *what);
+uint64_t waited_long(const struct meeting *meeting, uint64_t began, const char *what);
+/* The same without the sleep, for who does something else meanwhile. */
+uint64_t waits_on(const struct meeting *meeting, uint64_t began, const char *what);
 static inline void waiting(struct meeting *meeting, struct wait *wait, const char *what)
 {
 	if (++wait->looks % SPINS == 0)
