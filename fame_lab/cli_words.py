@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     probe = words.add_parser("probe", help="measure in a running lab")
     probe.add_argument("name", metavar="NAME")
-    probe.add_argument("probe", metavar="PROBE", help="chase, bandwidth, pingpong")
+    probe.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
     probe.add_argument(
         "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE"
     )

@@ -28,8 +28,8 @@ from fame_lab.probes.contention import Contention, contention_note
 
 SAMPLES = 30
 ROUND_TRIPS = 20_000  # of the peer's in a sample: a millisecond or more, as in a batch of ours
-PEER = "/tmp/core-to-core-latency"  # noqa: S108 - in the guest
-WORDS = "/tmp/pingpong"  # noqa: S108 - in the guest: two lines, and a page further the barrier
+PEER = "/tmp/core-to-core-latency"
+WORDS = "/tmp/pingpong"
 
 Samples = npt.NDArray[np.float64]
 

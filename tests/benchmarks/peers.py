@@ -13,7 +13,7 @@ the median of those is set against that of our batches.
 STREAM: Copy and Triad, at the size that it was compiled for. It tells its best time and the mean, and no
 median: best is set against best, and mean against mean. To measure the same thing it has to
 
-- move as many bytes at a time as `--stream-width` says, by plain loops: 8 in scalar code, 16 in vectors of SSE2.
+- move as many bytes at a time as `--stream-width` says, by plain loops: 8 in scalar code, 16 in SSE2 vectors.
   A compiler that makes a call of memcpy out of Copy has made another program, by AVX for all we know;
 - repeat no more than 200 times: each repetition makes its numbers 15 times larger, and from the 261st on they
   are infinite, which is slower to calculate with where arithmetic is emulated;
@@ -28,6 +28,7 @@ one run of the same program to the next, which is printed beside each ratio as t
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import re
 import statistics
@@ -49,7 +50,7 @@ def multichase(lab: Lab, program: Path, pairs: int) -> None:
 
     def peer(size: int, order: str) -> float:
         locality = size if order == "random" else 4 * KIB
-        # Four samples, after one that it drops; no memory to flush caches with, for which a guest is too small.
+        # Four samples, after one that it drops; no memory to flush caches with: a guest is too small for it.
         told = node.run(f"/tmp/multichase -c simple -m {size} -s 64 -T {locality} -F 0 -n 4 -v", timeout=60)
         return statistics.median(map(float, re.findall(r"avg=([0-9.]+)", told.stdout)))
 
@@ -63,10 +64,14 @@ def multichase(lab: Lab, program: Path, pairs: int) -> None:
             compare(
                 f"chase, {size_label(size)}, {order} [ns]",
                 pairs,
-                lambda size=size, order=order: [ours(size, order)],
-                lambda size=size, order=order: [peer(size, order)],
+                functools.partial(listed, ours, size, order),
+                functools.partial(listed, peer, size, order),
                 ["median"],
             )
+
+
+def listed(measure: Callable[[int, str], float], size: int, order: str) -> list[float]:
+    return [measure(size, order)]
 
 
 def stream(lab: Lab, program: Path, pairs: int, width: int) -> None:
@@ -93,8 +98,8 @@ def stream(lab: Lab, program: Path, pairs: int, width: int) -> None:
         compare(
             f"bandwidth, {operation}, {size_label(size)} in moves of {width} bytes [MB/s]",
             pairs,
-            lambda operation=operation, size=size: ours(operation, size),
-            lambda operation=operation, size=size: peer(operation, size),
+            functools.partial(ours, operation, size),
+            functools.partial(peer, operation, size),
             ["best", "mean"],
         )
 

@@ -24,7 +24,7 @@ from fame_lab.size import format_size
 from fame_lab.traffic.extents import find_extents
 from fame_lab.traffic.sampler import Sampler
 
-SHM = Path("/dev/shm")  # noqa: S108 - what is made in it is ours alone
+SHM = Path("/dev/shm")
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30

@@ -26,7 +26,7 @@ from fame_lab.host import domain_xml
 
 WORK = {
     "shell loop": "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
-    "FAM loop": "/tmp/fam_loop 200",  # noqa: S108 - in the guest
+    "FAM loop": "/tmp/fam_loop 200",
 }
 Times = dict[str, dict[str, list[float]]]
 
@@ -48,7 +48,7 @@ def started(name: str, program: Path, *, trace: bool = False, plugin: Path | Non
     with patched:
         lab.start()
     try:
-        lab.nodes[0].put(program, "/tmp/fam_loop", mode=0o755)  # noqa: S108
+        lab.nodes[0].put(program, "/tmp/fam_loop", mode=0o755)
         yield lab
     finally:
         lab.stop()
