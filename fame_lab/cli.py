@@ -81,7 +81,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
     given = {
         field: getattr(arguments, field)
-        for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path")
+        for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path", "trace")
         if getattr(arguments, field) is not None
     }
     lab = Lab(LabSpec(name=arguments.name, **given), progress=sys.stderr.isatty()).start()
@@ -173,7 +173,9 @@ def _probe(arguments: argparse.Namespace) -> int:
         print(result.save(arguments.output))
     else:
         print(result.dataset)
-    return 0
+    if result.failed:
+        print(f"fame-lab: {arguments.probe} failed: {result.failed}", file=sys.stderr)
+    return 1 if result.failed else 0
 
 
 def _report(arguments: argparse.Namespace) -> int:

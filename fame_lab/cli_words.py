@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where FAM lies: kept if it is there already, else made, and gone with the lab",
     )
+    up.add_argument("--trace", action="store_true", default=None, help="count accesses to FAM; takes TCG")
     up.set_defaults(command="up")
 
     ls = words.add_parser("ls", help="what runs on this host")

@@ -6,11 +6,12 @@ import concurrent.futures
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fame_lab import boot, hosting
-from fame_lab.errors import LabError
+from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
 from fame_lab.launch import Launch
 from fame_lab.listing import Listing
@@ -61,6 +62,7 @@ class Lab:
         self._progress = progress
         self._hosting: hosting.Hosting | None = None
         self._nodes: tuple[Node, ...] = ()
+        self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
     def start(self, *, deadline: float = boot.DEADLINE, cancelled: threading.Event | None = None) -> Lab:
         """Start every node and prove it ready, or leave nothing.
@@ -106,6 +108,12 @@ class Lab:
         """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat."""
         if self._hosting is None:
             return
+        for recording in [each for each in self._recordings if each.running]:
+            try:
+                recording.stop()
+            except FameError as error:
+                # It keeps what it can, and tells it to whoever asks it.
+                log.warning("a recording of %s ended with it: %s", self.spec.name, error)
         with deferred(threading.Event()):
             for node in self._nodes:
                 node.connection.close()
@@ -230,7 +238,9 @@ class Lab:
         from fame_lab.traffic import record  # with it comes xarray, which a lab does not need
 
         self._running()
-        return record(self, source=source, granule=granule, window=window, interval=interval, order=order)
+        made = record(self, source=source, granule=granule, window=window, interval=interval, order=order)
+        self._recordings.add(made)
+        return made
 
     @property
     def qemu_version(self) -> int:

@@ -57,9 +57,18 @@ class Listing:
             return False
         # A start that begins just now waits for us, and then finds its directory gone.
         with directory.held() as ours:
-            if ours:
-                self.end()
-            return ours
+            # What was seen then may be another's by now.
+            if not ours or self._runs():
+                return False
+            self.end()
+            return True
+
+    def _runs(self) -> bool:
+        connection = connect()
+        try:
+            return bool(domain.find(connection, self.name))
+        finally:
+            connection.close()
 
     @classmethod
     def all(cls) -> list[Listing]:

@@ -260,3 +260,13 @@ def test_workloads_report_what_the_trace_counts(traced: Lab, placement: str) -> 
     assert reported["loads"].sum() > 10**6
     np.testing.assert_array_equal(matrix.sel(op="load"), reported["loads"].transpose("initiator", "home"))
     np.testing.assert_array_equal(matrix.sel(op="store"), reported["stores"].transpose("initiator", "home"))
+
+
+def test_a_recording_that_outlives_its_lab_keeps_what_it_has(tmp_path: Path) -> None:
+    with Lab(LabSpec("outlived", nodes=1, fam="1M", trace=True), progress=False) as lab:
+        lab.nodes[0].put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
+        recording = lab.record().start()
+        access(lab, 0, "store8", 0, 10)
+    assert not recording.running
+    assert recording.stop().matrix().sel(op="store").sum() == 10
+    assert leftovers("outlived") == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fame_lab.errors import FameError, HostError, TrafficError
+from fame_lab.errors import FameError, HostError
 from fame_lab.traffic.order_ring import CONTINUED, STORE, Accesses, OrderRing
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Order:
         self._rings = rings
         self._manifest = manifest
         self._ending = threading.Event()
-        self._failed: FameError | OSError | None = None
+        self._failed: Exception | None = None
         self._schema = _schema(pa)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,16 +97,18 @@ class Order:
             ring.want(False)
         self._ending.set()
         self._thread.join()
-        lost = {name: ring.lost() - self._lost_before[name] for name, ring in self._rings.items()}
+        lost: dict[str, int] = {}
         try:
             if self._failed is None:
+                lost = {name: ring.lost() - self._lost_before[name] for name, ring in self._rings.items()}
                 told = {"lost": json.dumps(lost), "manifest": json.dumps(self._manifest), "source": "trace"}
                 self._writer.add_key_value_metadata(told)
                 self._writer.close()
                 self._part.rename(self.path)
-        except OSError as error:
+        except (FameError, OSError) as error:
             self._failed = error
         finally:
+            self._writer.close()
             self._passing.cleanup()
         if isinstance(self._failed, OSError):
             raise HostError(f"cannot write {str(self.path)!r}: {self._failed}") from self._failed
@@ -136,7 +138,7 @@ class Order:
                         if len(accesses):
                             self._writer.write_table(self._table(name, vcpu, accesses))
                             self.rows += len(accesses)
-            except (TrafficError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - carried to whoever stops it
                 self._failed = error
                 return
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from fame_lab.errors import TrafficError
-from fame_lab.size import parse_size
+from fame_lab.errors import SpecError, TrafficError
+from fame_lab.size import format_size, parse_size
+from fame_lab.traffic.extents import PAGE
 from fame_lab.traffic.glance import Glance, of_traffic
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.samples import Samples
@@ -67,7 +68,11 @@ class SampleRecording(Recording):
         watch = self._watch or self._made()
         self._watch, self._last = watch, None
         self._manifest = self._lab.manifest() | {"source": self.source, "interval": watch.interval}
-        watch.start()
+        try:
+            watch.start()
+        except BaseException:
+            self._watch = None
+            raise
         self._began = True
         return self
 
@@ -98,13 +103,18 @@ class SampleRecording(Recording):
 
     def _made(self) -> Watch:
         pids: dict[str, int] = {}
-        if soft_dirty_works():
+        granule, book = parse_size(self._words["granule"], "granule"), int(self._lab.spec.book)
+        if granule > book:
+            raise SpecError(
+                f"granule is {self._words['granule']!r}: give at most a book, {format_size(book)}"
+            )
+        # Who stored is told by the page.
+        if granule >= PAGE and soft_dirty_works():
             pids = {node.name: pid for node in self._lab.nodes if (pid := node.domain.pid()) is not None}
-        book = int(self._lab.spec.book)
         return Watch(
             self._lab.fam,
             **self._words,
-            bin_size=max(book, parse_size(self._words["granule"], "granule")),
+            bin_size=book,
             authors=dirty_pages(self._lab.fam, pids) if pids else None,
         )
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import FameError, TrafficError
+from fame_lab.layout import ControlArea
 
 if TYPE_CHECKING:
     from fame_lab.spec import LabSpec
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Timeline"]
 
-#: FAM's address space is shown in this many bins at most.
-_BINS = 256
 _MOST_ROWS = 1200
 _MOST_BYTES = 64 << 20
 _FIELDS = (("loads", "stores"), ("load_bytes", "store_bytes"))
@@ -45,8 +44,9 @@ class Timeline:
     def __init__(self, spec: LabSpec, counters: Mapping[str, Counters], interval: float) -> None:
         self._counters = counters
         self._interval = interval
-        self._bins = min(spec.books.count, _BINS)
-        self._bin = spec.fam_size // self._bins
+        # A bin a book, so that each has one home; books that lie in the control area have none.
+        self._bin = spec.books.book
+        self._bins = -(-ControlArea(spec.fam_size).offset // self._bin)
         self._most = max(2, min(_MOST_ROWS, _MOST_BYTES // (32 * len(counters) * self._bins)))
         self._times: list[float] = []
         self._rows: list[Rows] = []
@@ -127,7 +127,7 @@ class Timeline:
             books = counters.books()
             for what, ops in enumerate(_FIELDS):
                 for op, field in enumerate(ops):
-                    found[what, op, node] = books[field].reshape(self._bins, -1).sum(axis=1)
+                    found[what, op, node] = books[field][: self._bins]
         return found
 
     def _thin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +14,7 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
-from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, Tallies
+from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, TALLY, Tallies
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.glance import Glance, of_counters, of_traffic
 from fame_lab.traffic.order import Order
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from fame_lab.node import Node
 
 __all__ = ["TraceRecording", "dataset"]
+
+log = logging.getLogger(__name__)
 
 #: Seconds in which a node's QEMU must have thrown its translated code away.
 _READY_DEADLINE = 20.0
@@ -76,6 +79,7 @@ class TraceRecording(Recording):
         self._timeline: Timeline | None = None
         self._manifest: dict[str, Any] = {}
         self._last: Traffic | None = None
+        self._nodes: tuple[Node, ...] = ()
 
     def start(self) -> Self:
         """Begin to count: every node is first proved to count the right memory.
@@ -87,7 +91,8 @@ class TraceRecording(Recording):
         """
         if self._counters:
             raise TrafficError("this recording runs already: stop it first")
-        nodes = self._lab.nodes
+        nodes = self._nodes = self._lab.nodes
+        self._warn_of_room(len(nodes))
         self._last = None
         try:
             for node in nodes:
@@ -164,6 +169,18 @@ class TraceRecording(Recording):
             ring.close()
         self._counters, self._rings = {}, {}
 
+    def _warn_of_room(self, nodes: int) -> None:
+        """Say so if the counters could fill their file system, which would kill the nodes."""
+        spec = self._lab.spec
+        place = os.statvfs(self._lab.fam.path.parent if spec.fam_path is None else "/dev/shm")  # noqa: S108
+        worst = nodes * spec.vcpus * spec.fam_size // self._granule * TALLY.itemsize
+        if worst > (free := place.f_bavail * place.f_frsize):
+            log.warning(
+                "if all of FAM is touched the counters take %s MiB, and /dev/shm has %s free: nodes die with "
+                "SIGBUS when it is full; give a coarser granule than %s",
+                worst >> 20, free >> 20, format_size(self._granule),
+            )  # fmt: skip
+
     def _prepare(self, node: Node) -> None:
         """Have a node ready to count, with everything at 0, and prove what it counts."""
         counters = self._counters[node.name]
@@ -197,9 +214,9 @@ class TraceRecording(Recording):
     def _ended(self) -> dict[str, str]:
         """Tell which nodes did not count to the end."""
         ended = {}
-        for node in self._lab.nodes:
+        for node in self._nodes:
             if self._counters[node.name].is_replaced():
-                ended[node.name] = "it was restarted"
+                ended[node.name] = "it was restarted, or its lab ended"
             elif (state := node.state) not in ("running", "paused"):
                 ended[node.name] = f"its QEMU is {state}"
         return ended
