@@ -100,7 +100,7 @@ def test_chase_visits_every_line_and_gives_raw_batches(fam: Fam, memory: str) ->
         assert line["mapping"] is None
         assert len(line["batch_ns"]) == len(line["preempted"]) == 30
         assert min(line["batch_ns"]) >= max(1_000_000, 100 * line["timer_ns"])
-        assert line["loads"] % 64 == 0
+        assert line["loads"] % 125 == 0
         assert set(line["preempted"]) <= {0, 1}
 
 
@@ -109,7 +109,8 @@ def test_chase_goes_by_its_seed(fam: Fam) -> None:
     words = ("chase", "--fam", fam.path, "--memory", "fam", "--sizes", 65536, "--batches", 30)
     for seed in (1, 1, 2):
         probe(*words, "--seed", seed)
-        links = fam.array("u8", count=8192)[::8]
+        links = fam.array("u8", count=8192)
+        links = links[links > 0]
         orders.append((links - links.min()).tolist())
     assert orders[0] == orders[1] != orders[2]
 

@@ -78,11 +78,18 @@ def test_fam_is_measured_where_the_nodes_memory_ends(lab: Any) -> None:
 
 def cycle(lab: Any, at: int, size: int, stride: int) -> list[int]:
     """The order in which the lines that chase left in FAM lead to one another, as their numbers."""
-    words = lab.fam.array("u8", at, size // 8)[:: stride // 8]
-    # Where the program had mapped FAM is not known, but its lowest line is the first.
-    successors = ((words - words.min()) // stride).astype(int)
+    lines = lab.fam.array("u8", at, size // 8).reshape(-1, stride // 8)
+    # One word of each line leads on. FAM held nothing before.
+    used = lines[:, :8] > 0
+    assert (used.sum(axis=1) == 1).all()
+    assert not lines[:, 8:].any()
+    links = lines[:, :8][used]
+    # Where the program had mapped FAM is not known, but nothing leads further down than to its first line.
+    base = links.min() - 8 * used[0].argmax()
+    successors = ((links - base) // stride).astype(int)
+    assert ((links - base) % stride // 8 == used[successors].argmax(axis=1)).all()
     order = [0]
-    while (after := int(successors[order[-1]])) != 0 and len(order) <= len(words):
+    while (after := int(successors[order[-1]])) != 0 and len(order) <= len(lines):
         order.append(after)
     return order
 

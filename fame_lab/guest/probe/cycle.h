@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
-enum { LOADS_A_ROUND = 64 };
+/* No divisor in common with the lines of a page, or each instruction would always load the line that is the
+ * same in the order of its page, which is something to learn for a host's prefetchers. */
+enum { LOADS_A_ROUND = 125 };
 
 struct cycle {
 	struct region region;
