@@ -96,11 +96,32 @@ class Domain:
             raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
         return int(match[1])
 
-    def pause_and_resume(self) -> None:
-        """Stop its CPUs and let them go on: each of them comes by QEMU's hooks for that."""
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop its CPUs meanwhile, so that each of them comes by QEMU's hooks for that."""
         with self._asked("cannot be paused") as handle:
-            handle.suspend()
-            handle.resume()
+            runs = self.state() == "running"
+            if runs:
+                handle.suspend()
+            try:
+                yield
+            finally:
+                if runs:
+                    handle.resume()
+
+    def ask(self, command: str, **arguments: object) -> Any:
+        """Give QEMU's answer to a command of its machine protocol, QMP.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        with self._asked(f"does not answer {command}") as handle:
+            told = json.dumps({"execute": command, "arguments": arguments})
+            return json.loads(libvirt_qemu.qemuMonitorCommand(handle, told, 0))["return"]
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -122,8 +143,7 @@ class Domain:
             blocks = libvirt_qemu.qemuMonitorCommand(
                 handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
-            buses = libvirt_qemu.qemuMonitorCommand(handle, '{"execute": "query-pci"}', 0)
-        block, bar = _FAM_BLOCK.search(blocks), _bar2(json.loads(buses)["return"])
+        block, bar = _FAM_BLOCK.search(blocks), _bar2(self.ask("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
         return bar + (int(block[1], 16) if interface == 1 else 0)

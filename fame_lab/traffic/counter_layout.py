@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 #: As in plugin/counters.h.
-VERSION = 1
+VERSION = 2
 MAGIC = b"FAMETRAC"
 HEADER_SIZE = 4096
 FINEST_GRANULE = 64
@@ -47,6 +47,7 @@ PLACES = {
     "granule_shift": ("<u4", 72),
     "recording": ("<u4", 76),
     "wanted": ("<u4", 80),
+    "instrument": ("<u4", 84),
     "user_size": ("<u8", 56),
     "state": ("<u4", 128),
     "pid": ("<u4", 132),

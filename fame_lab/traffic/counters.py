@@ -115,7 +115,8 @@ class Counters:
         Parameters
         ----------
         **values
-            Of ``base``, ``granule_shift``, ``recording``, ``wanted``; stored in the order of the call.
+            Of ``base``, ``granule_shift``, ``recording``, ``wanted``, ``instrument``; stored in this
+            call's order.
         """
         for name, value in values.items():
             kind, offset = PLACES[name]

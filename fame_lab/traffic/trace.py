@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,9 +13,10 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
-from fame_lab.traffic.counter_layout import COUNTING_POSSIBLE, DEFAULT_GRANULE, FINEST_GRANULE, TALLY, Tallies
+from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY, Tallies
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.glance import Glance, of_counters, of_traffic
+from fame_lab.traffic.instrumentation import instrument, run_as_before
 from fame_lab.traffic.order import Order
 from fame_lab.traffic.order_ring import OrderRing
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
@@ -31,8 +31,6 @@ __all__ = ["TraceRecording", "dataset"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which a node's QEMU must have thrown its translated code away.
-_READY_DEADLINE = 20.0
 _OPS = ("load", "store")
 
 
@@ -161,6 +159,9 @@ class TraceRecording(Recording):
             self._timeline = None
         for counters in self._counters.values():
             counters.set(recording=0)
+        opened = [node for node in self._nodes if node.name in self._counters]
+        self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
+        for counters in self._counters.values():
             counters.close()
         if self._order is not None:
             self._order.cancel()
@@ -185,8 +186,7 @@ class TraceRecording(Recording):
         """Have a node ready to count, with everything at 0, and prove what it counts."""
         counters = self._counters[node.name]
         counters.set(recording=0)
-        if counters.header()["state"] != COUNTING_POSSIBLE:
-            _have_it_translated_anew(node, counters)
+        instrument(node, counters)
         interface = interface_version(self._lab.qemu_version)
         counters.set(base=node.domain.fam_address(interface), granule_shift=FINEST_GRANULE.bit_length() - 1)
         counters.clear()
@@ -263,21 +263,6 @@ def dataset(
         },
         attrs={"granule": granule},
     )
-
-
-def _have_it_translated_anew(node: Node, counters: Counters) -> None:
-    counters.set(wanted=1)
-    # Pausing takes a busy CPU past the plugin's hook, a command an idle one.
-    node.domain.pause_and_resume()
-    node.run(":")
-    end = time.monotonic() + _READY_DEADLINE
-    while counters.header()["state"] != COUNTING_POSSIBLE:
-        if time.monotonic() > end:
-            raise TrafficError(
-                f"{node.name}: its QEMU is not ready to count after {_READY_DEADLINE:.0f} s; "
-                f"restart it: lab.nodes[{node.index}].restart()"
-            )
-        time.sleep(0.01)
 
 
 def _check_pattern(name: str, counters: Counters, at: int) -> None:

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { COUNTERS_VERSION = 1, HEADER_SIZE = 4096 };
+enum { COUNTERS_VERSION = 2, HEADER_SIZE = 4096 };
 #define COUNTERS_MAGIC "FAMETRAC"
 
 struct tally {
@@ -33,8 +33,9 @@ struct header {
 	uint64_t base;          /* the physical address, as QEMU tells it to plugins, of FAM's first byte */
 	uint32_t granule_shift; /* log2 of a granule's bytes; changed while nothing is recorded */
 	uint32_t recording;     /* whether to count */
-	uint32_t wanted;        /* whether to be ready to count: from then on each access calls the plugin */
-	char pad_too[44];
+	uint32_t wanted;        /* whether to be ready to instrument code */
+	uint32_t instrument;    /* whether each access in code that is translated from now on calls the plugin */
+	char pad_too[40];
 	/* a line of what the plugin says: */
 	uint32_t state;
 	uint32_t pid;

@@ -1,8 +1,10 @@
 /* fame-trace: counts every load and store of one node to FAM, by granule, in a file that the host maps.
  *
  * Loaded into QEMU, it does nothing until the host wants it to: translated code is as it would be without.
- * Then it has QEMU translate everything anew, each access with a call, and from then on the host turns
- * counting on and off by a word. There is no way back: taking the calls out again aborts QEMU 7.2.
+ * Then it has QEMU translate everything anew, and from then on puts a call at each access of what is
+ * translated while the host says so. Taking the calls out again aborts QEMU 7.2, so that code has to be kept
+ * apart from the other by the host (host/translations.py), or to stay in use. Whether a call counts is for
+ * another word of the host's.
  *
  * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where
  * an access crosses a granule's border; the access itself counts in the first. */
@@ -125,6 +127,8 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	(void)id;
+	if (!look32(&header->instrument))
+		return;
 	/* The filters for loads alone and stores alone miss some: so both, and each is looked at. */
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)
 		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_access, QEMU_PLUGIN_CB_NO_REGS,
