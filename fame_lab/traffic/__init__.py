@@ -31,7 +31,8 @@ def record(
         raise SpecError(f"source is {source!r}: give 'auto', 'trace' or 'samples'")
     if source == "trace" and not lab.spec.trace:
         raise TrafficError(
-            f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), which takes TCG"
+            f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), or "
+            "`fame-lab up --trace`, which takes TCG"
         )
     if lab.spec.trace and source != "samples":
         if window is not None:

@@ -48,9 +48,12 @@ PLACES = {
     "recording": ("<u4", 76),
     "wanted": ("<u4", 80),
     "instrument": ("<u4", 84),
+    "short_cut": ("<u4", 88),
     "user_size": ("<u8", 56),
     "state": ("<u4", 128),
     "pid": ("<u4", 132),
+    "fam_place": ("<u8", 136),
+    "doubts": ("<u4", 144),
 }
 HEADER = np.dtype(
     {

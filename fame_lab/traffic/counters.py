@@ -115,8 +115,7 @@ class Counters:
         Parameters
         ----------
         **values
-            Of ``base``, ``granule_shift``, ``recording``, ``wanted``, ``instrument``; stored in this
-            call's order.
+            Of those that plugin/counters.h has in the host's line; stored in the order of the call.
         """
         for name, value in values.items():
             kind, offset = PLACES[name]

@@ -49,10 +49,10 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	uint64_t offset = strtoull(argv[2], NULL, 0);
-	char *base = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, open("/dev/fam", O_RDWR), (off_t)offset);
+	char *base = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, open("/dev/fam", O_RDWR), (off_t)(offset & ~4095UL));
 	if (base == MAP_FAILED || pipe(ends) != 0)
 		return 1;
-	at = base;
+	at = base + offset % 4096;
 	zero = open("/dev/zero", O_RDONLY);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strcmp(kinds[i].name, argv[1]) == 0) {

@@ -35,10 +35,13 @@ struct header {
 	uint32_t recording;     /* whether to count */
 	uint32_t wanted;        /* whether to be ready to instrument code */
 	uint32_t instrument;    /* whether each access in code that is translated from now on calls the plugin */
-	char pad_too[40];
+	uint32_t short_cut;     /* whether to find FAM by fam_place, and not by base */
+	char pad_too[36];
 	/* a line of what the plugin says: */
 	uint32_t state;
 	uint32_t pid;
+	uint64_t fam_place; /* what a place in FAM's first byte looks like to the short cut; 0: not known */
+	uint32_t doubts;    /* whether the short cut was seen to go wrong; this and the above are the host's to clear */
 };
 
 #endif
