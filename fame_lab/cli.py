@@ -7,6 +7,7 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -14,17 +15,17 @@ import shlex
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fame_lab.cli_words import parser
+from fame_lab import cli_output
+from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
-from fame_lab.size import format_size
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
-    from fame_lab.listing import Listing
     from fame_lab.node import Node
     from fame_lab.run_result import RunResult
 
@@ -35,7 +36,7 @@ _LOST = 255  # what OpenSSH's client gives when it is the connection that failed
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the words say, and give the exit status."""
-    arguments = parser().parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -95,9 +96,9 @@ def _ls(arguments: argparse.Namespace) -> int:
 
     found = Lab.list()
     if arguments.json:
-        print(json.dumps([_listed(entry) for entry in found], indent=1))
+        print(json.dumps([cli_output.listed(entry) for entry in found], indent=1))
         return 0
-    rows = [("NAME", "NODES", "FAM", "STATE"), *(_row(entry) for entry in found)]
+    rows = [("NAME", "NODES", "FAM", "STATE"), *(cli_output.row(entry) for entry in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
@@ -119,27 +120,46 @@ def _ssh(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
-    lab = Lab.attach(arguments.name)
-    nodes = [_node(lab, name) for name in arguments.node] if arguments.node else list(lab.nodes)
-    (command,) = _command(arguments.words)
     if arguments.timeout is not None and arguments.timeout <= 0:
         raise SpecError(f"--timeout is {arguments.timeout:g}: give seconds above 0")
-
-    def outcome_on(node: Node) -> RunResult | FameError:
-        # Each node is asked, whatever became of another.
-        try:
-            return node.run(command, check=False, timeout=arguments.timeout)
-        except FameError as error:
-            return error
-
-    outcome = lab.each(nodes, outcome_on)
+    outcome = _outcome(Lab.attach(arguments.name), arguments, arguments.timeout)
     if arguments.json:
-        print(json.dumps({name: _told(result) for name, result in outcome.items()}, indent=1))
+        print(json.dumps(cli_output.runs_as_dict(outcome), indent=1))
     else:
-        for name, result in outcome.items():
-            _show(name, result)
-    statuses = [_LOST if isinstance(result, FameError) else result.exit_status for result in outcome.values()]
-    return next((status for status in statuses if status), 0)
+        cli_output.show_runs(outcome)
+    return _status(outcome)
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    for path in filter(None, (arguments.output, arguments.order, arguments.plot)):
+        if path.exists():
+            raise SpecError(f"{str(path)!r} is there: give a name that is not there yet")
+    if arguments.words and arguments.seconds is not None:
+        raise SpecError("--seconds and a command say two ends for one recording: give one of them")
+    lab = Lab.attach(arguments.name)
+    outcome = {}
+    with lab.record(source="trace", granule=arguments.granule, order=arguments.order) as recording:
+        if arguments.words:
+            outcome = _outcome(lab, arguments, None)
+        else:
+            print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
+            # What a person ends is what was asked for, and no failure.
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait(arguments.seconds)
+    traffic = recording.traffic()
+    if arguments.output is not None:
+        traffic.save(arguments.output)
+    if arguments.plot is not None:
+        traffic.plot().savefig(arguments.plot)
+    if arguments.json:
+        told = {"runs": cli_output.runs_as_dict(outcome), "traffic": cli_output.traffic_as_dict(traffic)}
+        print(json.dumps(told, indent=1))
+    else:
+        cli_output.show_runs(outcome)
+        print(cli_output.traffic_in_words(traffic))
+    return _status(outcome)
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -196,11 +216,12 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "report": _report,
     "run": _run,
     "ssh": _ssh,
+    "trace": _trace,
     "up": _up,
 }
 
 
-# --- What comes of it, in words ---
+# --- What the words mean ---
 
 
 def _node(lab: Lab, name: str) -> Node:
@@ -211,51 +232,28 @@ def _node(lab: Lab, name: str) -> Node:
     raise LabError(f"{lab.spec.name} has no node {name!r}; it has {there}")
 
 
+def _outcome(
+    lab: Lab, arguments: argparse.Namespace, timeout: float | None
+) -> dict[str, RunResult | FameError]:
+    """Run the command on the nodes that are named, or on all; each is asked, whatever became of another."""
+    nodes = [_node(lab, name) for name in arguments.node] if arguments.node else list(lab.nodes)
+    (command,) = _command(arguments.words)
+
+    def outcome_on(node: Node) -> RunResult | FameError:
+        try:
+            return node.run(command, check=False, timeout=timeout)
+        except FameError as error:
+            return error
+
+    return lab.each(nodes, outcome_on)
+
+
+def _status(outcome: dict[str, RunResult | FameError]) -> int:
+    statuses = [_LOST if isinstance(result, FameError) else result.exit_status for result in outcome.values()]
+    return next((status for status in statuses if status), 0)
+
+
 def _command(words: list[str]) -> list[str]:
     """Give at most one command line: a single word is one already, several are quoted into one."""
     words = words[1:] if words[:1] == ["--"] else words
     return words if len(words) < 2 else [shlex.join(words)]
-
-
-def _told(result: RunResult | FameError) -> dict[str, Any]:
-    if isinstance(result, FameError):
-        return {"error": str(result)}
-    return {
-        "stdout": result.stdout,
-        "stderr": result.stderr,
-        "exit_status": result.exit_status,
-        "seconds": result.seconds,
-    }
-
-
-def _show(name: str, result: RunResult | FameError) -> None:
-    if isinstance(result, FameError):
-        print(result, file=sys.stderr)
-        return
-    for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
-        for line in text.splitlines():
-            print(f"{name}: {_plain(line) if stream.isatty() else line}", file=stream)
-    if result.exit_status:
-        print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
-
-
-def _plain(line: str) -> str:
-    """Keep what a guest says from steering the terminal."""
-    return "".join(
-        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
-        for character in line
-    )
-
-
-def _row(entry: Listing) -> tuple[str, str, str, str]:
-    states = list(entry.states.values())
-    state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
-    if entry.is_orphan:
-        state = "left behind; fame-lab down --orphans"
-    fam = "?" if entry.spec is None else format_size(entry.spec.fam_size)
-    return entry.name, str(len(states)) if states else "?", fam, state
-
-
-def _listed(entry: Listing) -> dict[str, Any]:
-    spec = None if entry.spec is None else entry.spec.to_dict()
-    return {"name": entry.name, "nodes": entry.states, "orphan": entry.is_orphan, "spec": spec}

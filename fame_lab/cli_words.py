@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fame_lab import __version__
 
-__all__ = ["parser"]
+__all__ = ["parse", "parser"]
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the words of a command line; ends the program with status 2 if they make no sense."""
+    words, command = list(words), []
+    # argparse has no optional words after options: it takes none at the first place where there are none.
+    if "trace" in words[:2] and "--" in words:
+        at = words.index("--")
+        words, command = words[:at], words[at + 1 :]
+    found = parser().parse_args(words)
+    if command:
+        found.words = command
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,11 +88,39 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("--output", type=Path, metavar="DIR", help="save the result there")
     probe.set_defaults(command="probe")
 
+    trace = words.add_parser(
+        "trace",
+        help="count accesses to FAM in a lab that was started with --trace",
+        usage="fame-lab trace NAME [options] [-- COMMAND]",
+        epilog="The recording ends with COMMAND, or after the seconds given, or by Ctrl-C.",
+    )
+    trace.add_argument("name", metavar="NAME")
+    trace.add_argument(
+        "--node", action="append", metavar="NODE", help="where the command runs; by default all"
+    )
+    trace.add_argument("--seconds", type=_seconds, metavar="S", help="without a command: how long")
+    trace.add_argument("--granule", default="4K", metavar="SIZE", help="64 to 64K; by default 4K")
+    trace.add_argument("--order", type=Path, metavar="FILE", help="the accesses in their order, as Parquet")
+    trace.add_argument("--output", type=Path, metavar="DIR", help="save the counts there")
+    trace.add_argument("--plot", type=Path, metavar="FILE", help="draw them, as .png, .svg or .pdf")
+    trace.add_argument("--json", action="store_true")
+    trace.set_defaults(command="trace", words=[])
+
     report = words.add_parser("report", help="execute a notebook and write one HTML page")
     report.add_argument("notebook", type=Path, metavar="NOTEBOOK")
     report.add_argument("--output", type=Path, required=True, metavar="DIR")
     report.set_defaults(command="report")
     return whole
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _parameter(text: str) -> tuple[str, Any]:

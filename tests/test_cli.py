@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from fame_lab import Lab, cli
+from fame_lab import Lab, cli, cli_output
 from fame_lab.cli_words import parser
 from fame_lab.errors import LabError
 from fame_lab.host.diagnosis import Check, Diagnosis
+from fame_lab.traffic.traffic import Traffic
 
 FAME_LAB = [sys.executable, "-m", "fame_lab"]
 
@@ -35,6 +37,8 @@ def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         ["run", "demo"],
         ["probe", "demo", "chase", "-p", "repeat"],
         ["report", "notebook.ipynb"],
+        ["trace", "demo", "--seconds", "0"],
+        ["trace", "demo", "--seconds", "nan"],
     ],
 )
 def test_words_that_make_no_sense_end_with_status_2(
@@ -114,7 +118,7 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
 
 
 def test_what_a_guest_says_cannot_steer_the_terminal() -> None:
-    assert cli._plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\tc\\x9b"
+    assert cli_output.plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\tc\\x9b"
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,6 +140,14 @@ def lab() -> Iterator[str]:
     assert up.returncode == 0, up.stderr
     yield name
     call("down", name)
+
+
+@pytest.fixture(scope="module")
+def traced() -> Iterator[str]:
+    name = f"cli-traced-{os.getpid()}"
+    assert call("up", name, "--nodes", "2", "--fam", "64M", "--trace").returncode == 0
+    yield name
+    assert call("down", name).returncode == 0
 
 
 @pytest.mark.vm
@@ -211,6 +223,56 @@ def test_an_unknown_node_is_told_with_those_that_are_there(lab: str) -> None:
     answer = call("ssh", lab, "node09", "true")
     assert answer.returncode == 1
     assert "node09" in answer.stderr and "node01, node02" in answer.stderr
+
+
+def pattern(lab: str, *options: str) -> list[str]:
+    """Give words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
+    program = "fame-probe pattern --fam /dev/fam --offset 0x2000000"
+    return ["trace", lab, "--node", "node01", *options, "--", program]
+
+
+@pytest.mark.vm
+def test_trace_tells_who_accessed_whose_memory_while_a_command_ran(traced: str, tmp_path: Path) -> None:
+    done = call(*pattern(traced, "--output", str(tmp_path / "data"), "--plot", str(tmp_path / "figure.png")))
+    assert done.returncode == 0, done.stderr
+    assert "loads by initiator (down) and home (across), traced:" in done.stdout
+    assert re.search(r"node01 +0 +2080\nnode02 +0 +0\n", done.stdout)
+    assert "100.0% of it remote" in done.stdout
+    assert int(Traffic.load(tmp_path / "data").matrix().sel(op="store").sum()) == 4096
+    assert (tmp_path / "figure.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.vm
+def test_trace_as_json_has_sums_runs_and_what_became_of_the_order(traced: str, tmp_path: Path) -> None:
+    done = call(*pattern(traced, "--json", "--order", str(tmp_path / "order.parquet")))
+    told = json.loads(done.stdout)
+    assert told["traffic"]["nodes"] == ["node01", "node02"]
+    assert told["traffic"]["accesses"] == {"load": [[0, 2080], [0, 0]], "store": [[0, 4096], [0, 0]]}
+    assert told["traffic"]["bytes"]["load"] == [[0, 8 * 2080], [0, 0]]
+    assert told["traffic"]["order"]["accesses"] == 2080 + 4096
+    assert told["runs"]["node01"]["exit_status"] == 0
+
+
+@pytest.mark.vm
+def test_trace_without_a_command_ends_when_it_is_interrupted(traced: str) -> None:
+    with subprocess.Popen(
+        [*FAME_LAB, "trace", traced, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline() == "recording; Ctrl-C ends it\n"
+        running.send_signal(signal.SIGINT)
+        told = json.loads(running.communicate(timeout=60)[0])
+    assert running.returncode == 0
+    assert told["traffic"]["remote_share"] is None
+
+
+@pytest.mark.vm
+def test_trace_of_a_lab_without_one_says_what_to_set(lab: str, tmp_path: Path) -> None:
+    done = call("trace", lab, "--seconds", "1")
+    assert done.returncode == 1
+    assert "trace=True" in done.stderr
+    done = call("trace", lab, "--seconds", "1", "--output", str(tmp_path))
+    assert "is there" in done.stderr
 
 
 @pytest.mark.vm

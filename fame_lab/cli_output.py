@@ -1,0 +1,108 @@
+"""What the command line says of results: for a reader, or as JSON for a program."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.errors import FameError
+from fame_lab.size import format_size
+
+if TYPE_CHECKING:
+    from fame_lab.listing import Listing
+    from fame_lab.run_result import RunResult
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["listed", "plain", "row", "runs_as_dict", "show_runs", "traffic_as_dict", "traffic_in_words"]
+
+
+def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
+    """Give what each node said, or the error that it came to."""
+    return {name: _run_as_dict(result) for name, result in outcome.items()}
+
+
+def show_runs(outcome: dict[str, RunResult | FameError]) -> None:
+    """Print what each node said, line by line with its name."""
+    for name, result in outcome.items():
+        _show_run(name, result)
+
+
+def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
+    """Give the sums of a trace, as lists by initiator and home."""
+    found: dict[str, Any] = {
+        "nodes": list(traffic.nodes),
+        "remote_share": _number(float(traffic.remote_share()["overall"])),
+        "ended": traffic.ended,
+        "order": traffic.manifest.get("order"),
+    }
+    for what in ("accesses", "bytes"):
+        matrix = traffic.matrix(what)
+        found[what] = {op: matrix.sel(op=op).values.tolist() for op in ("load", "store")}
+    return found
+
+
+def traffic_in_words(traffic: Traffic) -> str:
+    """Give the matrices of a trace as tables."""
+    matrix = traffic.matrix()
+    parts = [
+        f"{op}s by initiator (down) and home (across), traced:\n{matrix.sel(op=op).to_pandas().to_string()}"
+        for op in ("load", "store")
+    ]
+    share = float(traffic.remote_share()["overall"])
+    parts.append("nothing was accessed" if math.isnan(share) else f"{share:.1%} of it remote")
+    parts += [f"{node} did not count to the end: {why}" for node, why in traffic.ended.items()]
+    if order := traffic.manifest.get("order"):
+        lost = sum(order["lost"].values())
+        parts.append(f"{order['file']}: {order['accesses']:,} accesses in their order, {lost:,} lost")
+    return "\n".join(parts)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _run_as_dict(result: RunResult | FameError) -> dict[str, Any]:
+    if isinstance(result, FameError):
+        return {"error": str(result)}
+    return {
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "exit_status": result.exit_status,
+        "seconds": result.seconds,
+    }
+
+
+def _show_run(name: str, result: RunResult | FameError) -> None:
+    if isinstance(result, FameError):
+        print(result, file=sys.stderr)
+        return
+    for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
+        for line in text.splitlines():
+            print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
+    if result.exit_status:
+        print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
+
+
+def plain(line: str) -> str:
+    """Keep what a guest says from steering the terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
+        for character in line
+    )
+
+
+def row(entry: Listing) -> tuple[str, str, str, str]:
+    """Give a lab's name, nodes, FAM and state for a table."""
+    states = list(entry.states.values())
+    state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
+    if entry.is_orphan:
+        state = "left behind; fame-lab down --orphans"
+    fam = "?" if entry.spec is None else format_size(entry.spec.fam_size)
+    return entry.name, str(len(states)) if states else "?", fam, state
+
+
+def listed(entry: Listing) -> dict[str, Any]:
+    """Give a lab for a program."""
+    spec = None if entry.spec is None else entry.spec.to_dict()
+    return {"name": entry.name, "nodes": entry.states, "orphan": entry.is_orphan, "spec": spec}
