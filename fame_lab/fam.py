@@ -167,7 +167,12 @@ class Fam:
             )
         with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-            mapping = mmap.mmap(file.fileno(), self.size, access=access)
+            try:
+                mapping = mmap.mmap(file.fileno(), self.size, access=access)
+            except OSError as error:
+                raise HostError(
+                    f"cannot map {self.path}: {error.strerror}; hugetlbfs must have pages for all of it"
+                ) from error
         return np.frombuffer(mapping, kind, count, offset) if count else np.empty(0, kind)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -202,6 +207,9 @@ class Fam:
             try:
                 written = os.pwrite(file.fileno(), content, offset)
             except OSError as error:
+                if error.errno == errno.EINVAL:  # hugetlbfs can be mapped and read, and not written to
+                    self.array("u1", offset, len(content), writable=True)[:] = np.frombuffer(content, "u1")
+                    return
                 raise HostError(f"cannot write to {self.path} at {offset}: {error.strerror}") from error
         if written != len(content):
             raise HostError(f"cannot write to {self.path} at {offset}: {os.strerror(errno.ENOSPC)}")

@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 import subprocess
@@ -132,6 +133,26 @@ def test_a_range_or_type_that_fam_has_not_is_refused(
 ) -> None:
     with pytest.raises(SpecError):
         fam.array(dtype, offset, count)
+
+
+def test_a_file_system_that_takes_no_write_is_written_through_a_mapping(
+    fam: Fam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_hugetlbfs(*_: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "pwrite", as_hugetlbfs)
+    fam.write(5, b"here")
+    assert fam.read(4, 6) == b"\0here\0"
+
+
+def test_a_file_that_cannot_be_mapped_is_named(fam: Fam, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(HostError, match="/fam: Cannot allocate memory"):
+        fam.array("u1")
 
 
 def test_an_empty_range_at_the_end_is_empty(fam: Fam) -> None:

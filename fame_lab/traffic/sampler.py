@@ -115,7 +115,8 @@ class Sampler:
             self.close()
             raise SpecError(
                 f"the file system of {fam.path} does not tell holes from data, so that all of its "
-                f'{format_size(fam.size)} would be read: name a window, such as (0, "64M")'
+                f"{format_size(fam.size)} would be read: name a window, such as "
+                f'(0, "{format_size(min(fam.size // 4, 64 << 20))}")'
             )
 
     def __enter__(self) -> Sampler:
