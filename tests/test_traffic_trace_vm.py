@@ -160,6 +160,26 @@ def test_an_attached_lab_records_too_but_not_at_the_same_time(traced: Lab) -> No
     assert recording.matrix().sel(op="store").sum() == 10
 
 
+def test_a_recording_that_has_ended_takes_no_room(traced: Lab, tmp_path: Path) -> None:
+    with traced.record(order=tmp_path / "order.parquet", granule=64) as recording:
+        access(traced, 0, "store8", 0, 100_000)
+        files = [counters.path for counters in recording._counters.values()]  # type: ignore[attr-defined]
+        files += [file.with_suffix(".order") for file in files]
+    assert all(file.stat().st_blocks * 512 <= 16 * KIB for file in files)
+
+
+def test_counters_that_could_fill_their_file_system_are_warned_of(
+    traced: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.statvfs(traced.fam.path.parent)
+    full = os.statvfs_result((*real[:3], 100, 100, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with traced.record(granule=64):
+        pass
+    assert "if all of FAM is touched the counters take" in caplog.text
+    assert "give a coarser granule than 64" in caplog.text
+
+
 @pytest.mark.parametrize("granule", [0, 32, 96, "128K", "many"])
 def test_a_granule_that_cannot_be_is_refused(traced: Lab, granule: int | str) -> None:
     with pytest.raises(SpecError, match="granule"):

@@ -6,7 +6,6 @@ process. What was never touched is a hole, which costs nothing to make, to keep 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -29,6 +28,7 @@ from fame_lab.traffic.counter_layout import (
     CounterLayout,
     Tallies,
 )
+from fame_lab.traffic.extents import punch
 
 __all__ = ["Counters"]
 
@@ -124,7 +124,7 @@ class Counters:
     def clear(self) -> None:
         """Set every counter to 0, while nothing is recorded."""
         # Cutting it would kill a QEMU that has it mapped: so punch a hole.
-        _punch(self._file.fileno(), HEADER_SIZE, self.layout.size - HEADER_SIZE)
+        punch(self._file.fileno(), HEADER_SIZE, self.layout.size - HEADER_SIZE)
 
     def books(self) -> Tallies:
         """Read the counts by book.
@@ -208,12 +208,3 @@ def _data(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
             length = min(min(hole, end) - at, _MOST_AT_ONCE)
             yield at, length
             at += length
-
-
-def _punch(descriptor: int, offset: int, length: int) -> None:
-    # Python has no fallocate with a mode.
-    libc = ctypes.CDLL(None, use_errno=True)
-    keep_size, punch_hole = 1, 2
-    if libc.fallocate(descriptor, keep_size | punch_hole, ctypes.c_long(offset), ctypes.c_long(length)):
-        number = ctypes.get_errno()
-        raise TrafficError(f"cannot clear the counters: {os.strerror(number)}")

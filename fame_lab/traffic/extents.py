@@ -11,7 +11,9 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 
-__all__ = ["PAGE", "Extent", "find_extents", "holes_read_as_data", "next_data", "overlaps"]
+from fame_lab.errors import TrafficError
+
+__all__ = ["PAGE", "Extent", "find_extents", "holes_read_as_data", "next_data", "overlaps", "punch"]
 
 #: Extents begin and end at multiples of this, in bytes.
 PAGE = 4096
@@ -116,6 +118,21 @@ def overlaps(one: Sequence[Extent], other: Sequence[Extent]) -> Iterator[tuple[s
             i, at_one = i + 1, at_one + b - a
         if d <= b:
             j, at_other = j + 1, at_other + d - c
+
+
+def punch(descriptor: int, offset: int, length: int) -> None:
+    """Make a hole: what was there reads as zeroes, and its room is free. The file's size stays.
+
+    Raises
+    ------
+    TrafficError
+        If the file's system cannot.
+    """
+    # Python has no fallocate with a mode.
+    libc = ctypes.CDLL(None, use_errno=True)
+    keep_size, punch_hole = 1, 2
+    if libc.fallocate(descriptor, keep_size | punch_hole, ctypes.c_long(offset), ctypes.c_long(length)):
+        raise TrafficError(f"cannot make a hole: {os.strerror(ctypes.get_errno())}")
 
 
 def holes_read_as_data(descriptor: int) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import TrafficError
+from fame_lab.traffic.extents import punch
 
 __all__ = ["ACCESS", "CAPACITY", "CONTINUED", "LOAD", "STORE", "OrderRing"]
 
@@ -88,6 +89,10 @@ class OrderRing:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def give_back(self) -> None:
+        """Free the room that accesses took, once none are wanted and all are drained."""
+        punch(self._file.fileno(), _HEADER_SIZE, self.vcpus * CAPACITY * ACCESS.itemsize)
 
     def want(self, wanted: bool) -> None:
         """Say whether accesses are to be written down."""

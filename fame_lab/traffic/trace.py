@@ -161,12 +161,15 @@ class TraceRecording(Recording):
             counters.set(recording=0)
         opened = [node for node in self._nodes if node.name in self._counters]
         self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
+        # The nodes' /dev/shm is the host's memory: what has been read is not to stay there.
         for counters in self._counters.values():
+            counters.clear()
             counters.close()
         if self._order is not None:
             self._order.cancel()
             self._order = None
         for ring in self._rings.values():
+            ring.give_back()
             ring.close()
         self._counters, self._rings = {}, {}
 
