@@ -85,5 +85,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give a notebook ``%%node`` and ``%%nodes``: what ``%load_ext fame_lab`` does."""
+    from fame_lab.magics import FameMagics
+
+    shell.register_magics(FameMagics)
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -113,7 +113,7 @@ def _ssh(arguments: argparse.Namespace) -> int:
             f"OpenSSH's client is not on the PATH: apt-get install openssh-client, "
             f"or `fame-lab run {arguments.name} --node {arguments.node} -- COMMAND`"
         )
-    words = _node(Lab.attach(arguments.name), arguments.node).ssh_command
+    words = Lab.attach(arguments.name).node(arguments.node).ssh_command
     os.execvp(words[0], [*words, *_command(arguments.words)])  # noqa: S606 - a list of words, and no shell
 
 
@@ -144,9 +144,9 @@ def _trace(arguments: argparse.Namespace) -> int:
         if arguments.words:
             outcome = _outcome(lab, arguments, None)
         else:
-            print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
             # What a person ends is what was asked for, and no failure.
             with contextlib.suppress(KeyboardInterrupt):
+                print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
                 threading.Event().wait(arguments.seconds)
     traffic = recording.traffic()
     if arguments.output is not None:
@@ -224,19 +224,11 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 # --- What the words mean ---
 
 
-def _node(lab: Lab, name: str) -> Node:
-    for node in lab.nodes:
-        if node.name == name:
-            return node
-    there = ", ".join(node.name for node in lab.nodes)
-    raise LabError(f"{lab.spec.name} has no node {name!r}; it has {there}")
-
-
 def _outcome(
     lab: Lab, arguments: argparse.Namespace, timeout: float | None
 ) -> dict[str, RunResult | FameError]:
     """Run the command on the nodes that are named, or on all; each is asked, whatever became of another."""
-    nodes = [_node(lab, name) for name in arguments.node] if arguments.node else list(lab.nodes)
+    nodes = [lab.node(name) for name in arguments.node] if arguments.node else list(lab.nodes)
     (command,) = _command(arguments.words)
 
     def outcome_on(node: Node) -> RunResult | FameError:

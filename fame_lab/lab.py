@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from fame_lab import boot, hosting
 from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
+from fame_lab.lab_html import lab_html
 from fame_lab.launch import Launch
 from fame_lab.listing import Listing
 from fame_lab.manifest import manifest
 from fame_lab.node import Node
 from fame_lab.progress import LaunchProgress
-from fame_lab.run_result import RunResult
+from fame_lab.run_result import RunResults
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
 
@@ -161,25 +162,38 @@ class Lab:
         self._running()
         return self._nodes
 
+    def node(self, name: str) -> Node:
+        """Give a node by its name.
+
+        Raises
+        ------
+        LabError
+            If there is none of that name.
+        """
+        named = {node.name: node for node in self.nodes}
+        if name not in named:
+            raise LabError(f"{self.spec.name} has no node {name!r}; it has {', '.join(named)}")
+        return named[name]
+
     @property
     def fam(self) -> Fam:
         """The memory that they share, as the host has it."""
         return self._running().fam
 
-    def run(self, command: str, *, check: bool = True, timeout: float | None = None) -> dict[str, RunResult]:
+    def run(self, command: str, *, check: bool = True, timeout: float | None = None) -> RunResults:
         """Run a command on every node, in parallel, once on each.
 
         Returns
         -------
-        dict of str to RunResult
-            By the node's name.
+        RunResults
+            A dict of RunResult, by the node's name.
 
         Raises
         ------
         SSHError
             What the first node, in order, raised; every node has ended its part then.
         """
-        return self.each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout))
+        return RunResults(self.each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout)))
 
     def probe(self, probe: str, /, **parameters: Any) -> Result:
         """Measure; see :mod:`fame_lab.probes` for what there is.
@@ -278,5 +292,13 @@ class Lab:
                 raise
         return {name: future.result() for name, future in futures.items()}
 
+    @property
+    def is_running(self) -> bool:
+        """Whether this object has the lab running: it was started or attached, and not stopped."""
+        return self._hosting is not None
+
     def __repr__(self) -> str:
-        return f"<Lab {self.spec}, {'started' if self._hosting is not None else 'not started'}>"
+        return f"<Lab {self.spec}, {'started' if self.is_running else 'not started'}>"
+
+    def _repr_html_(self) -> str:
+        return lab_html(self.spec, running=self.is_running)

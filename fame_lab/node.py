@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fame_lab import boot, native
 from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
+from fame_lab.lab_html import node_html
 from fame_lab.probes import lines
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
@@ -184,3 +185,6 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.name} of {self._hosting.spec.name!r}>"
+
+    def _repr_html_(self) -> str:
+        return node_html(self.name, self._hosting.spec)

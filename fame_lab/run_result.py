@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fame_lab.errors import CommandError
+from fame_lab.lab_html import run_html, runs_html
 
-__all__ = ["RunResult", "shortened"]
+__all__ = ["RunResult", "RunResults", "shortened"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,33 @@ class RunResult:
             + (": " + " | ".join(map(shortened, said)) if said else " and said nothing"),
             self,
         )
+
+    def _repr_html_(self) -> str:
+        return run_html(self)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(self.as_text())
+
+    def as_text(self) -> str:
+        """Give node, status and both streams, for a terminal."""
+        head = f"{self.node}: exit status {self.exit_status}, {self.seconds:.2f} s"
+        return "\n".join([head, *(stream.rstrip("\n") for stream in (self.stdout, self.stderr) if stream)])
+
+
+class RunResults(dict[str, RunResult]):
+    """What a command came to on several nodes, by the node's name."""
+
+    def check(self) -> RunResults:
+        """Return itself, or raise CommandError of the first, in order, whose status is not 0."""
+        for result in self.values():
+            result.check()
+        return self
+
+    def _repr_html_(self) -> str:
+        return runs_html(self)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text("\n".join(result.as_text() for result in self.values()))
 
 
 def shortened(text: str, most: int = 120) -> str:

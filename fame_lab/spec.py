@@ -129,6 +129,11 @@ class LabSpec:
         """``node01`` to the last."""
         return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
 
+    def _repr_html_(self) -> str:
+        from fame_lab.lab_html import spec_html  # which speaks of specs
+
+        return spec_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values, sizes in bytes."""
         return asdict(self) | {"fam_path": None if self.fam_path is None else str(self.fam_path)}

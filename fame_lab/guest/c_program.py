@@ -1,0 +1,60 @@
+"""A C program of the user's own, compiled on the host for the guests, whatever these have installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from fame_lab.errors import HostError, SpecError
+
+__all__ = ["compile_c"]
+
+#: Static, since a guest need not have any C library; and for the x86-64 baseline, as its CPU may be any.
+_FLAGS = ("-O2", "-static", "-pthread", "-x", "c")
+_COMPILERS = ("gcc", "cc", "clang")
+
+
+def compile_c(source: str, program: Path) -> Path:
+    """Compile a C program.
+
+    Parameters
+    ----------
+    source : str
+        The program's text.
+    program : Path
+        Where it is put.
+
+    Returns
+    -------
+    Path
+        `program`, static, for x86-64 Linux.
+
+    Raises
+    ------
+    SpecError
+        If it does not compile: with all that the compiler said.
+    HostError
+        If the host has no compiler.
+    """
+    done = subprocess.run(
+        [*_compiler(), *_FLAGS, "-", "-o", str(program)],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SpecError(f"the program does not compile:\n{done.stderr.strip()}")
+    return program
+
+
+def _compiler() -> list[str]:
+    for name in _COMPILERS:
+        if path := shutil.which(name):
+            return [path]
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64"]
+    raise HostError("this host has no C compiler: apt-get install gcc libc6-dev, or pip install ziglang")
