@@ -7,15 +7,12 @@ import sys
 import tomllib
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from fame_lab.cli_words import parser
 from fame_lab.lab import Lab
-from fame_lab.reports import report
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = sorted(ROOT.glob("*.md"))
 
 
@@ -24,19 +21,6 @@ def in_a_clone() -> bool:
 
 
 pytestmark = pytest.mark.skipif(not in_a_clone(), reason="documents are in a clone only")
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_is_stored_without_outputs_in_a_form_whose_changes_can_be_read(path: Path) -> None:
-    text = path.read_text()
-    content = nbformat.read(path, as_version=4)
-    nbformat.validate(content)
-    assert text.startswith('{\n "cells"') and text.endswith("}\n")
-    code = [cell for cell in content.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    identities = [cell.id for cell in content.cells]
-    assert len(set(identities)) == len(identities) <= 25
-    assert not re.search(r"/(root|home|work|tmp)/", text)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -82,17 +66,3 @@ def test_the_readme_s_example_runs_as_written(tmp_path: Path) -> None:
     assert "Inter-VM shared memory" in run.stdout
     assert run.stdout.split()[-2:] == ["0xFA", "250"]
     assert (tmp_path / "pingpong.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.vm
-@pytest.mark.timeout(600)
-def test_the_first_notebook_gives_a_report_with_its_plots(tmp_path: Path) -> None:
-    before = {entry.name for entry in Lab.list()}
-    text = report(ROOT / "notebooks/01_first_lab.ipynb", tmp_path).read_text()
-    assert text.count('src="data:image/png;base64,') == 4
-    assert "00:09.0 RAM memory: Red Hat, Inc. Inter-VM shared memory" in text
-    assert re.search(
-        r"node02 loads\s+0xFA\nnumpy on the host\s+0xfa\nnode01 loads 0x42\nnode02 loads 0x42", text
-    )
-    assert "still here: False" in text
-    assert {entry.name for entry in Lab.list()} <= before

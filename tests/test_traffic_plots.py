@@ -85,6 +85,22 @@ def test_heat_has_its_homes_beneath() -> None:
     assert texts(TRACE.plot("heat")) == ["1", "2", "1", "2"]
 
 
+@pytest.mark.parametrize("most", [10, 300, 1999, 10**9])
+def test_colours_are_explained_by_several_numbers_however_few_decades_there_are(most: int) -> None:
+    figure = a_trace({("load", 1, 0): most, ("store", 2, FAR): max(1, most // 49)}).plot("matrix")
+    figure.canvas.draw()
+    bar = figure.axes[-1]
+    low, high = bar.get_ylim()
+    assert bar.get_ylabel() == "accesses"
+    assert sum(low <= at <= high for at in bar.get_yticks()) >= 3
+
+
+def test_granules_are_counted_in_whole_numbers() -> None:
+    figure = a_trace({("load", 1, 0): 1, ("load", 2, FAR): 1}).plot("sharing")
+    figure.canvas.draw()
+    assert all(float(at).is_integer() for at in figure.axes[0].get_xticks())
+
+
 @pytest.mark.parametrize("what", ["matrix", "sharing"])
 def test_samples_cannot_be_drawn_as_what_they_are_not(what: str) -> None:
     with pytest.raises(TrafficError, match="samples have no author"):

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from fame_lab.traffic.columns import Columns, mark_columns, mark_homes
 from fame_lab.traffic.words import ENDED, count_label
@@ -60,9 +60,9 @@ def colour_bar(axes: Axes, beside: Sequence[Axes], norm: Normalize, label: str) 
         ScalarMappable(norm, _COLOURS), ax=list(beside), fraction=0.04, pad=0.01, aspect=18
     )
     low, high = float(norm.vmin or 0), float(norm.vmax or 1)
-    few = high / low < 30
-    locator = MaxNLocator(4, steps=[1, 2, 5, 10]) if few else LogLocator(10, numticks=6)
-    bar.ax.yaxis.set_major_locator(locator)
+    # Few decades may hold a single power of ten, which would tell nothing.
+    subs = (1, 2, 5) if high / low < 200 else (1,)
+    bar.ax.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=9))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     bar.ax.tick_params(labelsize=7)

@@ -210,6 +210,6 @@ def _bars(axes: Axes, places: Any, values: Any, height: float, label: str, **loo
     )
     axes.bar_label(bars, [count_label(float(value)) for value in values], padding=3, fontsize=7)
     axes.set_xlim(0, max(1, float(max(values)) * 1.15, axes.get_xlim()[1]))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     axes.tick_params(labelsize=8)

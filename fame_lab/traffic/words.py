@@ -13,7 +13,7 @@ from fame_lab.plots import size_label
 if TYPE_CHECKING:
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["ENDED", "count_label", "foot", "resolution", "source_caveat"]
+__all__ = ["ENDED", "at_foot", "count_label", "ends", "foot", "resolution", "source_caveat"]
 
 ENDED = "†"  # stands at a node's number where its counts ended early
 _MOST_ENDED = 3
@@ -43,15 +43,24 @@ def resolution(traffic: Traffic) -> str:
     whole = offset == 0 and size >= ControlArea(traffic.books.fam_size).offset
     watched = "all of FAM" if whole else f"{size_label(size)} from {offset:#x}"
     where = f"granules of {size_label(traffic.granule)}; watched: {watched}"
+    return "\n".join([f"{when}; {where}", *ends(traffic)])
+
+
+def ends(traffic: Traffic) -> list[str]:
+    """Say whose counts ended early and why, a line each."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MOST_ENDED:
         ended[_MOST_ENDED:] = [f"{ENDED} and those of {len(ended) - _MOST_ENDED} more"]
-    return "\n".join([f"{when}; {where}", *(textwrap.shorten(each, 2 * _WIDTH - 20) for each in ended)])
+    return [textwrap.shorten(each, 2 * _WIDTH - 20) for each in ended]
 
 
 def foot(traffic: Traffic, note: str = "") -> str:
     """Write all of it for the foot of a figure."""
-    lines = [source_caveat(traffic), *resolution(traffic).split("\n"), *([note] if note else [])]
+    return at_foot([source_caveat(traffic), *resolution(traffic).split("\n"), *([note] if note else [])])
+
+
+def at_foot(lines: list[str]) -> str:
+    """Write lines as the foot of a figure, none wider than it."""
     # A reason comes from elsewhere: a dollar sign in it is not mathematics.
     return "\n".join(textwrap.fill(line, _WIDTH) for line in lines).replace("$", r"\$")
 

@@ -1,0 +1,80 @@
+"""The notebooks: how they are stored, and that each runs to its end and draws what it is to draw."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fame_lab.lab import Lab
+from fame_lab.reports import report
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+#: What the report of a notebook must say, whatever the host.
+SAYS = {
+    "01_first_lab": [
+        r"00:09\.0 RAM memory: Red Hat, Inc\. Inter-VM shared memory",
+        r"node02 loads\s+0xFA\nnumpy on the host\s+0xfa\nnode01 loads 0x42\nnode02 loads 0x42",
+    ],
+    "06_access_patterns_and_traffic": [
+        r"own +the program tells ([\d,]+), the trace \1 +equal in every cell",
+        r"remote +the program tells ([\d,]+), the trace \1 +equal in every cell",
+        r"interleaved +the program tells ([\d,]+), the trace \1 +equal in every cell",
+        r"must be: ([\d,]+ bytes loaded, [\d,]+ stored)\n( *node0\d: \1\n){3}",
+        r"interleaved +projected: ",
+    ],
+}
+#: A cell with one of these is to show a picture.
+DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(")
+
+pytestmark = [
+    pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="notebooks are in a clone only"),
+    pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem),
+]
+
+
+def code_of(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def pictures(cell: nbformat.NotebookNode) -> int:
+    return sum("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def test_it_is_stored_without_outputs_in_a_form_whose_changes_can_be_read(path: Path) -> None:
+    text = path.read_text()
+    content = nbformat.read(path, as_version=4)
+    nbformat.validate(content)
+    assert text.startswith('{\n "cells"') and text.endswith("}\n")
+    assert all(not cell.outputs and cell.execution_count is None for cell in code_of(path))
+    identities = [cell.id for cell in content.cells]
+    assert len(set(identities)) == len(identities) <= 25
+    assert not re.search(r"/(root|home|work|tmp)/", text)
+
+
+def test_it_asks_and_draws_and_puts_its_lab_away(path: Path) -> None:
+    content = nbformat.read(path, as_version=4)
+    prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
+    code = code_of(path)
+    assert "?" in prose
+    assert any(DRAWS.search(cell.source) for cell in code)
+    started = any(".start()" in cell.source for cell in code)
+    assert not started or "lab.stop()" in code[-1].source
+
+
+@pytest.mark.vm
+@pytest.mark.timeout(600)
+def test_it_runs_to_its_end_and_shows_each_picture(path: Path, tmp_path: Path) -> None:
+    before = {entry.name for entry in Lab.list()}
+    told: list[str] = []
+    page = report(path, tmp_path, progress=told.append)
+    text = page.read_text()
+    executed = code_of(page.with_suffix(".ipynb"))
+    for cell in executed:
+        assert bool(pictures(cell)) == bool(DRAWS.search(cell.source)), cell.source
+    assert text.count('src="data:image/png;base64,') == sum(map(pictures, executed))
+    for wanted in SAYS.get(path.stem, []):
+        assert re.search(wanted, text), wanted
+    assert not [line for line in told if "left running" in line]
+    assert {entry.name for entry in Lab.list()} <= before
