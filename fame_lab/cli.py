@@ -7,7 +7,6 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import logging
 import os
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_INTERRUPTED = 130
 _LOST = 255  # what OpenSSH's client gives when it is the connection that failed
 
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("fame-lab: interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,18 +136,26 @@ def _trace(arguments: argparse.Namespace) -> int:
     for path in filter(None, (arguments.output, arguments.order, arguments.plot)):
         if path.exists():
             raise SpecError(f"{str(path)!r} is there: give a name that is not there yet")
+        if not path.absolute().parent.is_dir():
+            raise SpecError(f"{str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
+    if arguments.plot is not None and arguments.plot.suffix not in (".png", ".svg", ".pdf"):
+        raise SpecError(f"--plot is {str(arguments.plot)!r}: give a name that ends in .png, .svg or .pdf")
     if arguments.words and arguments.seconds is not None:
         raise SpecError("--seconds and a command say two ends for one recording: give one of them")
     lab = Lab.attach(arguments.name)
-    outcome = {}
+    outcome: dict[str, RunResult | FameError] = {}
+    status = 0
     with lab.record(source="trace", granule=arguments.granule, order=arguments.order) as recording:
-        if arguments.words:
-            outcome = _outcome(lab, arguments, None)
-        else:
-            # What a person ends is what was asked for, and no failure.
-            with contextlib.suppress(KeyboardInterrupt):
+        try:
+            if arguments.words:
+                outcome = _outcome(lab, arguments, None)
+                status = _status(outcome)
+            else:
                 print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
                 threading.Event().wait(arguments.seconds)
+        except KeyboardInterrupt:
+            # What was recorded so far is not to be lost. Without a command it is what was asked for.
+            status = _INTERRUPTED if arguments.words else 0
     traffic = recording.traffic()
     if arguments.output is not None:
         traffic.save(arguments.output)
@@ -159,7 +167,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     else:
         cli_output.show_runs(outcome)
         print(cli_output.traffic_in_words(traffic))
-    return _status(outcome)
+    return status
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -237,7 +245,11 @@ def _outcome(
         except FameError as error:
             return error
 
-    return lab.each(nodes, outcome_on)
+    try:
+        return lab.each(nodes, outcome_on)
+    except KeyboardInterrupt:
+        print(f"fame-lab: {command!r} may go on in the nodes", file=sys.stderr)
+        raise
 
 
 def _status(outcome: dict[str, RunResult | FameError]) -> int:

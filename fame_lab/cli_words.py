@@ -83,8 +83,9 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("name", metavar="NAME")
     probe.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
     probe.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE"
-    )
+        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE",
+        help="of the probe; several values are parted by commas: -p working_sets=4K,64K",
+    )  # fmt: skip
     probe.add_argument("--output", type=Path, metavar="DIR", help="save the result there")
     probe.set_defaults(command="probe")
 
@@ -127,7 +128,11 @@ def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, _value(value)
+
+
+def _value(text: str) -> Any:
     try:
-        return name, json.loads(value)
+        return json.loads(text)
     except ValueError:
-        return name, value
+        return [_value(part) for part in text.split(",")] if "," in text else text

@@ -267,6 +267,33 @@ def test_trace_without_a_command_ends_when_it_is_interrupted(traced: str) -> Non
 
 
 @pytest.mark.vm
+def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_may_go_on(
+    traced: str, tmp_path: Path
+) -> None:
+    words = ["trace", traced, "--node", "node01", "--output", str(tmp_path / "data"), "--"]
+    with subprocess.Popen(
+        [*FAME_LAB, *words, "touch /tmp/begun; exec sleep 30"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        while call("run", traced, "--node", "node01", "--", "ls /tmp/begun").returncode:
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "nothing was accessed" in stdout
+    assert "'touch /tmp/begun; exec sleep 30' may go on in the nodes" in stderr
+    assert Traffic.load(tmp_path / "data").nodes == ("node01", "node02")
+
+
+@pytest.mark.parametrize("path", ["traffic.gif", "/nowhere/traffic.png"])
+def test_a_plot_that_cannot_be_is_refused_before_the_recording(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["trace", "demo", "--plot", path]) == 1
+    assert path in capsys.readouterr().err
+
+
+@pytest.mark.vm
 def test_trace_of_a_lab_without_one_says_what_to_set(lab: str, tmp_path: Path) -> None:
     done = call("trace", lab, "--seconds", "1")
     assert done.returncode == 1

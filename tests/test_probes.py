@@ -1,7 +1,9 @@
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 from local_lab import LocalLab
@@ -28,6 +30,51 @@ def test_an_unknown_parameter_lists_what_there_is(tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path)
     with pytest.raises(SpecError, match=r"no parameter 'nodez'; it has .*working_sets"):
         probes.run(lab, "chase", nodez=3)
+
+
+def test_the_parameters_of_a_probe_can_be_read_with_nothing_else_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import fame_lab; help(fame_lab.probes.chase.run)"],
+        capture_output=True,
+        text=True,
+    )
+    assert "working_sets" in done.stdout, done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'levitate'"):
+        _ = probes.levitate
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "taken"),
+    [
+        (4096, "Sequence[int | str] | None", (4096,)),
+        ("4K", "Sequence[int | str] | None", ("4K",)),
+        (["4K", 8192], "Sequence[int | str] | None", ["4K", 8192]),
+        (None, "Sequence[int | str] | None", None),
+        ("4K", "int | str", "4K"),
+        (1e5, "int", 100_000),
+        (1.5, "int", 1.5),
+        (np.int64(30), "int", 30),
+        (np.float64(0.5), "float", 0.5),
+    ],
+)
+def test_values_are_taken_as_a_person_or_numpy_gives_them(value: Any, annotation: str, taken: Any) -> None:
+    found = probes._taken(value, annotation)
+    assert found == taken
+    assert type(found) is type(taken)
+
+
+def test_one_value_does_for_a_sequence(tmp_path: Path) -> None:
+    lab: Any = LocalLab.make(tmp_path)
+    result = probes.run(lab, "chase", working_sets="4K", memories="fam", batches=np.int64(30))
+    assert result.dataset["working_set"].values.tolist() == [4096]
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, 0, True, "1"])
+def test_a_timeout_that_cannot_be_is_refused(tmp_path: Path, timeout: Any) -> None:
+    lab: Any = LocalLab.make(tmp_path)
+    for probe in ("chase", "bandwidth", "workloads"):
+        with pytest.raises(SpecError, match="give 1 to 86400 seconds"):
+            probes.run(lab, probe, timeout=timeout)
 
 
 def test_a_new_probe_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

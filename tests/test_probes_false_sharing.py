@@ -96,7 +96,7 @@ def test_one_node_alone_gives_no_number(lab: Any) -> None:
 
 def test_a_node_that_dies_half_way_gives_no_number(lab: Any) -> None:
     lab.nodes[0] = DyingNode("node01", 0, lab.fam.path)
-    with pytest.raises(ProbeError, match=r"node01 had done \d+ batches when it failed: .* 1 were released"):
+    with pytest.raises(ProbeError, match=r"node01 had done \d+ batches when it failed: .* one was released"):
         false_sharing.run(lab, batches=1000, batch_ms=50, patience=1000)
 
 

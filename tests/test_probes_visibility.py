@@ -142,8 +142,8 @@ class DyingNode(LocalNode):
 @pytest.mark.parametrize(
     ("number", "role", "match"),
     [
-        (0, "writer", "node01 had done 12 bursts .*other 1 were released"),
-        (1, "reader", "node02 had done 12 bursts .*other 1 were released"),
+        (0, "writer", "node01 had done 12 bursts .*other one was released"),
+        (1, "reader", "node02 had done 12 bursts .*other one was released"),
         (1, "echo", "node02 had done 12 answers when it failed"),
     ],
 )

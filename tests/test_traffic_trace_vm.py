@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -16,7 +17,7 @@ from guest_program import compiled
 from leftovers import leftovers, qemu_processes
 
 from fame_lab import Lab, LabSpec
-from fame_lab.errors import SpecError, TrafficError
+from fame_lab.errors import HostError, SpecError, TrafficError
 from fame_lab.host.domain import Domain
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import CAPACITY
@@ -314,6 +315,31 @@ def test_accesses_come_in_their_order(traced: Lab, tmp_path: Path) -> None:
     told = recording.traffic().manifest["order"]
     assert (told["accesses"], told["lost"]) == (10, {"node01": 0, "node02": 0})
     assert [path.name for path in tmp_path.iterdir()] == ["order.parquet"]
+
+
+@pytest.mark.parametrize("order", ["", 5, ".", "nowhere/order.parquet"])
+def test_an_order_that_cannot_be_written_is_refused_before_the_recording(
+    traced: Lab, order: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match="order is"):
+        traced.record(order=order)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_order_that_fails_leaves_the_counts(traced: Lab, tmp_path: Path) -> None:
+    recording = traced.record(order=tmp_path / "order.parquet").start()
+    access(traced, 0, "store8", 0, 10)
+    (tmp_path / "order.parquet").mkdir()
+    with pytest.raises(HostError, match="Is a directory; the counts are whole"):
+        recording.stop()
+    assert recording.matrix().sel(op="store").sum() == 10
+
+
+@pytest.mark.parametrize("interval", ["1", 0, float("nan"), True])
+def test_an_interval_that_cannot_be_is_refused(traced: Lab, interval: Any) -> None:
+    with pytest.raises(SpecError, match="interval is"):
+        traced.record(interval=interval)
 
 
 def test_what_finds_its_ring_full_is_lost_and_counted(

@@ -79,6 +79,8 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
     known = list(inspect.signature(probe.run).parameters)[1:]
     if unknown := sorted(set(parameters) - set(known)):
         raise SpecError(f"probe {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+    annotations = inspect.get_annotations(probe.run)
+    parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
     if name == "timer":
         return probe.run(lab, **parameters)
     # So late, for with it comes numpy, which a list of names does not need.
@@ -92,6 +94,25 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
 def plot(result: Result) -> Figure:
     """Draw a result by the probe that made it."""
     return family(result.probe).plot(result)
+
+
+def __getattr__(name: str) -> Family:
+    # So that help(fame_lab.probes.chase.run) needs no import of its own.
+    found = _find(name)
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found
+
+
+def _taken(value: Any, annotation: str) -> Any:
+    """Give a value as a probe takes it: numpy's numbers as Python's own, and one value for a list of one."""
+    if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    if isinstance(value, float) and value.is_integer() and annotation == "int":
+        value = int(value)
+    if "Sequence[" in annotation and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        value = (value,)
+    return value
 
 
 def _find(name: str) -> Family | None:

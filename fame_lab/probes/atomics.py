@@ -187,8 +187,8 @@ def plot(result: Result) -> Figure:
     data = result.dataset
     preempted, taken = int(data["preempted"].sum()), int(data["rate"].notnull().sum())
     note = (
-        f"n = {data.sizes['batch']} batches a node ({preempted} of {taken} preempted); small marks: each "
-        f"node's median; FAM mapped {data.attrs['mapping']}\n"
+        f"n = {data.sizes['batch']} batches a node ({preempted} of {taken} preempted in the guest); "
+        f"small marks: each node's median; FAM mapped {data.attrs['mapping']}\n"
         f"lost: {int(data['lost'].sum()):,} of {int(data['expected'].sum()):,} updates; "
         f"{contention_note(data.attrs['host_cpu_wait'])}"
     )

@@ -19,7 +19,7 @@ import xarray as xr
 from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
-from fame_lab.probes.batches import Batches, check_batches, summary
+from fame_lab.probes.batches import Batches, check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
 from fame_lab.probes.working_sets import choose
@@ -98,6 +98,7 @@ def run(
         If the node cannot measure it, for no memory has room for any size, for example.
     """
     asked = check_batches(batches, batch_ms)
+    check_timeout(timeout)
     chosen = check_memories(memories)
     wanted = [operations] if isinstance(operations, str) else list(operations)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):

@@ -12,7 +12,15 @@ import xarray as xr
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.lines import Fields
 
-__all__ = ["STATISTICS", "Batches", "bootstrap_median", "check_batches", "read_batches", "summary"]
+__all__ = [
+    "STATISTICS",
+    "Batches",
+    "bootstrap_median",
+    "check_batches",
+    "check_timeout",
+    "read_batches",
+    "summary",
+]
 
 #: What is kept of a distribution. The last two bound the median: 95 %, by bootstrap.
 STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
@@ -47,6 +55,19 @@ class Batches:
     def ns_per_operation(self) -> npt.NDArray[np.float64]:
         """Nanoseconds that one operation took, batch by batch."""
         return self.nanoseconds / self.operations
+
+
+def check_timeout(timeout: float) -> float:
+    """Give the seconds that a node has for its part.
+
+    Raises
+    ------
+    SpecError
+        If it is not a number from 1 to 86400.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 1 <= timeout <= 86400:
+        raise SpecError(f"timeout is {timeout!r}: give 1 to 86400 seconds")
+    return timeout
 
 
 def check_batches(batches: int, batch_ms: float) -> list[str]:

@@ -18,7 +18,7 @@ import xarray as xr
 from fame_lab import plots
 from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
-from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.batches import check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, check_seed, fam_words, find_node
 from fame_lab.probes.working_sets import choose
@@ -97,6 +97,7 @@ def run(
         If the node cannot measure it, for no memory has room for any size, for example.
     """
     asked = check_batches(batches, batch_ms)
+    check_timeout(timeout)
     chosen = check_memories(memories)
     in_orders, in_strides = _check_orders(orders), _check_strides(strides)
     measuring = find_node(lab, node)

@@ -164,7 +164,8 @@ def plot(result: Result) -> Figure:
     distances = data["distance"].values
     preempted = data["preempted"]
     note = (
-        f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} preempted); "
+        f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} "
+        "preempted in the guest); "
         f"marker: median, bar: min to p90; an addition is a plain load and a plain store\n"
         f"FAM mapped {data.attrs['mapping']}; {contention_note(data.attrs['host_cpu_wait'])}"
     )

@@ -256,7 +256,7 @@ def plot(result: Result) -> Figure:
     """Draw latency over the load that was achieved, a point a delay."""
     dataset = result.dataset
     told = dataset.attrs
-    count = f"{int(dataset['preempted'].sum())} of {dataset['preempted'].size} preempted"
+    count = f"{int(dataset['preempted'].sum())} of {dataset['preempted'].size} preempted in the guest"
     note = (
         f"n = {dataset.sizes['batch']} batches a point ({count}); marker: median, bar, band: min to p90\n"
         f"numbers: turns of an empty loop after each line of {_LINE} bytes; "
@@ -294,5 +294,5 @@ def plot(result: Result) -> Figure:
         plots.plain_log(axis)
     axes.set_xlabel("load that the others achieved [GB/s]")
     axes.set_ylabel("latency of a load [ns]")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return made

@@ -220,7 +220,7 @@ def plot(result: Result) -> Figure:
     without = int((data["hand_overs"] == 0).sum())
     note = (
         f"n = {data['hand_over'][0].size} batches a lock, of all nodes ({int(preempted.sum())} of "
-        f"{preempted.size} preempted, {without} without a hand-over); vertical line: median\n"
+        f"{preempted.size} preempted in the guest, {without} without a hand-over); vertical line: median\n"
         "time of a hand-over: a batch's, over the hand-overs between any nodes in it; FAM mapped "
         f"{data.attrs['mapping']}\nafter its release a node stays away for {data.attrs['outside']} turns of "
         f"an empty loop; {contention_note(data.attrs['host_cpu_wait'])}"

@@ -206,7 +206,7 @@ def plot(result: Result) -> Figure:
     played = int(np.isfinite(dataset["latency"]).sum())
     note = (
         f"n = {dataset.sizes['batch']} batches a {'match' if every_pair else 'variant'} "
-        f"({int(dataset['preempted'].sum())} of {played} preempted); "
+        f"({int(dataset['preempted'].sum())} of {played} preempted in the guest); "
         f"{'colour' if every_pair else 'vertical line'}: median; FAM mapped {dataset.attrs['mapping']}\n"
         f"{contention_note(dataset.attrs['host_cpu_wait'])}"
     )
@@ -242,5 +242,5 @@ def _distributions(result: Result, note: str) -> Figure:
     axes.set_xlabel("half a round trip [ns]")
     axes.set_ylabel("share of batches at most this long")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, loc="best")
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return made

@@ -62,7 +62,8 @@ def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[
     if len(set(names)) != len(names):
         raise ProbeError(f"nodes is {nodes!r}: each node can be there once")
     if len(names) < least:
-        raise ProbeError(f"this takes {least} nodes or more, and there is only {', '.join(names) or 'none'}")
+        there = f"only {', '.join(names)}" if names else "none"
+        raise ProbeError(f"this takes {least} node{'s' * (least > 1)} or more, and there is {there}")
     return chosen
 
 

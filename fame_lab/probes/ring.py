@@ -223,7 +223,7 @@ def plot(result: Result) -> Figure:
     preempted = dataset["preempted"]
     note = (
         f"n = {dataset.sizes['batch']} batches a size ({int(preempted.sum())} of {preempted.size} "
-        "preempted), marker: median, bar: its 95 % interval, band: min to p90\n"
+        "preempted in the guest), marker: median, bar: its 95 % interval, band: min to p90\n"
         f"{int(dataset['messages'].sum()):,} messages, every word of each checked; FAM mapped "
         f"{dataset.attrs['mapping']}\n{contention_note(dataset.attrs['host_cpu_wait'])}"
     )

@@ -196,7 +196,7 @@ def note(dataset: xr.Dataset, *, band: bool = True) -> str:
     """Say how often a sweep was measured, what its marks mean, and what was left out."""
     preempted = dataset["preempted"]
     measured = int((dataset["operations"] > 0).sum()) * dataset.sizes["batch"]
-    count = f"{int(preempted.sum())} of {measured} preempted"
+    count = f"{int(preempted.sum())} of {measured} preempted in the guest"
     marks = "marker: median, bar: its 95 % interval" + (", band: min to p90" if band else "")
     cut = dataset.attrs["cut_short"]
     return (

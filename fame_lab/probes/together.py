@@ -91,7 +91,9 @@ def together(
     if failed:
         node, error = failed[0]
         done = int.from_bytes(lab.fam.read(control.progress(node.index), 8), "little")
-        others = f"; the other {len(nodes) - 1} were released" if len(nodes) > 1 else ""
+        others = {1: "", 2: "; the other one was released"}.get(
+            len(nodes), f"; the other {len(nodes) - 1} were released"
+        )
         raise ProbeError(f"{node.name} had done {done} {unit} when it failed: {error}{others}") from error
     return found
 

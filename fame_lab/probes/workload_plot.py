@@ -126,7 +126,7 @@ def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) ->
 def _note(dataset: xr.Dataset) -> str:
     """Say how often it was measured, what the marks mean, and what came of the checks."""
     preempted = dataset["preempted"]
-    count = f"{int(preempted.sum())} of {preempted.size} preempted"
+    count = f"{int(preempted.sum())} of {preempted.size} preempted in the guest"
     lines = [
         f"n = {dataset.sizes['batch']} batches a workload and node ({count}); "
         "marker: median, bar: its 95 % interval, band: min to p90",

@@ -36,7 +36,7 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.errors import SpecError
-from fame_lab.probes.batches import check_batches, summary
+from fame_lab.probes.batches import check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention, oversubscribed
 from fame_lab.probes.placement import check_placement
 from fame_lab.probes.places import check_seed, fam_words, find_nodes
@@ -141,6 +141,7 @@ def run(
         each other.
     """
     check_batches(batches, 1)
+    check_timeout(timeout)
     kinds = [KINDS[name] for name in _chosen(workloads)]
     settings = Settings(
         placement=check_placement(placement),

@@ -101,6 +101,7 @@ class FabricModel:
     @classmethod
     def gen_z(cls, *, local_ns: float) -> FabricModel:
         """Give a Gen-Z memory module, beside local memory of `local_ns` [ns]."""
+        local_ns = _positive("local_ns", local_ns, "nanoseconds")
         told = f"remote and link: AnandTech, November 2019; local_ns={local_ns:g} as given"
         return cls(local_ns=local_ns, remote_ns=400, link_gbps=240, source=told)
 

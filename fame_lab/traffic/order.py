@@ -63,7 +63,6 @@ class Order:
         self._failed: Exception | None = None
         self._schema = _schema(pa)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._passing = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}-")
             self._part = Path(self._passing.name) / "new"
             self._writer = pyarrow.parquet.ParquetWriter(self._part, self._schema)
@@ -111,7 +110,8 @@ class Order:
             self._writer.close()
             self._passing.cleanup()
         if isinstance(self._failed, OSError):
-            raise HostError(f"cannot write {str(self.path)!r}: {self._failed}") from self._failed
+            why = self._failed.strerror
+            raise HostError(f"cannot write {str(self.path)!r}: {why}; the counts are whole") from self._failed
         if self._failed is not None:
             raise self._failed
         if any(lost.values()):

@@ -100,7 +100,7 @@ def draw_matrix(
     for node in range(count):
         axes.add_patch(
             Rectangle(
-                (node - 0.5, node - 0.5), 1, 1, fill=False, edgecolor="#D55E00",
+                (node - 0.46, node - 0.46), 0.92, 0.92, fill=False, edgecolor="#D55E00",
                 linewidth=1.4 if count <= _ANNOTATED else 0.7,
             )
         )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
 
-from fame_lab.errors import SpecError, TrafficError
+from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
@@ -67,10 +68,8 @@ class TraceRecording(Recording):
         super().__init__()
         self._lab = lab
         self._granule = _check_granule(granule, int(lab.spec.book))
-        if isinstance(interval, bool) or not 0.01 <= interval <= 3600:
-            raise SpecError(f"interval is {interval!r}: give 0.01 to 3600 seconds")
-        self._interval = interval
-        self._order_path = order
+        self._interval = _check_interval(interval)
+        self._order_path = None if order is None else _check_order(order)
         self._rings: dict[str, OrderRing] = {}
         self._order: Order | None = None
         self._counters: dict[str, Counters] = {}
@@ -124,7 +123,11 @@ class TraceRecording(Recording):
                 self._timeline.stop()
             if self._order is not None:
                 order, self._order = self._order, None
-                lost = order.stop()
+                try:
+                    lost = order.stop()
+                except FameError:
+                    self._last = self._read()  # whatever became of the order
+                    raise
                 self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
             self._last = self._read()
         finally:
@@ -290,6 +293,25 @@ def _check_pattern(name: str, counters: Counters, at: int) -> None:
             f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {found}; "
             "this QEMU tells the plugin other addresses than fame_lab expects, so nothing is recorded"
         )
+
+
+def _check_interval(interval: float) -> float:
+    wrong = isinstance(interval, bool) or not isinstance(interval, (int, float))
+    if wrong or not 0.01 <= interval <= 3600:
+        raise SpecError(f"interval is {interval!r}: give 0.01 to 3600 seconds")
+    return float(interval)
+
+
+def _check_order(order: str | os.PathLike[str]) -> Path:
+    """Give the file's path; refuse before the recording what would fail at its end."""
+    if not isinstance(order, (str, os.PathLike)) or not os.fspath(order):
+        raise SpecError(f"order is {order!r}: give the path of a file, such as 'accesses.parquet'")
+    path = Path(order)
+    if path.is_dir():
+        raise SpecError(f"order is {str(path)!r}, a directory: give the path of a file in it")
+    if not path.absolute().parent.is_dir():
+        raise SpecError(f"order is {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
+    return path
 
 
 def _check_granule(granule: int | str, book: int) -> int:

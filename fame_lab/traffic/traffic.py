@@ -106,8 +106,16 @@ class Traffic(TrafficViews):
         ended = f", ended early: {', '.join(self.ended)}" if self.ended else ""
         return (
             f"<Traffic of {self.spec['name']!r} by {self.source}: {len(self.nodes)} nodes, "
-            f"{places:,} granules of {format_size(self.granule)}, {looks:,} looks{ended}>"
+            f"{places:,} granules of {format_size(self.granule)}, {looks:,} looks"
+            f"{ended}{self._order_in_words()}>"
         )
+
+    def _order_in_words(self) -> str:
+        order = self.manifest.get("order")
+        by_node = order.get("lost") if isinstance(order, dict) else None
+        # It may have been loaded from anywhere.
+        lost = sum(n for n in by_node.values() if isinstance(n, int)) if isinstance(by_node, dict) else 0
+        return f", order without {lost:,} accesses" if lost else ""
 
     def _repr_html_(self) -> str:
         from fame_lab.traffic.html import traffic_html  # it brings matplotlib's words, and is for notebooks
