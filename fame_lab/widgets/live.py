@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import logging
 import os
@@ -49,6 +50,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     Parameters
     ----------
     recording : Recording
+        It may be shown before it starts.
     every : float
         Seconds from picture to picture.
     """
@@ -56,46 +58,69 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def __init__(self, recording: Recording, every: float) -> None:
         self._recording = recording
         self._every = every
-        self.pause = ipywidgets.ToggleButton(description="Pause", icon="pause", value=False)
-        self.status = ipywidgets.Label()
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-        super().__init__([ipywidgets.HBox([self.pause, self.status]), self.picture])
-        self._closing = threading.Event()
+        self._closed = False
+        self._awake = threading.Event()
+        self.pause = ipywidgets.ToggleButton(
+            description="Pause", icon="pause", layout=ipywidgets.Layout(flex="none")
+        )
+        self.status = ipywidgets.HTML()
+        # As wide as it was drawn, unless there is less room: a picture that is stretched is a blur.
+        self.picture = ipywidgets.Image(
+            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
+        )
+        self._head = ipywidgets.HBox([self.pause, self.status])
+        super().__init__([self._head, self.picture])
         self._show()
+        self.pause.observe(self._wake, "value")
+        recording.when_stopped(self._wake)
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End it, and take it from the notebook."""
-        self._closing.set()
+        self._closed = True
+        self._wake()
+        for widget in (self.pause, self.status, self.picture, self._head):
+            widget.close()
         super().close()
 
     def _repr_mimebundle_(self, **words: Any) -> Any:
         bundle = super()._repr_mimebundle_(**words)
         # For a page that is made of the notebook, where no widget lives.
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data is not None:
-            data["image/png"] = self.picture.value
+        if data is not None and self.picture.value:
+            # As text: bytes make the notebook an invalid one.
+            data["image/png"] = base64.b64encode(self.picture.value).decode()
         return bundle
 
+    def _wake(self, *_: Any) -> None:
+        self._awake.set()
+
     def _work(self) -> None:
-        while not self._closing.wait(self._every):
+        while not self._closed:
+            self._awake.wait(self._every)
+            self._awake.clear()
             running = self._recording.running
-            if not self.pause.value or not running:
-                self._show()
-            if not running:
+            if running and self.pause.value:
+                self.status.value = "paused"
+            elif self._show() and not running:
                 self.pause.disabled = True
                 return
 
-    def _show(self) -> None:
+    def _show(self) -> bool:
+        """Show it as it is, or what is in the way; tell which."""
         try:
+            running = self._recording.running
             # One picture takes the place of another: nothing is added, and nothing flickers.
             self.picture.value = draw(self._recording.glance(), self._recording.source)
-            self.status.value = "running" if self._recording.running else "stopped"
         except (FameError, OSError, ValueError) as error:
             # It may have stopped between two lines; what is wrong is told where it can be seen.
-            self.status.value = str(error)
+            self.status.value = html.escape(str(error))
             log.debug("no picture: %s", error)
+            return False
+        self.picture.layout.display = None
+        self.status.value = "running" if running else "stopped"
+        return True
 
 
 class StillView:
