@@ -166,6 +166,7 @@ def test_after_the_stop_the_last_picture_stays_and_the_button_is_off(live: LiveV
     live.stop()
     expect(live.status).to_have_text("stopped")
     expect(live.pause).to_be_disabled()
+    live.pause.scroll_into_view_if_needed()
     held, changes = live.image.screenshot(), live.changes
     time.sleep(2)
     live.notebook.screenshot("stopped")
