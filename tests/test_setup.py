@@ -196,13 +196,16 @@ def test_two_at_once_install_once(clone: Clone) -> None:
     first.communicate()
 
 
-def test_a_missing_package_that_one_may_not_install_is_asked_of_an_administrator(clone: Clone) -> None:
+@pytest.mark.parametrize("package", ["qemu-system-x86", "chromium"])
+def test_a_missing_package_that_one_may_not_install_is_asked_of_an_administrator(
+    clone: Clone, package: str
+) -> None:
     # A sudo that refuses, whether or not this host has one.
     (clone.stand_ins / "sudo").write_text("#!/bin/sh\nexit 1\n")
     (clone.stand_ins / "sudo").chmod(0o755)
-    status, _, errors = clone.setup(MISSING="qemu-system-x86")
+    status, _, errors = clone.setup(MISSING=package)
     assert status != 0
-    assert "apt-get install --yes --no-install-recommends qemu-system-x86\n" in errors
+    assert f"apt-get install --yes --no-install-recommends {package}\n" in errors
     assert "then run this again" in errors
     assert clone.calls == []
 

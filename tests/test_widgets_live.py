@@ -1,11 +1,15 @@
+import base64
+import io
 import threading
 import time
 from typing import Any
 
+import matplotlib.image
+import nbformat
 import numpy as np
 import pytest
 
-from fame_lab.errors import SpecError
+from fame_lab.errors import SpecError, TrafficError
 from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.layout import Books
 from fame_lab.traffic.glance import Glance
@@ -57,6 +61,7 @@ def test_the_picture_follows_the_recording_and_stays_when_it_stops() -> None:
     assert isinstance(view, LiveView)
     first = view.picture.value
     wait_for(lambda: view.picture.value != first)
+    assert view.status.value == "running"
     recording.stop()
     wait_for(lambda: view.status.value == "stopped")
     wait_for(lambda: not view._thread.is_alive())
@@ -68,7 +73,7 @@ def test_a_pause_keeps_the_picture_and_its_end_goes_on() -> None:
     recording = Made()
     view = recording.live(every=0.1)
     view.pause.value = True
-    time.sleep(0.5)
+    wait_for(lambda: view.status.value == "paused")
     looks = recording.looks
     time.sleep(0.5)
     assert recording.looks == looks
@@ -84,9 +89,52 @@ def test_one_picture_is_kept_and_no_more() -> None:
     before = len(view.children), threading.active_count()
     wait_for(lambda: recording.looks > 5)
     assert (len(view.children), threading.active_count()) == before
-    bundle = view._repr_mimebundle_()
-    assert "image/png" in (bundle[0] if isinstance(bundle, tuple) else bundle)
     view.close()
+
+
+def test_a_notebook_that_shows_it_has_a_picture_and_can_be_saved() -> None:
+    view = Made().live(every=60)
+    bundle = view._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data)])
+    nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
+    assert base64.b64decode(data["image/png"]) == view.picture.value
+    view.close()
+
+
+def test_a_stop_is_shown_at_once_however_slow_the_pace() -> None:
+    recording = Made()
+    view = recording.live(every=60)
+    first = view.picture.value
+    recording.stop()
+    wait_for(lambda: view.status.value == "stopped")
+    assert view.picture.value != first
+
+
+def test_what_is_shown_before_it_starts_follows_it_when_it_does() -> None:
+    recording = Made()
+    recording._running = False
+    glance, recording.glance = recording.glance, never_started  # type: ignore[method-assign]
+    view = recording.live(every=0.1)
+    time.sleep(0.5)
+    assert view.status.value == "<b>never</b> started".replace("<", "&lt;").replace(">", "&gt;")
+    assert view.picture.layout.display == "none" and not view.pause.disabled
+    recording._running, recording.glance = True, glance  # type: ignore[method-assign]
+    wait_for(lambda: view.status.value == "running")
+    assert view.picture.layout.display is None
+    view.close()
+
+
+def never_started() -> Glance:
+    raise TrafficError("<b>never</b> started")
+
+
+def test_a_view_that_is_closed_closes_all_that_it_shows() -> None:
+    view = Made().live(every=60)
+    widgets = [view, *view.children, *view.children[0].children]
+    view.close()
+    assert [widget.comm for widget in widgets] == [None] * 5
+    wait_for(lambda: not view._thread.is_alive())
 
 
 def test_an_executed_notebook_gets_a_still_that_is_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +169,12 @@ def test_a_pace_that_cannot_be_is_refused(every: Any) -> None:
 @pytest.mark.parametrize("source", ["trace", "samples"])
 def test_a_glance_is_drawn_for_few_nodes_and_for_many(nodes: int, source: str) -> None:
     names = tuple(f"node{number + 1:02}" for number in range(nodes))
-    books = Books(1 << 30, 8 << 20, nodes, "contiguous")
+    books = Books(512 << 20, 8 << 20, nodes, "contiguous")
     matrix = np.eye(nodes, dtype=np.uint64)[np.newaxis].repeat(2, 0) * np.uint64(1000)
     rows = nodes if source == "trace" else 1
-    heat = np.zeros((rows, books.count), np.uint64)
+    heat = np.ones((rows, books.count), np.uint64)
     glance = Glance(names, matrix if source == "trace" else None, heat, books.book)
-    assert draw(glance, source)[1:4] == b"PNG"
+    # Nothing is cut: the picture has a white edge all around.
+    picture = matplotlib.image.imread(io.BytesIO(draw(glance, source)))
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        assert edge.min() == 1

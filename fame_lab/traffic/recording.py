@@ -67,6 +67,8 @@ class Recording(TrafficViews):
     def live(self, *, every: float = 0.3) -> Any:
         """Show it in a notebook while it runs: matrix and address heat, which can be paused.
 
+        The picture goes on while a cell is executed, but a click on the button may wait for that cell's end.
+
         Where the notebook is executed without a front end, a still picture takes its place, which becomes
         the last one when the recording stops.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import logging
 import os
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from fame_lab.errors import FameError, SpecError
 from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.plots import size_label
-from fame_lab.traffic.panels import draw_matrix
+from fame_lab.traffic.panels import draw_matrix, label_nodes, log_norm
+from fame_lab.traffic.words import count_label
 
 if TYPE_CHECKING:
     from fame_lab.traffic.glance import Glance
@@ -30,9 +32,13 @@ __all__ = ["LiveView", "StillView", "draw", "live"]
 log = logging.getLogger(__name__)
 
 _SEES = {
-    "trace": "traced: every access so far",
+    "trace": "traced: every access so far; framed: local",
     "samples": "sampled: how often anything changed between two looks; no loads, no author",
 }
+_COLOURS = "darker is more, white is none"
+
+# Inches of a picture: its width, a title, and what is below the panels for numbers and names.
+_WIDTH, _TITLE, _MATRIX_BOTTOM, _HEAT_BOTTOM = 8.0, 0.3, 0.7, 0.85
 
 
 def live(recording: Recording, every: float) -> LiveView | StillView:
@@ -49,6 +55,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     Parameters
     ----------
     recording : Recording
+        It may be shown before it starts.
     every : float
         Seconds from picture to picture.
     """
@@ -56,46 +63,69 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def __init__(self, recording: Recording, every: float) -> None:
         self._recording = recording
         self._every = every
-        self.pause = ipywidgets.ToggleButton(description="Pause", icon="pause", value=False)
-        self.status = ipywidgets.Label()
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-        super().__init__([ipywidgets.HBox([self.pause, self.status]), self.picture])
-        self._closing = threading.Event()
+        self._closed = False
+        self._awake = threading.Event()
+        self.pause = ipywidgets.ToggleButton(
+            description="Pause", icon="pause", layout=ipywidgets.Layout(flex="none")
+        )
+        self.status = ipywidgets.HTML()
+        # As wide as it was drawn, unless there is less room: a picture that is stretched is a blur.
+        self.picture = ipywidgets.Image(
+            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
+        )
+        self._head = ipywidgets.HBox([self.pause, self.status])
+        super().__init__([self._head, self.picture])
         self._show()
+        self.pause.observe(self._wake, "value")
+        recording.when_stopped(self._wake)
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End it, and take it from the notebook."""
-        self._closing.set()
+        self._closed = True
+        self._wake()
+        for widget in (self.pause, self.status, self.picture, self._head):
+            widget.close()
         super().close()
 
     def _repr_mimebundle_(self, **words: Any) -> Any:
         bundle = super()._repr_mimebundle_(**words)
         # For a page that is made of the notebook, where no widget lives.
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data is not None:
-            data["image/png"] = self.picture.value
+        if data is not None and self.picture.value:
+            # As text: bytes make the notebook an invalid one.
+            data["image/png"] = base64.b64encode(self.picture.value).decode()
         return bundle
 
+    def _wake(self, *_: Any) -> None:
+        self._awake.set()
+
     def _work(self) -> None:
-        while not self._closing.wait(self._every):
+        while not self._closed:
+            self._awake.wait(self._every)
+            self._awake.clear()
             running = self._recording.running
-            if not self.pause.value or not running:
-                self._show()
-            if not running:
+            if running and self.pause.value:
+                self.status.value = "paused"
+            elif self._show() and not running:
                 self.pause.disabled = True
                 return
 
-    def _show(self) -> None:
+    def _show(self) -> bool:
+        """Show it as it is, or what is in the way; tell which."""
         try:
+            running = self._recording.running
             # One picture takes the place of another: nothing is added, and nothing flickers.
             self.picture.value = draw(self._recording.glance(), self._recording.source)
-            self.status.value = "running" if self._recording.running else "stopped"
         except (FameError, OSError, ValueError) as error:
             # It may have stopped between two lines; what is wrong is told where it can be seen.
-            self.status.value = str(error)
+            self.status.value = html.escape(str(error))
             log.debug("no picture: %s", error)
+            return False
+        self.picture.layout.display = None
+        self.status.value = "running" if running else "stopped"
+        return True
 
 
 class StillView:
@@ -136,39 +166,47 @@ def draw(glance: Glance, source: str) -> bytes:
     >>> draw(Glance(("node01",), None, np.ones((1, 4)), 4096), "samples")[1:4]
     b'PNG'
     """
-    rows = len(glance.heat)
-    figure = Figure(figsize=(8, 3.4 + rows / 12), dpi=100)
+    # Inches, as nodes need: of the heat from top to bottom, and of a matrix's side.
+    rows = float(np.clip(0.28 * len(glance.heat), 0.7, 3.0))
+    side = 0.0 if glance.matrix is None else float(np.clip(0.45 * len(glance.nodes), 1.6, 3.0))
+    height = _HEAT_BOTTOM + rows + _TITLE + (side + _MATRIX_BOTTOM if side else 0.0)
+    figure = Figure(figsize=(_WIDTH, height), dpi=100)
     FigureCanvasAgg(figure)
+
+    def axes_at(left: float, bottom: float, width: float, high: float) -> Axes:
+        return figure.add_axes((left / _WIDTH, bottom / height, width / _WIDTH, high / height))
+
     if glance.matrix is not None:
-        grid = figure.add_gridspec(
-            1, 3, width_ratios=(1, 1, 2.2), left=0.06, right=0.98, bottom=0.22, wspace=0.3
-        )
-        norm = _norm(glance.matrix)
-        for op, name in enumerate(("loads", "stores")):
-            axes = figure.add_subplot(grid[op])
-            draw_matrix(axes, glance.matrix[op], glance.nodes, norm)
-            axes.set_title(name, fontsize=10)
-        heated = figure.add_subplot(grid[2])
-    else:
-        heated = figure.add_axes((0.08, 0.25, 0.88, 0.6))
-    _heat(heated, glance)
-    figure.text(0.5, 0.03, _SEES[source], ha="center", fontsize=8, color="0.35")
+        norm = log_norm(glance.matrix)
+        for values, name, middle in zip(glance.matrix, ("loads", "stores"), (0.27, 0.75), strict=True):
+            axes = axes_at(_WIDTH * middle - side / 2, height - _TITLE - side, side, side)
+            draw_matrix(axes, values, glance.nodes, norm)
+            axes.set_title(f"{name}: {_total(values)}", fontsize=10)
+    _heat(axes_at(0.75, _HEAT_BOTTOM, _WIDTH - 1.25, rows), glance)
+    figure.text(0.5, 0.12 / height, f"{_SEES[source]}; {_COLOURS}", ha="center", fontsize=8, color="0.35")
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     return picture.getvalue()
 
 
+def _total(values: npt.NDArray[Any]) -> str:
+    total, local = float(values.sum()), float(np.trace(values))
+    return f"{count_label(total)}, {1 - local / total:.1%} remote" if total else "none"
+
+
 def _heat(axes: Axes, glance: Glance) -> None:
     rows, bins = glance.heat.shape
     plain = np.ma.masked_less_equal(glance.heat.astype(float), 0)
-    axes.imshow(plain, cmap="viridis_r", norm=_norm(glance.heat), aspect="auto", interpolation="nearest")
+    axes.imshow(plain, cmap="viridis_r", norm=log_norm(glance.heat), aspect="auto", interpolation="nearest")
     axes.set_title("where in FAM", fontsize=10)
-    axes.set_yticks(range(rows), glance.nodes if rows == len(glance.nodes) else ["all"] * rows, fontsize=7)
+    if glance.matrix is None:
+        axes.set_yticks([])  # nobody's in particular
+    else:
+        label_nodes(axes, glance.nodes, ())
+        axes.set_ylabel("node", fontsize=8)
+        for row in range(1, rows if rows <= 16 else 0):
+            axes.axhline(row - 0.5, color="0.85", linewidth=0.6)
     ticks = np.linspace(0, bins, 5)
     axes.set_xticks(ticks - 0.5, [size_label(int(tick * glance.bin_size)) for tick in ticks], fontsize=7)
     axes.set_xlim(-0.5, bins - 0.5)
     axes.set_xlabel("address", fontsize=8)
-
-
-def _norm(values: Any) -> LogNorm:
-    return LogNorm(1, max(float(values.max()), 10.0))
