@@ -152,9 +152,10 @@ class TraceRecording(Recording):
         """Give what a live picture shows, from the counts by book."""
         if self._last is not None:
             return of_traffic(self._last)
-        if self._timeline is None:
+        counters = self._counters  # which another thread may end meanwhile
+        if self._timeline is None or not counters:
             raise TrafficError(NEVER_STARTED)
-        return of_counters(self._counters, self._lab.spec.books)
+        return of_counters(counters, self._lab.spec.books)
 
     def _end(self) -> None:
         if self._timeline is not None:
