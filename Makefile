@@ -19,7 +19,7 @@ help:
 	@echo 'make clean   remove what these made in this clone'
 
 setup:
-	@.ci/setup
+	@.ci/setup $(filter test soak,$(MAKECMDGOALS))
 
 demo: setup
 	@$(BIN)/fame-lab report $(NOTEBOOK) --output reports

@@ -28,7 +28,7 @@ _FLAGS = (
 def chromium(home: Path) -> Iterator[Browser]:
     """Start Debian's Chromium, out of sight, with `home` for whatever it keeps; it ends with the block."""
     program = shutil.which("chromium")
-    assert program, "there is no chromium here: `make setup` installs it (elsewhere than on Debian: do so)"
+    assert program, "there is no chromium here: `make test` installs it (elsewhere than on Debian: do so)"
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -55,7 +55,7 @@ class Clone:
             (self.stand_ins / name).write_text(text)
             (self.stand_ins / name).chmod(0o755)
 
-    def start(self, **settings: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
         if os.geteuid() == 0:  # set-up as root would mend this host's /dev/kvm
             for directory, names, files in os.walk(self.base):
                 for name in [".", *names, *files]:
@@ -66,7 +66,7 @@ class Clone:
             **settings,
         }
         return subprocess.Popen(
-            [self.path / ".ci/setup"],
+            [self.path / ".ci/setup", *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -76,8 +76,8 @@ class Clone:
             start_new_session=True,
         )
 
-    def setup(self, **settings: str) -> tuple[int, str, str]:
-        process = self.start(**settings)
+    def setup(self, *words: str, **settings: str) -> tuple[int, str, str]:
+        process = self.start(*words, **settings)
         output, errors = process.communicate(timeout=60)
         return process.returncode, output, errors
 
@@ -203,11 +203,17 @@ def test_a_missing_package_that_one_may_not_install_is_asked_of_an_administrator
     # A sudo that refuses, whether or not this host has one.
     (clone.stand_ins / "sudo").write_text("#!/bin/sh\nexit 1\n")
     (clone.stand_ins / "sudo").chmod(0o755)
-    status, _, errors = clone.setup(MISSING=package)
+    status, _, errors = clone.setup("test", MISSING=package)
     assert status != 0
     assert f"apt-get install --yes --no-install-recommends {package}\n" in errors
     assert "then run this again" in errors
     assert clone.calls == []
+
+
+def test_only_the_tests_need_a_browser(clone: Clone) -> None:
+    status, output, errors = clone.setup(MISSING="chromium")
+    assert (status, errors) == (0, "")
+    assert "chromium" not in output
 
 
 def test_without_a_python_that_will_do_it_is_said_which_would(clone: Clone) -> None:
@@ -226,7 +232,8 @@ def test_every_door_begins_with_set_up(door: str) -> None:
         timeout=60,
         check=True,
     )
-    assert run.stdout.splitlines()[0] == ".ci/setup"
+    begins = ".ci/setup"
+    assert run.stdout.splitlines()[0].rstrip() == (f"{begins} {door}" if door in ("test", "soak") else begins)
 
 
 def test_make_test_lints_checks_types_and_runs_all_but_the_long_counts() -> None:
