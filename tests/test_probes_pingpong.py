@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
+from local_lab import DyingNode, LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes import pingpong
+from fame_lab.probes import pingpong, together
 from fame_lab.results import Result
 
 
@@ -113,6 +113,19 @@ def test_a_node_that_never_comes_ends_the_match(lab: Any, variant: str) -> None:
     lab.nodes[1] = AbsentNode("node02", 1, lab.fam.path)
     with pytest.raises(ProbeError, match=r"node01 had done 0 batches .* 1 of 2 parties came to the barrier"):
         pingpong.run(lab, variants=variant, patience=1)
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+@pytest.mark.parametrize("variant", ["one-line", "cas"])
+@pytest.mark.parametrize("taking_turns", [False, True])
+def test_a_node_that_dies_half_way_releases_the_other(
+    lab: Any, dies: int, variant: str, taking_turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "oversubscribed", lambda _: taking_turns)
+    name = f"node0{dies + 1}"
+    lab.nodes[dies] = DyingNode(name, dies, lab.fam.path)
+    with pytest.raises(ProbeError, match=rf"{name} had done \d+ batches .* the other one was released"):
+        pingpong.run(lab, variants=variant, batches=1000, batch_ms=10, patience=1000)
 
 
 class MeddlingNode(LocalNode):

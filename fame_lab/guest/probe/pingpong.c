@@ -13,8 +13,10 @@
 #include "meeting.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 
 /* A message is its number times four and what it is. After each batch a mark makes both sides look
  * whether they were preempted in it, untimed. */
@@ -60,6 +62,43 @@ static inline void put(uint64_t *word, uint64_t seen, uint64_t next, enum varian
 		fail(OTHERS);
 }
 
+/* What follows a swap that fails decides how hard a side pulls at the line, and so how long the other's swap
+ * takes: a counter of looks makes half a round trip a tenth shorter. So nothing but the next swap follows, as
+ * in core-to-core-latency, and what waiting() looks after is for an alarm, now and then. */
+static struct {
+	const struct meeting *meeting;
+	const uint64_t *word;
+	uint64_t held, began; /* what the word held at the last alarm, and since when, if it was the same before */
+} swaps;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	uint64_t held = load64(swaps.word);
+	if (held != swaps.held)
+		swaps.began = 0;
+	swaps.held = held;
+	swaps.began = waited_long(swaps.meeting, swaps.began, "the other side");
+}
+
+static void watch_swaps(const struct match *match)
+{
+	long period_us = match->meeting.yields ? 1000 : 20000;
+	struct itimerval period = { { 0, period_us }, { 0, period_us } };
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	swaps.meeting = &match->meeting;
+	swaps.word = match->turn.ping;
+	if (match->variant != CAS)
+		return;
+	if (sigaction(SIGALRM, &action, NULL) != 0 || setitimer(ITIMER_REAL, &period, NULL) != 0)
+		fail("cannot set an alarm");
+}
+
+static void leave_swaps(void)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 }, { 0, 0 } }, NULL);
+}
+
 static inline void await_answer(struct meeting *meeting, const struct turn *turn)
 {
 	uint64_t answer = message(turn->number, PONG);
@@ -72,8 +111,8 @@ static inline void serve(struct meeting *meeting, struct turn *turn, int what, e
 {
 	uint64_t answer = message(turn->number, PONG), next = message(turn->number + 1, what);
 	if (variant == CAS) {
-		for (struct wait wait = { 0 }; compare_swap64(turn->ping, answer, next) != answer;)
-			waiting(meeting, &wait, "an answer");
+		while (compare_swap64(turn->ping, answer, next) != answer)
+			;
 	} else {
 		await_answer(meeting, turn);
 		put(turn->ping, answer, next, variant);
@@ -105,13 +144,15 @@ static inline uint64_t answer_all(struct match *match, enum variant variant)
 	do {
 		turn.number++;
 		ping = message(turn.number, PING), pong = message(turn.number, PONG);
-		for (struct wait wait = { 0 };; waiting(&match->meeting, &wait, "a message")) {
-			seen = variant == CAS ? compare_swap64(turn.ping, ping, pong) : load64(turn.ping);
-			if (seen != turn.left)
-				break;
+		if (variant == CAS) {
+			while ((seen = compare_swap64(turn.ping, ping, pong)) == turn.left)
+				;
+		} else {
+			for (struct wait wait = { 0 }; (seen = load64(turn.ping)) == turn.left;)
+				waiting(&match->meeting, &wait, "a message");
+			if (seen == ping)
+				put(turn.pong, seen, pong, variant);
 		}
-		if (seen == ping && variant != CAS)
-			put(turn.pong, seen, pong, variant);
 		turn.left = turn.ping == turn.pong ? pong : seen;
 	} while (seen == ping);
 	match->turn = turn;
@@ -159,7 +200,9 @@ static void lead(struct match *match, struct batches *batches)
 	batches->after = mark;
 	batches->context = match;
 	batches->meeting = &match->meeting;
+	watch_swaps(match);
 	batches_run(batches);
+	leave_swaps();
 	store64(match->turn.ping, STOP);
 	print_head(match, match->turn.number);
 	printf("\"round_trips\": %" PRIu64 ", ", batches->rounds);
@@ -170,6 +213,7 @@ static void follow(struct match *match, const struct batches *batches)
 {
 	static bool preempted[BATCHES_MAX]; /* a ring: the last marks are those of the batches that count */
 	uint64_t marks = 0;
+	watch_swaps(match);
 	struct preemption before = preemption_look();
 	for (uint64_t seen; (seen = variants[match->variant].pongs(match)) != STOP;) {
 		if (seen != message(match->turn.number, MARK))
@@ -179,6 +223,7 @@ static void follow(struct match *match, const struct batches *batches)
 		meeting_progress(&match->meeting, marks);
 		put(match->turn.pong, seen, message(match->turn.number, PONG), match->variant);
 	}
+	leave_swaps();
 	if (marks < batches->count)
 		fail("the other node gave up after %" PRIu64 " batches", marks);
 	print_head(match, match->turn.number - 1);
