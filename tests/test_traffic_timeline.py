@@ -8,8 +8,8 @@ from fame_lab.layout import CONTROL_SIZE
 from fame_lab.spec import LabSpec
 from fame_lab.traffic.counter_layout import TALLY, CounterLayout
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.counts import dataset
 from fame_lab.traffic.timeline import Timeline
-from fame_lab.traffic.trace import dataset
 from fame_lab.traffic.traffic import Traffic
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import xarray as xr
 
 from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.size import format_size, parse_size
-from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY, Tallies
+from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.counts import dataset
 from fame_lab.traffic.glance import Glance, of_counters, of_traffic
 from fame_lab.traffic.instrumentation import instrument, run_as_before
 from fame_lab.traffic.order import Order
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.node import Node
 
-__all__ = ["TraceRecording", "dataset"]
+__all__ = ["TraceRecording"]
 
 log = logging.getLogger(__name__)
-
-_OPS = ("load", "store")
 
 
 class TraceRecording(Recording):
@@ -164,8 +162,13 @@ class TraceRecording(Recording):
         for counters in self._counters.values():
             counters.set(recording=0)
         opened = [node for node in self._nodes if node.name in self._counters]
-        self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
-        # The nodes' /dev/shm is the host's memory: what has been read is not to stay there.
+        try:
+            self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close all files; what has been read is not to stay in /dev/shm, the host's memory."""
         for counters in self._counters.values():
             counters.clear()
             counters.close()
@@ -236,49 +239,6 @@ class TraceRecording(Recording):
             elif (state := node.state) not in ("running", "paused"):
                 ended[node.name] = f"its QEMU is {state}"
         return ended
-
-
-def dataset(
-    found: dict[str, tuple[np.ndarray[Any, Any], Tallies]], granule: int, fam_size: int
-) -> xr.Dataset:
-    """Put the counts of several nodes side by side, without the control area.
-
-    Parameters
-    ----------
-    found : dict
-        Numbers of granules and their tallies, by the node's name.
-    granule, fam_size : int
-        Bytes.
-
-    Returns
-    -------
-    Dataset
-        As :attr:`fame_lab.traffic.traffic.Traffic.counts` of a trace.
-    """
-    control = (fam_size - CONTROL_SIZE) // granule
-    numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found.values())]))
-    numbers = numbers[numbers < control]
-    values = {name: np.zeros((2, len(found), len(numbers)), np.uint64) for name in ("accesses", "bytes")}
-    fields = {"accesses": ("loads", "stores"), "bytes": ("load_bytes", "store_bytes")}
-    for at, (each, tallies) in enumerate(found.values()):
-        users = each < control
-        places = np.searchsorted(numbers, each[users])
-        for name, ops in fields.items():
-            for op, field in enumerate(ops):
-                values[name][op, at, places] = tallies[field][users]
-    dims = ("op", "node", "granule")
-    return xr.Dataset(
-        {
-            "accesses": (dims, values["accesses"], {"long_name": "accesses as QEMU issues them"}),
-            "bytes": (dims, values["bytes"], {"units": "B", "long_name": "bytes accessed"}),
-        },
-        coords={
-            "op": list(_OPS),
-            "node": list(found),
-            "granule": ("granule", numbers * granule, {"units": "B", "long_name": "offset in FAM"}),
-        },
-        attrs={"granule": granule},
-    )
 
 
 def _check_pattern(name: str, counters: Counters, at: int) -> None:

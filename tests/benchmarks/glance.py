@@ -22,8 +22,8 @@ from fame_lab import LabSpec
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, TALLY, CounterLayout
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.counts import dataset
 from fame_lab.traffic.glance import of_counters
-from fame_lab.traffic.trace import dataset
 
 SIXTEENTH = 16
 
