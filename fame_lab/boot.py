@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
     from fame_lab.node import Node
 
-__all__ = ["DEADLINE", "Stage", "bring_up"]
+__all__ = ["DEADLINE", "Stage", "Tell", "bring_up"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,7 @@ def _attempt(
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)
         except SSHError as error:
+            _check(cancelled)
             raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
         tell(node.name, "proving")
         _prove(hosting, node)
