@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import logging
 import os
 import threading
@@ -282,7 +283,7 @@ class Lab:
             the first of them raised, in order.
         """
         with concurrent.futures.ThreadPoolExecutor(max(len(nodes), 1), f"run-{self.spec.name}") as pool:
-            futures = {node.name: pool.submit(do, node) for node in nodes}
+            futures = {node.name: pool.submit(contextvars.copy_context().run, do, node) for node in nodes}
             try:
                 concurrent.futures.wait(futures.values())
             except BaseException:
