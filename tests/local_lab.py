@@ -7,6 +7,7 @@ real nodes come out is for the tests marked ``vm``.
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -76,7 +77,7 @@ class LocalLab:
 
     def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
         with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-            futures = {node.name: pool.submit(do, node) for node in nodes}
+            futures = {node.name: pool.submit(contextvars.copy_context().run, do, node) for node in nodes}
         return {name: future.result() for name, future in futures.items()}
 
     def manifest(self) -> dict[str, Any]:

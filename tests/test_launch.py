@@ -128,8 +128,14 @@ def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPa
     from fame_lab import LabSpec
     from fame_lab.progress import LaunchProgress
 
+    real = LaunchProgress.__exit__
+
+    def interrupted(progress: LaunchProgress, *raised: object) -> None:
+        real(progress, *raised)
+        signal.raise_signal(signal.SIGINT)
+
     # The last moment of the start: every node is proved, and nobody holds the lab yet.
-    monkeypatch.setattr(LaunchProgress, "__exit__", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(LaunchProgress, "__exit__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Lab(LabSpec("late", nodes=1, fam="1M"), progress=False).start()
     assert leftovers("late") == []
