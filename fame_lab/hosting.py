@@ -25,6 +25,7 @@ from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
+from fame_lab.notebook import this_notebook
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
@@ -57,6 +58,8 @@ class Hosting:
         Whom libvirt runs QEMU as, if not ourselves.
     run : str
         Token of the report run that started the lab; empty for a person's.
+    notebook : str
+        Token of the notebook that started it; empty for none.
     """
 
     connection: libvirt.virConnect
@@ -68,6 +71,7 @@ class Hosting:
     image: Appliance
     user: QemuUser | None
     run: str
+    notebook: str
 
     def record(self, index: int) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
@@ -81,6 +85,7 @@ class Hosting:
             accelerator_reason=self.accelerator.reason,
             image=self.image.digest,
             run=self.run,
+            notebook=self.notebook,
         )
 
     def create_domain(self, index: int) -> domain.Domain:
@@ -210,6 +215,7 @@ def _furnish(
             image=image,
             user=user,
             run=os.environ.get(RUN_VARIABLE, ""),
+            notebook=this_notebook(),
         )
         directory.write(directory.record, hosting.record(0).to_xml().encode())
         undo.pop_all()
@@ -244,6 +250,7 @@ def attach(name: str) -> Hosting:
         image=appliance.ensure(),
         user=qemu_user(connection),
         run=record.run,
+        notebook=record.notebook,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from fame_lab.results import Result
     from fame_lab.traffic.recording import Recording
+    from fame_lab.widgets.panel import Panel
 
 __all__ = ["Lab"]
 
@@ -263,6 +264,12 @@ class Lab:
         made = record(self, source=source, granule=granule, window=window, interval=interval, order=order)
         self._recordings.add(made)
         return made
+
+    def panel(self) -> Panel:
+        """Give the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
+        from fame_lab.widgets.panel import panel  # with it come ipywidgets, which a lab does not need
+
+        return panel(self)
 
     @property
     def qemu_version(self) -> int:

@@ -64,10 +64,8 @@ class VitalSigns:
 
     def __init__(self, lab: str) -> None:
         self._directory = LabDirectory.of(lab)
-        self._lab = lab
+        self.lab = lab
         self._connection: libvirt.virConnect | None = None
-        self._ids: frozenset[int] = frozenset()
-        self._domains: list[domain.Domain] = []
         self._processes: dict[int, psutil.Process] = {}
         self._ports: dict[int, int] = {}
 
@@ -82,11 +80,7 @@ class VitalSigns:
         try:
             if self._connection is None:
                 self._connection = connect()
-            # Their metadata is read only when domains have come or gone: a look is to be cheap.
-            ids = domain.ids(self._connection)
-            if ids != self._ids:
-                self._ids, self._domains = ids, domain.find(self._connection, self._lab)
-            return [self._of(each) for each in self._domains]
+            return [self._of(each) for each in domain.find(self._connection, self.lab)]
         except HostError:
             self.close()
             raise
@@ -94,7 +88,7 @@ class VitalSigns:
     def close(self) -> None:
         """Let go of libvirt."""
         # With the last reference libvirt closes it, whatever state it is in.
-        self._connection, self._domains, self._ids = None, [], frozenset()
+        self._connection = None
 
     def _of(self, each: domain.Domain) -> Vitals:
         name, state = each.record.node, each.state()

@@ -19,7 +19,7 @@ from fame_lab.errors import BootError, HostError, LabError
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
-__all__ = ["Domain", "State", "create", "find", "ids", "labs"]
+__all__ = ["Domain", "State", "create", "find", "labs"]
 
 log = logging.getLogger(__name__)
 
@@ -203,14 +203,6 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
                 f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
             ) from error
         raise HostError(f"{record.node} cannot be started: {error}") from error
-
-
-def ids(connection: libvirt.virConnect) -> frozenset[int]:
-    """Give libvirt's numbers of all running domains; none is ever used twice."""
-    try:
-        return frozenset(connection.listDomainsID())
-    except libvirt.libvirtError as error:
-        raise HostError(f"libvirt cannot list its domains: {error}") from error
 
 
 def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]:
