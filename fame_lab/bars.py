@@ -127,6 +127,8 @@ class Bar:
 
     def end(self, state: State, *, failed: bool) -> None:
         """Leave it as it is in the end, or take it away."""
+        if self._bar is None:
+            return
         if failed:
             # A notebook would keep what is not done, in red; the error that is raised tells more.
             self._bar.total, self._bar.leave = None, False
