@@ -127,6 +127,8 @@ class Bar:
 
     def end(self, state: State, *, failed: bool) -> None:
         """Leave it as it is in the end, or take it away."""
+        if self._bar is None:
+            return
         if failed:
             # A notebook would keep what is not done, in red; the error that is raised tells more.
             self._bar.total, self._bar.leave = None, False
@@ -148,21 +150,22 @@ class Lines:
         Where it is written to.
     """
 
-    interval = 10.0
-
     def __init__(self, what: str, unit: str, began: float, file: IO[str]) -> None:
         self._what = what
         self._unit = unit
         self._began = began
         self._file = file
+        self.interval = 10.0
 
     def show(self, state: State) -> None:
         """Write how far it is."""
         self._write(f"{self._how_far(state)}{', ' * bool(state.words)}{state.words}")
+        # The longer it takes, the less often anybody wants to read of it.
+        self.interval = min(2 * self.interval, 120.0)
 
     def end(self, state: State, *, failed: bool) -> None:
         """Write how it ended."""
-        self._write(f"{'failed at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
+        self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
 
     def _how_far(self, state: State) -> str:
         of = "" if state.total is None else f"/{state.total}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
 from fame_lab.guest.appliance import READY
+from fame_lab.progress import job
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain
@@ -106,7 +107,9 @@ def _attempt(
             _check(cancelled)
             raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
         tell(node.name, "proving")
-        _prove(hosting, node)
+        # A node may boot anew within another job, whose steps these are not.
+        with job(f"{node.name} boots", shown=False):
+            _prove(hosting, node)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()

@@ -15,6 +15,7 @@ from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.lab_html import node_html
 from fame_lab.probes import lines
+from fame_lab.probes.program_run import program_run
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
 from fame_lab.traffic.counters import Counters
@@ -142,7 +143,9 @@ class Node:
             If what it wrote is not the JSON that it should be.
         """
         command = shlex.join([self._delivered(), *arguments])
-        return lines.parse(self.run(command, timeout=timeout).stdout, self.name)
+        with program_run(self.name, arguments):
+            told = self.run(command, timeout=timeout).stdout
+        return lines.parse(told, self.name)
 
     def _has_ended(self) -> bool:
         """Say whether QEMU is gone; libvirt may take a moment to see it."""

@@ -19,6 +19,7 @@ from fame_lab import native
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.fam import Fam
 from fame_lab.probes import lines
+from fame_lab.probes.program_run import program_run
 from fame_lab.spec import LabSpec
 
 T = TypeVar("T")
@@ -40,9 +41,10 @@ class LocalNode:
         return [str(native.PROBE.binary()), *command]
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
-        if done.returncode != 0:
-            raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
+        with program_run(self.name, arguments):
+            done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
+            if done.returncode != 0:
+                raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
         return lines.parse(done.stdout, self.name)
 
 

@@ -203,13 +203,13 @@ def test_a_log_has_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\r" not in log.getvalue()
 
 
-def test_a_log_tells_of_a_job_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_tells_where_a_job_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     log = log_of(monkeypatch)
     with pytest.raises(ZeroDivisionError), job("chase", total=4, unit="run") as chase:
         wait_for("chase", log)
         chase.step()
         raise ZeroDivisionError
-    assert log.getvalue().splitlines()[-1].startswith("chase: failed at 1/4 run, ")
+    assert log.getvalue().splitlines()[-1].startswith("chase: stopped at 1/4 run, ")
 
 
 def test_a_log_that_is_closed_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
