@@ -46,7 +46,7 @@ class Lab:
     ----------
     spec : LabSpec
     progress : bool
-        Whether a bar shows the nodes coming up.
+        Whether bars show how far its start and its probes are.
 
     Examples
     --------
@@ -60,7 +60,8 @@ class Lab:
         if not isinstance(spec, LabSpec):
             raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {spec!r}")
         self.spec = spec
-        self._progress = progress
+        #: Whether bars show how far things are.
+        self.progress = progress
         self._hosting: hosting.Hosting | None = None
         self._nodes: tuple[Node, ...] = ()
         self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -100,7 +101,7 @@ class Lab:
             raise LabError(f"{self.spec.name!r} is running; stop it first")
         cancelled = cancelled or threading.Event()
         try:
-            with deferred(cancelled), LaunchProgress(self.spec, shown=self._progress) as progress:
+            with deferred(cancelled), LaunchProgress(self.spec, shown=self.progress) as progress:
                 launch = Launch(self.spec, deadline, cancelled)
                 with launch:
                     for who, stage in launch.events():

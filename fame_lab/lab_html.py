@@ -19,13 +19,15 @@ __all__ = ["lab_html", "node_html", "run_html", "runs_html", "spec_html"]
 
 #: Characters of a stream that are shown; all of them are in the result.
 _MOST = 20_000
+_MOST_OF_A_COMMAND = 200
 
 _FACTS = """\
 <div class="fame-{kind}"><strong>{title}</strong> {state}
 <table><tbody>{rows}</tbody></table></div>"""
 
 _RUN = """\
-<div class="fame-run"><strong>{node}</strong> <code>{command}</code> {status}, {seconds:.2f} s
+<div class="fame-run" style="overflow-wrap:anywhere">
+<strong>{node}</strong> <code>{command}</code> {status}, {seconds:.2f} s
 {streams}</div>"""
 
 _STREAM = '<pre style="margin:.2em 0 .2em 1em;max-height:24em;overflow:auto{style}">{text}</pre>'
@@ -101,7 +103,8 @@ def _facts(kind: str, title: str, state: str, facts: Mapping[str, str]) -> str:
 
 def _first_line(command: str) -> str:
     first, _, more = command.strip().partition("\n")
-    return f"{first} …" if more else first
+    cut = first[:_MOST_OF_A_COMMAND]
+    return f"{cut} …" if more or cut != first else first
 
 
 def _stream(text: str, style: str) -> str:

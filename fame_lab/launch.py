@@ -21,6 +21,18 @@ __all__ = ["Launch"]
 log = logging.getLogger(__name__)
 
 
+class _CalledOff(threading.Event):
+    """Set for the nodes that are coming if the start is called off, or if one of them fails."""
+
+    def __init__(self, asked: threading.Event) -> None:
+        super().__init__()
+        # Whose event says what he asked for, and nothing else.
+        self._asked = asked
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._asked.is_set()
+
+
 class Launch:
     """One start of a lab, on a thread of its own.
 
@@ -36,7 +48,7 @@ class Launch:
     def __init__(self, spec: LabSpec, deadline: float, cancelled: threading.Event) -> None:
         self._spec = spec
         self._deadline = deadline
-        self._cancelled = cancelled
+        self._cancelled = _CalledOff(cancelled)
         self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
         # In our context, so that a guest image that has to be built first is told as part of our job.

@@ -265,4 +265,7 @@ def _check_path(path: object) -> Path:
     # QEMU reads its options as comma-separated text, and a control character has no place in either.
     if any(character in text for character in ",\0") or not text.isprintable():
         raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # whose home it names nobody knows
+        raise SpecError(f"fam_path is {text!r}: {error}; give the path as it is") from error

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 import selectors
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
 _MARK = "FAME_LAB_COMMAND"
+# The shell anew, so that it has the mark itself, and so whatever it runs without another program.
+_MARKED = 'export {mark}; exec "${{SHELL:-/bin/sh}}" -c {command}'
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
 # A kernel's thread has no program and is passed by. Thrice, for one may fork while it is looked for.
@@ -189,7 +192,7 @@ class Connection:
         try:
             with self._channel(client) as channel:
                 try:
-                    channel.exec_command(f"export {mark}; {command}")
+                    channel.exec_command(_MARKED.format(mark=mark, command=shlex.quote(command)))
                     # Sent from aside, or a command that writes while it reads would wait for us forever.
                     if stdin:
                         threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()

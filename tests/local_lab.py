@@ -70,6 +70,7 @@ class LocalLab:
     fam: Fam
     nodes: list[Any] = field(default_factory=list)
     spec: LabSpec = field(default_factory=lambda: LabSpec("local"))
+    progress: bool = True
 
     @classmethod
     def make(cls, directory: Path, nodes: int = 2, size: int = 4 << 20, **layout: Any) -> LocalLab:

@@ -37,6 +37,14 @@ def test_a_command_called_off_ends_in_the_guest_with_all_that_it_started(lab: La
     assert sleepers(lab) == ""
 
 
+def test_a_command_that_is_part_of_the_shell_ends_too(lab: Lab) -> None:
+    enough = threading.Event()
+    loop = "trap '' TERM INT HUP; dd if=/dev/zero of=/dev/null bs=64 & while :; do :; done"
+    with later(1.0, enough.set), cancellable(enough), pytest.raises(SSHError, match="was called off"):
+        lab.nodes[0].run(loop)
+    assert lab.nodes[0].run("ps | grep -c '/dev/[z]ero'; true").stdout == "0\n"
+
+
 def test_what_is_called_off_before_it_begins_does_not_run(lab: Lab) -> None:
     enough = threading.Event()
     enough.set()

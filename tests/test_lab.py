@@ -249,6 +249,32 @@ def test_a_start_that_is_cancelled_leaves_nothing() -> None:
     assert leftovers("dropped") == []
 
 
+def test_a_start_that_fails_leaves_its_callers_event_alone(lab: Lab) -> None:
+    cancelled = threading.Event()
+    with pytest.raises(LabError, match="is running"):
+        Lab(lab.spec, progress=False).start(cancelled=cancelled)
+    assert not cancelled.is_set()
+
+
+def test_a_lab_that_is_let_go_runs_on_and_can_be_taken_up_again() -> None:
+    lab = small("loose").start()
+    try:
+        lab.detach()
+        assert not lab.is_running
+        assert len(qemu_processes("loose")) == 1
+    finally:
+        Lab.attach("loose").stop()
+    assert leftovers("loose") == []
+
+
+def test_a_start_tells_each_stage_of_each_node() -> None:
+    told: list[tuple[str, str]] = []
+    with small("telling").start(tell=lambda who, stage: told.append((who, stage))):
+        pass
+    stages = [stage for who, stage in told if who == "node01"]
+    assert stages == ["creating", "booting", "connecting", "proving", "ready"]
+
+
 def test_a_lab_that_has_stopped_says_so_and_can_start_again() -> None:
     lab = small("again")
     with pytest.raises(LabError, match="not running"):

@@ -230,6 +230,15 @@ def test_the_live_view_follows_a_recording(running: PanelPage) -> None:
     running.tab("Commands")
 
 
+def test_a_start_that_cannot_be_says_why_in_full(panel: PanelPage) -> None:
+    panel.fill(fam="2T")
+    panel.button("Start").click()
+    expect(panel.alerts).to_contain_text("fam is 2T: TCG has 40 physical address bits here")
+    panel.says("not started")
+    panel.screenshot("panel-14-cannot-start")
+    expect(panel.button("Start")).to_be_enabled()
+
+
 def test_a_launch_cancelled_half_way_leaves_nothing(panel: PanelPage) -> None:
     panel.fill()
     panel.button("Start").click()

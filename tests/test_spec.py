@@ -128,3 +128,27 @@ def test_an_unknown_field_is_named() -> None:
 def test_any_dict_is_read_or_refused(values: dict[str, Any]) -> None:
     with contextlib.suppress(SpecError):
         LabSpec.from_dict(values)
+
+
+def test_a_home_of_nobody_in_fam_path_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"fam_path is '~nobody-here/x'") as refused:
+        LabSpec("demo", fam_path=Path("~nobody-here/x"))
+    assert refused.value.field == "fam_path"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "a b"),
+        ("nodes", 0),
+        ("fam", "3M"),
+        ("trace", "yes"),
+        ("memory", 1),
+        ("book", 3),
+        ("vcpus", 99),
+    ],
+)
+def test_an_error_says_which_field_it_is_about(field: str, value: object) -> None:
+    with pytest.raises(SpecError) as refused:
+        LabSpec(**({"name": "demo"} | {field: value}))  # type: ignore[arg-type]
+    assert refused.value.field == field

@@ -83,7 +83,7 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
     annotations = inspect.get_annotations(probe.run)
     parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
     # A lab that starts in silence is measured in silence.
-    with job(name, unit="run", shown=getattr(lab, "_progress", True)):
+    with job(name, unit="run", shown=lab.progress):
         if name == "timer":
             return probe.run(lab, **parameters)
         # So late, for with it comes numpy, which a list of names does not need.

@@ -36,6 +36,7 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._lab = lab
         self._note = note
         self._task: Task | None = None
+        self._wanted = ""
         self._kept: collections.deque[str] = collections.deque(maxlen=_KEPT)
         self.where = ipywidgets.Dropdown(options=[ALL], layout=ipywidgets.Layout(width="9em"))
         self.command = ipywidgets.Text(
@@ -67,7 +68,8 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self.run.disabled = lab is None or busy
         self.cancel.layout.display = None if busy else "none"
         if not busy:
-            self.status.value = faint("" if lab is not None else "Start a lab, or attach to one, first.")
+            wanted = self._wanted if lab is not None else "Start a lab, or attach to one, first."
+            self.status.value = faint(wanted)
 
     def stop(self) -> None:
         """Call off what runs, and wait for its end."""
@@ -84,8 +86,10 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         if lab is None or self._task is not None:
             return
         if not command.strip():
-            self.status.value = faint("Type a command first.")
+            self._wanted = "Type a command first."
+            self.show()
             return
+        self._wanted = ""
         self._note(f"{where}: {command}")
         self.status.value = faint(f"running on {where} …")
 

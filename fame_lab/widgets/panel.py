@@ -6,6 +6,7 @@ what nodes do is seen by one more (:mod:`fame_lab.widgets.watch`): the kernel st
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import ipywidgets
 
-from fame_lab.errors import HostError, SpecError
+from fame_lab.errors import HostError
 from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
 from fame_lab.lab_html import spec_html
@@ -37,6 +38,8 @@ from fame_lab.widgets.watch import Sight, Watch
 from fame_lab.widgets.words import STYLE, error_html
 
 __all__ = ["Panel", "panel"]
+
+log = logging.getLogger(__name__)
 
 _panels: dict[str | None, Panel] = {}
 _panels_lock = threading.Lock()
@@ -95,9 +98,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.doctor = DoctorBox()
         self.choice = LabChoice(self._holding.choose, self._holding.clear_away)
         self.form = SpecForm(self._show)
-        self.start = _button("Start", "play", "success", self._start)
-        self.cancel = _button("Cancel", "ban", "warning", self._cancel)
-        self.stop = _button("Stop", "stop", "danger", self._holding.stop)
+        self.start = _button("Start", "play", "success", self._or_tell(self._start))
+        self.cancel = _button("Cancel", "ban", "warning", self._or_tell(self._cancel))
+        self.stop = _button("Stop", "stop", "danger", self._or_tell(self._holding.stop))
         self.progress = ProgressLine()
         self.alert = ipywidgets.HTML()
         self.facts = ipywidgets.HTML()
@@ -165,10 +168,19 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
     # --- What is done ---
 
     def _start(self) -> None:
-        try:
-            self._holding.start(self.form.spec())
-        except SpecError as error:
-            self.alert.value = error_html("the lab", error)
+        self._holding.start(self.form.spec())
+
+    def _or_tell(self, do: Callable[[], None]) -> Callable[[Any], None]:
+        """Give what a button does: whatever goes wrong in it is shown, for a button must not be dead."""
+
+        def clicked(_: Any) -> None:
+            try:
+                do()
+            except Exception as error:
+                log.debug("a button", exc_info=True)
+                self.alert.value = error_html("the button", error)
+
+        return clicked
 
     def _cancel(self) -> None:
         self.progress.say("cancelling …")
@@ -296,11 +308,11 @@ def _facts(spec: LabSpec) -> str:
     return f"<details><summary>{escape(str(spec))}</summary>{spec_html(spec)}</details>"
 
 
-def _button(words: str, icon: str, style: str, do: Callable[[], None]) -> Any:
+def _button(words: str, icon: str, style: str, do: Callable[[Any], None]) -> Any:
     made = ipywidgets.Button(
         description=words, icon=icon, button_style=style, layout=ipywidgets.Layout(width="7em", flex="none")
     )
-    made.on_click(lambda _: do())
+    made.on_click(do)
     return made
 
 

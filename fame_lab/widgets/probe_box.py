@@ -104,7 +104,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def _look(self, name: str) -> None:
         each, widget, reason = self._fields[name]
         try:
-            each.read(str(widget.value))
+            each.read(widget.value)
             reason.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
         except SpecError as error:
             reason.value = f'<div class="fame-reason" role="alert">{escape(str(error))}</div>'
@@ -114,11 +114,10 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         lab, name = self._lab(), self.probe.value
         if lab is None or self._task is not None:
             return
-        typed = {each.name: each.read(str(widget.value)) for each, widget, _ in self._fields.values()}
         given = {
-            each.name: typed[each.name]
-            for each, *_ in self._fields.values()
-            if typed[each.name] != each.default
+            each.name: each.read(widget.value)
+            for each, widget, _ in self._fields.values()
+            if widget.value.strip() not in ("", each.text)
         }
         words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
         self._note(f"lab.probe({words})")
