@@ -30,7 +30,7 @@ def test_a_figure_is_a_picture_by_itself() -> None:
 
 def test_panels_come_row_by_row() -> None:
     made, panels = plots.figure("A title", {}, "n = 3", columns=2, rows=2)
-    made.canvas.draw()
+    made.draw_without_rendering()
     corners = [(panel.get_position().y0, panel.get_position().x0) for panel in panels]
     assert len(corners) == 4
     assert corners[0][0] == corners[1][0] > corners[2][0]
@@ -60,7 +60,7 @@ def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
     drawn, [axes] = plots.figure("A title", {}, "n = 3")
     axes.plot([4096, 1 << 24], [1, 2])
     plots.size_axis(axes, "working set")
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)
 
@@ -71,7 +71,7 @@ def test_a_logarithmic_axis_has_few_plain_labels(high: float, most: int) -> None
     axes.plot([50, high], [1, 2])
     axes.set_xscale("log")
     plots.plain_log(axes.xaxis)
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     left, right = axes.get_xlim()
     shown = [
         label.get_text()
@@ -87,6 +87,6 @@ def test_a_logarithmic_axis_within_a_decade_has_several_labels() -> None:
     axes.plot([53, 99], [1, 2])
     axes.set_xscale("log")
     plots.plain_log(axes.xaxis)
-    made.canvas.draw()
+    made.draw_without_rendering()
     low, high = axes.get_xlim()
     assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 3

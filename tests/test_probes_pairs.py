@@ -55,7 +55,7 @@ def test_numbers_are_written_while_they_can_be_read(nodes: int, variants: int, w
 @pytest.mark.parametrize("nodes", [2, 5, 40])
 def test_the_axes_name_the_nodes_without_overlap(nodes: int) -> None:
     drawn = heat_map(medians(nodes, variants=4), {}, "A title", "n = 3")
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     for axis in (drawn.axes[2].xaxis, drawn.axes[2].yaxis):
         shown = [label for label in axis.get_ticklabels() if label.get_text()]
         assert len(shown) >= min(nodes, 5)

@@ -191,14 +191,14 @@ def plot(result: Result) -> Figure:
         ratios.plot(places + shift, data["ratio"].sel(node=node), **look)
     rates.set_yscale("log")
     plots.plain_log(rates.yaxis)
-    rates.set_ylabel("additions a second [millions]")
+    rates.set_ylabel("additions [million/s]")
     ratios.set_ylim(bottom=0)
     ratios.axhline(1, color="0.5", linewidth=1, linestyle="--")
     ratios.set_ylabel(f"median rate, to that {distances[-1]} bytes apart")
     for axes in (rates, ratios):
         axes.set_xticks(places, [str(distance) for distance in distances])
         axes.set_xlim(-0.5, distances.size - 0.5)
-        axes.set_xlabel("bytes from counter to counter")
+        axes.set_xlabel("distance from counter to counter [B]")
     if data.sizes["node"] <= 7:  # more have the same looks again
         rates.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=8)
     return made

@@ -233,7 +233,7 @@ def plot(result: Result) -> Figure:
         note,
         columns=2,
         share_y=False,
-        height=4.6,
+        height=4.1,
         failed=result.failed,
     )
     locks = [str(lock) for lock in data["lock"].values]
@@ -244,7 +244,7 @@ def plot(result: Result) -> Figure:
     times.set_xlabel("time of a hand-over [µs]")
     times.set_ylabel("share of batches at most this long")
     times.set_ylim(0, 1.02)
-    times.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False, fontsize=8)
+    plots.legend_above(times, 1)
     places = np.arange(len(locks))
     marks = {"fairness": "fairness (Jain)", "repeat_share": "same node again"}
     for number, (name, label) in enumerate(marks.items()):
@@ -254,7 +254,7 @@ def plot(result: Result) -> Figure:
     shares.set_xlim(-0.5, len(locks) - 0.5)
     shares.set_ylim(-0.05, 1.05)
     shares.set_ylabel("index, or share of acquisitions")
-    shares.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)
+    plots.legend_above(shares, 2)
     return made
 
 

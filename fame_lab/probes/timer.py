@@ -198,7 +198,7 @@ def plot(result: Result) -> Figure:
         f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}; "
         f"{contention_note(dataset.attrs['host_cpu_wait'])}",
         columns=2,
-        height=3.4 + 0.28 * len(names),
+        height=2.9 + 0.28 * len(names),
     )
     rows = np.arange(len(names))
     for number, (clock, label) in enumerate(zip(CLOCKS, ("reading the clock", "rdtsc"), strict=True)):
@@ -216,12 +216,11 @@ def plot(result: Result) -> Figure:
     costs.set_yticks(
         rows, [f"{name}, TSC {rate:,.1f} MHz" for name, rate in zip(names, megahertz, strict=True)]
     )
-    costs.tick_params(axis="y", labelsize=8)
     costs.set_ylim(len(names) - 0.5, -0.5)  # which both share: the first on top
     ratio, low, high = (1e6 * (dataset[f"clock_ratio{part}"].values - 1) for part in ("", "_low", "_high"))
     look = plots.style(3)
     ratios.errorbar(ratio, rows, xerr=(ratio - low, high - ratio), linestyle="", capsize=3, **look)
     ratios.axvline(0, color="0.5", linewidth=1)
     ratios.set_xlabel("guest clock / host clock - 1 [ppm]")
-    costs.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    plots.legend_above(costs, 3)
     return made

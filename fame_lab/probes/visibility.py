@@ -238,7 +238,7 @@ def plot(result: Result) -> Figure:
     axes.set_xlabel("time")
     axes.set_ylabel("share that is at most this long")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, loc="center right", fontsize=9)
+    plots.legend_above(axes, 2)
     return made
 
 
