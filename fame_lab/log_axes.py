@@ -117,6 +117,9 @@ def _decimal(low: float, high: float) -> Iterator[_Ticks]:
 
 def _binary(low: float, high: float) -> Iterator[_Ticks]:
     first, last = int(np.floor(np.log2(low))), int(np.ceil(np.log2(high)))
+    if high / low < 4:
+        for most in (6, 4, 3, 2, 1):
+            apart = 2.0 ** np.ceil(np.log2((high - low) / most))
+            yield np.arange(np.ceil(low / apart), high // apart + 1) * apart
     for step in (1, *range(2, last - first + 2, 2)):
         yield 2.0 ** np.arange(-(-first // step) * step, last + 1, step)
-    yield from _linear(low, high)
