@@ -17,6 +17,7 @@ from fame_lab.lab_figure import LabFigure
 from fame_lab.log_axes import TICK_POINTS, plain_log, size_axis, size_label
 
 __all__ = [
+    "LOOKS",
     "MEMORY",
     "LabFigure",
     "begin",
@@ -48,6 +49,9 @@ _STYLES = (
     ("#56B4E9", "P"),
     ("#000000", "X"),
 )
+
+#: As many lines have a look of their own.
+LOOKS = len(_STYLES)
 
 
 def style(number: int) -> dict[str, Any]:

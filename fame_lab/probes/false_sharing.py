@@ -165,10 +165,15 @@ def plot(result: Result) -> Figure:
     preempted = data["preempted"]
     note = (
         f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} "
-        "preempted in the guest); "
-        f"marker: median, bar: min to p90; an addition is a plain load and a plain store\n"
-        f"FAM mapped {data.attrs['mapping']}; {contention_note(data.attrs['host_cpu_wait'])}"
+        "preempted in the guest); marker: median, bar: min to p90\n"
+        f"an addition is a plain load and a plain store; FAM mapped {data.attrs['mapping']}\n"
+        f"{contention_note(data.attrs['host_cpu_wait'])}"
     )
+    names = [str(node) for node in data["node"].values]
+    # More than there are looks have one, and are told by where they are.
+    alike = len(names) > plots.LOOKS
+    if alike:
+        note += f"\nat each distance, from left to right: {names[0]} to {names[-1]}"
     if bool(data["oversubscribed"]):
         note += f"\n{OVERSUBSCRIBED}"
     made, (rates, ratios) = plots.figure(
@@ -183,7 +188,7 @@ def plot(result: Result) -> Figure:
     places = np.arange(distances.size)
     beside = np.linspace(-0.2, 0.2, data.sizes["node"])
     for number, (node, shift) in enumerate(zip(data["node"].values, beside, strict=True)):
-        look = plots.style(number) | {"linestyle": "none", "markersize": 5}
+        look = plots.style(0 if alike else number) | {"linestyle": "none", "markersize": 3 if alike else 5}
         one = found.sel(node=node)
         low, high = (one.sel(statistic=name) for name in ("min", "p90"))
         rates.vlines(places + shift, low, high, color=look["color"], linewidth=2, alpha=0.4)
@@ -199,6 +204,6 @@ def plot(result: Result) -> Figure:
         axes.set_xticks(places, [str(distance) for distance in distances])
         axes.set_xlim(-0.5, distances.size - 0.5)
         axes.set_xlabel("distance from counter to counter [B]")
-    if data.sizes["node"] <= 7:  # more have the same looks again
-        rates.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=8)
+    if not alike:
+        plots.legend_above(rates, 4)
     return made

@@ -220,10 +220,10 @@ def plot(result: Result) -> Figure:
     without = int((data["hand_overs"] == 0).sum())
     note = (
         f"n = {data['hand_over'][0].size} batches a lock, of all nodes ({int(preempted.sum())} of "
-        f"{preempted.size} preempted in the guest, {without} without a hand-over); vertical line: median\n"
-        "time of a hand-over: a batch's, over the hand-overs between any nodes in it; FAM mapped "
-        f"{data.attrs['mapping']}\nafter its release a node stays away for {data.attrs['outside']} turns of "
-        f"an empty loop; {contention_note(data.attrs['host_cpu_wait'])}"
+        f"{preempted.size} preempted in the guest, {without} without a hand-over)\n"
+        "vertical line: median; time of a hand-over: a batch's, over the hand-overs between any nodes in it\n"
+        f"after its release a node stays away for {data.attrs['outside']} turns of an empty loop; FAM mapped "
+        f"{data.attrs['mapping']}\n{contention_note(data.attrs['host_cpu_wait'])}"
     )
     if bool(data["oversubscribed"]):
         note += f"\n{OVERSUBSCRIBED}"

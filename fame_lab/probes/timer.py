@@ -195,7 +195,7 @@ def plot(result: Result) -> Figure:
     made, (costs, ratios) = plots.figure(
         "What the nodes' clocks are worth",
         result.manifest,
-        f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}; "
+        f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}\n"
         f"{contention_note(dataset.attrs['host_cpu_wait'])}",
         columns=2,
         height=2.9 + 0.28 * len(names),

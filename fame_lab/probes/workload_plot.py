@@ -93,7 +93,8 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     axes.set_title("accesses: loads + stores", fontsize=10)
     if not readable:
         bar = axes.figure.colorbar(picture, ax=axes, location="left", shrink=0.5, aspect=40, label="accesses")
-        bar.ax.yaxis.set_major_formatter(EngFormatter(sep=""))
+        plots.letter(bar.ax)
+        plots.plain_log(bar.ax.yaxis, EngFormatter(sep=""))
 
 
 def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -> None:
@@ -127,11 +128,11 @@ def _note(dataset: xr.Dataset) -> str:
     preempted = dataset["preempted"]
     count = f"{int(preempted.sum())} of {preempted.size} preempted in the guest"
     lines = [
-        f"n = {dataset.sizes['batch']} batches a workload and node ({count}); "
-        "marker: median, bar: its 95 % interval, band: min to p90",
+        f"n = {dataset.sizes['batch']} batches a workload and node ({count})",
+        "marker: median, bar: its 95 % interval, band: min to p90; GB/s: 8 bytes an access",
         f"accesses: all, warm-up too; {format_size(int(dataset.attrs['size']))} of data; "
         f"{dataset.attrs['books']}; FAM mapped {dataset.attrs['mapping']}",
-        f"GB/s: 8 bytes an access; {contention_note(dataset.attrs['host_cpu_wait'])}",
+        contention_note(dataset.attrs["host_cpu_wait"]),
     ]
     if "gups" in dataset["workload"].values:
         gups = dataset.sel(workload="gups")

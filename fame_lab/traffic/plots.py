@@ -166,7 +166,7 @@ def _heat_panels(traffic: Traffic, panels: list[Axes]) -> None:
     for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
         draw_heat(axes, values[number], shown, norm, traffic.books)
         label_nodes(axes, traffic.nodes, traffic.ended)
-        axes.set_ylabel(f"{op}s by node")
+        axes.set_ylabel(f"{op}s\nby node")
     panels[0].set_xlabel("")
     colour_bar(panels[0], panels, norm, "accesses")
 
