@@ -122,19 +122,19 @@ FIGURES: dict[str, Callable[[Path], Drawn]] = {
     "chase in strides": _probe(
         chase, 30, strides=chase.STRIDES, **_SETS
     ),
-    "false sharing": _probe(false_sharing, 30, **_FEW),
+    "false_sharing": _probe(false_sharing, 30, **_FEW),
     "litmus": _probe(litmus, 3000, nodes=4, iterations=3000),
-    "loaded latency": _probe(loaded_latency, 50),
+    "loaded_latency": _probe(loaded_latency, 50),
     "locks": _probe(locks, 60, **_FEW),
-    "ping-pong": _probe(pingpong, 30, batches=30),
-    "ping-pong of all": _probe(
+    "pingpong": _probe(pingpong, 30, batches=30),
+    "pingpong of all": _probe(
         pingpong, 30, nodes=4, pairs="all", variants=["cas", "one-line"], batches=30
     ),
     "ring": _probe(ring, 30),
     "timer": _probe(timer, 30, batches=30, seconds=0.3),
     "visibility": _probe(visibility, 600, batches=30, exchanges=20),
     "workloads": _probe(workloads, 30, **_WORK),
-    "workload": _probe(workloads, 30, workloads="gups", **_WORK),
+    "workloads of one": _probe(workloads, 30, workloads="gups", **_WORK),
     **{f"traced {what}": _traced(what) for what in ("overview", "matrix", "heat", "time", "sharing")},
     **{f"sampled {what}": _sampled(what) for what in ("overview", "heat", "time")},
     "sampled by node": _sampled("overview", by={0: [1, 1], 4096: [2, 1], 32 << 20: [0, 1]}),

@@ -51,3 +51,12 @@ def test_sizes_have_several_labels_and_none_overlaps(low: int, times: float) -> 
     assert len(shown) >= 2
     boxes = [tick.label1.get_window_extent() for tick in shown]
     assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
+
+
+def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
+    drawn, [axes] = plots.figure("A title", {}, "n = 3")
+    axes.plot([4096, 1 << 24], [1, 2])
+    plots.size_axis(axes, "working set")
+    drawn.draw_without_rendering()
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)

@@ -13,6 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from fame_lab import probes
 from fame_lab.plots import LabFigure
 
 SOURCES = {"emulated", "traced", "sampled", "projected"}
@@ -78,6 +79,10 @@ def quantities(figure: Figure) -> Iterator[Axis]:
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_visible() and is_quantity(axis):
                 yield axis
+
+
+def test_every_family_of_probes_is_held_to_this() -> None:
+    assert set(probes.names()) <= {name.split()[0] for name in FIGURES}
 
 
 @every
