@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fame_lab.spec import LabSpec
     from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
+    from fame_lab.widgets.panel import panel
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ __all__ = [
     "Traffic",
     "TrafficError",
     "doctor",
+    "panel",
     "report",
 ]
 
@@ -72,6 +74,7 @@ _HOMES = {
     "RunResult": "fame_lab.run_result",
     "Traffic": "fame_lab.traffic.traffic",
     "doctor": "fame_lab.host.doctor",
+    "panel": "fame_lab.widgets.panel",
     "report": "fame_lab.reports",
 }
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
 from fame_lab.guest.appliance import READY
+from fame_lab.progress import job
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain
     from fame_lab.hosting import Hosting
     from fame_lab.node import Node
 
-__all__ = ["DEADLINE", "Stage", "bring_up"]
+__all__ = ["DEADLINE", "Stage", "Tell", "bring_up"]
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +104,12 @@ def _attempt(
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)
         except SSHError as error:
+            _check(cancelled)
             raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
         tell(node.name, "proving")
-        _prove(hosting, node)
+        # A node may boot anew within another job, whose steps these are not.
+        with job(f"{node.name} boots", shown=False):
+            _prove(hosting, node)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import shlex
 import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING
 from fame_lab import cli_output
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
+from fame_lab.progress import current, job
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -85,7 +88,7 @@ def _up(arguments: argparse.Namespace) -> int:
         for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path", "trace")
         if getattr(arguments, field) is not None
     }
-    lab = Lab(LabSpec(name=arguments.name, **given), progress=sys.stderr.isatty()).start()
+    lab = Lab(LabSpec(name=arguments.name, **given)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0
@@ -152,7 +155,7 @@ def _trace(arguments: argparse.Namespace) -> int:
                 status = _status(outcome)
             else:
                 print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
-                threading.Event().wait(arguments.seconds)
+                _wait(arguments.seconds)
         except KeyboardInterrupt:
             # What was recorded so far is not to be lost. Without a command it is what was asked for.
             status = _INTERRUPTED if arguments.words else 0
@@ -168,6 +171,19 @@ def _trace(arguments: argparse.Namespace) -> int:
         cli_output.show_runs(outcome)
         print(cli_output.traffic_in_words(traffic))
     return status
+
+
+def _wait(seconds: float | None) -> None:
+    """Let the seconds pass; without any, until a signal comes."""
+    never = threading.Event()
+    if seconds is None:
+        never.wait()
+        return
+    began = time.monotonic()
+    with job("recording", total=math.ceil(seconds), unit="s") as recording:
+        for second in range(1, math.ceil(seconds) + 1):
+            never.wait(max(0.0, began + min(second, seconds) - time.monotonic()))
+            recording.step()
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -212,7 +228,8 @@ def _report(arguments: argparse.Namespace) -> int:
     def tell(stage: str) -> None:
         print(stage, file=sys.stderr, flush=True)
 
-    print(report(arguments.notebook, arguments.output, progress=tell))
+    # In a log each cell has its line, so that whoever reads it later knows which one took so long.
+    print(report(arguments.notebook, arguments.output, progress=None if sys.stderr.isatty() else tell))
     return 0
 
 
@@ -244,9 +261,14 @@ def _outcome(
             return node.run(command, check=False, timeout=timeout)
         except FameError as error:
             return error
+        finally:
+            current().step(f"{node.name} has ended")
 
+    # What `run` writes to stderr is the command's alone.
+    shown = arguments.command == "trace"
     try:
-        return lab.each(nodes, outcome_on)
+        with job("command", total=len(nodes), unit="node", shown=shown):
+            return lab.each(nodes, outcome_on)
     except KeyboardInterrupt:
         print(f"fame-lab: {command!r} may go on in the nodes", file=sys.stderr)
         raise

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fame_lab import __version__
+from fame_lab.probes import parameters
 
 __all__ = ["parse", "parser"]
 
@@ -128,11 +128,4 @@ def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, _value(value)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return [_value(part) for part in text.split(",")] if "," in text else text
+    return name, parameters.value(value)

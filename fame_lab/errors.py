@@ -39,7 +39,15 @@ class FameError(Exception):
 
 
 class SpecError(FameError, ValueError):
-    """A field, a size or an argument that cannot be right."""
+    """A field, a size or an argument that cannot be right.
+
+    Attributes
+    ----------
+    field : str or None
+        Of a LabSpec: which of its fields.
+    """
+
+    field: str | None = None
 
 
 class HostError(FameError):

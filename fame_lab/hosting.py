@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import libvirt
 
-from fame_lab import lease
+from fame_lab import console, lease
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import LabError, SpecError
+from fame_lab.errors import FameError, LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
@@ -25,6 +25,7 @@ from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
+from fame_lab.notebook import this_notebook
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
@@ -35,8 +36,6 @@ from fame_lab.traffic.order_ring import OrderRing
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
 
 log = logging.getLogger(__name__)
-
-CONSOLE_TAIL = 1 << 16
 
 #: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
 RUN_VARIABLE = "FAME_LAB_RUN"
@@ -59,6 +58,8 @@ class Hosting:
         Whom libvirt runs QEMU as, if not ourselves.
     run : str
         Token of the report run that started the lab; empty for a person's.
+    notebook : str
+        Token of the notebook that started it; empty for none.
     """
 
     connection: libvirt.virConnect
@@ -70,6 +71,7 @@ class Hosting:
     image: Appliance
     user: QemuUser | None
     run: str
+    notebook: str
 
     def record(self, index: int) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
@@ -83,19 +85,20 @@ class Hosting:
             accelerator_reason=self.accelerator.reason,
             image=self.image.digest,
             run=self.run,
+            notebook=self.notebook,
         )
 
     def create_domain(self, index: int) -> domain.Domain:
         """Make one node's domain, paused."""
         record = self.record(index)
-        console = self.directory.console(record.node)
-        console.unlink(missing_ok=True)
+        written = self.directory.console(record.node)
+        written.unlink(missing_ok=True)
         tsc_khz = tsc.khz() if self.accelerator.kind == "tcg" else None
         boot = Boot(
             self.image.kernel,
             self.directory.initrd,
             self.image.cmdline(record.node, tsc_khz=tsc_khz),
-            console,
+            written,
         )
         trace = self._trace_plugin(record.node) if self.spec.trace else None
         xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
@@ -129,14 +132,9 @@ class Hosting:
             found.get(index) or domain.Domain(None, self.record(index)) for index in range(self.spec.nodes)
         ]
 
-    def console(self, node: str, most: int = CONSOLE_TAIL) -> str:
+    def console(self, node: str, most: int = console.TAIL) -> str:
         """Give the last `most` bytes that a node wrote on its serial line."""
-        try:
-            with self.directory.console(node).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
-                return file.read(most).decode(errors="replace")
-        except FileNotFoundError:
-            return ""
+        return console.tail(self.directory.console(node), most)
 
 
 @contextlib.contextmanager
@@ -217,6 +215,7 @@ def _furnish(
             image=image,
             user=user,
             run=os.environ.get(RUN_VARIABLE, ""),
+            notebook=this_notebook(),
         )
         directory.write(directory.record, hosting.record(0).to_xml().encode())
         undo.pop_all()
@@ -251,6 +250,7 @@ def attach(name: str) -> Hosting:
         image=appliance.ensure(),
         user=qemu_user(connection),
         run=record.run,
+        notebook=record.notebook,
     )
 
 
@@ -264,10 +264,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     """
     directory = LabDirectory.of(name)
     domains = domain.find(connection, name)
-    if domains:
-        # libvirt waits for each QEMU to be gone; together they take as long as one.
-        with concurrent.futures.ThreadPoolExecutor(len(domains), f"end-{name}") as pool:
-            list(pool.map(domain.Domain.destroy, domains))
+    _destroy(domains, name)
     record = domains[0].record if domains else record_left(directory)
     if record is not None:
         lease.give_back(_fam_of(record), directory)
@@ -275,6 +272,26 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     directory.remove()
     domain.remove_logs(name)
     return there
+
+
+def _destroy(domains: list[domain.Domain], lab: str) -> None:
+    """End domains together: libvirt waits for each QEMU to be gone."""
+    failed: list[FameError] = []
+
+    def destroy(each: domain.Domain) -> None:
+        try:
+            each.destroy()
+        except FameError as error:
+            failed.append(error)
+
+    # An executor takes no more work once the interpreter ends, which is when a notebook's kernel is stopped.
+    threads = [threading.Thread(target=destroy, args=[each], name=f"end-{lab}") for each in domains]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import os
 import threading
@@ -10,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from fame_lab import boot, hosting
+from fame_lab import boot, hosting, parallel
 from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
 from fame_lab.lab_html import lab_html
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from fame_lab.results import Result
     from fame_lab.traffic.recording import Recording
+    from fame_lab.widgets.panel import Panel
 
 __all__ = ["Lab"]
 
@@ -65,7 +65,13 @@ class Lab:
         self._nodes: tuple[Node, ...] = ()
         self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
-    def start(self, *, deadline: float = boot.DEADLINE, cancelled: threading.Event | None = None) -> Lab:
+    def start(
+        self,
+        *,
+        deadline: float = boot.DEADLINE,
+        cancelled: threading.Event | None = None,
+        tell: boot.Tell | None = None,
+    ) -> Lab:
         """Start every node and prove it ready, or leave nothing.
 
         Ready means that the node answers SSH, that its BAR2 has FAM's size, and that a nonce went from
@@ -77,6 +83,8 @@ class Lab:
             Seconds that each node has from power-on to its first SSH answer.
         cancelled : threading.Event, optional
             Set it, from any thread, to end the start; a LabError says so then.
+        tell : callable, optional
+            Told as it goes on: the node's or the lab's name, and the stage that it has come to.
 
         Returns
         -------
@@ -97,6 +105,8 @@ class Lab:
                 with launch:
                     for who, stage in launch.events():
                         progress.show(who, stage)
+                        if tell is not None:
+                            tell(who, stage)
                     self._hosting, nodes = launch.result()
                     self._nodes = tuple(nodes)
         except BaseException:
@@ -109,18 +119,17 @@ class Lab:
         """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat."""
         if self._hosting is None:
             return
-        for recording in [each for each in self._recordings if each.running]:
-            try:
-                recording.stop()
-            except FameError as error:
-                # It keeps what it can, and tells it to whoever asks it.
-                log.warning("a recording of %s ended with it: %s", self.spec.name, error)
+        self._end_recordings()
         with deferred(threading.Event()):
             for node in self._nodes:
                 node.connection.close()
             hosting.tear_down(self._hosting.connection, self.spec.name)
-            self._hosting.connection.close()
-            self._hosting, self._nodes = None, ()
+            self._let_go()
+
+    def detach(self) -> None:
+        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat."""
+        self._end_recordings()
+        self._let_go()
 
     def __enter__(self) -> Lab:
         return self if self._hosting is not None else self.start()
@@ -256,6 +265,12 @@ class Lab:
         self._recordings.add(made)
         return made
 
+    def panel(self) -> Panel:
+        """Give the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
+        from fame_lab.widgets.panel import panel  # with it come ipywidgets, which a lab does not need
+
+        return panel(self)
+
     @property
     def qemu_version(self) -> int:
         """QEMU's version as libvirt numbers it: 1000000 * major + 1000 * minor + micro."""
@@ -265,6 +280,21 @@ class Lab:
         """Say all that a number taken here needs to be judged: spec, accelerator, versions, image, host."""
         return manifest(self._running())
 
+    def _end_recordings(self) -> None:
+        for recording in [each for each in self._recordings if each.running]:
+            try:
+                recording.stop()
+            except FameError as error:
+                # It keeps what it can, and tells it to whoever asks it.
+                log.warning("a recording of %s ended with it: %s", self.spec.name, error)
+
+    def _let_go(self) -> None:
+        for node in self._nodes:
+            node.connection.close()
+        if self._hosting is not None:
+            self._hosting.connection.close()
+        self._hosting, self._nodes = None, ()
+
     def _running(self) -> hosting.Hosting:
         if self._hosting is None:
             raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
@@ -273,7 +303,7 @@ class Lab:
     def each(self, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
         """Do something with several nodes at once, in a thread each.
 
-        Ctrl-C closes their connections and goes on, waiting for no command.
+        Ctrl-C ends what they run, in the guests too.
 
         Returns
         -------
@@ -281,16 +311,7 @@ class Lab:
             What `do` gave, by the node's name. If it raised, so does this, once every node has ended: what
             the first of them raised, in order.
         """
-        with concurrent.futures.ThreadPoolExecutor(max(len(nodes), 1), f"run-{self.spec.name}") as pool:
-            futures = {node.name: pool.submit(do, node) for node in nodes}
-            try:
-                concurrent.futures.wait(futures.values())
-            except BaseException:
-                # Ctrl-C is not to wait for commands that may never end.
-                for node in nodes:
-                    node.connection.close()
-                raise
-        return {name: future.result() for name, future in futures.items()}
+        return parallel.each(self.spec.name, nodes, do)
 
     @property
     def is_running(self) -> bool:

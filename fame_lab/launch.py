@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import logging
 import os
 import queue
@@ -38,7 +39,9 @@ class Launch:
         self._cancelled = cancelled
         self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
-        self._thread = threading.Thread(target=self._work, name=f"start-{spec.name}")
+        # In our context, so that a guest image that has to be built first is told as part of our job.
+        work = contextvars.copy_context().run
+        self._thread = threading.Thread(target=work, args=(self._work,), name=f"start-{spec.name}")
 
     def __enter__(self) -> Launch:
         """Start, and return at once."""

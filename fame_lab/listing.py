@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 
 from fame_lab.directory import LabDirectory
+from fame_lab.errors import LabError
 from fame_lab.host import domain
 from fame_lab.host.connection import connect
 from fame_lab.hosting import record_left, tear_down
@@ -13,6 +15,8 @@ from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
 
 __all__ = ["Listing"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,15 @@ class Listing:
         State by the node's name; ``gone`` for one that is no more, ``starting`` for one that is yet to be.
     run : str
         Token of the report run that started it; empty for a person's.
+    notebook : str
+        Token of the notebook that started it; empty for none.
     """
 
     name: str
     spec: LabSpec | None
     states: dict[str, str]
     run: str
+    notebook: str = ""
 
     @property
     def is_orphan(self) -> bool:
@@ -88,17 +95,21 @@ class Listing:
         record = domains[0].record
         states = dict.fromkeys(record.spec.node_names, _absent(LabDirectory.of(name)))
         states |= {found.record.node: found.state() for found in domains}
-        return cls(name, record.spec, states, record.run)
+        return cls(name, record.spec, states, record.run, record.notebook)
 
     @classmethod
     def _left(cls, directory: LabDirectory) -> Listing:
-        record = record_left(directory)
+        try:
+            record = record_left(directory)
+        except LabError as error:  # of another version
+            log.warning("%s is left alone: %s", directory.path, error)
+            record = None
         if record is None:
             # A start that has only just begun does not say yet how many nodes there are to be.
             starting = {"node01": "starting"} if _absent(directory) == "starting" else {}
             return cls(directory.name, None, starting, "")
         states = dict.fromkeys(record.spec.node_names, _absent(directory))
-        return cls(directory.name, record.spec, states, record.run)
+        return cls(directory.name, record.spec, states, record.run, record.notebook)
 
 
 def _absent(directory: LabDirectory) -> str:

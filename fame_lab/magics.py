@@ -15,6 +15,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
+from fame_lab.cancel import shielded
 from fame_lab.errors import LabError, SpecError
 from fame_lab.guest.c_program import compile_c
 from fame_lab.lab import Lab
@@ -88,8 +89,7 @@ class FameMagics(Magics):
         try:
             yield attached
         finally:
-            for node in attached.nodes:
-                node.connection.close()
+            attached.detach()
 
 
 Ran = Callable[[Node], RunResult]
@@ -117,6 +117,7 @@ def _program(cell: str, asked: argparse.Namespace) -> Iterator[Ran]:
             try:
                 return node.run(shlex.join([remote, *words]), check=False, timeout=asked.timeout)
             finally:
-                node.run(f"rm -f {remote}", check=False)
+                with shielded():
+                    node.run(f"rm -f {remote}", check=False)
 
         yield run

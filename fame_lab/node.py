@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame_lab import boot, native
+from fame_lab import boot, native, transfer
+from fame_lab.cancel import is_cancelled
 from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.lab_html import node_html
 from fame_lab.probes import lines
+from fame_lab.probes.program_run import program_run
 from fame_lab.run_result import RunResult
 from fame_lab.ssh import Connection
 from fame_lab.traffic.counters import Counters
@@ -106,17 +108,17 @@ class Node:
         except CommandError:
             raise
         except SSHError as error:
-            if self._has_ended():
+            if not is_cancelled() and self._has_ended():
                 raise SSHError(f"{error}: {self._domain.obituary()}") from error
             raise
 
     def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
-        """Copy a file into the guest; see :meth:`fame_lab.ssh.Connection.put`."""
-        self.connection.put(local, remote, mode=mode)
+        """Copy a file into the guest; see :func:`fame_lab.transfer.put`."""
+        transfer.put(self.connection, local, remote, mode=mode)
 
     def get(self, remote: str, local: str | Path) -> Path:
-        """Copy a file of up to 64 MiB out of the guest; see :meth:`fame_lab.ssh.Connection.get`."""
-        return self.connection.get(remote, local)
+        """Copy a file of up to 64 MiB out of the guest; see :func:`fame_lab.transfer.get`."""
+        return transfer.get(self.connection, remote, local)
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         """Run the probe program in the guest, delivering it first unless it is there.
@@ -141,7 +143,9 @@ class Node:
             If what it wrote is not the JSON that it should be.
         """
         command = shlex.join([self._delivered(), *arguments])
-        return lines.parse(self.run(command, timeout=timeout).stdout, self.name)
+        with program_run(self.name, arguments):
+            told = self.run(command, timeout=timeout).stdout
+        return lines.parse(told, self.name)
 
     def _has_ended(self) -> bool:
         """Say whether QEMU is gone; libvirt may take a moment to see it."""

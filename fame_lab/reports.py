@@ -23,6 +23,7 @@ from nbconvert.exporters import HTMLExporter
 from fame_lab.errors import HostError, ReportError, SpecError
 from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
+from fame_lab.progress import current, job
 from fame_lab.signals import deferred
 
 __all__ = ["report"]
@@ -82,7 +83,7 @@ def report(
     cell_deadline : float
         Seconds that one cell may take.
     progress : callable, optional
-        Told in a few words what goes on.
+        Told in a few words what goes on, instead of a bar over the cells.
 
     Returns
     -------
@@ -97,11 +98,17 @@ def report(
         If a cell failed or took too long. The page is written all the same, and shows where.
     """
     source, page, executed = _paths(Path(notebook), Path(output))
-    tell = progress or (lambda _: None)
     content = _read(source)
     stopped = ""
     try:
-        _execute(content, source.parent, cell_deadline, tell)
+        with job(source.name, total=len(content.cells), unit="cell", shown=progress is None) as running:
+
+            def tell(words: str) -> None:
+                running.tell(words)
+                if progress is not None:
+                    progress(words)
+
+            _execute(content, source.parent, cell_deadline, tell)
     except ReportError as error:
         stopped = str(error)
     _write(executed, nbformat.writes(content))
@@ -193,6 +200,7 @@ def _execute_cells(
             # What the cell had begun is put away by the cell itself, as if Ctrl-C had been pressed in it.
             _interrupt(kernel)
             raise
+        current().step()
 
 
 def _interrupt(kernel: AsyncKernelManager) -> None:

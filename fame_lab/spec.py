@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,7 +14,7 @@ from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES, Books, Interleaving, auto_book
 from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
 
-__all__ = ["MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
+__all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
 
 MIN_FAM = MIB
 MIN_MEMORY = 96 * MIB
@@ -25,7 +27,16 @@ TCG_FAM_LIMIT = 512 << 30
 Accel = Literal["auto", "kvm", "tcg"]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
-_NOT_YET = {"network": ("user",), "image": ("appliance",), "start": ("auto", "cold")}
+
+#: What a field can be, for those that are one of a few.
+CHOICES: dict[str, tuple[str | bool, ...]] = {
+    "accel": get_args(Accel),
+    "image": ("appliance",),
+    "network": ("user",),
+    "start": ("auto", "cold"),
+    "trace": (False, True),
+    "layout": get_args(Interleaving),
+}
 
 
 @dataclass(frozen=True)
@@ -90,21 +101,29 @@ class LabSpec:
     fam_path: Path | None = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_count("nodes", self.nodes, MAX_NODES)
-        _check_count("vcpus", self.vcpus, MAX_VCPUS)
-        _check_choice("accel", self.accel, get_args(Accel))
-        _check_choice("trace", self.trace, (False, True))
+        with _blamed("name"):
+            _check_name(self.name)
+        with _blamed("nodes"):
+            _check_count("nodes", self.nodes, MAX_NODES)
+        with _blamed("vcpus"):
+            _check_count("vcpus", self.vcpus, MAX_VCPUS)
+        for field, choices in CHOICES.items():
+            with _blamed(field):
+                _check_choice(field, getattr(self, field), choices)
         if self.trace and self.accel == "kvm":
-            raise SpecError("trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'")
-        _check_choice("layout", self.layout, get_args(Interleaving))
-        for field, choices in _NOT_YET.items():
-            _check_choice(field, getattr(self, field), choices)
-        self._keep("fam", _check_fam(parse_size(self.fam, "fam"), self.accel))
-        self._keep("memory", _check_memory(parse_size(self.memory, "memory")))
-        self._keep("book", _check_book(self.book, self.fam_size, self.nodes))
+            with _blamed("trace"):
+                raise SpecError(
+                    "trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'"
+                )
+        with _blamed("fam"):
+            self._keep("fam", _check_fam(parse_size(self.fam, "fam"), self.accel))
+        with _blamed("memory"):
+            self._keep("memory", _check_memory(parse_size(self.memory, "memory")))
+        with _blamed("book"):
+            self._keep("book", _check_book(self.book, self.fam_size, self.nodes))
         if self.fam_path is not None:
-            self._keep("fam_path", _check_path(self.fam_path))
+            with _blamed("fam_path"):
+                self._keep("fam_path", _check_path(self.fam_path))
 
     def _keep(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
@@ -162,6 +181,16 @@ class LabSpec:
         where = f" at {self.fam_path}" if self.fam_path else ""
         plural = "" if self.nodes == 1 else "s"
         return f"{self.name}: {self.nodes} node{plural} around {format_size(self.fam_size)} of FAM{where}"
+
+
+@contextlib.contextmanager
+def _blamed(field: str) -> Iterator[None]:
+    """Let an error say which field it is about, for a form that shows it there."""
+    try:
+        yield
+    except SpecError as error:
+        error.field = field
+        raise
 
 
 def _check_name(name: object) -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-import os
+import secrets
 import selectors
-import shlex
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from fame_lab.cancel import is_cancelled, shielded
 from fame_lab.directory import HOST_ALIAS, LabDirectory
 from fame_lab.errors import SSHError
 from fame_lab.run_result import RunResult, shortened
 
 __all__ = ["Connection", "Keys"]
+
+log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 USER = "root"
@@ -31,6 +31,14 @@ USER = "root"
 MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
+_MARK = "FAME_LAB_COMMAND"
+#: Seconds that a guest has for ending a command.
+_LAST_WORD = 5.0
+# A kernel's thread has no program and is passed by. Thrice, for one may fork while it is looked for.
+_KILL = (
+    "for n in 1 2 3; do for p in /proc/[0-9]*; do [ -e $p/exe ] && "
+    'case "$(tr "\\0" " " < $p/environ)" in *{mark}*) kill -9 ${{p#/proc/}};; esac; done; done 2>/dev/null'
+)
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
@@ -126,7 +134,9 @@ class Connection:
                 except paramiko.AuthenticationException as error:
                     raise SSHError(f"{self.node} does not let this lab's key in: {error}") from error
                 except (OSError, EOFError, paramiko.SSHException) as error:
-                    if time.monotonic() > end or cancelled():
+                    if cancelled():
+                        raise SSHError(f"{self.node}: called off before it answered SSH") from error
+                    if time.monotonic() > end:
                         raise SSHError(
                             f"{self.node} does not answer SSH within {deadline:.0f} s: {error}"
                         ) from error
@@ -152,25 +162,11 @@ class Connection:
             If its status is not 0 and `check` holds.
         SSHError
             If the node does not answer, goes away before the status, says more than 64 MiB, or takes
-            longer than `timeout`.
+            longer than `timeout`; or if it is called off, see :mod:`fame_lab.cancel`. What it had started
+            in the guest is ended, as far as the guest still listens.
         """
         start = time.monotonic()
-        client = self.open(30.0 if timeout is None else min(timeout, 30.0))
-        with self._channel(client) as channel:
-            try:
-                channel.exec_command(command)
-                # Sent from aside, or a command that writes while it reads would wait for us forever.
-                sender = threading.Thread(target=_send, args=(channel, stdin), daemon=True) if stdin else None
-                if sender is not None:
-                    sender.start()
-                else:
-                    channel.shutdown_write()
-                stdout, stderr = self._collect(channel, command, timeout)
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise SSHError(f"{self.node} went away during {shortened(command)}: {error}") from error
-            status = channel.recv_exit_status()
-        if status < 0:
-            raise SSHError(f"{self.node} went away during {shortened(command)}: no exit status came")
+        stdout, stderr, status = self.execute(command, timeout=timeout, stdin=stdin)
         result = RunResult(
             stdout.decode(errors="replace"),
             stderr.decode(errors="replace"),
@@ -181,59 +177,35 @@ class Connection:
         )
         return result.check() if check else result
 
-    def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
-        """Copy a file into the guest; it appears whole or not at all.
-
-        Over the shell, since the appliance's SSH server has no SFTP and a guest of the user's may not.
-
-        Raises
-        ------
-        CommandError
-            If the guest cannot write it.
-        OSError
-            If the local file cannot be read.
-        """
-        content = Path(local).read_bytes()
-        part = shlex.quote(f"{remote}.part")
-        target = shlex.quote(remote)
-        self.run(
-            f"cat > {part} && [ $(wc -c < {part}) -eq {len(content)} ] && "
-            f"chmod {mode:o} {part} && mv {part} {target}",
-            stdin=content,
-        )
-
-    def get(self, remote: str, local: str | Path) -> Path:
-        """Copy a file of up to 64 MiB out of the guest; it appears whole or not at all.
-
-        Returns
-        -------
-        Path
-            Where it is: `local`, or the file in it if that is a directory.
-
-        Raises
-        ------
-        CommandError
-            If the guest cannot read it.
-        """
-        target = Path(local)
-        if target.is_dir():
-            target /= PurePosixPath(remote).name
-        with self._channel(self.open()) as channel:
-            command = f"cat < {shlex.quote(remote)}"
-            channel.exec_command(command)
-            channel.shutdown_write()
-            stdout, stderr = self._collect(channel, command, None)
-            status = channel.recv_exit_status()
-        RunResult("", stderr.decode(errors="replace"), status, 0.0, command, self.node).check()
-        descriptor, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    def execute(
+        self, command: str, *, timeout: float | None = None, stdin: bytes = b""
+    ) -> tuple[bytes, bytes, int]:
+        """Run a command as :meth:`run` does, and give both streams as they came, and the status."""
+        client = self.open(30.0 if timeout is None else min(timeout, 30.0), is_cancelled)
+        if is_cancelled():
+            raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+        # By this in their environment all its processes are found, whatever they have become.
+        mark = f"{_MARK}={secrets.token_hex(8)}"
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(stdout)
-            Path(part).replace(target)
+            with self._channel(client) as channel:
+                try:
+                    channel.exec_command(f"export {mark}; {command}")
+                    # Sent from aside, or a command that writes while it reads would wait for us forever.
+                    if stdin:
+                        threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
+                    else:
+                        channel.shutdown_write()
+                    stdout, stderr = self._collect(channel, command, timeout)
+                except (OSError, EOFError, paramiko.SSHException) as error:
+                    raise SSHError(f"{self.node} went away during {shortened(command)}: {error}") from error
+                status = channel.recv_exit_status()
         except BaseException:
-            Path(part).unlink(missing_ok=True)
+            # Given up, called off or interrupted: it is not to go on unseen.
+            self._end(client, mark)
             raise
-        return target
+        if status < 0:
+            raise SSHError(f"{self.node} went away during {shortened(command)}: no exit status came")
+        return stdout, stderr, status
 
     def close(self) -> None:
         """End the connection and its thread."""
@@ -268,16 +240,28 @@ class Connection:
         return client
 
     @contextlib.contextmanager
-    def _channel(self, client: paramiko.SSHClient) -> Iterator[paramiko.Channel]:
+    def _channel(self, client: paramiko.SSHClient, deadline: float = 30.0) -> Iterator[paramiko.Channel]:
         transport = client.get_transport()
         try:
             if transport is None:
                 raise EOFError("the connection is closed")
-            channel = transport.open_session(timeout=30)
+            channel = transport.open_session(timeout=deadline)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise SSHError(f"{self.node} opens no session: {error}") from error
         with channel:
             yield channel
+
+    def _end(self, client: paramiko.SSHClient, mark: str) -> None:
+        """End what was marked in the guest; one that does not answer is left alone."""
+        if not _is_alive(client):
+            return
+        with shielded(), contextlib.suppress(SSHError), self._channel(client, _LAST_WORD) as channel:
+            try:
+                channel.exec_command(_KILL.format(mark=mark))
+                channel.shutdown_write()
+                self._collect(channel, "kill", _LAST_WORD)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                log.debug("%s: what ran may run on: %s", self.node, error)
 
     def _collect(self, channel: paramiko.Channel, command: str, timeout: float | None) -> tuple[bytes, bytes]:
         """Read both streams to their end; neither is let fill its window while the other is waited for."""
@@ -295,6 +279,8 @@ class Connection:
                     raise SSHError(
                         f"{self.node}: {shortened(command)} says more than {MOST_OUTPUT >> 20} MiB; stopped"
                     )
+                if is_cancelled():
+                    raise SSHError(f"{self.node}: {shortened(command)} was called off")
                 ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
                 if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
                     return bytes(stdout), bytes(stderr)

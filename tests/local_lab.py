@@ -7,6 +7,7 @@ real nodes come out is for the tests marked ``vm``.
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from fame_lab import native
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.fam import Fam
 from fame_lab.probes import lines
+from fame_lab.probes.program_run import program_run
 from fame_lab.spec import LabSpec
 
 T = TypeVar("T")
@@ -39,9 +41,10 @@ class LocalNode:
         return [str(native.PROBE.binary()), *command]
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
-        if done.returncode != 0:
-            raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
+        with program_run(self.name, arguments):
+            done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
+            if done.returncode != 0:
+                raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
         return lines.parse(done.stdout, self.name)
 
 
@@ -76,7 +79,7 @@ class LocalLab:
 
     def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
         with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-            futures = {node.name: pool.submit(do, node) for node in nodes}
+            futures = {node.name: pool.submit(contextvars.copy_context().run, do, node) for node in nodes}
         return {name: future.result() for name, future in futures.items()}
 
     def manifest(self) -> dict[str, Any]:

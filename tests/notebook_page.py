@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 # Nodes that are emulated take what the processor has: waiting is for as long as anything may take.
 _PATIENCE_MS = 120_000
 
+_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+
 _FLAGS = (
     "--disable-gpu",
     "--disable-quic",
@@ -85,8 +87,15 @@ class NotebookPage:
     def wait_for_kernel(self) -> None:
         """Wait until the kernel is there and has nothing to do."""
         # What the page shows says "idle" before there is a kernel, too.
-        kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-        self.page.wait_for_function(f"{kernel}?.status === 'idle'")
+        self.page.wait_for_function(f"{_KERNEL}?.status === 'idle'")
+
+    def restart_kernel(self) -> None:
+        """Restart it, as by the toolbar's button, and wait until it is there again."""
+        self.page.get_by_role("button", name="Restart the kernel", exact=True).click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Restart").click()
+        expect(self.page.locator(".jp-Dialog")).to_have_count(0)
+        self.page.wait_for_function(f"{_KERNEL}?.status !== 'idle'")
+        self.wait_for_kernel()
 
     def cell(self, number: int) -> Locator:
         """Find a cell, counted from 0."""

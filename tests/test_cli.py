@@ -267,6 +267,16 @@ def test_trace_without_a_command_ends_when_it_is_interrupted(traced: str) -> Non
 
 
 @pytest.mark.vm
+def test_progress_goes_to_a_log_in_plain_lines_and_never_to_stdout(traced: str) -> None:
+    done = call("trace", traced, "--json", "--seconds", "2")
+    assert json.loads(done.stdout)["runs"] == {}
+    first, *_, last = done.stderr.splitlines()
+    assert first == "recording; Ctrl-C ends it"
+    assert last.startswith("recording: 2/2 s, ")
+    assert "\r" not in done.stderr
+
+
+@pytest.mark.vm
 def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_may_go_on(
     traced: str, tmp_path: Path
 ) -> None:

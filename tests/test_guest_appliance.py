@@ -14,6 +14,7 @@ from fame_lab import native
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import appliance, cpio, packages, rootfs
 from fame_lab.guest.appliance import Appliance
+from fame_lab.progress import heard_by
 
 RELEASE = "6.1.0-1-test"
 
@@ -72,6 +73,23 @@ def test_what_is_built_is_found_again_without_asking_apt(ingredients: Ingredient
     assert ingredients.fetched == 1
     assert first.kernel_release == RELEASE
     assert first.kernel.read_bytes() == b"kernel"
+
+
+def test_a_build_is_a_job_whose_steps_are_known_once_the_packages_are(ingredients: Ingredients) -> None:
+    heard: list[tuple[int, int | None, str]] = []
+    with heard_by(lambda *told: heard.append(told)):
+        appliance.ensure()
+        # What is there is no job.
+        appliance.ensure()
+    assert heard[0] == (0, None, "guest image")
+    assert (1, 4, "unpacking linux") in heard
+    assert heard[-1] == (4, 4, "writing the initramfs")
+
+
+def test_whoever_asks_for_words_gets_few(ingredients: Ingredients) -> None:
+    told: list[str] = []
+    appliance.ensure(told.append)
+    assert told == ["unpacking packages", "writing the initramfs"]
 
 
 @pytest.mark.parametrize("changed", ["init", "probe"])

@@ -73,6 +73,25 @@ def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans() -> None:
     assert leftovers("early") == []
 
 
+def test_a_launch_a_new_boot_and_a_probe_are_heard() -> None:
+    from fame_lab import LabSpec
+    from fame_lab.progress import heard_by, job
+
+    heard: list[tuple[int, int | None, str]] = []
+    with heard_by(lambda *told: heard.append(told)), Lab(LabSpec("heard", nodes=2, fam="1M")) as lab:
+        assert heard[0] == (0, 2, "heard") and heard[-1] == (2, 2, "ready")
+        assert any("node02 booting" in words for _, _, words in heard)
+        heard.clear()
+        with job("mine", total=7):
+            lab.nodes[1].restart()
+            lab.probe("pingpong", variants="cas", batches=30)
+        assert {(done, total) for done, total, _ in heard} == {(0, 7)}
+        said = [words for _, _, words in heard]
+        assert "node02 boots: node02 prove" in said and any("clocks" in words for words in said)
+        assert any(words.startswith("pingpong 2/2: ") for words in said)
+    assert leftovers("heard") == []
+
+
 def test_impatience_does_not_cut_the_cleaning_up_short() -> None:
     interrupt_at(3.0, [signal.SIGINT] * 5)
 
@@ -128,8 +147,14 @@ def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPa
     from fame_lab import LabSpec
     from fame_lab.progress import LaunchProgress
 
+    real = LaunchProgress.__exit__
+
+    def interrupted(progress: LaunchProgress, *raised: object) -> None:
+        real(progress, *raised)
+        signal.raise_signal(signal.SIGINT)
+
     # The last moment of the start: every node is proved, and nobody holds the lab yet.
-    monkeypatch.setattr(LaunchProgress, "__exit__", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(LaunchProgress, "__exit__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Lab(LabSpec("late", nodes=1, fam="1M"), progress=False).start()
     assert leftovers("late") == []

@@ -13,6 +13,7 @@ import pytest
 
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.lab import Lab
+from fame_lab.progress import heard_by
 from fame_lab.reports import report
 
 PLOT = """
@@ -133,6 +134,20 @@ def test_progress_names_each_cell(tmp_path: Path) -> None:
     told: list[str] = []
     report(notebook(tmp_path, "a = 1", "b = 2", markdown="# Title"), tmp_path / "out", progress=told.append)
     assert told == ["cell 2 of 3: a = 1", "cell 3 of 3: b = 2"]
+
+
+def test_a_report_is_a_job_with_a_step_a_cell(tmp_path: Path) -> None:
+    heard: list[tuple[int, int | None, str]] = []
+    source = notebook(tmp_path, "a = 1", "1 / 0", markdown="# Title")
+    with heard_by(lambda *told: heard.append(told)), pytest.raises(ReportError):
+        report(source, tmp_path / "out")
+    assert heard == [
+        (0, 3, "n.ipynb"),
+        (1, 3, "n.ipynb"),
+        (1, 3, "cell 2 of 3: a = 1"),
+        (2, 3, "cell 2 of 3: a = 1"),
+        (2, 3, "cell 3 of 3: 1 / 0"),
+    ]
 
 
 def test_a_missing_notebook_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from fame_lab import native
 from fame_lab.directory import cache_directory
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import cpio, packages, rootfs, vmlinux
+from fame_lab.progress import Job, job
 
 __all__ = ["READY", "Appliance", "cached", "ensure"]
 
@@ -109,7 +110,8 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
     Parameters
     ----------
     progress : callable, optional
-        Told in a few words what goes on.
+        Told in a few words what goes on, instead of a bar over the steps. A job of which the build is part
+        hears of each step in any case.
 
     Raises
     ------
@@ -118,11 +120,17 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
     """
     if found := cached():
         return found
-    tell = progress or (lambda _: None)
     root = cache_directory() / "appliance"
     try:
-        with _lock(root):
-            return cached() or _build(root, tell)
+        with job("guest image", unit="step", shown=progress is None) as building:
+
+            def tell(words: str) -> None:
+                building.tell(words)
+                if progress is not None:
+                    progress(words)
+
+            with _lock(root):
+                return cached() or _build(root, building, tell)
     except OSError as error:
         raise ApplianceError(
             f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It takes "
@@ -143,7 +151,7 @@ def cached() -> Appliance | None:
     return _load(root / _digest(known)) if known else None
 
 
-def _build(root: Path, tell: Callable[[str], None]) -> Appliance:
+def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
     debs = root / "packages"
     with _scratch(root) as scratch:
         known = _recorded(root)
@@ -153,22 +161,29 @@ def _build(root: Path, tell: Callable[[str], None]) -> Appliance:
         digest = _digest(known)
         if found := _load(root / digest):
             return found
+        # Fetched, each unpacked, kernel and initramfs written.
+        building.expect(1 + len(known) + 2)
+        building.step()
         tell("unpacking packages")
         tree = scratch / "tree"
         tree.mkdir()
         for package in known:
+            building.tell(f"unpacking {package.name}")
             packages.unpack(debs / package.file, tree)
+            building.step()
         tell("writing the initramfs")
         image = scratch / "image"
         image.mkdir(mode=0o755)
         kernel, release = rootfs.kernel(tree)
         compressed = kernel.read_bytes()
         _write(image / "kernel", vmlinux.uncompressed(compressed) or compressed)
+        building.step()
         _write(image / "initrd", cpio.archive(rootfs.entries(tree, release, native.PROBE.binary())))
         contents = {"kernel_release": release, "packages": [asdict(package) for package in known]}
         _write(image / "appliance.json", json.dumps(contents, indent=1).encode())
         image.chmod(0o755)
         image.rename(root / digest)
+        building.step()
     found = _load(root / digest)
     assert found is not None  # noqa: S101 - it was written above, under the lock
     return found

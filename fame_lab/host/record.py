@@ -39,6 +39,8 @@ class NodeRecord:
         Digest of what the node booted.
     run : str
         Token of the report run that started the lab; empty for a person's.
+    notebook : str
+        Token of the notebook that started it, see :func:`fame_lab.notebook.this_notebook`; empty for none.
     """
 
     spec: LabSpec
@@ -50,6 +52,7 @@ class NodeRecord:
     accelerator_reason: str
     image: str
     run: str = ""
+    notebook: str = ""
 
     @property
     def node(self) -> str:
@@ -72,6 +75,7 @@ class NodeRecord:
                 "reason": self.accelerator_reason,
                 "image": self.image,
                 "run": self.run,
+                "notebook": self.notebook,
             },
         )
         element.text = self.spec.to_json()
@@ -107,6 +111,7 @@ class NodeRecord:
                 accelerator_reason=element.attrib["reason"],
                 image=element.attrib["image"],
                 run=element.attrib["run"],
+                notebook=element.attrib.get("notebook", ""),
             )
         except (ElementTree.ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise LabError(

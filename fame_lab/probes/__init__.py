@@ -13,6 +13,7 @@ import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fame_lab.errors import SpecError
+from fame_lab.progress import job
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,13 +82,15 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
         raise SpecError(f"probe {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
     annotations = inspect.get_annotations(probe.run)
     parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
-    if name == "timer":
-        return probe.run(lab, **parameters)
-    # So late, for with it comes numpy, which a list of names does not need.
-    from fame_lab.probes import timer
+    # A lab that starts in silence is measured in silence.
+    with job(name, unit="run", shown=getattr(lab, "_progress", True)):
+        if name == "timer":
+            return probe.run(lab, **parameters)
+        # So late, for with it comes numpy, which a list of names does not need.
+        from fame_lab.probes import timer
 
-    clocks = timer.short(lab, parameters.get("mapping", "uc"))
-    result = probe.run(lab, **parameters)
+        clocks = timer.short(lab, parameters.get("mapping", "uc"))
+        result = probe.run(lab, **parameters)
     return dataclasses.replace(result, manifest=result.manifest | {"timer": clocks})
 
 

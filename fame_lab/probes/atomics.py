@@ -19,6 +19,7 @@ from fame_lab.probes.batches import summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def run(
     at = check_offset(lab, offset, _WORD, _WORD)
     there = find_nodes(lab, nodes, 1)
     counts = _check_contenders(contenders, len(there))
+    current().expect(len(wanted) * sum(counts))
     with Contention() as contention:
         runs = [
             _contend(lab, there[:count], operation, at, words, rules)

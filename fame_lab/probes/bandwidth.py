@@ -23,6 +23,7 @@ from fame_lab.probes.batches import Batches, check_batches, check_timeout, summa
 from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
 from fame_lab.probes.working_sets import choose
+from fame_lab.progress import current
 from fame_lab.results import Result
 from fame_lab.size import parse_size
 
@@ -114,6 +115,7 @@ def run(
     sets = choose(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
     per_operation = []
     mappings = []
+    current().expect(sets.runs(len(wanted)))
     with Contention() as contention:
         for operation in wanted:
             command = ["bandwidth", "--op", operation, *shared]

@@ -22,6 +22,7 @@ from fame_lab.probes.batches import check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention
 from fame_lab.probes.places import MEMORIES, check_memories, check_seed, fam_words, find_node
 from fame_lab.probes.working_sets import choose
+from fame_lab.progress import current
 from fame_lab.results import Result
 from fame_lab.size import parse_size
 
@@ -115,6 +116,7 @@ def run(
         told = {"units": "ns", "long_name": "latency of a dependent load"}
         return sweeps.labelled(rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told)
 
+    current().expect(sets.runs(len(in_orders) * len(in_strides)))
     with Contention() as contention:
         found = [[measure(order, stride) for stride in in_strides] for order in in_orders]
     between = {"units": "B", "long_name": "from one line of the cycle to the next in memory"}

@@ -20,6 +20,7 @@ from fame_lab.probes.batches import summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def run(
     there = find_nodes(lab, nodes, 2)
     size = len(there) * apart[-1]
     at = check_offset(lab, offset, size, 128)
+    current().expect(len(apart) * len(there))
     with Contention() as contention:
         runs = [_contend(lab, there, distance, at, words, rules) for distance in apart]
     found = dataset([run for run, _ in runs], {"distance": apart}, there, _COUNTS)

@@ -22,6 +22,7 @@ from fame_lab.probes.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, 
 from fame_lab.probes.places import check_offset, check_seed, fam_words, find_nodes
 from fame_lab.probes.proportions import finding, share_bounds
 from fame_lab.probes.together import check_patience, one_line, together
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def run(
         )
     players = find_nodes(lab, nodes, 2)
     chosen, left_out = _choose(tests, len(players))
+    current().expect(sum(test.nodes for test in chosen))
     with Contention() as contention:
         played = [_play(lab, players[: test.nodes], test, iterations, words, patience) for test in chosen]
     effective = " and ".join(sorted({mapped for _, mapped, _ in played}))

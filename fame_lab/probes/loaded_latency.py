@@ -24,6 +24,7 @@ from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_no
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, check_seed, fam_words, find_node, find_nodes
 from fame_lab.probes.together import check_patience, one_line, together
+from fame_lab.progress import current
 from fame_lab.results import Result
 from fame_lab.size import KIB, MIB, format_size, parse_size
 
@@ -161,6 +162,7 @@ def run(
         total = sum(line.integer("lines", 0, 1 << 53) for line in moved.values())
         return _read(one_line(lines, chasing, "loaded"), batches, total)
 
+    current().expect(1 + len(turns) * (1 + len(others)))
     with Contention() as contention:
         points = [measure(None), *(measure(delay) for delay in turns)]
     dataset = _dataset([UNLOADED, *turns], points, oversubscribed(1 + len(others)))

@@ -25,6 +25,7 @@ from fame_lab.probes.batches import STATISTICS, summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def run(
         )
     there = find_nodes(lab, nodes, 2)
     at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
+    current().expect(len(wanted) * len(there))
     with Contention() as contention:
         runs = [_contend(lab, there, lock, at, words, rules) for lock in wanted]
     contests = [run for run, _, _ in runs]

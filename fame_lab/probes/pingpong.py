@@ -32,6 +32,7 @@ from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_no
 from fame_lab.probes.pairs import heat_map
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import check_patience, one_line, together
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def run(
     matches = [(playing[0], playing[1])] if pairs == "one" else list(itertools.permutations(playing, 2))
     found: dict[tuple[str, str, str], Batches] = {}
     mappings = set()
+    current().expect(2 * len(wanted) * len(matches))
     with Contention() as contention:
         for variant, (initiator, responder) in itertools.product(wanted, matches):
             played, seen = _play(lab, initiator, responder, variant, command, batches, patience)

@@ -26,6 +26,7 @@ from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_no
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import check_patience, together
+from fame_lab.progress import current
 from fame_lab.results import Result
 from fame_lab.size import MIB, parse_size
 
@@ -113,6 +114,7 @@ def run(
     arguments = {producer: [*shared, "--role", "producer"], consumer: [*shared, "--role", "consumer"]}
     # The program's own patience ends first, and tells more.
     timeout = (4 * patience + 60) * len(sizes)
+    current().expect(2)
     with Contention() as contention:
         lines = together(lab, arguments, patience=patience, timeout=timeout)
     for name, written in lines.items():

@@ -20,6 +20,7 @@ from fame_lab.probes.clocks import CLOCKS, Told, measure
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.places import fam_words, find_nodes
 from fame_lab.probes.watch import READINGS
+from fame_lab.progress import current, job
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def run(
     chosen = find_nodes(lab, nodes, 1)
     words = [*fam_words(mapping), *asked, "--ms", str(round(seconds * 1000))]
     timeout = 60 + seconds + 4 * batches * batch_ms / 1000
+    current().expect(len(chosen))
     with Contention() as contention:
         told = {}
         for name, found in measure(lab, chosen, words, batches, timeout).items():
@@ -119,7 +121,9 @@ def short(lab: Lab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
         If there is no such mapping.
     """
     words = [*fam_words(mapping), *_SHORT]
-    told = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
+    # A job of its own, whose runs are none of the probe's that follows.
+    with job("clocks", total=len(lab.nodes), unit="run", shown=False):
+        told = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
     return {
         name: {"error": str(found)} if isinstance(found, FameError) else _in_short(found)
         for name, found in told.items()

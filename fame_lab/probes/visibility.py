@@ -28,6 +28,7 @@ from fame_lab.probes.host_look import Looks, host_round_trips
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import Lines, check_patience, together
+from fame_lab.progress import current
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def run(
     arguments = {writer: [*bursts, "--role", "writer"], reader: [*bursts, "--role", "reader"]}
     # The program's own patience ends first, and tells more.
     limits = {"patience": patience, "timeout": 4 * patience + 60}
+    current().expect(3)  # both nodes, and the reader once more for the host
     with Contention() as contention:
         lines = together(lab, arguments, unit="bursts", **limits)
         host = host_round_trips(

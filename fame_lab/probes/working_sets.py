@@ -49,6 +49,11 @@ class WorkingSets:
     room: dict[str, int]
     cut_short: str
 
+    def runs(self, sweeps: int) -> int:
+        """Tell how often the probe program runs: to ask for the room, and for so many sweeps a memory."""
+        measured = sum(min(self.sizes) <= room for room in self.room.values())
+        return ("dram" in self.room) + sweeps * measured
+
 
 def target() -> tuple[int, str]:
     """Give how far the default goes: four times the host's last cache, up to a power of two.

@@ -44,6 +44,7 @@ from fame_lab.probes.together import check_patience
 from fame_lab.probes.workload_checks import Outcome
 from fame_lab.probes.workload_plot import plot
 from fame_lab.probes.workload_runs import KINDS, Kind, Part, Run, Settings, run_one
+from fame_lab.progress import current
 from fame_lab.results import Result
 from fame_lab.size import KIB, parse_size
 
@@ -159,6 +160,7 @@ def run(
     )
     fam_words(mapping)
     members = find_nodes(lab, nodes, 1)
+    current().expect(len(kinds) * len(members))
     with Contention() as contention:
         runs = [run_one(lab, kind, members, settings) for kind in kinds]
     dataset = _dataset(runs, members, lab.spec.node_names)

@@ -12,6 +12,7 @@ import numpy as np
 from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
+from fame_lab.progress import job
 from fame_lab.size import format_size, parse_size
 from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
 from fame_lab.traffic.counters import Counters
@@ -211,7 +212,9 @@ class TraceRecording(Recording):
         counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)
         counters.clear()
         counters.set(recording=1)
-        node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
+        # A recording may begin within another job, whose step this is not.
+        with job("recording", shown=False):
+            node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
         counters.set(recording=0)
         _check_pattern(node.name, counters, at)
         counters.clear()

@@ -1,0 +1,116 @@
+"""The panel's command line: a command, run on one node or on all, and what it came to."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+
+import ipywidgets
+
+from fame_lab.errors import FameError
+from fame_lab.lab import Lab
+from fame_lab.lab_html import run_html
+from fame_lab.node import Node
+from fame_lab.widgets.task import Task
+from fame_lab.widgets.words import error_html, faint
+
+__all__ = ["CommandBox"]
+
+ALL = "all nodes"
+#: Commands whose outcome stays to be seen.
+_KEPT = 20
+
+
+class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Runs what is typed.
+
+    Parameters
+    ----------
+    lab : callable
+        Gives the lab, or None while none runs.
+    note : callable
+        Told in a line what goes on.
+    """
+
+    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+        self._lab = lab
+        self._note = note
+        self._task: Task | None = None
+        self._kept: collections.deque[str] = collections.deque(maxlen=_KEPT)
+        self.where = ipywidgets.Dropdown(options=[ALL], layout=ipywidgets.Layout(width="9em"))
+        self.command = ipywidgets.Text(
+            placeholder="a command for the node's shell, such as lspci -v",
+            continuous_update=True,
+            layout=ipywidgets.Layout(flex="1 1 auto", width="auto"),
+        )
+        self.run = ipywidgets.Button(description="Run", icon="play", layout=ipywidgets.Layout(width="7em"))
+        self.cancel = ipywidgets.Button(
+            description="Cancel", icon="ban", layout=ipywidgets.Layout(width="7em")
+        )
+        self.status = ipywidgets.HTML()
+        self.output = ipywidgets.HTML()
+        super().__init__(
+            [ipywidgets.HBox([self.where, self.command, self.run, self.cancel]), self.status, self.output]
+        )
+        self.run.on_click(self._begin)
+        # The event that Enter brings, which has no other name in ipywidgets.
+        self.command.on_msg(lambda _widget, content, _buffers: self._entered(content))
+        self.cancel.on_click(lambda _: self._task is not None and self._task.cancel())
+        self.show()
+
+    def show(self) -> None:
+        """Show what can be done now."""
+        lab, busy = self._lab(), self._task is not None
+        names = [ALL, *(lab.spec.node_names if lab is not None else ())]
+        if list(self.where.options) != names:
+            self.where.options = names
+        self.run.disabled = lab is None or busy
+        self.cancel.layout.display = None if busy else "none"
+        if not busy:
+            self.status.value = faint("" if lab is not None else "Start a lab, or attach to one, first.")
+
+    def stop(self) -> None:
+        """Call off what runs, and wait for its end."""
+        if (task := self._task) is not None:
+            task.cancel()
+            task.join()
+
+    def _entered(self, content: object) -> None:
+        if isinstance(content, dict) and content.get("event") == "submit":
+            self._begin()
+
+    def _begin(self, *_: object) -> None:
+        lab, command, where = self._lab(), self.command.value, self.where.value
+        if lab is None or self._task is not None:
+            return
+        if not command.strip():
+            self.status.value = faint("Type a command first.")
+            return
+        self._note(f"{where}: {command}")
+        self.status.value = faint(f"running on {where} …")
+
+        def work(_task: Task) -> dict[str, str]:
+            nodes = lab.nodes if where == ALL else (lab.node(where),)
+            return lab.each(nodes, lambda node: _outcome(node, command))
+
+        self._task = Task(f"panel-command-{lab.spec.name}", work, self._ended)
+        self.show()
+        self._task.start()
+
+    def _ended(self, task: Task) -> None:
+        if task.error is not None:
+            shown = error_html("the command", task.error)
+        else:
+            shown = "\n".join(task.result.values())
+        self._kept.appendleft(shown)
+        self.output.value = "<hr>".join(self._kept)
+        self._task = None
+        self.show()
+
+
+def _outcome(node: Node, command: str) -> str:
+    """Run it; a node that cannot is told beside what the others said."""
+    try:
+        return run_html(node.run(command, check=False))
+    except FameError as error:
+        return error_html(node.name, error)

@@ -1,0 +1,71 @@
+"""The panel's consoles: what a node wrote on its serial line, and its restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets
+
+from fame_lab.lab import Lab
+from fame_lab.widgets.task import Task
+from fame_lab.widgets.words import error_html, faint, pre
+
+__all__ = ["ConsoleBox"]
+
+
+class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Shows the end of one node's console as it grows, and boots the node anew.
+
+    Parameters
+    ----------
+    lab, note : callable
+        As of :class:`fame_lab.widgets.command_box.CommandBox`.
+    """
+
+    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+        self._lab = lab
+        self._note = note
+        self._task: Task | None = None
+        self.node = ipywidgets.Dropdown(options=["node01"], layout=ipywidgets.Layout(width="9em"))
+        self.restart = ipywidgets.Button(description="Restart node", icon="refresh")
+        self.status = ipywidgets.HTML()
+        self.console = ipywidgets.HTML()
+        super().__init__([ipywidgets.HBox([self.node, self.restart]), self.status, self.console])
+        self.node.observe(lambda _: self.show(), "value")
+        self.restart.on_click(self._begin)
+        self.show()
+
+    def show(self) -> None:
+        """Show what there is now."""
+        lab = self._lab()
+        names = list(lab.spec.node_names) if lab is not None else []
+        if names and list(self.node.options) != names:
+            self.node.options = names
+        self.restart.disabled = lab is None or self._task is not None
+        if lab is not None:
+            self.console.value = pre(lab.node(self.node.value).console())
+
+    def stop(self) -> None:
+        """Wait for a restart that goes on."""
+        if (task := self._task) is not None:
+            task.join()
+
+    def _begin(self, *_: object) -> None:
+        lab, name = self._lab(), self.node.value
+        if lab is None or self._task is not None:
+            return
+        self._note(f"lab.node({name!r}).restart()")
+        self.status.value = faint(f"{name} boots anew, into the same FAM …")
+        self._task = Task(
+            f"panel-restart-{lab.spec.name}", lambda _task: lab.node(name).restart(), self._ended
+        )
+        self.show()
+        self._task.start()
+
+    def _ended(self, task: Task) -> None:
+        self._task = None
+        if task.error is not None:
+            self.status.value = error_html("the restart", task.error)
+        else:
+            self.status.value = faint("it is up again")
+        self.show()

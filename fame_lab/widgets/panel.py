@@ -1,0 +1,311 @@
+"""The control panel: a lab chosen, started, watched, probed and stopped by widgets.
+
+It is a face of the public surface. What takes its time goes on in threads (:mod:`fame_lab.widgets.task`), and
+what nodes do is seen by one more (:mod:`fame_lab.widgets.watch`): the kernel stays free for other cells.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from fame_lab.errors import HostError, SpecError
+from fame_lab.hosting import RUN_VARIABLE
+from fame_lab.lab import Lab
+from fame_lab.lab_html import spec_html
+from fame_lab.results import Result
+from fame_lab.spec import LabSpec
+from fame_lab.traffic.traffic import Traffic
+from fame_lab.widgets.command_box import CommandBox
+from fame_lab.widgets.console_box import ConsoleBox
+from fame_lab.widgets.doctor_box import DoctorBox
+from fame_lab.widgets.hearing import hear_while_busy
+from fame_lab.widgets.holding import Holding
+from fame_lab.widgets.lab_choice import NEW, LabChoice
+from fame_lab.widgets.log_box import LogBox
+from fame_lab.widgets.node_rows import node_rows
+from fame_lab.widgets.probe_box import ProbeBox
+from fame_lab.widgets.progress_line import ProgressLine
+from fame_lab.widgets.spec_form import SpecForm
+from fame_lab.widgets.traffic_box import TrafficBox
+from fame_lab.widgets.watch import Sight, Watch
+from fame_lab.widgets.words import STYLE, error_html
+
+__all__ = ["Panel", "panel"]
+
+_panels: dict[str | None, Panel] = {}
+_panels_lock = threading.Lock()
+
+
+def panel(lab: Lab | None = None) -> Panel:
+    """Give the control panel of a lab, or one in which a lab is chosen.
+
+    There is one of each in a notebook: whoever asks again is given the same, which can be shown in several
+    places. Without a lab it takes up the one that this notebook started before its kernel was restarted.
+
+    Parameters
+    ----------
+    lab : Lab, optional
+
+    Returns
+    -------
+    Panel
+        A widget. ``.lab`` is the lab that it has, ``.result`` and ``.traffic`` what was measured last.
+
+    Examples
+    --------
+    >>> import fame_lab
+    >>> fame_lab.panel()  # doctest: +SKIP
+    """
+    key = None if lab is None else lab.spec.name
+    with _panels_lock:
+        there = _panels.get(key)
+        if there is None or there.closed or (lab is not None and there.lab is not lab):
+            if there is not None:
+                there.close()
+            there = _panels[key] = Panel(lab)
+        return there
+
+
+class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """See :func:`panel`.
+
+    Parameters
+    ----------
+    lab : Lab, optional
+        One whose spec is settled; it need not run yet.
+    """
+
+    def __init__(self, lab: Lab | None = None) -> None:
+        self._holding = Holding(self, lab)
+        self._sight = Sight()
+        self._sought = lab is not None
+        self._whole = False
+        # Clicks, tasks that end and the watch come on threads of their own.
+        self._lock = threading.RLock()
+        self.closed = False
+
+        self.journal = LogBox()
+        self.title = ipywidgets.HTML()
+        self.doctor = DoctorBox()
+        self.choice = LabChoice(self._holding.choose, self._holding.clear_away)
+        self.form = SpecForm(self._show)
+        self.start = _button("Start", "play", "success", self._start)
+        self.cancel = _button("Cancel", "ban", "warning", self._cancel)
+        self.stop = _button("Stop", "stop", "danger", self._holding.stop)
+        self.progress = ProgressLine()
+        self.alert = ipywidgets.HTML()
+        self.facts = ipywidgets.HTML()
+        self.rows = ipywidgets.HTML()
+        self.commands = CommandBox(lambda: self._holding.usable, self.journal.note)
+        self.probes = ProbeBox(lambda: self._holding.usable, self.journal.note)
+        self.recording = TrafficBox(lambda: self._holding.usable, self.journal.note)
+        self.consoles = ConsoleBox(lambda: self._holding.usable, self.journal.note)
+        self._boxes = (self.commands, self.probes, self.recording, self.consoles)
+        self.tabs = ipywidgets.Tab(
+            [*self._boxes, self.doctor, self.journal],
+            titles=("Commands", "Probes", "Traffic", "Consoles", "Doctor", "Log"),
+        )
+        buttons = ipywidgets.HBox(
+            [self.start, self.cancel, self.stop, self.progress],
+            layout=ipywidgets.Layout(align_items="center"),
+        )
+        super().__init__(
+            [
+                *(
+                    ipywidgets.HTML(STYLE),
+                    self.title,
+                    self.doctor.verdict,
+                    self.choice,
+                    self.form,
+                    self.facts,
+                ),
+                *(buttons, self.alert, self.rows, self.tabs),
+            ]
+        )
+        self.add_class("fame-panel")
+        if lab is not None:
+            self.form.show(lab.spec)
+        hear_while_busy(self)
+        self._whole = True
+        self._show()
+        self.doctor.look()
+        self._watch = Watch(self._see)
+        self._watch.look_at(None if lab is None else lab.spec.name)
+
+    @property
+    def lab(self) -> Lab | None:
+        """The lab that it has, running or not; None if there is none."""
+        return self._holding.lab
+
+    @property
+    def result(self) -> Result | None:
+        """What its probes measured last."""
+        return self.probes.result
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What it recorded last."""
+        return self.recording.traffic
+
+    def close(self) -> None:
+        """Take it from the notebook; the lab that it has runs on."""
+        if self.closed:
+            return
+        self.closed = True
+        self._watch.close()
+        self.end_boxes()
+        _close(self)
+
+    # --- What is done ---
+
+    def _start(self) -> None:
+        try:
+            self._holding.start(self.form.spec())
+        except SpecError as error:
+            self.alert.value = error_html("the lab", error)
+
+    def _cancel(self) -> None:
+        self.progress.say("cancelling …")
+        self._holding.cancel()
+
+    def end_boxes(self) -> None:
+        """End what the boxes do, and wait for it."""
+        for box in self._boxes:
+            box.stop()
+
+    def began(self, doing: str) -> None:
+        """Show that something has begun with the lab."""
+        self.alert.value = ""
+        self.journal.note(f"{doing} …")
+        self.progress.begin(f"{doing} …")
+        self._show()
+
+    def came_to(self, done: int, total: int, words: str) -> None:
+        """Show how far it is."""
+        self.journal.note(words)
+        self._look_at_ours()
+        self.progress.hear(done, total, words)
+
+    def ended(self, words: str, doing: str, error: Exception | None) -> None:
+        """Show what came of it."""
+        if error is not None:
+            self.alert.value = error_html(doing, error)
+            self.journal.note(f"{doing}: {error}")
+        if words:
+            self.journal.note(words)
+        if (lab := self.lab) is not None and lab.is_running:
+            self.form.show(lab.spec)
+        self.progress.end(words)
+        self._look_at_ours()
+        self._watch.look_now()
+        self._show()
+
+    # --- What is shown ---
+
+    def _look_at_ours(self) -> None:
+        lab = self.lab
+        self._watch.look_at(None if lab is None else lab.spec.name)
+
+    def _see(self, sight: Sight) -> None:
+        """Show what the watch saw, such as that others have ended the lab, or one from before a restart."""
+        self._sight = sight
+        self.journal.show()
+        lab, idle = self.lab, not self._holding.doing
+        if idle and not sight.error:
+            if lab is not None and lab.is_running:
+                if sight.lab == lab.spec.name and not sight.lab_is_there:
+                    self._holding.lost()
+            elif not self._sought and lab is None:
+                self._sought = True
+                ours = [entry.name for entry in sight.labs if self.choice.was_ours(entry)]
+                if len(ours) == 1:
+                    self._holding.choose(ours[0])
+        self._show()
+
+    def _show(self) -> None:
+        if not self._whole or self.closed:
+            return
+        with self._lock:
+            holding, sight = self._holding, self._sight
+            lab, doing, running = holding.lab, holding.doing, holding.is_running
+            fixed = holding.fixed is not None
+            self.title.value = _title(lab, doing)
+            self.choice.show(sight.labs, _name(lab) if running else NEW, fixed=fixed, idle=not doing)
+            self._show_form(editable=not doing and not running and not fixed, shown=not running)
+            self.facts.value = _facts(lab.spec) if lab is not None and running else ""
+            wrong = {} if fixed or running else self.form.problems
+            self.start.disabled = bool(doing or running or wrong)
+            self.cancel.disabled = doing != "starting"
+            self.stop.disabled = bool(doing or not running)
+            self.progress.wait_for("" if doing or not wrong else f"Start waits for: {', '.join(wrong)}")
+            self.rows.value = _rows(holding, sight)
+            for box in self._boxes:
+                box.show()
+
+    def _show_form(self, *, editable: bool, shown: bool) -> None:
+        ours = _name(self.lab) if self._holding.doing or self._holding.is_running else NEW
+        self.form.take_names([entry.name for entry in self._sight.labs if entry.name != ours])
+        self.form.disable(not editable)
+        self.form.layout.display = None if shown else "none"
+
+    def _repr_mimebundle_(self, **words: Any) -> Any:
+        still = {"text/html": self._still(), "text/plain": repr(self)}
+        # Nobody could press a button in a notebook that is executed for a report.
+        if RUN_VARIABLE in os.environ:
+            return still
+        bundle = super()._repr_mimebundle_(**words)
+        data, more = bundle if isinstance(bundle, tuple) else (bundle, {})
+        # Beside the widget: for a page that is made of the notebook, where no widget lives.
+        return (None if data is None else data | still), more
+
+    def _still(self) -> str:
+        return "\n".join((STYLE, self.title.value, self.facts.value, self.rows.value))
+
+    def __repr__(self) -> str:
+        return f"<Panel: {self._holding.doing or 'idle'}, {self.lab!r}>"
+
+
+def _name(lab: Lab | None) -> str:
+    return NEW if lab is None else lab.spec.name
+
+
+def _rows(holding: Holding, sight: Sight) -> str:
+    lab = holding.lab
+    if lab is None or not (lab.is_running or holding.doing):
+        return ""
+    vitals = sight.vitals if sight.lab == lab.spec.name else ()
+    unseen = error_html("the nodes cannot be seen", HostError(sight.error)) if sight.error else ""
+    return unseen + node_rows(lab.spec.node_names, vitals, holding.stages)
+
+
+def _title(lab: Lab | None, doing: str) -> str:
+    if lab is None:
+        said = "no lab yet" if not doing else f"{doing} …"
+    else:
+        said = f"{lab.spec.name}: {doing + ' …' if doing else 'running' if lab.is_running else 'not started'}"
+    return f'<span class="fame-title">fame_lab</span> &nbsp; {escape(said)}'
+
+
+def _facts(spec: LabSpec) -> str:
+    return f"<details><summary>{escape(str(spec))}</summary>{spec_html(spec)}</details>"
+
+
+def _button(words: str, icon: str, style: str, do: Callable[[], None]) -> Any:
+    made = ipywidgets.Button(
+        description=words, icon=icon, button_style=style, layout=ipywidgets.Layout(width="7em", flex="none")
+    )
+    made.on_click(lambda _: do())
+    return made
+
+
+def _close(widget: Any) -> None:
+    """Close a widget and all in it: none of them is another's."""
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    ipywidgets.Widget.close(widget) if isinstance(widget, Panel) else widget.close()

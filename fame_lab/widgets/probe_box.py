@@ -1,0 +1,167 @@
+"""The panel's probes: their parameters, checked as they are typed, a run of one, and its plot."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from fame_lab import probes
+from fame_lab.errors import SpecError
+from fame_lab.lab import Lab
+from fame_lab.probes.parameters import Parameter, parameters
+from fame_lab.results import Result
+from fame_lab.widgets.hearing import hear_while_busy
+from fame_lab.widgets.progress_line import ProgressLine
+from fame_lab.widgets.task import Task
+from fame_lab.widgets.words import error_html, faint
+
+__all__ = ["ProbeBox"]
+
+_WIDE = ipywidgets.Layout(width="16em", flex="none")
+
+
+class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+    """Chooses a probe, runs it and draws it.
+
+    Parameters
+    ----------
+    lab, note : callable
+        As of :class:`fame_lab.widgets.command_box.CommandBox`.
+    """
+
+    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+        self._lab = lab
+        self._note = note
+        self._task: Task | None = None
+        self._fields: dict[str, tuple[Parameter, Any, ipywidgets.HTML]] = {}
+        #: What was measured last.
+        self.result: Result | None = None
+        self.probe = ipywidgets.Dropdown(options=probes.names(), value="chase", layout=_WIDE)
+        self.run = ipywidgets.Button(description="Run", icon="play", layout=ipywidgets.Layout(width="7em"))
+        self.cancel = ipywidgets.Button(
+            description="Cancel", icon="ban", layout=ipywidgets.Layout(width="7em")
+        )
+        self.about = ipywidgets.HTML()
+        self.parameters = ipywidgets.VBox()
+        self.progress = ProgressLine()
+        self.outcome = ipywidgets.HTML()
+        self.picture = ipywidgets.Image(
+            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
+        )
+        folded = ipywidgets.Accordion([self.parameters], titles=("parameters",), selected_index=None)
+        super().__init__(
+            [
+                ipywidgets.HBox([self.probe, self.run, self.cancel]),
+                *(self.about, folded, self.progress, self.picture, self.outcome),
+            ]
+        )
+        self.probe.observe(self._chosen, "value")
+        self.run.on_click(self._begin)
+        self.cancel.on_click(lambda _: self._task is not None and self._task.cancel())
+        self._chosen()
+
+    def show(self) -> None:
+        """Show what can be done now."""
+        lab, busy = self._lab(), self._task is not None
+        wrong = any(reason.value.startswith("<div") for _, _, reason in self._fields.values())
+        self.run.disabled = lab is None or busy or wrong
+        self.cancel.layout.display = None if busy else "none"
+        if not busy and not self.progress.said:
+            self.progress.say("" if lab is not None else "Start a lab, or attach to one, first.")
+
+    def stop(self) -> None:
+        """Call off what runs, and wait for its end."""
+        if (task := self._task) is not None:
+            task.cancel()
+            task.join()
+
+    def _chosen(self, *_: object) -> None:
+        first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
+        self.about.value = faint(first)
+        before = self.parameters.children
+        self._fields = {
+            each.name: (each, _widget(each), ipywidgets.HTML()) for each in parameters(self.probe.value)
+        }
+        for each, widget, reason in self._fields.values():
+            reason.layout = ipywidgets.Layout(flex="1 1 0", min_width="0", margin="2px 0 2px 8px")
+            widget.observe(lambda _, name=each.name: self._look(name), "value")
+        self.parameters.children = [
+            ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="8em")), widget, reason])
+            for name, (_, widget, reason) in self._fields.items()
+        ]
+        hear_while_busy(self.parameters)
+        for row in before:
+            for widget in (*row.children, row):
+                widget.close()
+        for name in self._fields:
+            self._look(name)
+
+    def _look(self, name: str) -> None:
+        each, widget, reason = self._fields[name]
+        try:
+            each.read(str(widget.value))
+            reason.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
+        except SpecError as error:
+            reason.value = f'<div class="fame-reason" role="alert">{escape(str(error))}</div>'
+        self.show()
+
+    def _begin(self, *_: object) -> None:
+        lab, name = self._lab(), self.probe.value
+        if lab is None or self._task is not None:
+            return
+        typed = {each.name: each.read(str(widget.value)) for each, widget, _ in self._fields.values()}
+        given = {
+            each.name: typed[each.name]
+            for each, *_ in self._fields.values()
+            if typed[each.name] != each.default
+        }
+        words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
+        self._note(f"lab.probe({words})")
+        self.outcome.value = ""
+        self.progress.begin(f"{name} …")
+
+        def work(_task: Task) -> tuple[Result, bytes]:
+            result = lab.probe(name, **given)
+            self.progress.say("drawing …")
+            return result, _drawn(result)
+
+        self._task = Task(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
+        self.show()
+        self._task.start()
+
+    def _ended(self, task: Task) -> None:
+        name = self.probe.value
+        if task.error is None:
+            self.result, self.picture.value = task.result
+            self.picture.layout.display = None
+            said = f"{self.result.probe} done; it is panel.result in code"
+            self.outcome.value = self.result._repr_html_()
+        elif task.cancelled.is_set():
+            said = f"{name} was cancelled; nothing of it goes on"
+        else:
+            said = f"{name} failed"
+            self.outcome.value = error_html(name, task.error)
+        self._note(said)
+        self.progress.end(said)
+        self._task = None
+        self.show()
+
+
+def _drawn(result: Result) -> bytes:
+    picture = io.BytesIO()
+    result.plot().savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def _widget(each: Parameter) -> Any:
+    if each.kind.startswith("{") and isinstance(each.default, (str, int)):
+        options = [str(option) for option in json.loads(f"[{each.kind.strip('{}')}]")]
+        return ipywidgets.Dropdown(options=options, value=str(each.default), layout=_WIDE)
+    return ipywidgets.Text(
+        value=each.text, placeholder="the probe's choice", continuous_update=True, layout=_WIDE
+    )

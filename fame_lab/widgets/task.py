@@ -1,0 +1,99 @@
+"""Something long that a button began: on a thread of its own, so that no cell waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from fame_lab.cancel import cancellable
+from fame_lab.progress import Listener, heard_by
+
+__all__ = ["Task"]
+
+log = logging.getLogger(__name__)
+
+_running: weakref.WeakSet[Task] = weakref.WeakSet()
+_guard_lock = threading.Lock()
+_guard: threading.Thread | None = None
+
+
+class Task:
+    """Does something, once, and can be called off.
+
+    When the kernel ends, it is called off and has the time to leave nothing behind.
+
+    Parameters
+    ----------
+    name : str
+        Of its thread.
+    do : callable
+        Given the task itself, whose :attr:`cancelled` it may look at; commands that it runs in guests do so.
+    after : callable
+        Given the task when it has ended, whatever came of it; on its thread.
+    heard : Listener, optional
+        Told how far it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        do: Callable[[Task], Any],
+        after: Callable[[Task], None],
+        heard: Listener | None = None,
+    ) -> None:
+        self.cancelled = threading.Event()
+        self.result: Any = None
+        #: What it ended with, if it did not do what it was to do.
+        self.error: Exception | None = None
+        self._do = do
+        self._after = after
+        self._heard = heard
+        self._thread = threading.Thread(target=self._work, name=name)
+
+    def start(self) -> Task:
+        """Begin, and return at once."""
+        _running.add(self)
+        _watch_for_the_end()
+        self._thread.start()
+        return self
+
+    def cancel(self) -> None:
+        """Call it off; it has ended once `after` is called."""
+        self.cancelled.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for its end, `timeout` seconds at most; say whether it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        heard = heard_by(self._heard) if self._heard is not None else contextlib.nullcontext()
+        try:
+            with cancellable(self.cancelled), heard:
+                self.result = self._do(self)
+        except Exception as error:
+            # Whatever it is, it is shown to whoever pressed the button.
+            self.error = error
+            log.debug("%s: %s", self._thread.name, error, exc_info=True)
+        finally:
+            _running.discard(self)
+            self._after(self)
+
+
+def _watch_for_the_end() -> None:
+    """Have what runs called off when the main thread ends, which then waits for it."""
+    global _guard
+    with _guard_lock:
+        if _guard is None:
+            _guard = threading.Thread(target=_call_off_at_the_end, name="panel-guard", daemon=True)
+            _guard.start()
+
+
+def _call_off_at_the_end() -> None:
+    threading.main_thread().join()
+    for task in list(_running):
+        task.cancel()

@@ -1,0 +1,52 @@
+"""The words of the panel as HTML, escaped: what comes from a guest, and what an error says."""
+
+from __future__ import annotations
+
+import traceback
+from html import escape
+
+from fame_lab.errors import FameError
+
+__all__ = ["STYLE", "error_html", "faint", "pre"]
+
+#: Colours are the page's own where it has any, so that it reads well in dark and light themes.
+STYLE = """\
+<style>
+.fame-panel { border: 1px solid var(--jp-border-color2, #bbb); border-radius: 4px; padding: 8px 10px; }
+.fame-panel .widget-html-content, .fame-panel .jupyter-widgets-html-content { line-height: 1.4; }
+.fame-title { font-size: 1.15em; font-weight: 600; }
+.fame-faint { opacity: .75; }
+.fame-alert { border-left: 4px solid #dc4545; padding: .4em .8em; margin: .3em 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: rgba(220, 69, 69, .1); }
+.fame-note { border-left: 4px solid #4a90d9; padding: .4em .8em; margin: .3em 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: rgba(74, 144, 217, .1); }
+.fame-reason { color: #dc4545; white-space: normal; line-height: 1.25; overflow-wrap: anywhere; }
+.fame-nodes { border-collapse: collapse; width: 100%; table-layout: fixed; }
+.fame-nodes th, .fame-nodes td { text-align: left; padding: .15em .6em; vertical-align: top; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; border-bottom: 1px solid var(--jp-border-color2, #ccc); }
+.fame-nodes td.fame-number, .fame-nodes th.fame-number { text-align: right;
+  font-variant-numeric: tabular-nums; }
+.fame-nodes td.fame-console { font-family: var(--jp-code-font-family, monospace); font-size: .9em; }
+.fame-pre { margin: .2em 0; max-height: 24em; overflow: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: .9em; }
+</style>"""
+
+
+def faint(text: str) -> str:
+    """Write a line of lesser weight."""
+    return f'<span class="fame-faint">{escape(text)}</span>' if text else ""
+
+
+def pre(text: str) -> str:
+    """Write text as it stands, in a box of bounded height."""
+    return f'<pre class="fame-pre">{escape(text)}</pre>'
+
+
+def error_html(what: str, error: BaseException) -> str:
+    """Write what went wrong, in full; an error that is not the kit's own with where it came from."""
+    told = f"{what}: {error}" if isinstance(error, FameError) else f"{what}: {type(error).__name__}: {error}"
+    trace = ""
+    if not isinstance(error, (FameError, OSError)):
+        whole = "".join(traceback.format_exception(error))
+        trace = f"<details><summary>where it came from</summary>{pre(whole)}</details>"
+    return f'<div class="fame-alert" role="alert">{escape(told)}{trace}</div>'
