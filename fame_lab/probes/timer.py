@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import MaxNLocator
 
 from fame_lab import plots
 from fame_lab.errors import FameError, ProbeError, SpecError
@@ -225,6 +226,7 @@ def plot(result: Result) -> Figure:
     look = plots.style(3)
     ratios.errorbar(ratio, rows, xerr=(ratio - low, high - ratio), linestyle="", capsize=3, **look)
     ratios.axvline(0, color="0.5", linewidth=1)
+    ratios.xaxis.set_major_locator(MaxNLocator(4))  # however wide, under load, its numbers are
     ratios.set_xlabel("guest clock / host clock - 1 [ppm]")
     plots.legend_above(costs, 3)
     return made
