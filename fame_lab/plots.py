@@ -5,28 +5,38 @@ Figures are made without pyplot, whose state belongs to the user and to one thre
 
 from __future__ import annotations
 
-import io
+import datetime
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.colors import to_rgb
+
+from fame_lab.lab_figure import LabFigure
+from fame_lab.log_axes import TICK_POINTS, plain_log, size_axis, size_label
 
 __all__ = [
+    "LOOKS",
     "MEMORY",
     "LabFigure",
     "begin",
     "caveat",
     "dress",
     "figure",
+    "ink",
+    "legend_above",
+    "legend_beside",
+    "letter",
     "plain_log",
+    "provenance",
     "size_axis",
     "size_label",
     "style",
 ]
+
+_TITLE_POINTS, _LABEL_POINTS, _FOOT_POINTS = 12.0, 9.0, 8.0
+_FOOT_WIDTH, _FOOT_LINE = 116, 0.15  # characters, and inches of a line
 
 # Okabe and Ito's colours, which colour-blind readers tell apart, each with a marker of its own: nothing
 # rests on colour alone.
@@ -40,16 +50,8 @@ _STYLES = (
     ("#000000", "X"),
 )
 
-_SUFFIXES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
-
-
-class LabFigure(Figure):
-    """A figure that a notebook shows as a picture, whether or not pyplot was ever loaded."""
-
-    def _repr_png_(self) -> bytes:
-        picture = io.BytesIO()
-        self.savefig(picture, format="png")
-        return picture.getvalue()
+#: As many lines have a look of their own.
+LOOKS = len(_STYLES)
 
 
 def style(number: int) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def figure(
     *,
     columns: int = 1,
     rows: int = 1,
-    height: float = 4.2,
+    height: float = 3.7,
     share_y: bool = True,
     failed: str = "",
 ) -> tuple[LabFigure, list[Axes]]:
@@ -100,7 +102,7 @@ def figure(
     columns, rows : int
         Panels beside and above each other; the axes come row by row.
     height : float
-        Inches; the width is 8.
+        Inches of all but the foot, whose lines add to it; the width is 8.
     share_y : bool
         Whether the panels have one vertical axis.
     failed : str
@@ -111,7 +113,7 @@ def figure(
     LabFigure, list of Axes
         The panels, row by row.
     """
-    made = begin(title, f"{caveat(manifest)}\n{note}", height=height, failed=failed)
+    made = begin(title, f"{caveat(manifest)}\n{note}", manifest, height=height, failed=failed)
     panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)
     axes = [*panels.flat]
     for panel in axes:
@@ -119,7 +121,7 @@ def figure(
     return made, axes
 
 
-def begin(title: str, foot: str, *, height: float, failed: str = "") -> LabFigure:
+def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, failed: str = "") -> LabFigure:
     """Begin a figure without panels: its size, its title, and at its foot what its numbers are.
 
     Parameters
@@ -128,56 +130,105 @@ def begin(title: str, foot: str, *, height: float, failed: str = "") -> LabFigur
         As of :func:`figure`.
     foot : str
         What kind of numbers it shows and what they are not, such as :func:`caveat`; how many there are.
+    *manifests : mapping
+        Of all that it shows.
     """
-    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained")
+    head = [title]
     if failed:
-        made.suptitle(f"{title}\n{textwrap.fill(f'FAILED: {failed}', 90)}", fontsize=12, color="#B00020")
-    else:
-        made.suptitle(title, fontsize=12)
-    made.supxlabel(foot, fontsize=8, color="0.35")
+        head += textwrap.wrap(f"FAILED: {failed}", 90)
+    lines = [*foot.split("\n"), provenance(*manifests)]
+    told = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
+    height += _FOOT_LINE * (1 + told.count("\n"))
+    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
+    made.suptitle(_plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
+    made.supxlabel(_plain(told), fontsize=_FOOT_POINTS, color="0.35")
     return made
 
 
-def dress(axes: Axes) -> None:
-    """Give a panel the house's grid and spines."""
-    axes.grid(visible=True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def plain_log(axis: Axis) -> None:
-    """Label a logarithmic axis, once all is drawn on it, in plain numbers and as many as have room."""
-    low, high = axis.get_view_interval()
-    if high / low < 10:
-        # Within a decade there may be no power of ten at all, and hardly a 2 or a 5.
-        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    else:
-        subs = (1, 2, 5) if high / low < 300 else (1,)
-        axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def size_axis(axes: Axes, label: str, *, every: int = 4) -> None:
-    """Make the horizontal axis one of sizes in bytes, labelled at each power of `every`."""
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(LogLocator(base=every, numticks=12))
-    axes.xaxis.set_minor_locator(LogLocator(base=4, numticks=24))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: size_label(size)))
-    axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel(label)
-
-
-def size_label(size: float) -> str:
-    """Write a size for an axis.
+def provenance(*manifests: Mapping[str, Any]) -> str:
+    """Say in a line whose numbers a figure shows, and when they were taken.
 
     Examples
     --------
-    >>> size_label(4096), size_label(1536 << 10), size_label(64)
-    ('4 KiB', '1.5 MiB', '64 B')
+    >>> spec = {"name": "demo", "nodes": 2}
+    >>> accelerator = {"kind": "tcg"}
+    >>> provenance({"spec": spec, "accelerator": accelerator, "time": "2025-03-04T05:06:07+00:00"})
+    'demo: 2 nodes, TCG; 2025-03-04 05:06 UTC'
     """
-    for unit, suffix in _SUFFIXES:
-        if size >= unit:
-            return f"{size / unit:g} {suffix}"
-    return f"{size:g} B"
+    labs = [*dict.fromkeys(lab for lab in map(_lab, manifests) if lab)]
+    times = sorted({time for time in map(_time, manifests) if time})
+    told = labs if len(labs) <= 2 else [f"{len(labs)} labs"]
+    if times:
+        told = [*told, f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC"]
+    return "; ".join(told)
+
+
+def _lab(manifest: Mapping[str, Any]) -> str:
+    """Write what a manifest has of these: it may have been loaded from anywhere."""
+    spec, accelerator = (
+        found if isinstance(found := manifest.get(part), Mapping) else {} for part in ("spec", "accelerator")
+    )
+    nodes, kind = spec.get("nodes"), accelerator.get("kind")
+    if not isinstance(nodes, int):
+        return ""
+    name = textwrap.shorten(str(spec.get("name")), 40)
+    return f"{name}: {nodes} node{'' if nodes == 1 else 's'}" + (
+        f", {str(kind).upper()}" if kind in ("tcg", "kvm") else ""
+    )
+
+
+def _time(manifest: Mapping[str, Any]) -> str:
+    try:
+        taken = datetime.datetime.fromisoformat(str(manifest.get("time")))
+        return f"{taken.astimezone(datetime.UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _plain(text: str) -> str:
+    """Keep a dollar sign, which may come from anywhere, from beginning mathematics."""
+    return text.replace("$", r"\$")
+
+
+def dress(axes: Axes) -> None:
+    """Give a panel the house's grid, spines and sizes of letters."""
+    axes.grid(visible=True, color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    letter(axes)
+
+
+def letter(axes: Axes) -> None:
+    """Give a panel the house's sizes of letters."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_fontsize(_LABEL_POINTS)
+        axis.set_tick_params(labelsize=TICK_POINTS)
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """Explain a panel's marks above it, where no mark can be."""
+    axes.legend(
+        frameon=False, fontsize=TICK_POINTS, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1)
+    )
+
+
+def legend_beside(axes: Axes, title: str = "") -> None:
+    """Explain the marks that all panels of a figure share, on its right; `axes` is one of them."""
+    axes.get_figure(root=True).legend(  # type: ignore[union-attr]
+        *axes.get_legend_handles_labels(), frameon=False, fontsize=TICK_POINTS, loc="outside right upper",
+        title=title or None, title_fontsize=TICK_POINTS,
+    )  # fmt: skip
+
+
+def ink(ground: Any) -> str:
+    """Choose black or white for what is written on a colour, whichever stands out more.
+
+    Examples
+    --------
+    >>> ink("yellow"), ink("#440154")
+    ('black', 'white')
+    """
+    # Relative luminance, as WCAG 2 has it: black and white are equally far from 0.18.
+    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(ground))
+    light = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if light > 0.179 else "white"

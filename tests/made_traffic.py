@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import xarray as xr
 
 from fame_lab.spec import LabSpec
+from fame_lab.traffic.order import _schema
 from fame_lab.traffic.traffic import Traffic
 
 OPS = ["load", "store"]
 MANIFEST: dict[str, Any] = {"accelerator": {"kind": "tcg", "reason": "asked for"}, "seed": 3}
+
+#: Time, node, offset, op, and whether it is the rest of an access.
+Row = tuple[int, str, int, str, bool]
 
 #: (op, node number from 1, offset): accesses, or accesses and bytes. Alone, an access is of 8 bytes.
 Cells = Mapping[tuple[str, int, int], int | tuple[int, int]]
@@ -133,3 +141,26 @@ def some_samples(
         counts=counts, timeline=timeline, spec=spec.to_dict(), source="samples",
         window=(0, spec.fam_size), manifest={"accelerator": {"kind": "kvm"}},
     )  # fmt: skip
+
+
+def an_order(
+    path: Path, rows: Sequence[Row], *, lost: int = 0, manifest: Mapping[str, Any] = MANIFEST
+) -> Path:
+    """Write (time, node, offset, op, continued) as a recording does."""
+    times, nodes, offsets, ops, continued = ([row[n] for row in rows] for n in range(5))
+    schema = _schema(pa)
+    table = pa.table(
+        [
+            pa.array(times, "u8"),
+            pa.array(nodes, pa.string()).dictionary_encode().cast(schema.field("node").type),
+            pa.array([0] * len(rows), pa.uint8()),
+            pa.array(offsets, "u8"),
+            pa.array([8] * len(rows), pa.uint32()),
+            pa.array(ops, pa.string()).dictionary_encode().cast(schema.field("op").type),
+            pa.array(continued, pa.bool_()),
+        ],
+        schema=schema,
+    )
+    told = {"lost": json.dumps({"node01": lost, "node02": 0}), "manifest": json.dumps(manifest)}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(told), path)
+    return path

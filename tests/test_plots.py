@@ -22,6 +22,39 @@ def test_every_figure_says_what_it_is_not(manifest: dict[str, object], means: st
     assert drawn.get_suptitle() == "A title"
 
 
+def a_manifest(name: str, time: str) -> dict[str, object]:
+    return {"spec": {"name": name, "nodes": 2}, "accelerator": {"kind": "kvm"}, "time": time}
+
+
+def test_the_last_line_says_whose_numbers_they_are_and_of_when() -> None:
+    drawn, _ = plots.figure("A title", a_manifest("demo", "2025-03-04T23:30:00-02:00"), "n = 3")
+    assert drawn.get_supxlabel().endswith("\nn = 3\ndemo: 2 nodes, KVM; 2025-03-05 01:30 UTC")
+
+
+def test_several_recordings_have_one_line() -> None:
+    times = ["2025-03-04T05:06:07+00:00", "2025-03-04T05:01:00+00:00"]
+    same = plots.provenance(*(a_manifest("demo", time) for time in times))
+    assert same == "demo: 2 nodes, KVM; 2025-03-04 05:01 to 2025-03-04 05:06 UTC"
+    assert plots.provenance(*(a_manifest(name, times[0]) for name in "abc")).startswith("3 labs; ")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [{}, {"spec": 3, "time": 5}, {"spec": {"nodes": "<b>"}, "accelerator": [], "time": "9999-99"}],
+)
+def test_a_manifest_from_anywhere_cannot_spoil_a_figure(junk: dict[str, object]) -> None:
+    assert plots.provenance(junk) == ""
+    drawn, _ = plots.figure("$ title", a_manifest("$x_$" * 50, "now"), "n = $3")
+    drawn.draw_without_rendering()  # dollars are no mathematics
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink"), [("white", "black"), ("#fde725", "black"), ("#440154", "white"), ("#000000", "white")]
+)
+def test_what_is_written_on_a_colour_stands_out(ground: str, ink: str) -> None:
+    assert plots.ink(ground) == ink
+
+
 def test_a_figure_is_a_picture_by_itself() -> None:
     drawn, panels = plots.figure("A title", {}, "n = 3", columns=3)
     assert len(panels) == 3
@@ -30,7 +63,7 @@ def test_a_figure_is_a_picture_by_itself() -> None:
 
 def test_panels_come_row_by_row() -> None:
     made, panels = plots.figure("A title", {}, "n = 3", columns=2, rows=2)
-    made.canvas.draw()
+    made.draw_without_rendering()
     corners = [(panel.get_position().y0, panel.get_position().x0) for panel in panels]
     assert len(corners) == 4
     assert corners[0][0] == corners[1][0] > corners[2][0]
@@ -54,39 +87,3 @@ def test_colours_and_markers_are_distinct() -> None:
 def test_a_failed_result_says_so_above_its_figure() -> None:
     drawn, _ = plots.figure("A title", {}, "n = 3", failed="2 updates were lost")
     assert drawn.get_suptitle() == "A title\nFAILED: 2 updates were lost"
-
-
-def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
-    drawn, [axes] = plots.figure("A title", {}, "n = 3")
-    axes.plot([4096, 1 << 24], [1, 2])
-    plots.size_axis(axes, "working set")
-    drawn.canvas.draw()
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)
-
-
-@pytest.mark.parametrize(("high", "most"), [(200, 9), (5e6, 9)])
-def test_a_logarithmic_axis_has_few_plain_labels(high: float, most: int) -> None:
-    drawn, [axes] = plots.figure("A title", {}, "n = 3")
-    axes.plot([50, high], [1, 2])
-    axes.set_xscale("log")
-    plots.plain_log(axes.xaxis)
-    drawn.canvas.draw()
-    left, right = axes.get_xlim()
-    shown = [
-        label.get_text()
-        for label, at in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)
-        if left <= at <= right
-    ]
-    assert 2 <= len(shown) <= most
-    assert all(set(text) <= set("0123456789.,") for text in shown)
-
-
-def test_a_logarithmic_axis_within_a_decade_has_several_labels() -> None:
-    made, (axes,) = plots.figure("x", {}, "")
-    axes.plot([53, 99], [1, 2])
-    axes.set_xscale("log")
-    plots.plain_log(axes.xaxis)
-    made.canvas.draw()
-    low, high = axes.get_xlim()
-    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 3

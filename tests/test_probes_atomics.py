@@ -126,7 +126,7 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -
     drawn = Result.load(tmp_path / "kept").plot()
     rates, shares = drawn.axes
     assert rates.get_xlabel() == "nodes that contend"
-    assert rates.get_ylabel() == "increments a second [millions]"
+    assert rates.get_ylabel() == "increments [million/s]"
     assert shares.get_ylabel() == "share"
     assert drawn.get_suptitle() == "Nodes that increment one word at once"
     assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()

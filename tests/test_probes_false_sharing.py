@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from local_lab import DyingNode, LocalLab, LocalNode
 
+from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import false_sharing
 from fame_lab.results import Result
@@ -104,7 +105,7 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -
     false_sharing.run(lab, **SMALL).save(tmp_path / "kept")
     drawn = Result.load(tmp_path / "kept").plot()
     rates, ratios = drawn.axes
-    assert rates.get_ylabel() == "additions a second [millions]"
+    assert rates.get_ylabel() == "additions [million/s]"
     assert rates.get_yscale() == "log"
     assert [label.get_text() for label in ratios.get_xticklabels()] == ["8", "64", "128"]
     assert "a plain load and a plain store" in drawn.get_supxlabel()
@@ -117,3 +118,12 @@ def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyP
     result = false_sharing.run(lab, distances=[8], **SMALL)
     assert bool(result.dataset["oversubscribed"])
     assert "oversubscribed" in result.plot().get_supxlabel()
+
+
+def test_more_nodes_than_there_are_looks_are_told_by_their_place(tmp_path: Path) -> None:
+    lab: Any = LocalLab.make(tmp_path, nodes=8)
+    drawn = false_sharing.run(lab, distances=[64], **SMALL).plot()
+    assert "from left to right: node01 to node08" in drawn.get_supxlabel()
+    rates, _ = drawn.axes
+    assert rates.get_legend() is None
+    assert {line.get_color() for line in rates.lines} == {plots.style(0)["color"]}

@@ -178,4 +178,9 @@ def test_too_few_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     result = loaded_latency.run(lab, **QUICK | {"delays": [0]})
     assert bool(result.dataset["oversubscribed"])
-    assert "oversubscribed" in result.plot().get_supxlabel()
+    drawn = result.plot()
+    assert "oversubscribed" in drawn.get_supxlabel()
+    labels = drawn.axes[0].get_legend_handles_labels()[1]
+    assert labels == ["without load", "under load: oversubscribed, see below"]
+    [curve] = (line for line in drawn.axes[0].lines if line.get_label() == labels[1])
+    assert (curve.get_linestyle(), curve.get_markerfacecolor()) == ("--", "white")

@@ -55,7 +55,7 @@ def test_numbers_are_written_while_they_can_be_read(nodes: int, variants: int, w
 @pytest.mark.parametrize("nodes", [2, 5, 40])
 def test_the_axes_name_the_nodes_without_overlap(nodes: int) -> None:
     drawn = heat_map(medians(nodes, variants=4), {}, "A title", "n = 3")
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     for axis in (drawn.axes[2].xaxis, drawn.axes[2].yaxis):
         shown = [label for label in axis.get_ticklabels() if label.get_text()]
         assert len(shown) >= min(nodes, 5)
@@ -71,3 +71,12 @@ def test_an_outlier_does_not_hide_the_others() -> None:
     low, high = bar.get_ylim()
     assert 80 <= low < high < 600
     assert "5.12M" in [text.get_text() for text in axes.texts]
+
+
+def test_an_outlier_without_room_for_its_number_is_marked_by_more_than_its_colour() -> None:
+    values = medians(17)
+    values[0, 1, 2] = 5.123e6
+    axes, bar = heat_map(values, {}, "A title", "n = 3").axes
+    [crosses] = axes.lines
+    assert np.asarray(crosses.get_xydata()).tolist() == [[2, 1]]
+    assert bar.get_ylabel().endswith("orange, x: over 4 times the median")

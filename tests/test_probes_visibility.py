@@ -159,7 +159,7 @@ def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path:
     drawn = Result.load(measured.save(tmp_path / "kept")).plot()
     [axes] = drawn.axes
     assert (axes.get_xlabel(), axes.get_xscale()) == ("time", "log")
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     assert "1 µs" in [label.get_text() for label in axes.get_xticklabels()]
     labels = [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
     assert labels == [

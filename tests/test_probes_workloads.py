@@ -279,7 +279,7 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path, n
         label for name in names for label in (f"{name}   node01", "node02")
     ]
     assert [label.get_text() for label in matrix.get_xticklabels()] == ["node01", "node02"]
-    assert (rates.get_xscale(), rates.get_xlabel()) == ("log", "operations/s")
+    assert (rates.get_xscale(), rates.get_xlabel()) == ("log", "rate [operations/s]")
     np.testing.assert_array_equal(
         rates.lines[0].get_xdata(), loaded.dataset["rate_summary"].sel(statistic="p50").values.ravel()
     )

@@ -39,7 +39,7 @@ def test_one_place_in_fam_is_one_column_of_all() -> None:
 @pytest.mark.parametrize("what", ["matrix", "heat"])
 def test_the_foot_says_the_source_and_whose_counts_ended_early(what: str) -> None:
     figure = beside.plot({"own": OWN, "remote": REMOTE}, what)
-    figure.canvas.draw()  # dollars are no mathematics
+    figure.draw_without_rendering()  # dollars are no mathematics
     foot = figure.get_supxlabel()
     assert foot.startswith("traced: exact counts; not seen: ")
     assert "remote: † node02's counts ended early: its QEMU is " in foot
@@ -47,7 +47,7 @@ def test_the_foot_says_the_source_and_whose_counts_ended_early(what: str) -> Non
 
 @pytest.mark.parametrize("what", ["matrix", "heat"])
 def test_nothing_at_all_can_be_drawn(what: str) -> None:
-    beside.plot({"nothing": a_trace({})}, what).canvas.draw()
+    beside.plot({"nothing": a_trace({})}, what).draw_without_rendering()
 
 
 def test_samples_have_no_author_to_be_drawn() -> None:

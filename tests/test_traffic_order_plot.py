@@ -1,38 +1,12 @@
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
+from made_traffic import Row, an_order
 
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.traffic import order_plot
-from fame_lab.traffic.order import _schema
-
-Row = tuple[int, str, int, str, bool]
-
-
-def an_order(path: Path, rows: Sequence[Row], *, lost: int = 0) -> Path:
-    """Write (time, node, offset, op, continued) as a recording does."""
-    times, nodes, offsets, ops, continued = ([row[n] for row in rows] for n in range(5))
-    schema = _schema(pa)
-    table = pa.table(
-        [
-            pa.array(times, "u8"),
-            pa.array(nodes, pa.string()).dictionary_encode().cast(schema.field("node").type),
-            pa.array([0] * len(rows), pa.uint8()),
-            pa.array(offsets, "u8"),
-            pa.array([8] * len(rows), pa.uint32()),
-            pa.array(ops, pa.string()).dictionary_encode().cast(schema.field("op").type),
-            pa.array(continued, pa.bool_()),
-        ],
-        schema=schema,
-    )
-    told = {"lost": json.dumps({"node01": lost, "node02": 0})}
-    pyarrow.parquet.write_table(table.replace_schema_metadata(told), path)
-    return path
 
 
 def loads(offsets: Sequence[int]) -> list[Row]:

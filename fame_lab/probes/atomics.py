@@ -203,7 +203,7 @@ def plot(result: Result) -> Figure:
         note,
         columns=2,
         share_y=False,
-        height=4.6,
+        height=4.1,
         failed=result.failed,
     )
     for number, operation in enumerate(str(name) for name in data["operation"].values):
@@ -227,11 +227,11 @@ def plot(result: Result) -> Figure:
         axes.set_xlabel("nodes that contend")
     rates.set_yscale("log")
     plots.plain_log(rates.yaxis)
-    rates.set_ylabel("increments a second [millions]")
-    rates.legend(frameon=False, fontsize=8)
+    rates.set_ylabel("increments [million/s]")
+    plots.legend_above(rates, 2)
     shares.set_ylim(0, 1.05)
     shares.set_ylabel("share")
-    shares.legend(frameon=False, fontsize=8, loc="lower left")
+    plots.legend_above(shares, 1)
     return made
 
 

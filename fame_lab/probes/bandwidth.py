@@ -165,10 +165,10 @@ def plot(result: Result) -> Figure:
         f"{sweeps.note(dataset)}\n{dataset.attrs['convention']}",
         columns=columns,
         rows=rows,
-        height=4.2 if rows == 1 else 6.2,
+        height=3.7 if rows == 1 else 5.7,
     )
     for axes, operation in zip(panels, operations, strict=False):
-        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation), every=16)
+        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation))
         axes.set_title(operation, fontsize=10)
     panels[0].set_ylim(bottom=0)  # which all share
     for axes in panels[::columns]:
@@ -176,7 +176,9 @@ def plot(result: Result) -> Figure:
     spare = panels[len(operations) :]
     for axes in spare:
         axes.set_axis_off()
-    (spare or panels)[0].legend(
-        *panels[0].get_legend_handles_labels(), frameon=False, loc="center" if spare else "best"
-    )
+    if spare:
+        lines = panels[0].get_legend_handles_labels()
+        spare[0].legend(*lines, frameon=False, fontsize=8, loc="center")
+    else:
+        plots.legend_beside(panels[0])
     return made

@@ -177,19 +177,19 @@ def plot(result: Result) -> Figure:
         f"{note}\na line every {found['stride'].item()} bytes" if one_stride else note,
         columns=len(orders),
         rows=len(memories),
-        height=4.2 if one_stride else 3.2 + 2.2 * len(memories),
+        height=3.7 if one_stride else 2.7 + 2.2 * len(memories),
     )
     looks = {str(stride): plots.style(number) for number, stride in enumerate(found["stride"].values)}
     for axes, (memory, order) in zip(panels, itertools.product(memories, orders), strict=True):
         shown = found.sel(order=order)
         if one_stride:
-            sweeps.draw(axes, shown.isel(stride=0), every=4 if len(orders) == 1 else 16)
+            sweeps.draw(axes, shown.isel(stride=0))
         else:
-            sweeps.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False, every=16)
+            sweeps.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False)
         axes.set_title(order if one_stride else f"{memory.upper()}, {order}", fontsize=10)
     panels[0].set_yscale("log")  # which all share
     plots.plain_log(panels[0].yaxis)
     for axes in panels[:: len(orders)]:
         axes.set_ylabel("latency of a load [ns]")
-    panels[0].legend(frameon=False, fontsize=8, title=None if one_stride else "stride [B]", title_fontsize=8)
+    plots.legend_beside(panels[0], "" if one_stride else "stride [B]")
     return made

@@ -167,10 +167,15 @@ def plot(result: Result) -> Figure:
     preempted = data["preempted"]
     note = (
         f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} "
-        "preempted in the guest); "
-        f"marker: median, bar: min to p90; an addition is a plain load and a plain store\n"
-        f"FAM mapped {data.attrs['mapping']}; {contention_note(data.attrs['host_cpu_wait'])}"
+        "preempted in the guest); marker: median, bar: min to p90\n"
+        f"an addition is a plain load and a plain store; FAM mapped {data.attrs['mapping']}\n"
+        f"{contention_note(data.attrs['host_cpu_wait'])}"
     )
+    names = [str(node) for node in data["node"].values]
+    # More than there are looks have one, and are told by where they are.
+    alike = len(names) > plots.LOOKS
+    if alike:
+        note += f"\nat each distance, from left to right: {names[0]} to {names[-1]}"
     if bool(data["oversubscribed"]):
         note += f"\n{OVERSUBSCRIBED}"
     made, (rates, ratios) = plots.figure(
@@ -185,7 +190,7 @@ def plot(result: Result) -> Figure:
     places = np.arange(distances.size)
     beside = np.linspace(-0.2, 0.2, data.sizes["node"])
     for number, (node, shift) in enumerate(zip(data["node"].values, beside, strict=True)):
-        look = plots.style(number) | {"linestyle": "none", "markersize": 5}
+        look = plots.style(0 if alike else number) | {"linestyle": "none", "markersize": 3 if alike else 5}
         one = found.sel(node=node)
         low, high = (one.sel(statistic=name) for name in ("min", "p90"))
         rates.vlines(places + shift, low, high, color=look["color"], linewidth=2, alpha=0.4)
@@ -193,14 +198,14 @@ def plot(result: Result) -> Figure:
         ratios.plot(places + shift, data["ratio"].sel(node=node), **look)
     rates.set_yscale("log")
     plots.plain_log(rates.yaxis)
-    rates.set_ylabel("additions a second [millions]")
+    rates.set_ylabel("additions [million/s]")
     ratios.set_ylim(bottom=0)
     ratios.axhline(1, color="0.5", linewidth=1, linestyle="--")
     ratios.set_ylabel(f"median rate, to that {distances[-1]} bytes apart")
     for axes in (rates, ratios):
         axes.set_xticks(places, [str(distance) for distance in distances])
         axes.set_xlim(-0.5, distances.size - 0.5)
-        axes.set_xlabel("bytes from counter to counter")
-    if data.sizes["node"] <= 7:  # more have the same looks again
-        rates.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=8)
+        axes.set_xlabel("distance from counter to counter [B]")
+    if not alike:
+        plots.legend_above(rates, 4)
     return made

@@ -232,7 +232,7 @@ def plot(result: Result) -> Figure:
         "Litmus tests: outcomes, and what x86-TSO says of them",
         result.manifest,
         note,
-        height=2.4 + 0.45 * len(tests),
+        height=1.9 + 0.45 * len(tests),
         failed=result.failed,
     )
     lowest = float(data["share_high"].where(data["share_high"] > 0).min())
@@ -258,7 +258,7 @@ def plot(result: Result) -> Figure:
     axes.plot(
         [], [], linestyle="none", **_UNSEEN, color="0.3", label="not observed: at most this share (95 %)"
     )
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=7.5)
+    plots.legend_above(axes, 4)
     return made
 
 

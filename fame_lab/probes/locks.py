@@ -222,10 +222,10 @@ def plot(result: Result) -> Figure:
     without = int((data["hand_overs"] == 0).sum())
     note = (
         f"n = {data['hand_over'][0].size} batches a lock, of all nodes ({int(preempted.sum())} of "
-        f"{preempted.size} preempted in the guest, {without} without a hand-over); vertical line: median\n"
-        "time of a hand-over: a batch's, over the hand-overs between any nodes in it; FAM mapped "
-        f"{data.attrs['mapping']}\nafter its release a node stays away for {data.attrs['outside']} turns of "
-        f"an empty loop; {contention_note(data.attrs['host_cpu_wait'])}"
+        f"{preempted.size} preempted in the guest, {without} without a hand-over)\n"
+        "vertical line: median; time of a hand-over: a batch's, over the hand-overs between any nodes in it\n"
+        f"after its release a node stays away for {data.attrs['outside']} turns of an empty loop; FAM mapped "
+        f"{data.attrs['mapping']}\n{contention_note(data.attrs['host_cpu_wait'])}"
     )
     if bool(data["oversubscribed"]):
         note += f"\n{OVERSUBSCRIBED}"
@@ -235,7 +235,7 @@ def plot(result: Result) -> Figure:
         note,
         columns=2,
         share_y=False,
-        height=4.6,
+        height=4.1,
         failed=result.failed,
     )
     locks = [str(lock) for lock in data["lock"].values]
@@ -246,7 +246,7 @@ def plot(result: Result) -> Figure:
     times.set_xlabel("time of a hand-over [µs]")
     times.set_ylabel("share of batches at most this long")
     times.set_ylim(0, 1.02)
-    times.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False, fontsize=8)
+    plots.legend_above(times, 1)
     places = np.arange(len(locks))
     marks = {"fairness": "fairness (Jain)", "repeat_share": "same node again"}
     for number, (name, label) in enumerate(marks.items()):
@@ -256,7 +256,7 @@ def plot(result: Result) -> Figure:
     shares.set_xlim(-0.5, len(locks) - 0.5)
     shares.set_ylim(-0.05, 1.05)
     shares.set_ylabel("index, or share of acquisitions")
-    shares.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)
+    plots.legend_above(shares, 2)
     return made
 
 

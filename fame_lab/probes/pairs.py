@@ -53,20 +53,21 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
         note,
         columns=columns,
         rows=rows,
-        height=1.2 + (5.4 if columns == 1 else 3.6 * rows),
+        height=0.9 + (5.4 if columns == 1 else 3.6 * rows),
     )
     middle, low, high = float(values.median()), float(values.min()), float(values.max())
     scale, unit = (1e3, "µs") if middle >= 1e4 else (1.0, "ns")
     # A match that the host disturbed may be a thousand times slower: it must not grey out all others.
     top = min(high, _BEYOND * middle)
     norm = LogNorm(low / scale, max(top, 1.01 * low) / scale)
-    colours = colormaps["viridis"].with_extremes(over=_OVER)
+    colours = colormaps["viridis_r"].with_extremes(over=_OVER)
+    legible = nodes <= _LEGIBLE[columns]
     for number, panel in enumerate(axes):
         if number >= panels:
             panel.set_visible(False)
             continue
         below = number + columns < panels
-        _panel(panel, values[number] / scale, norm, colours, annotate=nodes <= _LEGIBLE[columns])
+        _panel(panel, values[number] / scale, norm, colours, annotate=legible)
         panel.set_title(str(values["variant"].values[number]), fontsize=10)
         panel.tick_params(labelbottom=not below)
         panel.set_xlabel("" if below else "responder")
@@ -78,7 +79,8 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
         pad=0.02,
         extend="max" if top < high else "neither",
     )
-    beyond = f"; orange: over {_BEYOND} times the median" if top < high else ""
+    beyond = f"; orange{'' if legible else ', x'}: over {_BEYOND} times the median" if top < high else ""
+    plots.letter(bar.ax)
     bar.set_label(f"{values.attrs['long_name']} [{unit}]{beyond}")
     plots.plain_log(bar.ax.yaxis)
     bar.minorticks_off()
@@ -98,10 +100,12 @@ def _panel(axes: Axes, values: xr.DataArray, norm: LogNorm, colours: Colormap, *
     axes.tick_params(labelsize=8, length=0)
     axes.tick_params(axis="x", rotation=0 if len(names) <= 4 else 90)
     if not annotate:
+        beyond = np.argwhere(values.values > norm.vmax)
+        axes.plot(beyond[:, 1], beyond[:, 0], linestyle="none", marker="x", markersize=3, color="black")
         return
     for (row, column), value in np.ndenumerate(values.values):
         if np.isfinite(value):
-            colour = "black" if norm(value) > 0.55 else "white"
+            colour = plots.ink(colours(norm(value)))
             axes.text(column, row, _short(value), ha="center", va="center", fontsize=8, color=colour)
 
 

@@ -244,5 +244,5 @@ def _distributions(result: Result, note: str) -> Figure:
     axes.set_xlabel("half a round trip [ns]")
     axes.set_ylabel("share of batches at most this long")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    plots.legend_above(axes, 2)
     return made

@@ -240,7 +240,7 @@ def plot(result: Result) -> Figure:
         share_y=False,
         failed=result.failed,
     )
-    _line(rate, dataset["message_rate_summary"] / 1e6, 0, "messages a second [million/s]")
+    _line(rate, dataset["message_rate_summary"] / 1e6, 0, "messages [million/s]")
     _line(throughput, dataset["throughput_summary"], 1, "throughput [GB/s]")
     return made
 
@@ -254,7 +254,5 @@ def _line(axes: Axes, values: xr.DataArray, number: int, label: str) -> None:
     axes.plot(sizes, found["p50"], **look, markersize=5)
     axes.set_yscale("log")
     axes.set_ylabel(label)
-    plots.size_axis(axes, "message size", every=8)
-    if len(sizes) <= 6:
-        axes.set_xticks(sizes)
+    plots.size_axis(axes, "message size")
     plots.plain_log(axes.yaxis)

@@ -160,7 +160,6 @@ def draw(
     over: str = "memory",
     looks: Mapping[str, Mapping[str, Any]] = plots.MEMORY,
     band: bool = True,
-    every: int = 4,
 ) -> None:
     """Draw lines over the working set: the median, its interval, and the range from min to p90.
 
@@ -175,8 +174,6 @@ def draw(
         By the value, as text, matplotlib's keywords for its line.
     band : bool
         Whether the range is drawn.
-    every : int
-        Sizes are labelled at each power of it.
     """
     for value in summary[over].values:
         line = summary.sel({over: value})
@@ -189,7 +186,7 @@ def draw(
         axes.vlines(sizes, found["p50_low"], found["p50_high"], color=colour, linewidth=3, alpha=0.6)
         label = str(value).upper() if over == "memory" else str(value)
         axes.plot(sizes, found["p50"], **look, markersize=5, label=label)
-    plots.size_axis(axes, "working set", every=every)
+    plots.size_axis(axes, "working set")
 
 
 def note(dataset: xr.Dataset, *, band: bool = True) -> str:
@@ -200,6 +197,6 @@ def note(dataset: xr.Dataset, *, band: bool = True) -> str:
     marks = "marker: median, bar: its 95 % interval" + (", band: min to p90" if band else "")
     cut = dataset.attrs["cut_short"]
     return (
-        f"n = {dataset.sizes['batch']} batches a point ({count}); {marks}; "
-        f"FAM mapped {dataset.attrs['mapping']}\n{contention_note(dataset.attrs['host_cpu_wait'])}"
+        f"n = {dataset.sizes['batch']} batches a point ({count}); {marks}\n"
+        f"FAM mapped {dataset.attrs['mapping']}; {contention_note(dataset.attrs['host_cpu_wait'])}"
     ) + (f"\n{cut}" if cut else "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import MaxNLocator
 
 from fame_lab import plots
 from fame_lab.errors import FameError, ProbeError, SpecError
@@ -199,10 +200,10 @@ def plot(result: Result) -> Figure:
     made, (costs, ratios) = plots.figure(
         "What the nodes' clocks are worth",
         result.manifest,
-        f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}; "
+        f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}\n"
         f"{contention_note(dataset.attrs['host_cpu_wait'])}",
         columns=2,
-        height=3.4 + 0.28 * len(names),
+        height=2.9 + 0.28 * len(names),
     )
     rows = np.arange(len(names))
     for number, (clock, label) in enumerate(zip(CLOCKS, ("reading the clock", "rdtsc"), strict=True)):
@@ -220,12 +221,12 @@ def plot(result: Result) -> Figure:
     costs.set_yticks(
         rows, [f"{name}, TSC {rate:,.1f} MHz" for name, rate in zip(names, megahertz, strict=True)]
     )
-    costs.tick_params(axis="y", labelsize=8)
     costs.set_ylim(len(names) - 0.5, -0.5)  # which both share: the first on top
     ratio, low, high = (1e6 * (dataset[f"clock_ratio{part}"].values - 1) for part in ("", "_low", "_high"))
     look = plots.style(3)
     ratios.errorbar(ratio, rows, xerr=(ratio - low, high - ratio), linestyle="", capsize=3, **look)
     ratios.axvline(0, color="0.5", linewidth=1)
+    ratios.xaxis.set_major_locator(MaxNLocator(4))  # however wide, under load, its numbers are
     ratios.set_xlabel("guest clock / host clock - 1 [ppm]")
-    costs.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    plots.legend_above(costs, 3)
     return made

@@ -213,7 +213,8 @@ def plot(result: Result) -> Figure:
     disturbed, host_disturbed = int(dataset["preempted"].sum()), int(dataset["host_preempted"].sum())
     note = (
         f"n = {dataset.sizes['exchange']} exchanges ({disturbed} in bursts with a preemption in a guest) and "
-        f"{dataset.sizes['look']} of the host ({host_disturbed} preempted); 1 ns stands for 1 ns or less\n"
+        f"{dataset.sizes['look']} of the host ({host_disturbed} preempted)\n"
+        "1 ns stands for 1 ns or less; "
         f"proved if the clocks drift by {100 * dataset.attrs['max_drift']:g} % or less; each time holds a "
         f"clock reading of {float(dataset['timer'].max()):.0f} ns; FAM mapped {dataset.attrs['mapping']}\n"
         f"{contention_note(dataset.attrs['host_cpu_wait'])}"
@@ -240,7 +241,7 @@ def plot(result: Result) -> Figure:
     axes.set_xlabel("time")
     axes.set_ylabel("share that is at most this long")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, loc="center right", fontsize=9)
+    plots.legend_above(axes, 2)
     return made
 
 

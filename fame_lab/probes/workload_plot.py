@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-_COLOURS = "cividis"
+_COLOURS = "viridis_r"  # light is little: what traffic figures have
 _MOST_INCHES = 14.0
 
 #: Rows and columns up to which each cell has room for its number.
@@ -33,7 +33,7 @@ def plot(result: Result) -> Figure:
     """Draw a row a workload and node: its accesses to each home, and beside them its rate."""
     dataset = result.dataset
     rows = [(str(w), str(n)) for w in dataset["workload"].values for n in dataset["node"].values]
-    height = 2.2 + len(rows) * (0.3 if len(rows) <= 20 else 0.21)
+    height = 1.7 + len(rows) * (0.3 if len(rows) <= 20 else 0.21)
     workloads = dataset.sizes["workload"]
     which = rows[0][0] if workloads == 1 else f"{workloads} workloads"
     made, (matrix, rates) = plots.figure(
@@ -41,7 +41,7 @@ def plot(result: Result) -> Figure:
         result.manifest,
         _note(dataset),
         columns=2,
-        height=min(max(height, 4.2), _MOST_INCHES),
+        height=min(max(height, 3.7), _MOST_INCHES),
         failed=result.failed,
     )
     _draw_matrix(matrix, dataset, rows)
@@ -76,10 +76,10 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     written = EngFormatter(places=2, sep="")
     readable = len(rows) <= _READABLE[0] and len(homes) <= _READABLE[1]
     for (row, column), count in np.ndenumerate(cells):
-        dark = count > 0 and norm(count) < 0.55
         if readable:
             text = written(count) if count > 999 else str(count)
-            axes.text(column, row, text, ha="center", va="center", fontsize=7, color="w" if dark else "k")
+            colour = plots.ink(picture.to_rgba(count)) if count else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
         if rows[row][1] == homes[column]:
             axes.add_patch(
                 Rectangle((column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="#D55E00")
@@ -89,11 +89,12 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     axes.set_xticks(
         range(0, len(homes), step), homes[::step], fontsize=8, rotation=0 if len(homes) <= 4 else 45
     )
-    axes.set_xlabel("home of the data (outlined: the node's own)", fontsize=9)
+    axes.set_xlabel("home of the data (outlined: the node's own)")
     axes.set_title("accesses: loads + stores", fontsize=10)
     if not readable:
         bar = axes.figure.colorbar(picture, ax=axes, location="left", shrink=0.5, aspect=40, label="accesses")
-        bar.ax.yaxis.set_major_formatter(EngFormatter(sep=""))
+        plots.letter(bar.ax)
+        plots.plain_log(bar.ax.yaxis, EngFormatter(sep=""))
 
 
 def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -> None:
@@ -110,8 +111,7 @@ def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) ->
     axes.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))  # whole decades: a label at both ends
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("operations/s", fontsize=9)
+    axes.set_xlabel("rate [operations/s]")
     axes.set_title("rate", fontsize=10)
     axes.tick_params(axis="y", left=False)
     if len(rows) <= _READABLE[0]:
@@ -128,11 +128,11 @@ def _note(dataset: xr.Dataset) -> str:
     preempted = dataset["preempted"]
     count = f"{int(preempted.sum())} of {preempted.size} preempted in the guest"
     lines = [
-        f"n = {dataset.sizes['batch']} batches a workload and node ({count}); "
-        "marker: median, bar: its 95 % interval, band: min to p90",
+        f"n = {dataset.sizes['batch']} batches a workload and node ({count})",
+        "marker: median, bar: its 95 % interval, band: min to p90; GB/s: 8 bytes an access",
         f"accesses: all, warm-up too; {format_size(int(dataset.attrs['size']))} of data; "
         f"{dataset.attrs['books']}; FAM mapped {dataset.attrs['mapping']}",
-        f"GB/s: 8 bytes an access; {contention_note(dataset.attrs['host_cpu_wait'])}",
+        contention_note(dataset.attrs["host_cpu_wait"]),
     ]
     if "gups" in dataset["workload"].values:
         gups = dataset.sel(workload="gups")

@@ -13,7 +13,7 @@ from fame_lab.plots import LabFigure, begin
 from fame_lab.traffic import sums
 from fame_lab.traffic.columns import columns
 from fame_lab.traffic.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
-from fame_lab.traffic.words import at_foot, count_label, ends, source_caveat
+from fame_lab.traffic.words import count_label, ends, source_caveat
 
 if TYPE_CHECKING:
     from fame_lab.traffic.traffic import Traffic
@@ -63,7 +63,7 @@ def _matrices(found: dict[str, Traffic]) -> LabFigure:
     counted = {name: sums.matrix(traffic, "accesses").values.sum(axis=0) for name, traffic in found.items()}
     across = min(len(found), _ACROSS)
     rows = -(-len(found) // across)
-    made = begin("Who accessed whose memory", _foot(found, "Framed: local"), height=1.1 + 2.7 * rows)
+    made = _begin(found, "Who accessed whose memory", "Framed: local", height=1.0 + 2.7 * rows)
     panels = list(made.subplots(rows, across, squeeze=False).flat)
     norm = log_norm(*counted.values())
     for axes, (name, values) in zip(panels, counted.items(), strict=False):
@@ -71,7 +71,7 @@ def _matrices(found: dict[str, Traffic]) -> LabFigure:
         draw_matrix(axes, values, traffic.nodes, norm, ended=traffic.ended)
         share = float(sums.remote_share(traffic, "accesses")["overall"])
         remote = "" if np.isnan(share) else f", {share:.1%} remote"
-        axes.set_title(f"{name}\n{count_label(float(values.sum()))}{remote}", fontsize=9)
+        axes.set_title(f"{name}\n{count_label(float(values.sum()))}{remote}", fontsize=10)
     for number, axes in enumerate(panels):
         if number % across:
             axes.set_ylabel("")
@@ -86,7 +86,7 @@ def _heats(found: dict[str, Traffic]) -> LabFigure:
     first = next(iter(found.values()))
     row = float(np.clip(0.25 * len(first.nodes), 0.5, 2.0)) + 0.45
     note = "Colours: sum of a column. Bottom row: the node at which it is at home"
-    made = begin("Accesses by address", _foot(found, note), height=1.4 + row * len(found))
+    made = _begin(found, "Accesses by address", note, height=1.1 + row * len(found))
     panels: list[Any] = list(made.subplots(len(found), 1, sharex=True, squeeze=False).flat)
     offsets = np.unique(np.concatenate([traffic.counts["granule"].values for traffic in found.values()]))
     if not offsets.size:
@@ -99,8 +99,8 @@ def _heats(found: dict[str, Traffic]) -> LabFigure:
     for axes, (name, traffic) in zip(panels, found.items(), strict=True):
         draw_heat(axes, values[name], shown, norm, traffic.books)
         label_nodes(axes, traffic.nodes, traffic.ended)
-        axes.set_title(name, fontsize=9, loc="left")
-        axes.set_ylabel("by node", fontsize=8)
+        axes.set_title(f"{name}: {count_label(_accesses(traffic))}", fontsize=10, loc="left")
+        axes.set_ylabel("by node")
     for axes in panels[:-1]:
         axes.set_xlabel("")
     colour_bar(panels[0], panels, norm, "accesses")
@@ -115,7 +115,17 @@ def _at(traffic: Traffic, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def _foot(found: dict[str, Traffic], note: str) -> str:
+def _accesses(traffic: Traffic) -> int:
+    return int(traffic.counts["accesses"].sum())
+
+
+def _begin(found: dict[str, Traffic], title: str, note: str, *, height: float) -> LabFigure:
     told = [f"{name}: {line}" for name, traffic in found.items() for line in ends(traffic)]
-    caveat = source_caveat(next(iter(found.values())))
-    return at_foot([caveat, *told, f"{note}. One scale of colours for all"])
+    recordings = f"{len(found)} recording{'' if len(found) == 1 else 's'}"
+    foot = [
+        source_caveat(next(iter(found.values()))),
+        f"n = {sum(map(_accesses, found.values())):,} accesses in {recordings}",
+        *told,
+        f"{note}. One scale of colours for all",
+    ]
+    return begin(title, "\n".join(foot), *(each.manifest for each in found.values()), height=height)

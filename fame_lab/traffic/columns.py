@@ -79,7 +79,7 @@ def mark_columns(axes: Axes, shown: Columns, *, vertical: bool = False) -> None:
             line(gap - 0.5, color="0.35", linewidth=0.7, linestyle=(0, (2, 2)))
     left_out = f"; {gaps.size:,} untouched stretch{'' if gaps.size == 1 else 'es'} left out"
     told = f"offset in FAM, {size_label(shown.unit)} a {'row' if vertical else 'column'}"
-    axis.set_label_text(told + (left_out if gaps.size and not vertical else ""), fontsize=8)
+    axis.set_label_text(told + (left_out if gaps.size and not vertical else ""))
 
 
 def mark_homes(axes: Axes, shown: Columns, books: Books, row: float, deep: float) -> None:

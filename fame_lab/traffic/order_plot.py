@@ -15,19 +15,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.plots import LabFigure, begin, dress, style
+from fame_lab.plots import LabFigure, begin, dress, plain_log, style
 from fame_lab.traffic.checks import OPS
 from fame_lab.traffic.columns import Columns, columns, mark_columns
 from fame_lab.traffic.counter_layout import FINEST_GRANULE
-from fame_lab.traffic.words import at_foot, count_label
+from fame_lab.traffic.words import count_label
 
 __all__ = ["plot"]
 
 _MOST = 8
 _ACROSS = 2
+# Of loads and stores: small, for there are thousands, and not told apart by colour alone.
+_MARKS: tuple[dict[str, Any], ...] = (
+    {"marker": ".", "markersize": 1.5},
+    {"marker": "x", "markersize": 1.8, "markeredgewidth": 0.4},
+)
 
 
 class _Ordered(NamedTuple):
@@ -36,6 +41,7 @@ class _Ordered(NamedTuple):
     offsets: npt.NDArray[np.int64]
     stored: npt.NDArray[np.bool_]
     lost: int
+    manifest: dict[str, Any]
 
 
 def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int = 2048) -> LabFigure:
@@ -73,7 +79,12 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     shown = columns(places, FINEST_GRANULE)
     across = min(len(found), _ACROSS)
     rows = -(-len(found) // across)
-    made = begin(f"Accesses of {node}, in their order", _foot(found, first), height=1.1 + 2.4 * rows)
+    made = begin(
+        f"Accesses of {node}, in their order",
+        _foot(found, first),
+        *(each.manifest for each in found.values()),
+        height=0.9 + 2.4 * rows,
+    )
     panels = made.subplots(
         rows, 2 * across, sharey=True, squeeze=False, width_ratios=[4, 1] * across
     )  # each order has two: one by one, and sums
@@ -92,7 +103,7 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     pairs[0][0].set_ylim(-0.5, shown.offsets.size - 0.5)
     walk = pairs[0][0]
     if any(each.stored.any() for each in found.values()):
-        walk.legend(frameon=False, fontsize=7, markerscale=4, loc="lower right")
+        walk.legend(frameon=False, fontsize=8, markerscale=3, loc="lower right")
     return made
 
 
@@ -101,14 +112,16 @@ def _read(path: Path, node: str) -> _Ordered:
     import pyarrow.parquet
 
     try:
-        lost = json.loads((pyarrow.parquet.read_metadata(path).metadata or {})[b"lost"])
+        kept = pyarrow.parquet.read_metadata(path).metadata or {}
+        lost, manifest = json.loads(kept[b"lost"]), json.loads(kept.get(b"manifest", b"{}"))
         table = pyarrow.parquet.read_table(path, columns=["time", "node", "offset", "op", "continued"])
         time, offset = table["time"].to_numpy(), table["offset"].to_numpy()
         nodes, op = table["node"].to_numpy(), table["op"].to_numpy()
         # The rest of an access that began on the page before is no access of its own.
         own = (nodes == node) & ~table["continued"].to_numpy()
         order = np.argsort(time[own], kind="stable")
-        return _Ordered(offset[own][order].astype("i8"), (op[own] == OPS[1])[order], int(lost[node]))
+        stored = op[own] == OPS[1]
+        return _Ordered(offset[own][order].astype("i8"), stored[order], int(lost[node]), dict(manifest))
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise TrafficError(f"{str(path)!r} holds no accesses of {node} in their order: {error}") from error
 
@@ -122,15 +135,15 @@ def _draw_walk(axes: Axes, shown: Columns, found: _Ordered, first: int) -> None:
     dress(axes)
     lines, stored = _lines(shown, found.offsets[:first]), found.stored[:first]
     numbers = np.arange(lines.size)
-    for number, (op, which) in enumerate(zip(OPS, (~stored, stored), strict=True)):
-        look = {"color": style(number)["color"], "marker": ".", "markersize": 1.5, "linestyle": "none"}
-        axes.plot(numbers[which], lines[which], **look, label=op)
+    for number, (op, which, mark) in enumerate(zip(OPS, (~stored, stored), _MARKS, strict=True)):
+        axes.plot(
+            numbers[which], lines[which], **mark, color=style(number)["color"], linestyle="none", label=op
+        )
     axes.set_xlim(0, max(1, min(first, found.offsets.size)))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlabel("number of the access", fontsize=8)
+    axes.set_xlabel("number of the access")
     mark_columns(axes, shown, vertical=True)
-    axes.tick_params(axis="x", labelsize=7)
 
 
 def _draw_sums(axes: Axes, shown: Columns, found: _Ordered, most: int) -> None:
@@ -142,20 +155,17 @@ def _draw_sums(axes: Axes, shown: Columns, found: _Ordered, most: int) -> None:
     )
     axes.set_xscale("log")
     axes.set_xlim(0.7, max(10, most) * 1.5)
-    axes.xaxis.set_major_locator(LogLocator(10, numticks=4))
+    plain_log(axes.xaxis, count_label)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", left=False)
-    axes.set_xlabel("all, a row", fontsize=8)
+    axes.set_xlabel("accesses")
 
 
-def _foot(found: Mapping[str, Any], first: int) -> str:
+def _foot(found: Mapping[str, _Ordered], first: int) -> str:
     lost = {name: each.lost for name, each in found.items() if each.lost}
     missing = "; ".join(f"{name} lacks {count:,}" for name, count in lost.items()) or "none is missing"
-    return at_foot(
-        [
-            f"traced: accesses one by one, in the node's order; {missing}",
-            f"Left: the first {first:,}. Right: sums of all, on one scale",
-        ]
+    count = sum(each.offsets.size for each in found.values())
+    return (
+        f"traced: accesses one by one, in the node's order\nn = {count:,} accesses; {missing}\n"
+        f"Left: the first {first:,}. Right: all of them by row, on one scale"
     )

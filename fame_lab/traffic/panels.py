@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
+from fame_lab.plots import ink, letter, plain_log
 from fame_lab.traffic.columns import Columns, mark_columns, mark_homes
 from fame_lab.traffic.words import ENDED, count_label
 
@@ -41,6 +43,7 @@ def _show(axes: Axes, values: npt.NDArray[Any], norm: Normalize, *, square: bool
         plain, cmap=_COLOURS, norm=norm, aspect="equal" if square else "auto", interpolation="nearest"
     )
     axes.grid(visible=False)
+    letter(axes)
     return image
 
 
@@ -51,6 +54,7 @@ def mesh(axes: Axes, edges: npt.NDArray[Any], values: npt.NDArray[Any], norm: No
     axes.pcolormesh(edges, rows, plain, cmap=_COLOURS, norm=norm)
     axes.set_ylim(rows[-1], rows[0])
     axes.set_xlim(edges[0], edges[-1])
+    letter(axes)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -59,14 +63,11 @@ def colour_bar(axes: Axes, beside: Sequence[Axes], norm: Normalize, label: str) 
     bar = axes.figure.colorbar(
         ScalarMappable(norm, _COLOURS), ax=list(beside), fraction=0.04, pad=0.01, aspect=18
     )
-    low, high = float(norm.vmin or 0), float(norm.vmax or 1)
-    # Few decades may hold a single power of ten, which would tell nothing.
-    subs = (1, 2, 5) if high / low < 200 else (1,)
-    bar.ax.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=9))
+    letter(bar.ax)
+    # Of counts there is none below one.
+    plain_log(bar.ax.yaxis, lambda value: count_label(value) if value >= 1 else "")
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    bar.ax.tick_params(labelsize=7)
-    bar.set_label(label, fontsize=8)
+    bar.set_label(label)
 
 
 def label_nodes(axes: Axes, nodes: Sequence[str], ended: Collection[str], *, across: bool = False) -> None:
@@ -94,8 +95,8 @@ def draw_matrix(
     _show(axes, values, norm, square=True)
     label_nodes(axes, nodes, ended)
     label_nodes(axes, nodes, ended, across=True)
-    axes.set_xlabel("home (node)", fontsize=8)
-    axes.set_ylabel("initiator (node)", fontsize=8)
+    axes.set_xlabel("home (node)")
+    axes.set_ylabel("initiator (node)")
     axes.spines[["top", "right"]].set_visible(True)
     for node in range(count):
         axes.add_patch(
@@ -142,4 +143,4 @@ def nothing(axes: Axes, told: str) -> None:
 
 
 def _ink(norm: Normalize, value: float) -> str:
-    return "white" if float(norm(value)) > 0.5 else "black"
+    return ink(colormaps[_COLOURS](norm(value)))

@@ -11,7 +11,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fame_lab.errors import SpecError
-from fame_lab.plots import LabFigure, begin, dress, style
+from fame_lab.plots import LabFigure, begin, dress, legend_above, style
 from fame_lab.traffic import sharing as shared
 from fame_lab.traffic import sums
 from fame_lab.traffic.checks import OPS
@@ -49,13 +49,13 @@ def plot(traffic: Traffic, what: str) -> LabFigure:
 def overview(traffic: Traffic) -> LabFigure:
     """Draw matrix and heat in one figure; of samples, what changed and when."""
     if traffic.source != "trace":
-        made = begin(_title(traffic, "what changed"), foot(traffic, _HOMES), height=6.0)
+        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=5.4)
         heated, timed = made.subplots(2, 1, height_ratios=[2, 3])
         _changed_panel(traffic, heated)
         bins_panel(traffic, timed)
         return made
     rows = _rows_height(traffic)
-    made = begin(_title(traffic, "accesses"), foot(traffic, f"{_LOCAL}. {_HOMES}"), height=4.9 + 2 * rows)
+    made = _begin(traffic, "accesses", foot(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
     upper, lower = _halves(made, [3.6, 1.2 + 2 * rows])
     _matrix_panels(traffic, list(upper.subplots(1, 2)))
     _heat_panels(traffic, list(lower.subplots(2, 1, sharex=True)))
@@ -65,7 +65,7 @@ def overview(traffic: Traffic) -> LabFigure:
 def matrix(traffic: Traffic) -> LabFigure:
     """Draw initiators and homes, loads beside stores."""
     counted = sums.matrix(traffic, "accesses")
-    made = begin(_title(traffic, "who accessed whose memory"), foot(traffic, _LOCAL), height=4.8)
+    made = _begin(traffic, "who accessed whose memory", foot(traffic, _LOCAL), height=4.3)
     _matrix_panels(traffic, list(made.subplots(1, 2)), counted.values)
     return made
 
@@ -73,11 +73,11 @@ def matrix(traffic: Traffic) -> LabFigure:
 def heat(traffic: Traffic) -> LabFigure:
     """Draw nodes over addresses, loads above stores; of samples, what changed."""
     if traffic.source != "trace":
-        made = begin(_title(traffic, "what changed"), foot(traffic, _HOMES), height=3.4)
+        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=2.8)
         _changed_panel(traffic, made.subplots())
         return made
-    height = 1.8 + 2 * _rows_height(traffic)
-    made = begin(_title(traffic, "accesses by address"), foot(traffic, _HOMES), height=height)
+    height = 1.4 + 2 * _rows_height(traffic)
+    made = _begin(traffic, "accesses by address", foot(traffic, _HOMES), height=height)
     _heat_panels(traffic, list(made.subplots(2, 1, sharex=True)))
     return made
 
@@ -85,10 +85,12 @@ def heat(traffic: Traffic) -> LabFigure:
 def over_time(traffic: Traffic) -> LabFigure:
     """Draw it over time: local and remote accesses, by node, by address; of samples, by address."""
     if traffic.source != "trace":
-        made = begin(_title(traffic, "what changed, over time"), foot(traffic), height=4.4)
+        made = _begin(traffic, "what changed, over time", foot(traffic), height=3.9)
         bins_panel(traffic, made.subplots())
         return made
-    made = begin(_title(traffic, "accesses over time"), foot(traffic), height=8.0)
+    seen = int(traffic.timeline["accesses"].sum())
+    count = f"n = {seen:,} accesses, of all nodes"
+    made = _begin(traffic, "accesses over time", foot(traffic, count=count), height=7.4)
     if not traffic.timeline["time"].size:
         nothing(made.subplots(), "no look on the way: nothing is known over time")
         return made
@@ -104,7 +106,7 @@ def over_time(traffic: Traffic) -> LabFigure:
 def sharing(traffic: Traffic) -> LabFigure:
     """Draw who shares what: how many granules of each class, how often accessed, and where they lie."""
     sorted_ = shared.sharing(traffic)
-    made = begin(_title(traffic, "who shares what"), foot(traffic, _HOMES), height=5.6)
+    made = _begin(traffic, "who shares what", foot(traffic, _HOMES), height=5.0)
     upper, lower = _halves(made, [1.1, 1.3])
     granules, accesses = upper.subplots(1, 2, sharey=True)
     places = np.arange(len(shared.KINDS))
@@ -114,11 +116,11 @@ def sharing(traffic: Traffic) -> LabFigure:
             accesses, places + 0.36 * (number - 0.5), sorted_["accesses"].values[:, number], 0.34, f"{op}s",
             **style(number), hatch="" if number == 0 else "///",
         )  # fmt: skip
-    accesses.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.98))
+    legend_above(accesses, 2)
     granules.set_yticks(places, shared.KINDS)
     granules.set_ylim(len(places) - 0.4, -0.6)
-    granules.set_xlabel("granules", fontsize=8)
-    accesses.set_xlabel("accesses", fontsize=8)
+    granules.set_xlabel("granules")
+    accesses.set_xlabel("accesses")
     _kinds_panel(traffic, lower.subplots(), sorted_)
     return made
 
@@ -128,9 +130,10 @@ def _halves(made: LabFigure, heights: list[float]) -> tuple[SubFigure, SubFigure
     return halves[0], halves[1]
 
 
-def _title(traffic: Traffic, what: str) -> str:
+def _begin(traffic: Traffic, what: str, foot: str, *, height: float) -> LabFigure:
     plural = "" if len(traffic.nodes) == 1 else "s"
-    return f"{traffic.spec['name']}: {what}, {len(traffic.nodes)} node{plural}"
+    title = f"{traffic.spec['name']}: {what}, {len(traffic.nodes)} node{plural}"
+    return begin(title, foot, traffic.manifest, height=height)
 
 
 def _rows_height(traffic: Traffic) -> float:
@@ -163,7 +166,7 @@ def _heat_panels(traffic: Traffic, panels: list[Axes]) -> None:
     for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
         draw_heat(axes, values[number], shown, norm, traffic.books)
         label_nodes(axes, traffic.nodes, traffic.ended)
-        axes.set_ylabel(f"{op}s by node", fontsize=8)
+        axes.set_ylabel(f"{op}s\nby node")
     panels[0].set_xlabel("")
     colour_bar(panels[0], panels, norm, "accesses")
 
@@ -180,7 +183,7 @@ def _changed_panel(traffic: Traffic, axes: Axes) -> None:
     draw_heat(axes, values, shown, norm, traffic.books)
     if by_node:
         label_nodes(axes, traffic.nodes, traffic.ended)
-        axes.set_ylabel("stored by node", fontsize=8)
+        axes.set_ylabel("stored by node")
     else:
         axes.set_yticks([0], ["anyone"], fontsize=8)
     colour_bar(axes, [axes], norm, "granules changed, all looks")
@@ -212,4 +215,3 @@ def _bars(axes: Axes, places: Any, values: Any, height: float, label: str, **loo
     axes.set_xlim(0, max(1, float(max(values)) * 1.15, axes.get_xlim()[1]))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    axes.tick_params(labelsize=8)

@@ -35,7 +35,8 @@ class Projection:
         ``latency_time`` and ``transfer_time`` [ns] (op, initiator, home), ``time`` [ns] (initiator), their
         sum, and ``latency`` [ns] (initiator, home), the model's.
     manifest : dict
-        ``projected`` (the caveat), ``formula``, ``model``, and ``traffic``, the recording's own manifest.
+        ``projected`` (the caveat), ``formula``, ``model``, ``traffic``, the recording's own manifest, and
+        ``accesses``, how many it counted.
     """
 
     dataset: xr.Dataset
@@ -140,5 +141,6 @@ def project(traffic: Traffic, model: FabricModel) -> Projection:
     )
     manifest = {
         "projected": CAVEAT, "formula": FORMULA, "model": model.to_dict(), "traffic": traffic.manifest,
+        "accesses": int(accesses.sum()),
     }  # fmt: skip
     return Projection(dataset, manifest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fame_lab.plots import LabFigure, begin, dress, style
+from fame_lab.plots import LabFigure, begin, dress, legend_above, style
 from fame_lab.traffic.panels import label_nodes
 
 if TYPE_CHECKING:
@@ -33,8 +33,13 @@ def plot(projection: Projection) -> LabFigure:
     }
     most = float(dataset["time"].values.max(initial=0))
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
-    source = str(projection.manifest["model"]["source"]).replace("$", r"\$")
-    made = begin("Projected time of the traced accesses", f"{CAVEAT}\n{FORMULA}\n{source}", height=4.2)
+    told = projection.manifest
+    made = begin(
+        "Projected time of the traced accesses",
+        f"{CAVEAT}\nn = {told['accesses']:,} accesses\n{FORMULA}\n{told['model']['source']}",
+        told["traffic"],
+        height=3.7,
+    )
     axes = made.subplots()
     dress(axes)
     axes.grid(visible=False, axis="x")
@@ -53,5 +58,5 @@ def plot(projection: Projection) -> LabFigure:
     axes.set_ylabel(f"projected time [{unit}]")
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    legend_above(axes, 3)
     return made

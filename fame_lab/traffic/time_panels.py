@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fame_lab.plots import dress, style
+from fame_lab.plots import dress, legend_above, style
 from fame_lab.traffic import sums
 from fame_lab.traffic.checks import OPS
 from fame_lab.traffic.columns import columns, mark_columns
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["bins_panel", "nodes_panel", "rates_panel"]
 
 _MOST_BINS = 96
+# Loads local and remote, stores local and remote: told apart in grey, too.
+_LINES: Any = (("-", (0, (4, 2))), ((0, (1, 1)), (0, (4, 1, 1, 1))))
 
 
 def rates_panel(traffic: Traffic, axes: Axes) -> None:
@@ -34,7 +36,7 @@ def rates_panel(traffic: Traffic, axes: Axes) -> None:
     local = counted.diagonal(axis1=2, axis2=3).sum(axis=2)
     parts = {"local": local, "remote": counted.sum(axis=(2, 3)) - local}
     for number, op in enumerate(OPS):
-        for line, (where, values) in zip(("-", (0, (4, 2))), parts.items(), strict=True):
+        for line, (where, values) in zip(_LINES[number], parts.items(), strict=True):
             rate = values[:, number] / np.diff(edges)
             look = {"color": style(number)["color"], "linestyle": line, "linewidth": 1.6}
             axes.stairs(rate, edges, baseline=None, label=f"{where} {op}s", **look)
@@ -42,9 +44,8 @@ def rates_panel(traffic: Traffic, axes: Axes) -> None:
     axes.margins(y=0.1)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    axes.set_ylabel("accesses a second", fontsize=8)
-    axes.tick_params(labelsize=8)
-    axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.set_ylabel("rate [accesses/s]")
+    legend_above(axes, 4)
 
 
 def nodes_panel(traffic: Traffic, axes: Axes) -> None:
@@ -54,7 +55,7 @@ def nodes_panel(traffic: Traffic, axes: Axes) -> None:
     norm = log_norm(values)
     mesh(axes, edges, values, norm)
     label_nodes(axes, traffic.nodes, traffic.ended)
-    axes.set_ylabel("initiator (node)", fontsize=8)
+    axes.set_ylabel("initiator (node)")
     colour_bar(axes, [axes], norm, "accesses in an interval")
 
 
@@ -74,8 +75,7 @@ def bins_panel(traffic: Traffic, axes: Axes) -> None:
     norm = log_norm(values)
     mesh(axes, edges, values, norm)
     mark_columns(axes, shown, vertical=True)
-    axes.set_xlabel("time since the start [s]", fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("time since the start [s]")
     colour_bar(axes, [axes], norm, told)
 
 

@@ -13,11 +13,11 @@ from fame_lab.plots import size_label
 if TYPE_CHECKING:
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["ENDED", "at_foot", "count_label", "ends", "foot", "resolution", "source_caveat"]
+__all__ = ["ENDED", "count_label", "counted", "ends", "foot", "resolution", "source_caveat"]
 
 ENDED = "†"  # stands at a node's number where its counts ended early
 _MOST_ENDED = 3
-_WIDTH = 110  # characters of a figure's foot
+_MOST_CHARACTERS = 200  # of why one ended
 
 _SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -51,18 +51,23 @@ def ends(traffic: Traffic) -> list[str]:
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MOST_ENDED:
         ended[_MOST_ENDED:] = [f"{ENDED} and those of {len(ended) - _MOST_ENDED} more"]
-    return [textwrap.shorten(each, 2 * _WIDTH - 20) for each in ended]
+    return [textwrap.shorten(each, _MOST_CHARACTERS) for each in ended]
 
 
-def foot(traffic: Traffic, note: str = "") -> str:
-    """Write all of it for the foot of a figure."""
-    return at_foot([source_caveat(traffic), *resolution(traffic).split("\n"), *([note] if note else [])])
+def counted(traffic: Traffic) -> str:
+    """Say how much there is of what was counted."""
+    places = traffic.counts.sizes["granule"]
+    granules = f"{places:,} granule{'' if places == 1 else 's'}"
+    if traffic.source == "trace":
+        return f"n = {int(traffic.counts['accesses'].sum()):,} accesses to {granules}"
+    looks = traffic.timeline.sizes["time"]
+    return f"n = {looks:,} look{'' if looks == 1 else 's'}, between which {granules} changed"
 
 
-def at_foot(lines: list[str]) -> str:
-    """Write lines as the foot of a figure, none wider than it."""
-    # A reason comes from elsewhere: a dollar sign in it is not mathematics.
-    return "\n".join(textwrap.fill(line, _WIDTH) for line in lines).replace("$", r"\$")
+def foot(traffic: Traffic, note: str = "", *, count: str = "") -> str:
+    """Write all of it for the foot of a figure, with :func:`counted` or another `count`."""
+    lines = [source_caveat(traffic), count or counted(traffic), resolution(traffic), note]
+    return "\n".join(line for line in lines if line)
 
 
 def count_label(value: float, unit: str = "", *, digits: int = 3) -> str:

@@ -1,0 +1,145 @@
+"""Every figure that there is, of data made without a virtual machine, and what each has to say of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from local_lab import LocalLab
+from made_traffic import a_crowd, a_spec, an_order, some_samples
+from matplotlib.figure import Figure
+
+from fame_lab import FabricModel, Result
+from fame_lab.probes import (
+    atomics,
+    bandwidth,
+    chase,
+    false_sharing,
+    litmus,
+    loaded_latency,
+    locks,
+    pingpong,
+    ring,
+    timer,
+    visibility,
+    workloads,
+)  # fmt: skip
+from fame_lab.traffic import beside, order_plot
+from fame_lab.traffic.traffic import Traffic
+
+MANIFEST: dict[str, Any] = {
+    "spec": a_spec().to_dict(),
+    "accelerator": {"kind": "tcg", "reason": "asked for"},
+    "time": "2025-03-04T05:06:07+00:00",
+}
+
+
+class Drawn(NamedTuple):
+    """A figure, the source that it has to name, and its n."""
+
+    figure: Figure
+    source: str
+    n: int
+
+
+def _probe(family: Any, n: int, *, nodes: int = 2, **parameters: Any) -> Callable[[Path], Drawn]:
+    def draw(directory: Path) -> Drawn:
+        lab: Any = LocalLab.make(directory, nodes=nodes)
+        result: Result = family.run(lab, **parameters)
+        told = MANIFEST | {"spec": a_spec(nodes=nodes).to_dict()}
+        return Drawn(dataclasses.replace(result, manifest=result.manifest | told).plot(), "emulated", n)
+
+    return draw
+
+
+def _crowd(nodes: int = 4, seed: int = 0) -> Traffic:
+    made = a_crowd(60, nodes=nodes, seed=seed)
+    return dataclasses.replace(made, manifest=MANIFEST | {"spec": made.spec})
+
+
+def _accesses(traffic: Traffic) -> int:
+    return int(traffic.counts["accesses"].sum())
+
+
+def _traced(what: str, nodes: int = 4) -> Callable[[Path], Drawn]:
+    def draw(_: Path) -> Drawn:
+        crowd = _crowd(nodes)
+        n = int(crowd.timeline["accesses"].sum()) if what == "time" else _accesses(crowd)
+        return Drawn(crowd.plot(what), "traced", n)
+
+    return draw
+
+
+def _sampled(what: str, **words: Any) -> Callable[[Path], Drawn]:
+    def draw(_: Path) -> Drawn:
+        made = some_samples({0: 2, 4096: 3, 32 << 20: 1}, **words)
+        return Drawn(
+            dataclasses.replace(made, manifest=MANIFEST | {"accelerator": {"kind": "kvm"}}).plot(what),
+            "sampled",
+            made.timeline.sizes["time"],
+        )
+
+    return draw
+
+
+def _beside(what: str) -> Callable[[Path], Drawn]:
+    def draw(_: Path) -> Drawn:
+        found = {name: _crowd(seed=seed) for seed, name in enumerate(("own", "remote", "interleaved"))}
+        return Drawn(beside.plot(found, what), "traced", sum(map(_accesses, found.values())))
+
+    return draw
+
+
+def _order(directory: Path) -> Drawn:
+    found = {}
+    for name, step in (("sequential", 1), ("strided", 17)):
+        rows = [
+            (at, "node01", at * step % 3000 * 8, "store" if at % 5 == 0 else "load", False)
+            for at in range(3000)
+        ]
+        found[name] = an_order(directory / name, rows, manifest=MANIFEST)
+    return Drawn(order_plot.plot(found, node="node01"), "traced", 6000)
+
+
+def _projected(_: Path) -> Drawn:
+    crowd = _crowd()
+    return Drawn(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
+
+
+_SETS: dict[str, Any] = {"working_sets": ["4K", "16K", "64K", "256K", "1M"], "batches": 30}
+_FEW: dict[str, Any] = {"batches": 30, "batch_ms": 1}
+_WORK: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
+
+#: By name; each is given an empty directory.
+FIGURES: dict[str, Callable[[Path], Drawn]] = {
+    "atomics": _probe(atomics, 30, **_FEW),
+    "bandwidth": _probe(bandwidth, 30, **_SETS),
+    "bandwidth of one": _probe(bandwidth, 30, operations="read", memories="dram", **_SETS),
+    "chase": _probe(chase, 30, **_SETS),
+    "chase in orders": _probe(chase, 30, orders=chase.ORDERS, **_SETS),
+    "chase in strides": _probe(
+        chase, 30, strides=chase.STRIDES, **_SETS
+    ),
+    "false_sharing": _probe(false_sharing, 30, **_FEW),
+    "litmus": _probe(litmus, 3000, nodes=4, iterations=3000),
+    "loaded_latency": _probe(loaded_latency, 50),
+    "locks": _probe(locks, 60, **_FEW),
+    "pingpong": _probe(pingpong, 30, batches=30),
+    "pingpong of all": _probe(
+        pingpong, 30, nodes=4, pairs="all", variants=["cas", "one-line"], batches=30
+    ),
+    "ring": _probe(ring, 30),
+    "timer": _probe(timer, 30, batches=30, seconds=0.3),
+    "visibility": _probe(visibility, 600, batches=30, exchanges=20),
+    "workloads": _probe(workloads, 30, **_WORK),
+    "workloads of one": _probe(workloads, 30, workloads="gups", **_WORK),
+    **{f"traced {what}": _traced(what) for what in ("overview", "matrix", "heat", "time", "sharing")},
+    **{f"sampled {what}": _sampled(what) for what in ("overview", "heat", "time")},
+    "sampled by node": _sampled("overview", by={0: [1, 1], 4096: [2, 1], 32 << 20: [0, 1]}),
+    "matrices beside": _beside("matrix"),
+    "heats beside": _beside("heat"),
+    "order": _order,
+    "projection": _projected,
+}  # fmt: skip

@@ -1,0 +1,65 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import comm
+import nbformat
+import pytest
+
+from fame_lab import plots
+from fame_lab.lab_figure import LabFigure
+from fame_lab.reports import report
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def interactive(monkeypatch: pytest.MonkeyPatch) -> LabFigure:
+    """A figure after ``%matplotlib widget``, and no pyplot to keep it."""
+    import ipympl.backend_nbagg  # noqa: F401
+
+    monkeypatch.setattr("matplotlib.get_backend", lambda: "widget")
+    monkeypatch.delenv("FAME_LAB_RUN", raising=False)
+    made, _ = plots.figure("A title", {}, "n = 3")
+    return made
+
+
+def test_a_figure_is_a_still_picture_unless_somebody_asked_for_more() -> None:
+    made, _ = plots.figure("A title", {}, "n = 3")
+    assert made._repr_mimebundle_() == {}
+    assert made._repr_png_().startswith(b"\x89PNG")
+
+
+def test_with_the_magic_it_is_a_widget_and_beside_it_a_picture(interactive: LabFigure) -> None:
+    shown = interactive._repr_mimebundle_(include=None, exclude=None)
+    assert set(shown) == {WIDGET, "image/png", "text/plain"}
+    assert "pyplot" not in sys.modules
+
+
+def test_shown_twice_it_is_one_widget(interactive: LabFigure) -> None:
+    first, before = interactive._repr_mimebundle_(), len(comm.get_comm_manager().comms)
+    assert interactive._repr_mimebundle_()[WIDGET] == first[WIDGET]
+    assert len(comm.get_comm_manager().comms) == before > 0
+
+
+def test_a_widget_that_was_closed_is_made_again(interactive: LabFigure) -> None:
+    first = interactive._repr_mimebundle_()
+    interactive.canvas.close()  # type: ignore[attr-defined]
+    assert interactive._repr_mimebundle_()[WIDGET] != first[WIDGET]
+
+
+def test_a_report_has_it_still(interactive: LabFigure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAME_LAB_RUN", "1")
+    assert interactive._repr_mimebundle_() == {}
+
+
+def test_a_notebook_with_the_magic_makes_a_report_of_still_pictures(tmp_path: Path) -> None:
+    cells = ["%matplotlib widget\nfrom fame_lab import plots", "plots.figure('A title', {}, 'n = 3')[0]"]
+    content: Any = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    source = tmp_path / "one.ipynb"
+    source.write_text(nbformat.writes(content))
+    page = report(source, tmp_path / "out")
+    executed = nbformat.read(page.with_suffix(".ipynb"), as_version=4)
+    [output] = executed.cells[1].outputs
+    assert sorted(output.data) == ["image/png", "text/plain"]
+    assert "data:image/png" in page.read_text()

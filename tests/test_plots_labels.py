@@ -1,0 +1,174 @@
+"""What every figure says of itself, whatever it draws."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from every_figure import FIGURES, Drawn
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from fame_lab import probes
+from fame_lab.plots import LabFigure
+
+SOURCES = {"emulated", "traced", "sampled", "projected"}
+
+# What is counted, or a share of it, is its own unit.
+COUNTED = re.compile(r"\b(accesses|granules|number|share|ratio|rate, to that|nodes that contend|changed)\b")
+UNIT = re.compile(r"\[.+\]|\(.+\)")
+TICK_UNIT = re.compile(r"[\d.,]+ ?([KMGT]iB|B|ps|ns|µs|ms|s)$")
+
+
+class Made:
+    """Figures, each made when it is first asked for."""
+
+    def __init__(self, directory: Callable[[str], Path]) -> None:
+        self._directory = directory
+        self._made: dict[str, Drawn] = {}
+
+    def __call__(self, name: str) -> Drawn:
+        if name not in self._made:
+            self._made[name] = drawn = FIGURES[name](self._directory(name.replace(" ", "-")))
+            drawn.figure.draw_without_rendering()
+        return self._made[name]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp)
+
+
+every = pytest.mark.parametrize("name", FIGURES)
+
+
+def axes_of(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+
+
+def label_of(axis: Axis) -> str:
+    """Give its label, or that of a panel beside it which has the same ticks."""
+    figure = axis.axes.get_figure(root=True)
+    assert figure is not None
+    alike = [
+        each
+        for axes in axes_of(figure)
+        for each in (axes.xaxis, axes.yaxis)
+        if type(each) is type(axis) and ticks_of(each) == ticks_of(axis)
+    ]
+    return next((text for each in [axis, *alike] if (text := each.get_label_text())), "")
+
+
+def ticks_of(axis: Axis) -> list[str]:
+    return [text for label in axis.get_ticklabels() if (text := label.get_text())]
+
+
+def is_quantity(axis: Axis) -> bool:
+    """Tell it from one of names: of nodes, tests, kinds, offsets in FAM."""
+    ticks = ticks_of(axis)
+    names = any(re.match(r"0x|[A-Za-z]", text) for text in ticks) or label_of(axis).endswith("by node")
+    return bool(ticks) and not names
+
+
+def quantities(figure: Figure) -> Iterator[Axis]:
+    for axes in axes_of(figure):
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_visible() and is_quantity(axis):
+                yield axis
+
+
+def test_every_family_of_probes_is_held_to_this() -> None:
+    assert set(probes.names()) <= {name.split()[0] for name in FIGURES}
+
+
+@every
+def test_it_names_its_source_first_and_no_other(made: Made, name: str) -> None:
+    drawn = made(name)
+    foot = drawn.figure.get_supxlabel()
+    assert foot.startswith(drawn.source)
+    assert {source for source in SOURCES if re.search(rf"\b{source}\b", foot)} == {drawn.source}
+
+
+@every
+def test_it_says_how_much_is_behind_it(made: Made, name: str) -> None:
+    drawn = made(name)
+    found = re.search(r"^n = ([\d,]+) [a-z]", drawn.figure.get_supxlabel(), re.MULTILINE)
+    assert found is not None
+    assert int(found[1].replace(",", "")) == drawn.n
+
+
+@every
+def test_it_says_at_last_whose_numbers_they_are_and_of_when(made: Made, name: str) -> None:
+    last = made(name).figure.get_supxlabel().splitlines()[-1]
+    assert re.fullmatch(r"demo: \d nodes, (TCG|KVM); 2025-03-04 05:06 UTC", last)
+
+
+@every
+def test_each_quantity_has_its_unit(made: Made, name: str) -> None:
+    axes = [*quantities(made(name).figure)]
+    assert axes
+    for axis in axes:
+        label, ticks = label_of(axis), ticks_of(axis)
+        assert label
+        in_ticks = all(TICK_UNIT.match(text) for text in ticks)
+        assert UNIT.search(label) or COUNTED.search(label) or in_ticks, (label, ticks)
+
+
+@every
+def test_it_is_as_wide_as_a_cell_and_can_show_itself(made: Made, name: str) -> None:
+    figure = made(name).figure
+    assert isinstance(figure, LabFigure)
+    assert figure.get_figwidth() == 8
+
+
+def texts(figure: Figure) -> list[Text]:
+    return [
+        text for text in figure.findobj(Text)
+        if isinstance(text, Text) and text.get_visible() and text.get_text().strip()
+    ]  # fmt: skip
+
+
+@every
+def test_nothing_that_is_written_is_cut_off(made: Made, name: str) -> None:
+    figure = made(name).figure
+    room = figure.bbox.padded(2)
+    ticks = {
+        id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
+        for tick in [*axis.majorTicks, *axis.minorTicks] for label in (tick.label1, tick.label2)
+    }  # fmt: skip
+    hidden = {id(text) for axes in figure.axes if not axes.axison for text in axes.findobj(Text)}
+    for text in texts(figure):
+        if id(text) in ticks | hidden:
+            continue
+        box = text.get_window_extent()
+        assert room.x0 <= box.x0 and box.x1 <= room.x1, text
+        assert room.y0 <= box.y0 and box.y1 <= room.y1, text
+
+
+@every
+def test_labels_of_ticks_do_not_overlap(made: Made, name: str) -> None:
+    figure = made(name).figure
+    for axes in axes_of(figure):
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            boxes = [
+                tick.label1.get_window_extent()
+                for tick in axis.get_major_ticks()
+                if tick.label1.get_text() and tick.label1.get_visible() and low <= tick.get_loc() <= high
+            ]
+            assert not any(one.overlaps(two) for at, one in enumerate(boxes) for two in boxes[:at])
+
+
+@every
+def test_letters_have_the_sizes_of_the_house(made: Made, name: str) -> None:
+    figure = made(name).figure
+    panels = axes_of(figure)
+    assert {text.get_fontsize() for axes in panels for text in (axes.xaxis.label, axes.yaxis.label)} <= {9.0}
+    titles = {axes._left_title for axes in panels} | {axes.title for axes in panels}  # type: ignore[attr-defined]
+    assert {title.get_fontsize() for title in titles if title.get_text()} <= {10.0}
+    legends = [*figure.legends, *(legend for axes in panels if (legend := axes.get_legend()) is not None)]
+    assert {text.get_fontsize() for legend in legends for text in legend.get_texts()} <= {8.0}
