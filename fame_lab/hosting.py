@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import libvirt
 
 from fame_lab import console, lease
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import FameError, LabError, SpecError
+from fame_lab.errors import LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
@@ -29,13 +27,16 @@ from fame_lab.notebook import this_notebook
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
+from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import OrderRing
 
-__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "record_left", "tear_down"]
+__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "starting"]
 
 log = logging.getLogger(__name__)
+
+_starting: set[LabDirectory] = set()
 
 #: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
 RUN_VARIABLE = "FAME_LAB_RUN"
@@ -179,11 +180,19 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     with directory.held() as ours:
         if not ours:
             raise LabError(f"{directory.path} was taken away while {spec.name!r} started: start it again")
+        _starting.add(directory)
         try:
             yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
         except BaseException:
             tear_down(connection, spec.name)
             raise
+        finally:
+            _starting.discard(directory)
+
+
+def starting() -> list[LabDirectory]:
+    """List the directories of the labs that this process is starting now."""
+    return list(_starting)
 
 
 def _furnish(
@@ -245,7 +254,7 @@ def attach(name: str) -> Hosting:
         spec=record.spec,
         directory=directory,
         keys=Keys.read(directory),
-        fam=_fam_of(record),
+        fam=lease.fam_of(record),
         accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
         image=appliance.ensure(),
         user=qemu_user(connection),
@@ -254,62 +263,9 @@ def attach(name: str) -> Hosting:
     )
 
 
-def tear_down(connection: libvirt.virConnect, name: str) -> bool:
-    """Take a lab away: its domains, FAM if it made it, keys, consoles and logs. Safe to repeat.
-
-    Returns
-    -------
-    bool
-        Whether there was anything.
-    """
-    directory = LabDirectory.of(name)
-    domains = domain.find(connection, name)
-    _destroy(domains, name)
-    record = domains[0].record if domains else record_left(directory)
-    if record is not None:
-        lease.give_back(_fam_of(record), directory)
-    there = bool(domains) or directory.path.exists()
-    directory.remove()
-    domain.remove_logs(name)
-    return there
-
-
-def _destroy(domains: list[domain.Domain], lab: str) -> None:
-    """End domains together: libvirt waits for each QEMU to be gone."""
-    failed: list[FameError] = []
-
-    def destroy(each: domain.Domain) -> None:
-        try:
-            each.destroy()
-        except FameError as error:
-            failed.append(error)
-
-    # An executor takes no more work once the interpreter ends, which is when a notebook's kernel is stopped.
-    threads = [threading.Thread(target=destroy, args=[each], name=f"end-{lab}") for each in domains]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-
-
 def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:
     if spec.fam_size > accelerator.fam_limit:
         raise SpecError(
             f"fam is {format_size(spec.fam_size)}: {accelerator.kind.upper()} has {accelerator.address_bits} "
             f"physical address bits here; the largest FAM that works is {format_size(accelerator.fam_limit)}"
         )
-
-
-def _fam_of(record: NodeRecord) -> Fam:
-    """Give the FAM that a running node has."""
-    return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)
-
-
-def record_left(directory: LabDirectory) -> NodeRecord | None:
-    """Read what a lab without any node left says of itself."""
-    try:
-        return NodeRecord.from_xml(directory.record.read_text())
-    except OSError:
-        return None

@@ -21,6 +21,7 @@ from fame_lab.progress import LaunchProgress
 from fame_lab.run_result import RunResults
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
+from fame_lab.tear_down import tear_down
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,7 +125,7 @@ class Lab:
         with deferred(threading.Event()):
             for node in self._nodes:
                 node.connection.close()
-            hosting.tear_down(self._hosting.connection, self.spec.name)
+            tear_down(self._hosting.connection, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from fame_lab import boot
 from fame_lab.errors import LabError
-from fame_lab.hosting import Hosting, prepared, tear_down
+from fame_lab.hosting import Hosting, prepared
 from fame_lab.node import Node
 from fame_lab.spec import LabSpec
+from fame_lab.tear_down import tear_down
 
 __all__ = ["Launch"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from pathlib import Path
 
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError, LabError
@@ -12,10 +13,11 @@ from fame_lab.fam import Fam
 from fame_lab.host import access
 from fame_lab.host.domain import Domain
 from fame_lab.host.qemu_user import QemuUser
+from fame_lab.host.record import NodeRecord
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.spec import LabSpec
 
-__all__ = ["give_back", "take"]
+__all__ = ["fam_of", "give_back", "take"]
 
 log = logging.getLogger(__name__)
 
@@ -71,3 +73,8 @@ def give_back(fam: Fam, directory: LabDirectory) -> None:
         access.put_back(directory.saved_acl)
     except FameError as error:
         log.warning("%s was not put back as it was: %s", fam.path, error)
+
+
+def fam_of(record: NodeRecord) -> Fam:
+    """Give the FAM that a running node has."""
+    return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)

@@ -10,9 +10,9 @@ from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.host import domain
 from fame_lab.host.connection import connect
-from fame_lab.hosting import record_left, tear_down
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
+from fame_lab.tear_down import record_left, tear_down
 
 __all__ = ["Listing"]
 

@@ -170,8 +170,23 @@ class Node:
                     self._probe_path = path
             return self._probe_path
 
-    def restart(self, *, deadline: float = boot.DEADLINE) -> None:
+    def restart(
+        self,
+        *,
+        deadline: float = boot.DEADLINE,
+        cancelled: threading.Event | None = None,
+        tell: boot.Tell = lambda _node, _stage: None,
+    ) -> None:
         """Boot the node anew, into the same FAM, which keeps what it holds.
+
+        Parameters
+        ----------
+        deadline : float
+            Seconds from power-on to its first SSH answer.
+        cancelled : threading.Event, optional
+            Set it, from any thread, to call it off; the node is gone then.
+        tell : callable
+            Told as it goes on: the node's name and the stage that it has come to.
 
         Raises
         ------
@@ -183,7 +198,7 @@ class Node:
         self._hosting.fam.check()
         self.connection.close()
         self._domain.destroy()
-        anew = boot.bring_up(self._hosting, self.index, deadline=deadline)
+        anew = boot.bring_up(self._hosting, self.index, deadline=deadline, cancelled=cancelled, tell=tell)
         self._domain, self.connection = anew._domain, anew.connection
         self._probe_path = None
 

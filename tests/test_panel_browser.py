@@ -315,5 +315,5 @@ def test_a_kernel_that_ends_during_a_start_leaves_nothing(panel: PanelPage, jupy
     before = kernels(jupyter.directory)
     panel.restart_kernel()
     wait_for(lambda: not set(before) & set(kernels(jupyter.directory)))
-    assert leftovers(NAME) == []
+    wait_for(lambda: leftovers(NAME) == [])
     panel.open()

@@ -20,9 +20,17 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
     ----------
     lab, note : callable
         As of :class:`fame_lab.widgets.command_box.CommandBox`.
+    node_is : callable
+        Told the node's name and how far its restart is.
     """
 
-    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        lab: Callable[[], Lab | None],
+        note: Callable[[str], None],
+        node_is: Callable[[str, str], None],
+    ) -> None:
+        self._node_is = node_is
         self._lab = lab
         self._note = note
         self._task: Task | None = None
@@ -46,8 +54,9 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             self.console.value = pre(lab.node(self.node.value).console())
 
     def stop(self) -> None:
-        """Wait for a restart that goes on."""
+        """Call off a restart that goes on, and wait for its end."""
         if (task := self._task) is not None:
+            task.cancel()
             task.join()
 
     def _begin(self, *_: object) -> None:
@@ -56,9 +65,11 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             return
         self._note(f"lab.node({name!r}).restart()")
         self.status.value = faint(f"{name} boots anew, into the same FAM …")
-        self._task = Task(
-            f"panel-restart-{lab.spec.name}", lambda _task: lab.node(name).restart(), self._ended
-        )
+
+        def work(task: Task) -> None:
+            lab.node(name).restart(cancelled=task.cancelled, tell=self._node_is)
+
+        self._task = Task(f"panel-restart-{lab.spec.name}", work, self._ended)
         self.show()
         self._task.start()
 

@@ -89,6 +89,10 @@ class Holding:
 
         self._do("starting", work, after)
 
+    def node_is(self, node: str, stage: str) -> None:
+        """Hear how far a node has come that boots anew."""
+        self.stages[node] = stage
+
     def stop(self) -> None:
         """Stop the lab, and before it all that uses it."""
 

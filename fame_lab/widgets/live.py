@@ -22,6 +22,7 @@ from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.plots import size_label
 from fame_lab.traffic.panels import draw_matrix, label_nodes, log_norm
 from fame_lab.traffic.words import count_label
+from fame_lab.widgets.closing import close_tree
 
 if TYPE_CHECKING:
     from fame_lab.traffic.glance import Glance
@@ -85,9 +86,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         """End it, and take it from the notebook."""
         self._closed = True
         self._wake()
-        for widget in (self.pause, self.status, self.picture, self._head):
-            widget.close()
-        super().close()
+        close_tree(self)
 
     def _repr_mimebundle_(self, **words: Any) -> Any:
         bundle = super()._repr_mimebundle_(**words)

@@ -22,6 +22,7 @@ from fame_lab.lab_html import spec_html
 from fame_lab.results import Result
 from fame_lab.spec import LabSpec
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.command_box import CommandBox
 from fame_lab.widgets.console_box import ConsoleBox
 from fame_lab.widgets.doctor_box import DoctorBox
@@ -108,7 +109,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.commands = CommandBox(lambda: self._holding.usable, self.journal.note)
         self.probes = ProbeBox(lambda: self._holding.usable, self.journal.note)
         self.recording = TrafficBox(lambda: self._holding.usable, self.journal.note)
-        self.consoles = ConsoleBox(lambda: self._holding.usable, self.journal.note)
+        self.consoles = ConsoleBox(lambda: self._holding.usable, self.journal.note, self._holding.node_is)
         self._boxes = (self.commands, self.probes, self.recording, self.consoles)
         self.tabs = ipywidgets.Tab(
             [*self._boxes, self.doctor, self.journal],
@@ -163,7 +164,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.closed = True
         self._watch.close()
         self.end_boxes()
-        _close(self)
+        self.journal.close()
+        close_tree(self)
 
     # --- What is done ---
 
@@ -314,10 +316,3 @@ def _button(words: str, icon: str, style: str, do: Callable[[Any], None]) -> Any
     )
     made.on_click(do)
     return made
-
-
-def _close(widget: Any) -> None:
-    """Close a widget and all in it: none of them is another's."""
-    for child in getattr(widget, "children", ()):
-        _close(child)
-    ipywidgets.Widget.close(widget) if isinstance(widget, Panel) else widget.close()

@@ -15,14 +15,15 @@ from fame_lab.errors import SpecError
 from fame_lab.lab import Lab
 from fame_lab.probes.parameters import Parameter, parameters
 from fame_lab.results import Result
+from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.hearing import hear_while_busy
 from fame_lab.widgets.progress_line import ProgressLine
 from fame_lab.widgets.task import Task
-from fame_lab.widgets.words import error_html, faint
+from fame_lab.widgets.words import error_html, faint, reason
 
 __all__ = ["ProbeBox"]
 
-_WIDE = ipywidgets.Layout(width="16em", flex="none")
+_WIDE = {"width": "16em", "flex": "none"}
 
 
 class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -38,6 +39,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._lab = lab
         self._note = note
         self._task: Task | None = None
+        self._asked = ""
         self._fields: dict[str, tuple[Parameter, Any, ipywidgets.HTML]] = {}
         #: What was measured last.
         self.result: Result | None = None
@@ -49,6 +51,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.about = ipywidgets.HTML()
         self.parameters = ipywidgets.VBox()
         self.progress = ProgressLine()
+        self.alert = ipywidgets.HTML()
         self.outcome = ipywidgets.HTML()
         self.picture = ipywidgets.Image(
             format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
@@ -57,7 +60,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         super().__init__(
             [
                 ipywidgets.HBox([self.probe, self.run, self.cancel]),
-                *(self.about, folded, self.progress, self.picture, self.outcome),
+                *(self.about, folded, self.progress, self.alert, self.picture, self.outcome),
             ]
         )
         self.probe.observe(self._chosen, "value")
@@ -68,8 +71,9 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
     def show(self) -> None:
         """Show what can be done now."""
         lab, busy = self._lab(), self._task is not None
-        wrong = any(reason.value.startswith("<div") for _, _, reason in self._fields.values())
+        wrong = any(why.value.startswith("<div") for _, _, why in self._fields.values())
         self.run.disabled = lab is None or busy or wrong
+        self.probe.disabled = busy
         self.cancel.layout.display = None if busy else "none"
         if not busy and not self.progress.said:
             self.progress.say("" if lab is not None else "Start a lab, or attach to one, first.")
@@ -84,30 +88,26 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
         self.about.value = faint(first)
         before = self.parameters.children
-        self._fields = {
-            each.name: (each, _widget(each), ipywidgets.HTML()) for each in parameters(self.probe.value)
-        }
-        for each, widget, reason in self._fields.values():
-            reason.layout = ipywidgets.Layout(flex="1 1 0", min_width="0", margin="2px 0 2px 8px")
+        self._fields = {each.name: (each, _widget(each), reason()) for each in parameters(self.probe.value)}
+        for each, widget, _ in self._fields.values():
             widget.observe(lambda _, name=each.name: self._look(name), "value")
         self.parameters.children = [
-            ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="8em")), widget, reason])
-            for name, (_, widget, reason) in self._fields.items()
+            ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="8em")), widget, why])
+            for name, (_, widget, why) in self._fields.items()
         ]
         hear_while_busy(self.parameters)
         for row in before:
-            for widget in (*row.children, row):
-                widget.close()
+            close_tree(row)
         for name in self._fields:
             self._look(name)
 
     def _look(self, name: str) -> None:
-        each, widget, reason = self._fields[name]
+        each, widget, why = self._fields[name]
         try:
             each.read(widget.value)
-            reason.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
+            why.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
         except SpecError as error:
-            reason.value = f'<div class="fame-reason" role="alert">{escape(str(error))}</div>'
+            why.value = f'<div class="fame-reason" role="alert">{escape(str(error))}</div>'
         self.show()
 
     def _begin(self, *_: object) -> None:
@@ -121,7 +121,8 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         }
         words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
         self._note(f"lab.probe({words})")
-        self.outcome.value = ""
+        self.alert.value = ""
+        self._asked = name
         self.progress.begin(f"{name} …")
 
         def work(_task: Task) -> tuple[Result, bytes]:
@@ -134,7 +135,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._task.start()
 
     def _ended(self, task: Task) -> None:
-        name = self.probe.value
+        name = self._asked
         if task.error is None:
             self.result, self.picture.value = task.result
             self.picture.layout.display = None
@@ -144,7 +145,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             said = f"{name} was cancelled; nothing of it goes on"
         else:
             said = f"{name} failed"
-            self.outcome.value = error_html(name, task.error)
+            self.alert.value = error_html(name, task.error)
         self._note(said)
         self.progress.end(said)
         self._task = None

@@ -12,6 +12,7 @@ import ipywidgets
 from fame_lab.errors import SpecError
 from fame_lab.size import format_size
 from fame_lab.spec import CHOICES, LabSpec
+from fame_lab.widgets.words import reason
 
 __all__ = ["SpecForm", "problems"]
 
@@ -79,7 +80,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._taken: list[str] = []
         self.problems: dict[str, str] = {}
         self.fields = {field: _widget(field) for field in _FIELDS}
-        self._reasons = {field: ipywidgets.HTML() for field in _FIELDS}
+        self._reasons = {field: reason() for field in _FIELDS}
         rows = {field: self._row(field) for field in _FIELDS}
         common = ipywidgets.VBox([row for field, row in rows.items() if field not in _MORE])
         more = ipywidgets.Accordion(
@@ -139,15 +140,14 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             why = f"name is {values['name']!r}: a lab of that name is there; choose it above, or another name"
             found = {"name": why} | found
         self.problems = found
-        for field, reason in self._reasons.items():
+        for field, beside in self._reasons.items():
             why = found.get(field, "")
             hint = f'<span class="fame-faint">{escape(_FIELDS[field][1])}</span>'
-            reason.value = f'<div class="fame-reason" role="alert">{escape(why)}</div>' if why else hint
+            beside.value = f'<div class="fame-reason" role="alert">{escape(why)}</div>' if why else hint
         self._changed()
 
     def _row(self, field: str) -> ipywidgets.HBox:
         label = ipywidgets.Label(_FIELDS[field][0], layout=ipywidgets.Layout(width="7em"))
-        self._reasons[field].layout = ipywidgets.Layout(flex="1 1 0", min_width="0", margin="2px 0 2px 8px")
         return ipywidgets.HBox([label, self.fields[field], self._reasons[field]])
 
 

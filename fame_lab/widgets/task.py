@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fame_lab.cancel import cancellable
+from fame_lab.handover import hand_over
 from fame_lab.progress import Listener, heard_by
 
 __all__ = ["Task"]
@@ -97,3 +98,5 @@ def _call_off_at_the_end() -> None:
     threading.main_thread().join()
     for task in list(_running):
         task.cancel()
+    # Jupyter kills a kernel that takes too long to end.
+    hand_over()

@@ -11,7 +11,7 @@ import ipywidgets
 
 from fame_lab.errors import SpecError
 from fame_lab.lab import Lab
-from fame_lab.size import parse_size
+from fame_lab.size import KIB, format_size, parse_size
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.widgets.live import LiveView
@@ -19,6 +19,10 @@ from fame_lab.widgets.task import Task
 from fame_lab.widgets.words import error_html, faint
 
 __all__ = ["TrafficBox"]
+
+
+#: Bytes that both a trace and samples can have as their unit of place.
+FINEST, COARSEST = 64, 64 * KIB
 
 
 class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -188,6 +192,6 @@ def _wrong(granule: str) -> str:
         size = parse_size(granule.strip(), "granule")
     except SpecError as error:
         return str(error)
-    if size < 64 or size & (size - 1):
-        return f"granule is {size} bytes: give a power of two from 64"
+    if not FINEST <= size <= COARSEST or size & (size - 1):
+        return f"granule is {format_size(size)}: give a power of two from 64 to 64K"
     return ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import traceback
 from html import escape
+from typing import Any
+
+import ipywidgets
 
 from fame_lab.errors import FameError
 
-__all__ = ["STYLE", "error_html", "faint", "pre"]
+__all__ = ["STYLE", "error_html", "faint", "pre", "reason"]
 
 #: Colours are the page's own where it has any, so that it reads well in dark and light themes.
 STYLE = """\
@@ -31,6 +34,11 @@ STYLE = """\
 .fame-pre { margin: .2em 0; max-height: 24em; overflow: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: .9em; }
 </style>"""
+
+
+def reason() -> Any:
+    """Make the place beside a field for what is wrong with it, or what it means."""
+    return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 0", min_width="0", margin="2px 0 2px 8px"))
 
 
 def faint(text: str) -> str:
