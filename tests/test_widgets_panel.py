@@ -1,0 +1,254 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ipywidgets.widgets import widget as ipywidgets_widget
+from leftovers import leftovers, qemu_processes
+
+import fame_lab
+from fame_lab import Lab, LabSpec
+from fame_lab.errors import FameError, ProbeError
+from fame_lab.hosting import RUN_VARIABLE
+from fame_lab.spec import CHOICES
+from fame_lab.vitals import Vitals
+from fame_lab.widgets.node_rows import node_rows
+from fame_lab.widgets.panel import Panel
+from fame_lab.widgets.spec_form import SpecForm, problems
+from fame_lab.widgets.task import Task
+from fame_lab.widgets.words import error_html
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def panel() -> Iterator[Panel]:
+    panel = fame_lab.panel()
+    yield panel
+    panel.close()
+
+
+# --- The form ---
+
+
+def test_all_that_is_wrong_is_told_at_once_each_at_its_field() -> None:
+    found = problems({"name": "a b", "nodes": 0, "fam": "3M", "vcpus": "many", "memory": "1K"})
+    assert list(found) == ["name", "nodes", "vcpus", "fam", "memory"]
+    assert all(why.startswith(f"{field} is ") for field, why in found.items())
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "name": st.text(),
+            "nodes": st.one_of(st.integers(), st.text()),
+            "fam": st.one_of(st.text(), st.integers()),
+            "book": st.text(),
+            "vcpus": st.one_of(st.integers(), st.text()),
+            "memory": st.text(),
+            "fam_path": st.one_of(st.none(), st.text()),
+        }
+        | {field: st.sampled_from(choices) for field, choices in CHOICES.items()},
+    )
+)
+def test_whatever_is_typed_it_is_right_or_every_field_that_is_not_is_named(values: dict[str, Any]) -> None:
+    values = {"name": "demo"} | values
+    found = problems(values)
+    assert set(found) <= set(values) | {"book"}
+    if not found:
+        LabSpec(**values)
+
+
+def test_the_form_gives_the_spec_that_it_shows() -> None:
+    form = SpecForm(lambda: None)
+    spec = LabSpec("other", nodes=3, fam="1G", trace=True, accel="tcg", layout="interleaved", vcpus=2)
+    form.show(spec)
+    assert form.spec() == spec
+    assert form.problems == {}
+
+
+def test_a_name_that_a_lab_has_is_refused_as_it_is_typed() -> None:
+    form = SpecForm(lambda: None)
+    form.take_names(["demo"])
+    assert "a lab of that name is there" in form.problems["name"]
+    form.fields["name"].value = "other"
+    assert form.problems == {}
+
+
+# --- The rows ---
+
+
+def test_a_row_has_what_its_host_sees_escaped() -> None:
+    vitals = Vitals("node01", "running", 2222, "<script>alert(1)</script>", 0.5, 150 << 20, 3725.0)
+    row = node_rows(["node01"], [vitals], {})
+    assert "running" in row
+    assert "127.0.0.1:2222" in row
+    assert "50%" in row
+    assert "150 MiB" in row
+    assert "1:02:05" in row
+    assert "<script>" not in row
+
+
+@pytest.mark.parametrize(
+    ("vitals", "stage", "state"),
+    [
+        (None, "waiting", "waiting"),
+        (Vitals("node01", "paused"), "creating", "creating"),
+        (Vitals("node01", "running"), "booting", "booting"),
+        (Vitals("node01", "running"), "ready", "ready"),
+        (Vitals("node01", "running"), None, "running"),
+        (Vitals("node01", "paused"), "ready", "paused"),
+        (None, "ready", "gone"),
+        (None, None, "gone"),
+    ],
+)
+def test_a_rows_state_is_libvirts_and_of_a_node_that_runs_how_far_it_is(
+    vitals: Vitals | None, stage: str | None, state: str
+) -> None:
+    stages = {} if stage is None else {"node01": stage}
+    row = node_rows(["node01"], [] if vitals is None else [vitals], stages)
+    assert f'data-state="{state}"' in row
+
+
+# --- Errors ---
+
+
+def test_the_kits_errors_are_shown_whole_and_others_with_where_they_came_from() -> None:
+    assert "where it came from" not in error_html("chase", ProbeError("<b>too few</b>"))
+    assert "&lt;b&gt;too few&lt;/b&gt;" in error_html("chase", ProbeError("<b>too few</b>"))
+    told = error_html("chase", ZeroDivisionError("by nothing"))
+    assert "ZeroDivisionError: by nothing" in told
+    assert "where it came from" in told
+
+
+# --- Tasks ---
+
+
+def test_a_task_gives_its_result_or_its_error_and_can_be_called_off() -> None:
+    done: list[Task] = []
+
+    def fail(_task: Task) -> None:
+        raise FameError("no")
+
+    Task("panel-a", lambda _: 7, done.append).start()
+    Task("panel-b", fail, done.append).start()
+    waiting = Task("panel-c", lambda task: task.cancelled.wait(60), done.append).start()
+    wait_for(lambda: len(done) == 2)
+    waiting.cancel()
+    assert waiting.join(10)
+    assert sorted(str(task.error or task.result) for task in done) == ["7", "True", "no"]
+
+
+def test_the_end_of_the_interpreter_calls_off_what_runs_and_waits_for_it() -> None:
+    program = """
+from fame_lab.widgets.task import Task
+Task("panel-x", lambda task: task.cancelled.wait(60), lambda task: print("cleaned up", task.result)).start()
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "cleaned up True\n"
+
+
+# --- The panel ---
+
+
+def test_whoever_asks_for_the_panel_again_is_given_the_same(panel: Panel) -> None:
+    assert fame_lab.panel() is panel
+
+
+def test_a_closed_panel_leaves_no_widget_and_no_thread() -> None:
+    before = set(ipywidgets_widget._instances)
+    panel = fame_lab.panel()
+    for probe in ("chase", "ring", "litmus"):
+        panel.probes.probe.value = probe
+    panel.close()
+    assert set(ipywidgets_widget._instances) <= before
+    names = ("panel-watch", "panel-doctor")
+    wait_for(lambda: not [each for each in threading.enumerate() if each.name in names])
+    assert fame_lab.panel() is not panel
+    fame_lab.panel().close()
+
+
+def test_a_button_that_fails_says_so(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down() -> LabSpec:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(panel.form, "spec", break_down)
+    panel.start.click()
+    assert "ZeroDivisionError: by nothing" in panel.alert.value
+
+
+def test_without_a_front_end_there_is_a_still(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_VARIABLE, "x")
+    bundle = panel._repr_mimebundle_()
+    assert sorted(bundle) == ["text/html", "text/plain"]
+    assert "no lab yet" in bundle["text/html"]
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.soak)])
+def test_starts_and_stops_leave_nothing(panel: Panel, times: int) -> None:
+    panel.form.show(LabSpec("tenfold", nodes=1, fam="1M"))
+    widgets = set(ipywidgets_widget._instances)
+    for _ in range(times):
+        wait_for(lambda: not panel.start.disabled)
+        panel.start.click()
+        wait_for(lambda: not panel.stop.disabled)
+        panel.stop.click()
+        wait_for(lambda: panel.progress.said.startswith("stopped"))
+        assert panel.alert.value == ""
+    assert set(ipywidgets_widget._instances) <= widgets
+    assert leftovers("tenfold") == []
+
+
+@pytest.mark.vm
+def test_the_panel_of_a_lab_starts_that_lab() -> None:
+    lab = Lab(LabSpec("ownpanel", nodes=1, fam="1M"), progress=False)
+    panel = lab.panel()
+    try:
+        assert lab.panel() is panel
+        panel.start.click()
+        wait_for(lambda: lab.is_running)
+        wait_for(lambda: 'data-state="ready"' in panel.rows.value)
+        lab.stop()
+        wait_for(lambda: not panel.start.disabled)
+    finally:
+        panel.close()
+        lab.stop()
+    assert leftovers("ownpanel") == []
+
+
+# --- What outlives the kernel ---
+
+START = """
+import threading
+from fame_lab import Lab, LabSpec
+from fame_lab.handover import hand_over
+def tell(who, stage):
+    if stage == "booting":
+        hand_over()
+        print("handed over", flush=True)
+Lab(LabSpec("orphaned", nodes=2, fam="1M"), progress=False).start(tell=tell)
+"""
+
+
+@pytest.mark.vm
+def test_a_start_whose_process_is_killed_is_taken_away_by_whom_it_was_left_to() -> None:
+    with subprocess.Popen([sys.executable, "-c", START], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "handed over\n"
+        assert qemu_processes("orphaned") != []
+        os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: leftovers("orphaned") == [])
