@@ -16,6 +16,7 @@ from fame_lab.errors import LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
+from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
@@ -32,11 +33,9 @@ from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import OrderRing
 
-__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared", "starting"]
+__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared"]
 
 log = logging.getLogger(__name__)
-
-_starting: set[LabDirectory] = set()
 
 #: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
 RUN_VARIABLE = "FAME_LAB_RUN"
@@ -180,19 +179,12 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     with directory.held() as ours:
         if not ours:
             raise LabError(f"{directory.path} was taken away while {spec.name!r} started: start it again")
-        _starting.add(directory)
-        try:
-            yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
-        except BaseException:
-            tear_down(connection, spec.name)
-            raise
-        finally:
-            _starting.discard(directory)
-
-
-def starting() -> list[LabDirectory]:
-    """List the directories of the labs that this process is starting now."""
-    return list(_starting)
+        with under_way(directory):
+            try:
+                yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
+            except BaseException:
+                tear_down(connection, spec.name)
+                raise
 
 
 def _furnish(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from fame_lab import boot, hosting, parallel
 from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
+from fame_lab.handover import under_way
 from fame_lab.lab_html import lab_html
 from fame_lab.launch import Launch
 from fame_lab.listing import Listing
@@ -125,7 +126,10 @@ class Lab:
         with deferred(threading.Event()):
             for node in self._nodes:
                 node.connection.close()
-            tear_down(self._hosting.connection, self.spec.name)
+            directory = self._hosting.directory
+            # Held, so that nobody takes it for an orphan half-way.
+            with directory.held(), under_way(directory):
+                tear_down(self._hosting.connection, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:

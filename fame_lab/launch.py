@@ -54,7 +54,10 @@ class Launch:
         self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
         # In our context, so that a guest image that has to be built first is told as part of our job.
         work = contextvars.copy_context().run
-        self._thread = threading.Thread(target=work, args=(self._work,), name=f"start-{spec.name}")
+        # Waited for at the interpreter's end, whatever thread makes it, or a half of a lab would be left.
+        self._thread = threading.Thread(
+            target=work, args=(self._work,), name=f"start-{spec.name}", daemon=False
+        )
 
     def __enter__(self) -> Launch:
         """Start, and return at once."""

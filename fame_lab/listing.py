@@ -49,6 +49,11 @@ class Listing:
 
     def end(self) -> None:
         """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
+        # Held, so that nobody takes it for an orphan half-way.
+        with LabDirectory.of(self.name).held():
+            self._end()
+
+    def _end(self) -> None:
         # Ctrl-C in the middle is not to leave a half.
         with deferred(threading.Event()):
             connection = connect()
@@ -67,7 +72,7 @@ class Listing:
             # What was seen then may be another's by now.
             if not ours or self._runs():
                 return False
-            self.end()
+            self._end()
             return True
 
     def _runs(self) -> bool:

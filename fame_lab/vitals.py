@@ -67,6 +67,7 @@ class VitalSigns:
         self.lab = lab
         self._connection: libvirt.virConnect | None = None
         self._processes: dict[int, psutil.Process] = {}
+        self._seen: dict[str, psutil.Process] = {}
         self._ports: dict[int, int] = {}
 
     def look(self) -> list[Vitals]:
@@ -80,17 +81,24 @@ class VitalSigns:
         try:
             if self._connection is None:
                 self._connection = connect()
-            return [self._of(each) for each in domain.find(self._connection, self.lab)]
+            seen: dict[str, psutil.Process] = {}
+            found = [self._of(each, seen) for each in domain.find(self._connection, self.lab)]
+            self._seen = seen
+            return found
         except HostError:
             self.close()
             raise
+
+    def ended(self) -> list[str]:
+        """Name the nodes seen last whose QEMU has ended since; libvirt, which is slow, is not asked."""
+        return [node for node, process in self._seen.items() if not _lives(process)]
 
     def close(self) -> None:
         """Let go of libvirt."""
         # With the last reference libvirt closes it, whatever state it is in.
         self._connection = None
 
-    def _of(self, each: domain.Domain) -> Vitals:
+    def _of(self, each: domain.Domain, seen: dict[str, psutil.Process]) -> Vitals:
         name, state = each.record.node, each.state()
         line = console.last_line(console.tail(self._directory.console(name), _CONSOLE))
         pid = each.pid()
@@ -98,6 +106,7 @@ class VitalSigns:
             return Vitals(name, state, console=line)
         try:
             process = self._processes.setdefault(pid, psutil.Process(pid))
+            seen[name] = process
             with process.oneshot():
                 cpu, memory = process.cpu_percent() / 100, process.memory_info()
                 uptime = time.time() - process.create_time()
@@ -112,3 +121,10 @@ class VitalSigns:
             with contextlib.suppress(FameError):
                 self._ports[pid] = each.ssh_port()
         return self._ports.get(pid)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -2,13 +2,14 @@
 
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from jupyter_lab import JupyterLab, kernels
-from leftovers import leftovers
+from leftovers import leftovers, qemu_processes
 from notebook_page import NotebookPage
 from playwright.sync_api import Browser, ConsoleMessage, Locator, expect
 
@@ -117,7 +118,7 @@ def test_each_field_says_as_it_is_typed_why_it_cannot_be(panel: PanelPage) -> No
     expect(panel.reason("name")).to_contain_text("name is 'a b': give 1 to 32 letters")
     expect(panel.reason("nodes")).to_contain_text("nodes is 41: give a whole number from 1 to 40")
     expect(panel.reason("FAM")).to_contain_text("the nearest that work are 2M and 4M")
-    panel.says("Start waits for: name, nodes, fam")
+    panel.says("Start waits for: name, nodes, FAM")
     expect(panel.button("Start")).to_be_disabled()
     panel.screenshot("panel-1-reasons")
     panel.fill()
@@ -264,12 +265,25 @@ def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage) -> None:
     expect(panel.cell(1).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
 
 
+def test_a_node_that_dies_is_seen_and_can_be_brought_back(running: PanelPage) -> None:
+    os.kill(qemu_processes(NAME)[-1], signal.SIGKILL)
+    expect(running.rows.filter(has_text="gone")).to_have_count(1)
+    running.screenshot("panel-15-node-gone")
+    dead = running.rows.filter(has_text="gone").inner_text().split()[0]
+    running.tab("Consoles")
+    running.shown.locator("select:visible").last.select_option(dead)
+    running.button("Restart node").click()
+    running.says("it is up again")
+    expect(running.rows.filter(has_text="ready")).to_have_count(2)
+    running.tab("Commands")
+
+
 def test_a_lab_ended_elsewhere_is_seen_and_let_go(panel: PanelPage) -> None:
     panel.start()
     next(entry for entry in Lab.list() if entry.name == NAME).end()
     panel.says(f"{NAME} was ended elsewhere")
     expect(panel.button("Start")).to_be_enabled()
-    panel.screenshot("panel-15-ended-elsewhere")
+    panel.screenshot("panel-16-ended-elsewhere")
 
 
 def test_a_lab_that_runs_already_is_taken_up_and_let_go(panel: PanelPage) -> None:
@@ -280,7 +294,7 @@ def test_a_lab_that_runs_already_is_taken_up_and_let_go(panel: PanelPage) -> Non
         panel.says(f"attached to {NAME}-b")
         expect(panel.rows).to_have_count(1)
         expect(panel.rows.first).to_contain_text("running")
-        panel.screenshot("panel-16-attached")
+        panel.screenshot("panel-17-attached")
         choice.select_option(label="a new lab")
         expect(panel.rows).to_have_count(0)
         assert [entry.name for entry in Lab.list() if entry.name == f"{NAME}-b"] == [f"{NAME}-b"]
@@ -303,7 +317,7 @@ def test_a_restarted_kernel_takes_up_the_lab_that_it_had(panel: PanelPage) -> No
     panel.run(0)
     panel.says(f"attached to {NAME}")
     expect(panel.rows).to_have_count(2)
-    panel.screenshot("panel-17-attached-again")
+    panel.screenshot("panel-18-attached-again")
     panel.stop()
     assert leftovers(NAME) == []
 

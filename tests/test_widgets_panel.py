@@ -230,6 +230,17 @@ def test_the_panel_of_a_lab_starts_that_lab() -> None:
     assert leftovers("ownpanel") == []
 
 
+@pytest.mark.vm
+def test_a_running_labs_nodes_are_in_its_still(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_VARIABLE, "x")
+    panel = lab.panel()
+    try:
+        still = panel._repr_mimebundle_()["text/html"]
+    finally:
+        panel.close()
+    assert still.count('data-state="running"') == 2
+
+
 # --- What outlives the kernel ---
 
 START = """

@@ -12,7 +12,7 @@ from fame_lab.lab import Lab
 from fame_lab.lab_html import run_html
 from fame_lab.node import Node
 from fame_lab.widgets.task import Task
-from fame_lab.widgets.words import error_html, faint
+from fame_lab.widgets.words import error_html, faint, note_html
 
 __all__ = ["CommandBox"]
 
@@ -37,12 +37,13 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._note = note
         self._task: Task | None = None
         self._wanted = ""
+        self._of: Lab | None = None
         self._kept: collections.deque[str] = collections.deque(maxlen=_KEPT)
         self.where = ipywidgets.Dropdown(options=[ALL], layout=ipywidgets.Layout(width="9em"))
         self.command = ipywidgets.Text(
             placeholder="a command for the node's shell, such as lspci -v",
             continuous_update=True,
-            layout=ipywidgets.Layout(flex="1 1 auto", width="auto"),
+            layout=ipywidgets.Layout(flex="1 1 12em", width="auto"),
         )
         self.run = ipywidgets.Button(description="Run", icon="play", layout=ipywidgets.Layout(width="7em"))
         self.cancel = ipywidgets.Button(
@@ -62,6 +63,11 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
     def show(self) -> None:
         """Show what can be done now."""
         lab, busy = self._lab(), self._task is not None
+        if lab is not None and lab is not self._of:
+            # What nodes of the same names said in another lab is not to be taken for this one's.
+            self._of = lab
+            self._kept.clear()
+            self.output.value = ""
         names = [ALL, *(lab.spec.node_names if lab is not None else ())]
         if list(self.where.options) != names:
             self.where.options = names
@@ -93,9 +99,9 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._note(f"{where}: {command}")
         self.status.value = faint(f"running on {where} …")
 
-        def work(_task: Task) -> dict[str, str]:
+        def work(task: Task) -> dict[str, str]:
             nodes = lab.nodes if where == ALL else (lab.node(where),)
-            return lab.each(nodes, lambda node: _outcome(node, command))
+            return lab.each(nodes, lambda node: _outcome(node, command, task))
 
         self._task = Task(f"panel-command-{lab.spec.name}", work, self._ended)
         self.show()
@@ -112,9 +118,9 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self.show()
 
 
-def _outcome(node: Node, command: str) -> str:
+def _outcome(node: Node, command: str, task: Task) -> str:
     """Run it; a node that cannot is told beside what the others said."""
     try:
         return run_html(node.run(command, check=False))
     except FameError as error:
-        return error_html(node.name, error)
+        return note_html(str(error)) if task.cancelled.is_set() else error_html("", error)

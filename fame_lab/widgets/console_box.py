@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets
 
+from fame_lab.errors import FameError
 from fame_lab.lab import Lab
+from fame_lab.node import Node
 from fame_lab.widgets.task import Task
-from fame_lab.widgets.words import error_html, faint, pre
+from fame_lab.widgets.words import error_html, faint, pre_from_its_end
 
 __all__ = ["ConsoleBox"]
 
@@ -34,11 +38,13 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._lab = lab
         self._note = note
         self._task: Task | None = None
+        self._shown: Node | None = None
         self.node = ipywidgets.Dropdown(options=["node01"], layout=ipywidgets.Layout(width="9em"))
         self.restart = ipywidgets.Button(description="Restart node", icon="refresh")
         self.status = ipywidgets.HTML()
+        self.ssh = ipywidgets.HTML()
         self.console = ipywidgets.HTML()
-        super().__init__([ipywidgets.HBox([self.node, self.restart]), self.status, self.console])
+        super().__init__([ipywidgets.HBox([self.node, self.restart]), self.status, self.ssh, self.console])
         self.node.observe(lambda _: self.show(), "value")
         self.restart.on_click(self._begin)
         self.show()
@@ -51,7 +57,20 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             self.node.options = names
         self.restart.disabled = lab is None or self._task is not None
         if lab is not None:
-            self.console.value = pre(lab.node(self.node.value).console())
+            node = lab.node(self.node.value)
+            self.console.value = pre_from_its_end(node.console())
+            self._show_way_in(node)
+
+    def _show_way_in(self, node: Node) -> None:
+        # QEMU is asked for the port, which is slow: once for each life of a node.
+        if node is self._shown:
+            return
+        try:
+            words = shlex.join(node.ssh_command)
+        except FameError:
+            return  # it is gone, or coming
+        self._shown = node
+        self.ssh.value = f"{faint('from a shell:')} <code>{escape(words)}</code>"
 
     def stop(self) -> None:
         """Call off a restart that goes on, and wait for its end."""
@@ -74,7 +93,7 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._task.start()
 
     def _ended(self, task: Task) -> None:
-        self._task = None
+        self._task = self._shown = None
         if task.error is not None:
             self.status.value = error_html("the restart", task.error)
         else:

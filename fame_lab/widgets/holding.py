@@ -99,6 +99,7 @@ class Holding:
         def work(_task: Task) -> None:
             self._face.end_boxes()
             if self.lab is not None:
+                self.stages = dict.fromkeys(self.lab.spec.node_names, "stopping")
                 self.lab.stop()
 
         self._do("stopping", work, lambda task: self._without(task, "stopped; nothing is left of it"))
@@ -148,6 +149,7 @@ class Holding:
 
     def _without(self, task: Task, words: str) -> str:
         if task.error is not None:
+            self.stages = {}
             return ""
         self._have(self.fixed)
         return words

@@ -73,7 +73,7 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             self._showing = False
         self.lab.disabled = not idle
         self._choice.layout.display = "none" if fixed or len(options) == 1 else None
-        self._orphans = [entry.name for entry in labs if entry.is_orphan]
+        self._orphans = [entry.name for entry in labs if entry.is_orphan and entry.name != current]
         self.left.value = faint(f"left behind, with nothing running: {', '.join(self._orphans)}")
         self.clear.disabled = not idle
         self._left_behind.layout.display = None if self._orphans and not fixed else "none"

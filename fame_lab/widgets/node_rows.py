@@ -11,11 +11,11 @@ from fame_lab.vitals import Vitals
 __all__ = ["node_rows"]
 
 _TABLE = """\
-<table class="fame-nodes"><thead><tr>
+<div class="fame-scroll"><table class="fame-nodes"><thead><tr>
 <th style="width:5.5em">node</th><th style="width:8em">state</th><th style="width:9.5em">SSH</th>
 <th class="fame-number" style="width:6em">CPU</th><th class="fame-number" style="width:6.5em">memory</th>
 <th class="fame-number" style="width:5.5em">up</th><th>console's last line</th>
-</tr></thead><tbody>{rows}</tbody></table>"""
+</tr></thead><tbody>{rows}</tbody></table></div>"""
 
 _ROW = """\
 <tr data-node="{node}" data-state="{state}"><th>{node}</th><td>{mark} {state}</td><td>{ssh}</td>

@@ -87,7 +87,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
 
     def __init__(self, lab: Lab | None = None) -> None:
         self._holding = Holding(self, lab)
-        self._sight = Sight()
+        # A lab that runs is seen at once, also where a still is all that is ever shown.
+        self._sight = Sight.of(lab.spec.name) if lab is not None and lab.is_running else Sight()
         self._sought = lab is not None
         self._whole = False
         # Clicks, tasks that end and the watch come on threads of their own.
@@ -257,7 +258,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
             self.start.disabled = bool(doing or running or wrong)
             self.cancel.disabled = doing != "starting"
             self.stop.disabled = bool(doing or not running)
-            self.progress.wait_for("" if doing or not wrong else f"Start waits for: {', '.join(wrong)}")
+            self.progress.wait_for("" if doing or not wrong else f"Start waits for: {self.form.waits_for}")
             self.rows.value = _rows(holding, sight)
             for box in self._boxes:
                 box.show()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets
@@ -19,7 +18,7 @@ from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.hearing import hear_while_busy
 from fame_lab.widgets.progress_line import ProgressLine
 from fame_lab.widgets.task import Task
-from fame_lab.widgets.words import error_html, faint, reason
+from fame_lab.widgets.words import error_html, faint, reason, reason_html
 
 __all__ = ["ProbeBox"]
 
@@ -107,7 +106,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             each.read(widget.value)
             why.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
         except SpecError as error:
-            why.value = f'<div class="fame-reason" role="alert">{escape(str(error))}</div>'
+            why.value = reason_html(str(error))
         self.show()
 
     def _begin(self, *_: object) -> None:
@@ -121,7 +120,8 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         }
         words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
         self._note(f"lab.probe({words})")
-        self.alert.value = ""
+        self.alert.value = self.outcome.value = ""
+        self.picture.layout.display = "none"
         self._asked = name
         self.progress.begin(f"{name} …")
 

@@ -12,7 +12,7 @@ import ipywidgets
 from fame_lab.errors import SpecError
 from fame_lab.size import format_size
 from fame_lab.spec import CHOICES, LabSpec
-from fame_lab.widgets.words import reason
+from fame_lab.widgets.words import reason, reason_html
 
 __all__ = ["SpecForm", "problems"]
 
@@ -83,10 +83,10 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self._reasons = {field: reason() for field in _FIELDS}
         rows = {field: self._row(field) for field in _FIELDS}
         common = ipywidgets.VBox([row for field, row in rows.items() if field not in _MORE])
-        more = ipywidgets.Accordion(
+        self.more = ipywidgets.Accordion(
             [ipywidgets.VBox([rows[field] for field in _MORE])], titles=("more",), selected_index=None
         )
-        super().__init__([common, more])
+        super().__init__([common, self.more])
         for widget in self.fields.values():
             widget.observe(self._look, "value")
         self._look()
@@ -143,8 +143,15 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for field, beside in self._reasons.items():
             why = found.get(field, "")
             hint = f'<span class="fame-faint">{escape(_FIELDS[field][1])}</span>'
-            beside.value = f'<div class="fame-reason" role="alert">{escape(why)}</div>' if why else hint
+            beside.value = reason_html(why) if why else hint
+        if set(found) & set(_MORE):
+            self.more.selected_index = 0  # or the reason could not be seen
         self._changed()
+
+    @property
+    def waits_for(self) -> str:
+        """The fields that cannot be right, as they are called here."""
+        return ", ".join(_FIELDS[field][0] for field in self.problems)
 
     def _row(self, field: str) -> ipywidgets.HBox:
         label = ipywidgets.Label(_FIELDS[field][0], layout=ipywidgets.Layout(width="7em"))

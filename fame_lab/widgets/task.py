@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - which asks first, and so is asked last
 import contextlib
 import logging
 import threading
@@ -18,8 +19,6 @@ __all__ = ["Task"]
 log = logging.getLogger(__name__)
 
 _running: weakref.WeakSet[Task] = weakref.WeakSet()
-_guard_lock = threading.Lock()
-_guard: threading.Thread | None = None
 
 
 class Task:
@@ -53,12 +52,12 @@ class Task:
         self._do = do
         self._after = after
         self._heard = heard
-        self._thread = threading.Thread(target=self._work, name=name)
+        # A click is heard on a daemon, whose threads are daemons too, which nobody waits for at the end.
+        self._thread = threading.Thread(target=self._work, name=name, daemon=False)
 
     def start(self) -> Task:
         """Begin, and return at once."""
         _running.add(self)
-        _watch_for_the_end()
         self._thread.start()
         return self
 
@@ -85,18 +84,15 @@ class Task:
             self._after(self)
 
 
-def _watch_for_the_end() -> None:
-    """Have what runs called off when the main thread ends, which then waits for it."""
-    global _guard
-    with _guard_lock:
-        if _guard is None:
-            _guard = threading.Thread(target=_call_off_at_the_end, name="panel-guard", daemon=True)
-            _guard.start()
-
-
 def _call_off_at_the_end() -> None:
-    threading.main_thread().join()
-    for task in list(_running):
-        task.cancel()
     # Jupyter kills a kernel that takes too long to end.
     hand_over()
+    for task in list(_running):
+        task.cancel()
+
+
+# Before the interpreter waits for threads, and before executors wait for theirs, which ask for it by the same
+# way: atexit comes after both. It is nobody's promise; without it a kernel that ends may leave half a lab,
+# which Lab.list() shows.
+if register := getattr(threading, "_register_atexit", None):
+    register(_call_off_at_the_end)

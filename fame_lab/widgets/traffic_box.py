@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets
@@ -16,7 +15,7 @@ from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.widgets.live import LiveView
 from fame_lab.widgets.task import Task
-from fame_lab.widgets.words import error_html, faint
+from fame_lab.widgets.words import error_html, faint, reason_html
 
 __all__ = ["TrafficBox"]
 
@@ -87,7 +86,7 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self.record.disabled = lab is None or busy or recording is not None or bool(wrong)
         self.stop_button.disabled = busy or recording is None
         if wrong:
-            self.status.value = f'<div class="fame-reason" role="alert">{escape(wrong)}</div>'
+            self.status.value = reason_html(wrong)
         elif self._said:
             self.status.value = self._said
         elif lab is None:

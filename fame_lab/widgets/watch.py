@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
@@ -18,6 +18,7 @@ __all__ = ["Sight", "Watch"]
 log = logging.getLogger(__name__)
 
 _EVERY = 0.5
+_PULSE = 0.25
 _LIST_EVERY = 2.0
 
 
@@ -41,6 +42,17 @@ class Sight:
     labs: tuple[Listing, ...] = ()
     error: str = ""
 
+    @classmethod
+    def of(cls, lab: str) -> Sight:
+        """Look once, at one lab."""
+        signs = VitalSigns(lab)
+        try:
+            return cls(lab, tuple(signs.look()))
+        except FameError as error:
+            return cls(lab, error=str(error))
+        finally:
+            signs.close()
+
     @property
     def lab_is_there(self) -> bool:
         """Whether anything is left of the lab that was looked at."""
@@ -60,13 +72,13 @@ class Watch:
         self._seen = seen
         self._signs: VitalSigns | None = None
         self._lab: str | None = None
-        self._vitals: tuple[Vitals, ...] = ()
+        self._sight = Sight()
         self._labs: tuple[Listing, ...] = ()
         self._labs_until = 0.0
         self._closed = False
         self._awake = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="panel-watch", daemon=True)
-        self._thread.start()
+        for work, name in ((self._work, "panel-watch"), (self._feel, "panel-pulse")):
+            threading.Thread(target=work, name=name, daemon=True).start()
 
     def look_at(self, lab: str | None) -> None:
         """Choose the lab whose nodes are looked at, from now on."""
@@ -86,14 +98,32 @@ class Watch:
 
     def _work(self) -> None:
         while not self._closed:
-            try:
-                self._seen(self._look())
-            except Exception:
-                log.exception("the panel cannot show what it sees")
+            self._publish(self._look())
             self._awake.wait(_EVERY)
             self._awake.clear()
         if self._signs is not None:
             self._signs.close()
+
+    def _feel(self) -> None:
+        """Tell at once of a QEMU that has ended: libvirt says nothing of a domain while it clears it up."""
+        while not self._closed:
+            time.sleep(_PULSE)
+            signs, sight = self._signs, self._sight
+            if signs is None or sight.lab != signs.lab or not (ended := signs.ended()):
+                continue
+            vitals = tuple(
+                Vitals(each.node, "gone", console=each.console) if each.node in ended else each
+                for each in sight.vitals
+            )
+            if vitals != sight.vitals and sight is self._sight:
+                self._publish(replace(sight, vitals=vitals))
+
+    def _publish(self, sight: Sight) -> None:
+        self._sight = sight
+        try:
+            self._seen(sight)
+        except Exception:
+            log.exception("the panel cannot show what it sees")
 
     def _look(self) -> Sight:
         lab = self._lab
@@ -102,7 +132,7 @@ class Watch:
                 self._signs.close()
                 self._signs = None
             if self._signs is None and lab is not None:
-                self._signs, self._vitals = VitalSigns(lab), ()
+                self._signs = VitalSigns(lab)
             vitals = tuple(self._signs.look()) if self._signs is not None else ()
             if (now := time.monotonic()) > self._labs_until:
                 # Where no lab is there is no directory of one, and no need to wake libvirt.
@@ -110,6 +140,6 @@ class Watch:
                 self._labs_until = now + _LIST_EVERY
         except FameError as error:
             # What was seen last is shown on: that nothing can be seen does not mean that nothing is there.
-            return Sight(lab, self._vitals, self._labs, str(error))
-        self._vitals = vitals
+            vitals = self._sight.vitals if self._sight.lab == lab else ()
+            return Sight(lab, vitals, self._labs, str(error))
         return Sight(lab, vitals, self._labs)

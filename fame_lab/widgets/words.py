@@ -10,7 +10,9 @@ import ipywidgets
 
 from fame_lab.errors import FameError
 
-__all__ = ["STYLE", "error_html", "faint", "pre", "reason"]
+__all__ = ["STYLE", "error_html", "faint", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
+
+_MOST_OF_A_REASON = 400
 
 #: Colours are the page's own where it has any, so that it reads well in dark and light themes.
 STYLE = """\
@@ -18,6 +20,7 @@ STYLE = """\
 .fame-panel { border: 1px solid var(--jp-border-color2, #bbb); border-radius: 4px; padding: 8px 10px; }
 .fame-panel .widget-html-content, .fame-panel .jupyter-widgets-html-content { line-height: 1.4; }
 .fame-panel .widget-html, .fame-panel .widget-html-content { min-width: 0; max-width: 100%; }
+.fame-panel .widget-hbox { flex-wrap: wrap; }
 .fame-title { font-size: 1.15em; font-weight: 600; }
 .fame-faint { opacity: .75; }
 .fame-alert { border-left: 4px solid #dc4545; padding: .4em .8em; margin: .3em 0; white-space: pre-wrap;
@@ -25,20 +28,25 @@ STYLE = """\
 .fame-note { border-left: 4px solid #4a90d9; padding: .4em .8em; margin: .3em 0; white-space: pre-wrap;
   overflow-wrap: anywhere; background: rgba(74, 144, 217, .1); }
 .fame-reason { color: #dc4545; white-space: normal; line-height: 1.25; overflow-wrap: anywhere; }
-.fame-nodes { border-collapse: collapse; width: 100%; table-layout: fixed; }
-.fame-nodes th, .fame-nodes td { text-align: left; padding: .15em .6em; vertical-align: top; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; border-bottom: 1px solid var(--jp-border-color2, #ccc); }
-.fame-nodes td.fame-number, .fame-nodes th.fame-number { text-align: right;
+.fame-scroll { overflow-x: auto; }
+.fame-nodes { border-collapse: collapse; width: 100%; min-width: 52em; table-layout: fixed; }
+.fame-nodes th, .fame-nodes td { text-align: left !important; padding: .15em .6em; vertical-align: top;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  border-bottom: 1px solid var(--jp-border-color2, #ccc); }
+.fame-nodes td.fame-number, .fame-nodes th.fame-number { text-align: right !important;
   font-variant-numeric: tabular-nums; }
 .fame-nodes td.fame-console { font-family: var(--jp-code-font-family, monospace); font-size: .9em; }
 .fame-pre { margin: .2em 0; max-height: 24em; overflow: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: .9em; }
+.fame-end { display: flex; flex-direction: column-reverse; max-height: 24em; overflow: auto; }
+.fame-end .fame-pre { max-height: none; }
+.fame-pre, .fame-console, .fame-run pre { unicode-bidi: isolate; }
 </style>"""
 
 
 def reason() -> Any:
     """Make the place beside a field for what is wrong with it, or what it means."""
-    return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 0", min_width="0", margin="2px 0 2px 8px"))
+    return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 12em", min_width="0", margin="2px 0 2px 8px"))
 
 
 def faint(text: str) -> str:
@@ -51,9 +59,26 @@ def pre(text: str) -> str:
     return f'<pre class="fame-pre">{escape(text)}</pre>'
 
 
+def pre_from_its_end(text: str) -> str:
+    """Write text as it stands, in a box that shows its end, also when more is added."""
+    return f'<div class="fame-end">{pre(text)}</div>'
+
+
+def reason_html(why: str) -> str:
+    """Write why a field cannot be; what was typed may be of any length."""
+    shown = why if len(why) <= _MOST_OF_A_REASON else f"{why[:_MOST_OF_A_REASON]} …"
+    return f'<div class="fame-reason" role="alert">{escape(shown)}</div>'
+
+
+def note_html(words: str) -> str:
+    """Write what is worth knowing, and nobody's mistake."""
+    return f'<div class="fame-note">{escape(words)}</div>'
+
+
 def error_html(what: str, error: BaseException) -> str:
     """Write what went wrong, in full; an error that is not the kit's own with where it came from."""
-    told = f"{what}: {error}" if isinstance(error, FameError) else f"{what}: {type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
+    told = f"{what}: {said}" if what else said
     trace = ""
     if not isinstance(error, (FameError, OSError)):
         whole = "".join(traceback.format_exception(error))
