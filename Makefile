@@ -13,7 +13,7 @@ help:
 	@echo 'make demo    start two nodes, run $(NOTEBOOK), print the path of its report'
 	@echo 'make lab     open JupyterLab on notebooks/'
 	@echo 'make test    lint, check types, run every test but the long counts'
-	@echo 'make soak    the long counts and the launch benchmark'
+	@echo 'make soak    the long counts, and the benchmarks of launch and notebook'
 	@echo 'make check   lint and check types only'
 	@echo 'make setup   what all of these begin with: packages, .venv, guest image'
 	@echo 'make clean   remove what these made in this clone'
@@ -40,6 +40,7 @@ soak: setup
 	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
 	$(BIN)/python tests/benchmarks/imports.py
+	$(BIN)/python tests/benchmarks/responsiveness.py
 
 clean:
 	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis fame_lab/guest/bin fame_lab/traffic/bin
