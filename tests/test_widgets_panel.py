@@ -23,6 +23,7 @@ from fame_lab.widgets.node_rows import node_rows
 from fame_lab.widgets.panel import Panel
 from fame_lab.widgets.spec_form import SpecForm, problems
 from fame_lab.widgets.task import Task
+from fame_lab.widgets.turns import short_turns
 from fame_lab.widgets.words import error_html
 
 
@@ -263,3 +264,15 @@ def test_a_start_whose_process_is_killed_is_taken_away_by_whom_it_was_left_to() 
         assert qemu_processes("orphaned") != []
         os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: leftovers("orphaned") == [])
+
+
+# --- The kernel's turns ---
+
+
+def test_turns_are_short_while_anything_works_and_as_before_afterwards() -> None:
+    before = sys.getswitchinterval()
+    with short_turns():
+        with short_turns():
+            assert sys.getswitchinterval() < before
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before

@@ -23,6 +23,7 @@ from fame_lab.plots import size_label
 from fame_lab.traffic.panels import draw_matrix, label_nodes, log_norm
 from fame_lab.traffic.words import count_label
 from fame_lab.widgets.closing import close_tree
+from fame_lab.widgets.turns import short_turns
 
 if TYPE_CHECKING:
     from fame_lab.traffic.glance import Glance
@@ -116,7 +117,8 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         try:
             running = self._recording.running
             # One picture takes the place of another: nothing is added, and nothing flickers.
-            self.picture.value = draw(self._recording.glance(), self._recording.source)
+            with short_turns():
+                self.picture.value = draw(self._recording.glance(), self._recording.source)
         except (FameError, OSError, ValueError) as error:
             # It may have stopped between two lines; what is wrong is told where it can be seen.
             self.status.value = html.escape(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from fame_lab.lab import Lab
 from fame_lab.probes.parameters import Parameter, parameters
 from fame_lab.results import Result
 from fame_lab.widgets.closing import close_tree
+from fame_lab.widgets.drawing import png
 from fame_lab.widgets.hearing import hear_while_busy
 from fame_lab.widgets.progress_line import ProgressLine
 from fame_lab.widgets.task import Task
@@ -128,7 +128,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         def work(_task: Task) -> tuple[Result, bytes]:
             result = lab.probe(name, **given)
             self.progress.say("drawing …")
-            return result, _drawn(result)
+            return result, png(result)
 
         self._task = Task(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
         self.show()
@@ -150,12 +150,6 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.progress.end(said)
         self._task = None
         self.show()
-
-
-def _drawn(result: Result) -> bytes:
-    picture = io.BytesIO()
-    result.plot().savefig(picture, format="png")
-    return picture.getvalue()
 
 
 def _widget(each: Parameter) -> Any:

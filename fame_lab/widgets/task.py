@@ -13,6 +13,7 @@ from typing import Any
 from fame_lab.cancel import cancellable
 from fame_lab.handover import hand_over
 from fame_lab.progress import Listener, heard_by
+from fame_lab.widgets.turns import short_turns
 
 __all__ = ["Task"]
 
@@ -73,7 +74,7 @@ class Task:
     def _work(self) -> None:
         heard = heard_by(self._heard) if self._heard is not None else contextlib.nullcontext()
         try:
-            with cancellable(self.cancelled), heard:
+            with cancellable(self.cancelled), heard, short_turns():
                 self.result = self._do(self)
         except Exception as error:
             # Whatever it is, it is shown to whoever pressed the button.

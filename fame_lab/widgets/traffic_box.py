@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from fame_lab.lab import Lab
 from fame_lab.size import KIB, format_size, parse_size
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.widgets.drawing import png
 from fame_lab.widgets.live import LiveView
 from fame_lab.widgets.task import Task
 from fame_lab.widgets.words import error_html, faint, reason_html
@@ -157,9 +157,7 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         view, self._view = self._view, None
         try:
             self.traffic = recording.traffic()
-            picture = io.BytesIO()
-            self.traffic.plot().savefig(picture, format="png")
-            self.picture.value = picture.getvalue()
+            self.picture.value = png(self.traffic)
             self.picture.layout.display = None
             self._say("recorded; it is panel.traffic in code")
         except Exception as error:  # noqa: BLE001 - shown, whatever it is

@@ -1,0 +1,36 @@
+"""Threads that work beside a kernel which has to answer."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+
+__all__ = ["short_turns"]
+
+#: Seconds for which a thread may keep the interpreter while others want it. Python's own 5 ms, at each of the
+#: many hands that an answer goes through, make it 0.2 s while a figure is laid out or modules are loaded.
+_SHORT = 0.0005
+
+_lock = threading.Lock()
+_inside = 0
+_usual = 0.0
+
+
+@contextlib.contextmanager
+def short_turns() -> Iterator[None]:
+    """Let no thread keep the interpreter for long while the block runs, on whatever thread that is."""
+    global _inside, _usual
+    with _lock:
+        if _inside == 0:
+            _usual = sys.getswitchinterval()
+            sys.setswitchinterval(_SHORT)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                sys.setswitchinterval(_usual)
