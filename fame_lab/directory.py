@@ -137,11 +137,30 @@ class LabDirectory:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[bool]:
-        """Hold the directory, as a start does until it has ended, whatever ends it; yield whether it is ours.
+    def made_and_held(self, group: int | None) -> Iterator[None]:
+        """Make the directory, see :meth:`make`, and hold it from its first moment on, as a start does.
 
-        Who is to take an orphan away holds it too, so that a start under way is never taken for one. Waits
-        for whoever has it; not ours if it was taken away meanwhile.
+        Nobody sees it there and not held, which would be an orphan's.
+
+        Raises
+        ------
+        LabError
+            As of :meth:`make`; or if it was taken away all the same.
+        """
+        with contextlib.ExitStack() as holding:
+            with _nobody_begins():
+                self.make(group)
+                descriptor = holding.enter_context(self._locked(fcntl.LOCK_EX))
+                if descriptor is None or not _is_still(descriptor, self.path):
+                    raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
+            yield
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold the directory while what it belongs to is taken away; yield whether it is ours.
+
+        Waits for whoever has it, such as a start under way, which is never taken for an orphan so; not ours
+        if it was taken away meanwhile.
         """
         with self._locked(fcntl.LOCK_EX) as descriptor:
             # Between the opening and the lock another may have been made in its place.
@@ -149,7 +168,7 @@ class LabDirectory:
 
     def is_held(self) -> bool:
         """Say whether somebody, in this process or another, is starting this lab or taking it away."""
-        with self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+        with _nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
             return descriptor is None and self.path.exists()
 
     @contextlib.contextmanager
@@ -193,6 +212,24 @@ class LabDirectory:
         """Delete the directory and what is in it; nothing if it is gone."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
+
+
+@contextlib.contextmanager
+def _nobody_begins() -> Iterator[None]:
+    """Keep this user's starts from making their directories meanwhile; it takes an instant."""
+    cache = cache_directory()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(
+            f"cannot use the cache {cache}: {error.strerror}; set FAME_LAB_CACHE to a directory of yours"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_still(descriptor: int, path: Path) -> bool:

@@ -175,16 +175,12 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
         accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
     _check_addressable(spec, accelerator)
     directory = LabDirectory.of(spec.name)
-    directory.make(user.gid if user else None)
-    with directory.held() as ours:
-        if not ours:
-            raise LabError(f"{directory.path} was taken away while {spec.name!r} started: start it again")
-        with under_way(directory):
-            try:
-                yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
-            except BaseException:
-                tear_down(connection, spec.name)
-                raise
+    with directory.made_and_held(user.gid if user else None), under_way(directory):
+        try:
+            yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
+        except BaseException:
+            tear_down(connection, spec.name)
+            raise
 
 
 def _furnish(

@@ -25,6 +25,15 @@ def test_a_directory_is_held_until_its_start_has_ended(directory: LabDirectory) 
     assert not directory.is_held()
 
 
+def test_a_start_holds_its_directory_from_its_first_moment(tmp_path: Path) -> None:
+    directory = LabDirectory(tmp_path / "fame_lab-0-begun")
+    with directory.made_and_held(None):
+        assert directory.is_held()
+    assert not directory.is_held()
+    with pytest.raises(LabError, match="exists"), directory.made_and_held(None):
+        pass
+
+
 def test_looking_whether_it_is_held_holds_up_nobody(directory: LabDirectory) -> None:
     assert [directory.is_held() for _ in range(2)] == [False, False]
     with directory.held() as ours:
