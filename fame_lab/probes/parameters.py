@@ -17,6 +17,9 @@ __all__ = ["Parameter", "parameters", "value"]
 _SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
 _ENTRY = re.compile(r"^(\w[\w, ]*) : ([^\n]*)\n((?:    [^\n]*(?:\n|\Z)|\n)*)", re.MULTILINE)
 
+# Sphinx's: roles, and names in backquotes.
+_MARKUP = re.compile(r"(?::\w+:)?`+~?([^`]*)`+")
+
 #: JSON has numbers and text, and no sense beyond these.
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 
@@ -87,7 +90,7 @@ def parameters(probe: str) -> list[Parameter]:
     run = family(probe).run
     section = _SECTION.search(inspect.getdoc(run) or "")
     told = {
-        name.strip(): (kind, " ".join(words.split()))
+        name.strip(): (kind, _MARKUP.sub(r"\1", " ".join(words.split())))
         for names, kind, words in _ENTRY.findall(section[1] if section else "")
         for name in names.split(",")
     }
@@ -107,5 +110,5 @@ def value(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # of a thousand brackets
         return [value(part.strip()) for part in text.split(",")] if "," in text else text
