@@ -148,7 +148,7 @@ class Connection:
     def run(
         self, command: str, *, check: bool = True, timeout: float | None = None, stdin: bytes = b""
     ) -> RunResult:
-        """Run a command by the guest's shell, once.
+        """Run a command by the guest's shell, once. It has a mark in its environment, FAME_LAB_COMMAND.
 
         Parameters
         ----------

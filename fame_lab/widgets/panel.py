@@ -10,17 +10,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets
 
-from fame_lab.errors import HostError
 from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
-from fame_lab.lab_html import spec_html
 from fame_lab.results import Result
-from fame_lab.spec import LabSpec
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.command_box import CommandBox
@@ -30,7 +26,7 @@ from fame_lab.widgets.hearing import hear_while_busy
 from fame_lab.widgets.holding import Holding
 from fame_lab.widgets.lab_choice import NEW, LabChoice
 from fame_lab.widgets.log_box import LogBox
-from fame_lab.widgets.node_rows import node_rows
+from fame_lab.widgets.panel_html import facts_html, rows_html, title_html
 from fame_lab.widgets.probe_box import ProbeBox
 from fame_lab.widgets.progress_line import ProgressLine
 from fame_lab.widgets.spec_form import SpecForm
@@ -250,16 +246,16 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
             holding, sight = self._holding, self._sight
             lab, doing, running = holding.lab, holding.doing, holding.is_running
             fixed = holding.fixed is not None
-            self.title.value = _title(lab, doing)
+            self.title.value = title_html(lab, doing)
             self.choice.show(sight.labs, _name(lab) if running else NEW, fixed=fixed, idle=not doing)
             self._show_form(editable=not doing and not running and not fixed, shown=not running)
-            self.facts.value = _facts(lab.spec) if lab is not None and running else ""
+            self.facts.value = facts_html(lab.spec) if lab is not None and running else ""
             wrong = {} if fixed or running else self.form.problems
             self.start.disabled = bool(doing or running or wrong)
             self.cancel.disabled = doing != "starting"
             self.stop.disabled = bool(doing or not running)
             self.progress.wait_for("" if doing or not wrong else f"Start waits for: {self.form.waits_for}")
-            self.rows.value = _rows(holding, sight)
+            self.rows.value = rows_html(holding, sight)
             for box in self._boxes:
                 box.show()
 
@@ -288,27 +284,6 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
 
 def _name(lab: Lab | None) -> str:
     return NEW if lab is None else lab.spec.name
-
-
-def _rows(holding: Holding, sight: Sight) -> str:
-    lab = holding.lab
-    if lab is None or not (lab.is_running or holding.doing):
-        return ""
-    vitals = sight.vitals if sight.lab == lab.spec.name else ()
-    unseen = error_html("the nodes cannot be seen", HostError(sight.error)) if sight.error else ""
-    return unseen + node_rows(lab.spec.node_names, vitals, holding.stages)
-
-
-def _title(lab: Lab | None, doing: str) -> str:
-    if lab is None:
-        said = "no lab yet" if not doing else f"{doing} …"
-    else:
-        said = f"{lab.spec.name}: {doing + ' …' if doing else 'running' if lab.is_running else 'not started'}"
-    return f'<span class="fame-title">fame_lab</span> &nbsp; {escape(said)}'
-
-
-def _facts(spec: LabSpec) -> str:
-    return f"<details><summary>{escape(str(spec))}</summary>{spec_html(spec)}</details>"
 
 
 def _button(words: str, icon: str, style: str, do: Callable[[Any], None]) -> Any:

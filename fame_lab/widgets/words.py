@@ -20,7 +20,7 @@ STYLE = """\
 .fame-panel { border: 1px solid var(--jp-border-color2, #bbb); border-radius: 4px; padding: 8px 10px; }
 .fame-panel .widget-html-content, .fame-panel .jupyter-widgets-html-content { line-height: 1.4; }
 .fame-panel .widget-html, .fame-panel .widget-html-content { min-width: 0; max-width: 100%; }
-.fame-panel .widget-hbox { flex-wrap: wrap; }
+.fame-panel .widget-hbox { flex-wrap: wrap; align-items: center; }
 .fame-title { font-size: 1.15em; font-weight: 600; }
 .fame-faint { opacity: .75; }
 .fame-alert { border-left: 4px solid #dc4545; padding: .4em .8em; margin: .3em 0; white-space: pre-wrap;
