@@ -232,6 +232,19 @@ def test_the_panel_of_a_lab_starts_that_lab() -> None:
 
 
 @pytest.mark.vm
+def test_a_command_given_while_the_lab_starts_runs_once_it_is_there(panel: Panel) -> None:
+    panel.form.show(LabSpec("queued", nodes=1, fam="1M"))
+    panel.start.click()
+    panel.commands.command.value = "echo soon"
+    panel.commands.run.click()
+    try:
+        wait_for(lambda: "soon\n" in panel.commands.output.value)
+    finally:
+        panel.stop.click()
+        wait_for(lambda: panel.progress.said.startswith("stopped"))
+
+
+@pytest.mark.vm
 def test_a_running_labs_nodes_are_in_its_still(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_VARIABLE, "x")
     panel = lab.panel()

@@ -30,9 +30,18 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         Gives the lab, or None while none runs.
     note : callable
         Told in a line what goes on.
+    coming : callable
+        Whether a lab is being started or taken up.
     """
 
-    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        lab: Callable[[], Lab | None],
+        note: Callable[[str], None],
+        coming: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._coming = coming
+        self._queued = False
         self._lab = lab
         self._note = note
         self._task: Task | None = None
@@ -63,6 +72,11 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
     def show(self) -> None:
         """Show what can be done now."""
         lab, busy = self._lab(), self._task is not None
+        if self._queued and (lab is not None or not self._coming()):
+            self._queued = False
+            if lab is not None:
+                self._begin()
+                return
         if lab is not None and lab is not self._of:
             # What nodes of the same names said in another lab is not to be taken for this one's.
             self._of = lab
@@ -74,7 +88,10 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self.run.disabled = lab is None or busy
         self.cancel.layout.display = None if busy else "none"
         if not busy:
-            wanted = self._wanted if lab is not None else "Start a lab, or attach to one, first."
+            none = (
+                "It runs once the lab is there." if self._queued else "Start a lab, or attach to one, first."
+            )
+            wanted = self._wanted if lab is not None else none
             self.status.value = faint(wanted)
 
     def stop(self) -> None:
@@ -89,7 +106,12 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
 
     def _begin(self, *_: object) -> None:
         lab, command, where = self._lab(), self.command.value, self.where.value
-        if lab is None or self._task is not None:
+        if lab is None:
+            # Its nodes may be ready a moment before it is: what is typed then is not to be lost.
+            self._queued = self._coming()
+            self.show()
+            return
+        if self._task is not None:
             return
         if not command.strip():
             self._wanted = "Type a command first."

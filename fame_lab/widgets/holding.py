@@ -58,6 +58,11 @@ class Holding:
         return self.lab is not None and self.lab.is_running
 
     @property
+    def is_coming(self) -> bool:
+        """Whether a lab is being started or taken up."""
+        return self.doing in ("starting", "attaching")
+
+    @property
     def usable(self) -> Lab | None:
         """The lab, if commands can be given to it."""
         return (

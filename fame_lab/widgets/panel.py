@@ -103,7 +103,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.alert = ipywidgets.HTML()
         self.facts = ipywidgets.HTML()
         self.rows = ipywidgets.HTML()
-        self.commands = CommandBox(lambda: self._holding.usable, self.journal.note)
+        self.commands = CommandBox(
+            lambda: self._holding.usable, self.journal.note, lambda: self._holding.is_coming
+        )
         self.probes = ProbeBox(lambda: self._holding.usable, self.journal.note)
         self.recording = TrafficBox(lambda: self._holding.usable, self.journal.note)
         self.consoles = ConsoleBox(lambda: self._holding.usable, self.journal.note, self._holding.node_is)
