@@ -270,7 +270,7 @@ def _outcome(
         with job("command", total=len(nodes), unit="node", shown=shown):
             return lab.each(nodes, outcome_on)
     except KeyboardInterrupt:
-        print(f"fame-lab: {command!r} may go on in the nodes", file=sys.stderr)
+        print(f"fame-lab: {command!r} was ended in the nodes that answer", file=sys.stderr)
         raise
 
 

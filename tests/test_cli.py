@@ -188,7 +188,7 @@ def test_run_as_json_has_each_node_s_streams(lab: str) -> None:
 
 @pytest.mark.vm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_that_is_interrupted_waits_for_no_command(lab: str, number: signal.Signals) -> None:
+def test_run_that_is_interrupted_ends_its_command_in_every_node(lab: str, number: signal.Signals) -> None:
     process = subprocess.Popen(
         [*FAME_LAB, "run", lab, "--", f"echo begun {number} > /dev/ttyS0; sleep 300"],
         stdout=subprocess.PIPE,
@@ -203,7 +203,8 @@ def test_run_that_is_interrupted_waits_for_no_command(lab: str, number: signal.S
     _, said = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else 128 + signal.SIGTERM)
     assert "Traceback" not in said
-    attached.run("echo > /dev/ttyS0; killall sleep")
+    left = attached.run("echo > /dev/ttyS0; ps | grep '[s]leep 300'; true")
+    assert [ran.stdout for ran in left.values()] == ["", ""]
 
 
 def test_a_result_that_is_there_is_not_overwritten(lab: str, tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ def test_progress_goes_to_a_log_in_plain_lines_and_never_to_stdout(traced: str) 
 
 
 @pytest.mark.vm
-def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_may_go_on(
+def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_was_ended(
     traced: str, tmp_path: Path
 ) -> None:
     words = ["trace", traced, "--node", "node01", "--output", str(tmp_path / "data"), "--"]
@@ -291,7 +292,7 @@ def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_m
         stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "nothing was accessed" in stdout
-    assert "'touch /tmp/begun; exec sleep 30' may go on in the nodes" in stderr
+    assert "'touch /tmp/begun; exec sleep 30' was ended in the nodes that answer" in stderr
     assert Traffic.load(tmp_path / "data").nodes == ("node01", "node02")
 
 
