@@ -57,7 +57,10 @@ def node_html(name: str, spec: LabSpec) -> str:
 
 def run_html(result: RunResult) -> str:
     """Write what a command came to, each stream in a box of bounded height."""
-    streams = [_stream(result.stdout, ""), _stream(result.stderr, ";border-left:3px solid;opacity:.85")]
+    streams = [
+        _stream(result.stdout, ""),
+        _stream(result.stderr, ";border-left:3px solid;padding-left:.5em;opacity:.85"),
+    ]
     failed = f"<strong>exit status {result.exit_status}</strong>"
     return _RUN.format(
         node=escape(result.node),

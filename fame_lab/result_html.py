@@ -19,6 +19,7 @@ __all__ = ["result_html"]
 _MAX_ROWS = 60
 
 _PAGE = """\
+<style>.fame-result :is(td, th) {{ padding: .1em .6em; text-align: right; }}</style>
 <div class="fame-result">
 <strong>{probe}</strong> <em>{caveat}</em>{failed}
 {tables}

@@ -232,6 +232,17 @@ def test_the_panel_of_a_lab_starts_that_lab() -> None:
 
 
 @pytest.mark.vm
+def test_a_running_lab_is_not_asked_for(lab: Lab) -> None:
+    panel = lab.panel()
+    try:
+        wait_for(lambda: not panel.probes.run.disabled)
+        shown = (panel.commands.status, panel.probes.progress.words, panel.recording.status)
+        assert not any("Start a lab" in each.value for each in shown)
+    finally:
+        panel.close()
+
+
+@pytest.mark.vm
 def test_a_command_given_while_the_lab_starts_runs_once_it_is_there(panel: Panel) -> None:
     panel.form.show(LabSpec("queued", nodes=1, fam="1M"))
     panel.start.click()

@@ -74,8 +74,8 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.run.disabled = lab is None or busy or wrong
         self.probe.disabled = busy
         self.cancel.layout.display = None if busy else "none"
-        if not busy and not self.progress.said:
-            self.progress.say("" if lab is not None else "Start a lab, or attach to one, first.")
+        if not busy:
+            self.progress.hint("" if lab is not None else "Start a lab, or attach to one, first.")
 
     def stop(self) -> None:
         """Call off what runs, and wait for its end."""

@@ -56,6 +56,10 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
         """Show what is to be done first; what was said before comes back when it is done."""
         self.words.value = f'<span class="fame-reason">{escape(words)}</span>' if words else faint(self.said)
 
+    def hint(self, words: str) -> None:
+        """Show what could be done first, as :meth:`wait_for` does, with less weight."""
+        self.words.value = faint(words or self.said)
+
     def say(self, words: str) -> None:
         """Show words alone."""
         self.said = words
