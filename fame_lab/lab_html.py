@@ -50,7 +50,7 @@ def node_html(name: str, spec: LabSpec) -> str:
         "lab": spec.name,
         "CPUs": str(spec.vcpus),
         "memory": format_size(spec.memory_size),
-        "FAM": f"{format_size(spec.fam_size)}, shared with {spec.nodes - 1} others",
+        "FAM": f"{format_size(spec.fam_size)}, shared by {spec.nodes} nodes",
     }
     return _facts("node", name, "", facts)
 

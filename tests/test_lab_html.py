@@ -28,7 +28,7 @@ def test_a_running_lab_names_its_nodes() -> None:
 def test_a_node_shows_its_lab() -> None:
     shown = node_html("node02", SPEC)
     assert "<strong>node02</strong>" in shown
-    assert "64M, shared with 2 others" in shown
+    assert "64M, shared by 3 nodes" in shown
 
 
 def test_what_a_guest_said_is_escaped_and_its_status_stands_out() -> None:
