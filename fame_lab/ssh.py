@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-import secrets
 import selectors
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fame_lab.cancel import is_cancelled, shielded
 from fame_lab.directory import HOST_ALIAS, LabDirectory
 from fame_lab.errors import SSHError
+from fame_lab.guest import mark
 from fame_lab.run_result import RunResult, shortened
 
 __all__ = ["Connection", "Keys"]
@@ -32,16 +31,8 @@ USER = "root"
 MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
-_MARK = "FAME_LAB_COMMAND"
-# The shell anew, so that it has the mark itself, and so whatever it runs without another program.
-_MARKED = 'export {mark}; exec "${{SHELL:-/bin/sh}}" -c {command}'
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
-# A kernel's thread has no program and is passed by. Thrice, for one may fork while it is looked for.
-_KILL = (
-    "for n in 1 2 3; do for p in /proc/[0-9]*; do [ -e $p/exe ] && "
-    'case "$(tr "\\0" " " < $p/environ)" in *{mark}*) kill -9 ${{p#/proc/}};; esac; done; done 2>/dev/null'
-)
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
@@ -187,12 +178,11 @@ class Connection:
         client = self.open(30.0 if timeout is None else min(timeout, 30.0), is_cancelled)
         if is_cancelled():
             raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
-        # By this in their environment all its processes are found, whatever they have become.
-        mark = f"{_MARK}={secrets.token_hex(8)}"
+        its = mark.make()
         try:
             with self._channel(client) as channel:
                 try:
-                    channel.exec_command(_MARKED.format(mark=mark, command=shlex.quote(command)))
+                    channel.exec_command(mark.marked(command, its))
                     # Sent from aside, or a command that writes while it reads would wait for us forever.
                     if stdin:
                         threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
@@ -204,7 +194,7 @@ class Connection:
                 status = channel.recv_exit_status()
         except BaseException:
             # Given up, called off or interrupted: it is not to go on unseen.
-            self._end(client, mark)
+            self._end(client, its)
             raise
         if status < 0:
             raise SSHError(f"{self.node} went away during {shortened(command)}: no exit status came")
@@ -254,13 +244,13 @@ class Connection:
         with channel:
             yield channel
 
-    def _end(self, client: paramiko.SSHClient, mark: str) -> None:
+    def _end(self, client: paramiko.SSHClient, its: str) -> None:
         """End what was marked in the guest; one that does not answer is left alone."""
         if not _is_alive(client):
             return
         with shielded(), contextlib.suppress(SSHError), self._channel(client, _LAST_WORD) as channel:
             try:
-                channel.exec_command(_KILL.format(mark=mark))
+                channel.exec_command(mark.ending(its))
                 channel.shutdown_write()
                 self._collect(channel, "kill", _LAST_WORD)
             except (OSError, EOFError, paramiko.SSHException) as error:

@@ -66,7 +66,6 @@ class VitalSigns:
         self._directory = LabDirectory.of(lab)
         self.lab = lab
         self._connection: libvirt.virConnect | None = None
-        self._processes: dict[int, psutil.Process] = {}
         self._seen: dict[str, psutil.Process] = {}
         self._ports: dict[int, int] = {}
 
@@ -105,7 +104,9 @@ class VitalSigns:
         if pid is None:
             return Vitals(name, state, console=line)
         try:
-            process = self._processes.setdefault(pid, psutil.Process(pid))
+            process = psutil.Process(pid)
+            # The one from the look before knows how much it had worked by then.
+            process = before if (before := self._seen.get(name)) == process else process
             seen[name] = process
             with process.oneshot():
                 cpu, memory = process.cpu_percent() / 100, process.memory_info()

@@ -191,6 +191,17 @@ def test_a_button_that_fails_says_so(panel: Panel, monkeypatch: pytest.MonkeyPat
     assert "ZeroDivisionError: by nothing" in panel.alert.value
 
 
+def test_a_boxs_button_that_fails_says_so(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down() -> None:
+        raise ZeroDivisionError("by nothing")
+
+    for box, button in ((panel.commands, panel.commands.run), (panel.probes, panel.probes.run)):
+        monkeypatch.setattr(box, "_lab", break_down)
+        button.click()
+        assert "ZeroDivisionError: by nothing" in box.alert.value
+        monkeypatch.undo()
+
+
 def test_without_a_front_end_there_is_a_still(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_VARIABLE, "x")
     bundle = panel._repr_mimebundle_()

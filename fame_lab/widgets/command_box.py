@@ -11,6 +11,7 @@ from fame_lab.errors import FameError
 from fame_lab.lab import Lab
 from fame_lab.lab_html import run_html
 from fame_lab.node import Node
+from fame_lab.widgets.box import Box, button
 from fame_lab.widgets.task import Task
 from fame_lab.widgets.words import error_html, faint, note_html
 
@@ -21,15 +22,13 @@ ALL = "all nodes"
 _KEPT = 20
 
 
-class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class CommandBox(Box):
     """Runs what is typed.
 
     Parameters
     ----------
-    lab : callable
-        Gives the lab, or None while none runs.
-    note : callable
-        Told in a line what goes on.
+    lab, note : callable
+        As of :class:`fame_lab.widgets.box.Box`.
     coming : callable
         Whether a lab is being started or taken up.
     """
@@ -40,11 +39,9 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         note: Callable[[str], None],
         coming: Callable[[], bool] = lambda: False,
     ) -> None:
+        super().__init__(lab, note)
         self._coming = coming
         self._queued = False
-        self._lab = lab
-        self._note = note
-        self._task: Task | None = None
         self._wanted = ""
         self._of: Lab | None = None
         self._kept: collections.deque[str] = collections.deque(maxlen=_KEPT)
@@ -54,19 +51,18 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             continuous_update=True,
             layout=ipywidgets.Layout(flex="1 1 12em", width="auto"),
         )
-        self.run = ipywidgets.Button(description="Run", icon="play", layout=ipywidgets.Layout(width="7em"))
-        self.cancel = ipywidgets.Button(
-            description="Cancel", icon="ban", layout=ipywidgets.Layout(width="7em")
-        )
+        self.run = button("Run", "play")
+        self.cancel = button("Cancel", "ban")
         self.status = ipywidgets.HTML()
         self.output = ipywidgets.HTML()
-        super().__init__(
-            [ipywidgets.HBox([self.where, self.command, self.run, self.cancel]), self.status, self.output]
-        )
-        self.run.on_click(self._begin)
+        self.children = [
+            ipywidgets.HBox([self.where, self.command, self.run, self.cancel]),
+            *(self.status, self.alert, self.output),
+        ]
+        self._on(self.run, self._begin)
+        self._on(self.cancel, self._cancel)
         # The event that Enter brings, which has no other name in ipywidgets.
         self.command.on_msg(lambda _widget, content, _buffers: self._entered(content))
-        self.cancel.on_click(lambda _: self._task is not None and self._task.cancel())
         self.show()
 
     def show(self) -> None:
@@ -94,17 +90,11 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             wanted = self._wanted if lab is not None else none
             self.status.value = faint(wanted)
 
-    def stop(self) -> None:
-        """Call off what runs, and wait for its end."""
-        if (task := self._task) is not None:
-            task.cancel()
-            task.join()
-
     def _entered(self, content: object) -> None:
         if isinstance(content, dict) and content.get("event") == "submit":
             self._begin()
 
-    def _begin(self, *_: object) -> None:
+    def _begin(self) -> None:
         lab, command, where = self._lab(), self.command.value, self.where.value
         if lab is None:
             # Its nodes may be ready a moment before it is: what is typed then is not to be lost.
@@ -125,9 +115,7 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             nodes = lab.nodes if where == ALL else (lab.node(where),)
             return lab.each(nodes, lambda node: _outcome(node, command, task))
 
-        self._task = Task(f"panel-command-{lab.spec.name}", work, self._ended)
-        self.show()
-        self._task.start()
+        self._do(f"panel-command-{lab.spec.name}", work, self._ended)
 
     def _ended(self, task: Task) -> None:
         if task.error is not None:
@@ -136,8 +124,6 @@ class CommandBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             shown = "\n".join(task.result.values())
         self._kept.appendleft(shown)
         self.output.value = "<hr>".join(self._kept)
-        self._task = None
-        self.show()
 
 
 def _outcome(node: Node, command: str, task: Task) -> str:

@@ -11,19 +11,20 @@ import ipywidgets
 from fame_lab.errors import FameError
 from fame_lab.lab import Lab
 from fame_lab.node import Node
+from fame_lab.widgets.box import Box, button
 from fame_lab.widgets.task import Task
 from fame_lab.widgets.words import error_html, faint, pre_from_its_end
 
 __all__ = ["ConsoleBox"]
 
 
-class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class ConsoleBox(Box):
     """Shows the end of one node's console as it grows, and boots the node anew.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.widgets.command_box.CommandBox`.
+        As of :class:`fame_lab.widgets.box.Box`.
     node_is : callable
         Told the node's name and how far its restart is.
     """
@@ -34,19 +35,20 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         note: Callable[[str], None],
         node_is: Callable[[str, str], None],
     ) -> None:
+        super().__init__(lab, note)
         self._node_is = node_is
-        self._lab = lab
-        self._note = note
-        self._task: Task | None = None
         self._shown: Node | None = None
         self.node = ipywidgets.Dropdown(options=["node01"], layout=ipywidgets.Layout(width="9em"))
-        self.restart = ipywidgets.Button(description="Restart node", icon="refresh")
+        self.restart = button("Restart node", "refresh", "10em")
         self.status = ipywidgets.HTML()
         self.ssh = ipywidgets.HTML()
         self.console = ipywidgets.HTML()
-        super().__init__([ipywidgets.HBox([self.node, self.restart]), self.status, self.ssh, self.console])
+        self.children = [
+            ipywidgets.HBox([self.node, self.restart]),
+            *(self.status, self.alert, self.ssh, self.console),
+        ]
         self.node.observe(lambda _: self.show(), "value")
-        self.restart.on_click(self._begin)
+        self._on(self.restart, self._begin)
         self.show()
 
     def show(self) -> None:
@@ -72,13 +74,7 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self._shown = node
         self.ssh.value = f"{faint('from a shell:')} <code>{escape(words)}</code>"
 
-    def stop(self) -> None:
-        """Call off a restart that goes on, and wait for its end."""
-        if (task := self._task) is not None:
-            task.cancel()
-            task.join()
-
-    def _begin(self, *_: object) -> None:
+    def _begin(self) -> None:
         lab, name = self._lab(), self.node.value
         if lab is None or self._task is not None:
             return
@@ -88,14 +84,11 @@ class ConsoleBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         def work(task: Task) -> None:
             lab.node(name).restart(cancelled=task.cancelled, tell=self._node_is)
 
-        self._task = Task(f"panel-restart-{lab.spec.name}", work, self._ended)
-        self.show()
-        self._task.start()
+        self._do(f"panel-restart-{lab.spec.name}", work, self._ended)
 
     def _ended(self, task: Task) -> None:
-        self._task = self._shown = None
+        self._shown = None
         if task.error is not None:
             self.status.value = error_html("the restart", task.error)
         else:
             self.status.value = faint("it is up again")
-        self.show()

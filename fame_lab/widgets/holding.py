@@ -65,9 +65,7 @@ class Holding:
     @property
     def usable(self) -> Lab | None:
         """The lab, if commands can be given to it."""
-        return (
-            self.lab if self.is_running and self.doing not in ("starting", "stopping", "attaching") else None
-        )
+        return self.lab if self.is_running and not self.is_coming and self.doing != "stopping" else None
 
     def start(self, spec: LabSpec) -> None:
         """Start a lab of that spec, or the one that it may have."""

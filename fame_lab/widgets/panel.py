@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -18,6 +17,7 @@ from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
 from fame_lab.results import Result
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.widgets.box import button, when_pressed
 from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.command_box import CommandBox
 from fame_lab.widgets.console_box import ConsoleBox
@@ -96,11 +96,14 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.doctor = DoctorBox()
         self.choice = LabChoice(self._holding.choose, self._holding.clear_away)
         self.form = SpecForm(self._show)
-        self.start = _button("Start", "play", "success", self._or_tell(self._start))
-        self.cancel = _button("Cancel", "ban", "warning", self._or_tell(self._cancel))
-        self.stop = _button("Stop", "stop", "danger", self._or_tell(self._holding.stop))
+        self.start = button("Start", "play", style="success")
+        self.cancel = button("Cancel", "ban", style="warning")
+        self.stop = button("Stop", "stop", style="danger")
         self.progress = ProgressLine()
         self.alert = ipywidgets.HTML()
+        when_pressed(self.start, self._start, self.alert)
+        when_pressed(self.cancel, self._cancel, self.alert)
+        when_pressed(self.stop, self._holding.stop, self.alert)
         self.facts = ipywidgets.HTML()
         self.rows = ipywidgets.HTML()
         self.commands = CommandBox(
@@ -170,18 +173,6 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
 
     def _start(self) -> None:
         self._holding.start(self.form.spec())
-
-    def _or_tell(self, do: Callable[[], None]) -> Callable[[Any], None]:
-        """Give what a button does: whatever goes wrong in it is shown, for a button must not be dead."""
-
-        def clicked(_: Any) -> None:
-            try:
-                do()
-            except Exception as error:
-                log.debug("a button", exc_info=True)
-                self.alert.value = error_html("the button", error)
-
-        return clicked
 
     def _cancel(self) -> None:
         self.progress.say("cancelling …")
@@ -286,11 +277,3 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
 
 def _name(lab: Lab | None) -> str:
     return NEW if lab is None else lab.spec.name
-
-
-def _button(words: str, icon: str, style: str, do: Callable[[Any], None]) -> Any:
-    made = ipywidgets.Button(
-        description=words, icon=icon, button_style=style, layout=ipywidgets.Layout(width="7em", flex="none")
-    )
-    made.on_click(do)
-    return made

@@ -24,7 +24,10 @@ def rows_html(holding: Holding, sight: Sight) -> str:
     lab = holding.lab
     if lab is None or not (lab.is_running or holding.doing):
         return ""
-    vitals = sight.vitals if sight.lab == lab.spec.name else ()
+    looked = sight.lab == lab.spec.name
+    if not looked and not holding.stages:
+        return ""  # taken up a moment ago: not seen is not gone
+    vitals = sight.vitals if looked else ()
     unseen = error_html("the nodes cannot be seen", HostError(sight.error)) if sight.error else ""
     return unseen + node_rows(lab.spec.node_names, vitals, holding.stages)
 

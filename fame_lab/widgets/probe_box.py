@@ -13,6 +13,7 @@ from fame_lab.errors import SpecError
 from fame_lab.lab import Lab
 from fame_lab.probes.parameters import Parameter, parameters
 from fame_lab.results import Result
+from fame_lab.widgets.box import Box, button
 from fame_lab.widgets.closing import close_tree
 from fame_lab.widgets.drawing import png
 from fame_lab.widgets.hearing import hear_while_busy
@@ -25,46 +26,39 @@ __all__ = ["ProbeBox"]
 _WIDE = {"width": "16em", "flex": "none"}
 
 
-class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class ProbeBox(Box):
     """Chooses a probe, runs it and draws it.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.widgets.command_box.CommandBox`.
+        As of :class:`fame_lab.widgets.box.Box`.
     """
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
-        self._lab = lab
-        self._note = note
-        self._task: Task | None = None
+        super().__init__(lab, note)
         self._asked = ""
         self._fields: dict[str, tuple[Parameter, Any, ipywidgets.HTML]] = {}
         #: What was measured last.
         self.result: Result | None = None
         self.probe = ipywidgets.Dropdown(options=probes.names(), value="chase", layout=_WIDE)
-        self.run = ipywidgets.Button(description="Run", icon="play", layout=ipywidgets.Layout(width="7em"))
-        self.cancel = ipywidgets.Button(
-            description="Cancel", icon="ban", layout=ipywidgets.Layout(width="7em")
-        )
+        self.run = button("Run", "play")
+        self.cancel = button("Cancel", "ban")
         self.about = ipywidgets.HTML()
         self.parameters = ipywidgets.VBox()
         self.progress = ProgressLine()
-        self.alert = ipywidgets.HTML()
         self.outcome = ipywidgets.HTML()
         self.picture = ipywidgets.Image(
             format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
         )
         folded = ipywidgets.Accordion([self.parameters], titles=("parameters",), selected_index=None)
-        super().__init__(
-            [
-                ipywidgets.HBox([self.probe, self.run, self.cancel]),
-                *(self.about, folded, self.progress, self.alert, self.picture, self.outcome),
-            ]
-        )
+        self.children = [
+            ipywidgets.HBox([self.probe, self.run, self.cancel]),
+            *(self.about, folded, self.progress, self.alert, self.picture, self.outcome),
+        ]
         self.probe.observe(self._chosen, "value")
-        self.run.on_click(self._begin)
-        self.cancel.on_click(lambda _: self._task is not None and self._task.cancel())
+        self._on(self.run, self._begin)
+        self._on(self.cancel, self._cancel)
         self._chosen()
 
     def show(self) -> None:
@@ -76,12 +70,6 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.cancel.layout.display = None if busy else "none"
         if not busy:
             self.progress.hint("" if lab is not None else "Start a lab, or attach to one, first.")
-
-    def stop(self) -> None:
-        """Call off what runs, and wait for its end."""
-        if (task := self._task) is not None:
-            task.cancel()
-            task.join()
 
     def _chosen(self, *_: object) -> None:
         first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
@@ -109,7 +97,7 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             why.value = reason_html(str(error))
         self.show()
 
-    def _begin(self, *_: object) -> None:
+    def _begin(self) -> None:
         lab, name = self._lab(), self.probe.value
         if lab is None or self._task is not None:
             return
@@ -120,27 +108,24 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         }
         words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
         self._note(f"lab.probe({words})")
-        self.alert.value = self.outcome.value = ""
+        self.outcome.value = ""
         self.picture.layout.display = "none"
         self._asked = name
         self.progress.begin(f"{name} …")
 
-        def work(_task: Task) -> tuple[Result, bytes]:
+        def work(_task: Task) -> tuple[Result, bytes, str]:
             result = lab.probe(name, **given)
             self.progress.say("drawing …")
-            return result, png(result)
+            return result, png(result), result._repr_html_()
 
-        self._task = Task(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
-        self.show()
-        self._task.start()
+        self._do(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
 
     def _ended(self, task: Task) -> None:
         name = self._asked
         if task.error is None:
-            self.result, self.picture.value = task.result
+            self.result, self.picture.value, self.outcome.value = task.result
             self.picture.layout.display = None
-            said = f"{self.result.probe} done; it is panel.result in code"
-            self.outcome.value = self.result._repr_html_()
+            said = f"{name} done; it is panel.result in code"
         elif task.cancelled.is_set():
             said = f"{name} was cancelled; nothing of it goes on"
         else:
@@ -148,8 +133,6 @@ class ProbeBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             self.alert.value = error_html(name, task.error)
         self._note(said)
         self.progress.end(said)
-        self._task = None
-        self.show()
 
 
 def _widget(each: Parameter) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import ipywidgets
 
 from fame_lab.errors import SpecError
 from fame_lab.lab import Lab
-from fame_lab.size import KIB, format_size, parse_size
+from fame_lab.layout import CONTROL_SIZE
+from fame_lab.size import format_size, parse_size
+from fame_lab.traffic.counter_layout import FINEST_GRANULE
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.widgets.box import Box, button
 from fame_lab.widgets.drawing import png
 from fame_lab.widgets.live import LiveView
 from fame_lab.widgets.task import Task
@@ -20,23 +22,17 @@ from fame_lab.widgets.words import error_html, faint, reason_html
 __all__ = ["TrafficBox"]
 
 
-#: Bytes that both a trace and samples can have as their unit of place.
-FINEST, COARSEST = 64, 64 * KIB
-
-
-class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class TrafficBox(Box):
     """Records who touches which part of FAM.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.widgets.command_box.CommandBox`.
+        As of :class:`fame_lab.widgets.box.Box`.
     """
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
-        self._lab = lab
-        self._note = note
-        self._task: Task | None = None
+        super().__init__(lab, note)
         self._recording: Recording | None = None
         self._view: LiveView | None = None
         #: What was recorded last.
@@ -47,30 +43,20 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
         self.granule = ipywidgets.Text(
             value="4K", continuous_update=True, layout=ipywidgets.Layout(width="6em")
         )
-        self.record = ipywidgets.Button(
-            description="Record", icon="circle", layout=ipywidgets.Layout(width="8em")
-        )
-        self.stop_button = ipywidgets.Button(
-            description="Stop recording", icon="stop", disabled=True, layout=ipywidgets.Layout(width="13em")
-        )
+        self.record = button("Record", "circle", "8em")
+        self.stop_button = button("Stop recording", "stop", "13em")
         self.status = ipywidgets.HTML()
         self.live = ipywidgets.VBox()
         self.picture = ipywidgets.Image(
             format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
         )
-        super().__init__(
-            [
-                ipywidgets.HBox(
-                    [
-                        *(ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule),
-                        *(self.record, self.stop_button),
-                    ]
-                ),
-                *(self.status, self.live, self.picture),
-            ]
-        )
-        self.record.on_click(self._begin)
-        self.stop_button.on_click(self._end)
+        asked = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
+        self.children = [
+            ipywidgets.HBox([*asked, self.record, self.stop_button]),
+            *(self.status, self.alert, self.live, self.picture),
+        ]
+        self._on(self.record, self._begin)
+        self._on(self.stop_button, self._end)
         self.granule.observe(lambda _: self.show(), "value")
         self._said = ""
         self.show()
@@ -100,15 +86,13 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
 
     def stop(self) -> None:
         """End what records, and wait for it."""
-        if (task := self._task) is not None:
-            task.cancel()
-            task.join()
+        super().stop()
         if (recording := self._recording) is not None and recording.running:
             recording.stop()
         if self._recording is not None:
             self._take(self._recording)
 
-    def _begin(self, *_: object) -> None:
+    def _begin(self) -> None:
         lab = self._lab()
         if lab is None or self._task is not None or self._recording is not None:
             return
@@ -133,9 +117,8 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             self._view = LiveView(task.result, 0.3)
             self.live.children = [self._view]
             self._say(f"recording: {task.result.source}")
-        self._done()
 
-    def _end(self, *_: object) -> None:
+    def _end(self) -> None:
         recording = self._recording
         if recording is None or self._task is not None:
             return
@@ -149,7 +132,6 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             self._take(self._recording)
         if task.error is not None:
             self._say_html(error_html("the recording", task.error))
-        self._done()
 
     def _take(self, recording: Recording) -> None:
         """Draw what was recorded, in place of the live view."""
@@ -167,15 +149,6 @@ class TrafficBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes 
             view.close()
         self._note("recording ended")
 
-    def _do(self, name: str, work: Callable[[Task], Any], after: Callable[[Task], None]) -> None:
-        self._task = Task(name, work, after)
-        self.show()
-        self._task.start()
-
-    def _done(self) -> None:
-        self._task = None
-        self.show()
-
     def _say(self, words: str) -> None:
         self._say_html(faint(words))
 
@@ -189,6 +162,8 @@ def _wrong(granule: str) -> str:
         size = parse_size(granule.strip(), "granule")
     except SpecError as error:
         return str(error)
-    if not FINEST <= size <= COARSEST or size & (size - 1):
-        return f"granule is {format_size(size)}: give a power of two from 64 to 64K"
+    # What both a trace and samples can have.
+    if not FINEST_GRANULE <= size <= CONTROL_SIZE or size & (size - 1):
+        room = f"{FINEST_GRANULE} to {format_size(CONTROL_SIZE)}"
+        return f"granule is {format_size(size)}: give a power of two from {room}"
     return ""
