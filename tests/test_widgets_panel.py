@@ -305,6 +305,8 @@ def test_a_start_whose_process_is_killed_is_taken_away_by_whom_it_was_left_to() 
 
 
 def test_turns_are_short_while_anything_works_and_as_before_afterwards() -> None:
+    # The doctor of a panel before may still look.
+    wait_for(lambda: not [each for each in threading.enumerate() if each.name == "panel-doctor"])
     before = sys.getswitchinterval()
     with short_turns():
         with short_turns():
