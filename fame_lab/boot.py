@@ -8,7 +8,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
 from fame_lab.guest.appliance import READY
@@ -16,18 +17,41 @@ from fame_lab.progress import job
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain
+    from fame_lab.host.template_xml import TemplateFiles
     from fame_lab.hosting import Hosting
     from fame_lab.node import Node
 
-__all__ = ["DEADLINE", "Stage", "Tell", "bring_up"]
+__all__ = ["ATTEMPTS", "DEADLINE", "Stage", "Start", "Tell", "await_ready", "bring_up", "check"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds that a boot may take: some twenty times what it takes on an idle host.
 DEADLINE = 60.0
+#: How often a guest that does not come up is tried.
 ATTEMPTS = 2
 _LOOK = 0.02
 _LOOK_AT_DOMAIN = 0.5
+
+@dataclass(frozen=True)
+class Start:
+    """How a node is to come up.
+
+    Parameters
+    ----------
+    template : TemplateFiles, optional
+        What it is restored from; None for a cold start.
+    reason : str
+        Why so, in a few words.
+    """
+
+    template: TemplateFiles | None
+    reason: str
+
+    @property
+    def kind(self) -> Literal["cold", "template"]:
+        """The word for it."""
+        return "cold" if self.template is None else "template"
+
 
 Stage = str
 #: Told as each node gets there: (node, stage).
@@ -37,6 +61,7 @@ Tell = Callable[[str, Stage], None]
 def bring_up(
     hosting: Hosting,
     index: int,
+    start: Start,
     *,
     deadline: float = DEADLINE,
     slots: threading.Semaphore | None = None,
@@ -45,13 +70,15 @@ def bring_up(
 ) -> Node:
     """Start one node and prove it ready.
 
-    A boot that misses its deadline is tried once more: now and then a kernel hangs under emulation.
+    A boot that misses its deadline is tried once more, cold: now and then a kernel hangs under emulation.
 
     Parameters
     ----------
     hosting : Hosting
     index : int
         The node's number, from 0.
+    start : Start
+        Whether it is restored, and from what.
     deadline : float
         Seconds from power-on to the first SSH answer.
     slots : threading.Semaphore, optional
@@ -72,17 +99,19 @@ def bring_up(
     cancelled = cancelled or threading.Event()
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(hosting, index, deadline, slots, cancelled, tell)
+            return _attempt(hosting, index, start, deadline, slots, cancelled, tell)
         except BootError as error:
             if attempt == ATTEMPTS or cancelled.is_set():
                 raise
             log.warning("%s; trying once more", error)
+            start = Start(None, f"its first attempt failed: {error}")
     raise AssertionError("unreachable")
 
 
 def _attempt(
     hosting: Hosting,
     index: int,
+    start: Start,
     deadline: float,
     slots: threading.Semaphore,
     cancelled: threading.Event,
@@ -92,19 +121,19 @@ def _attempt(
 
     tell(hosting.spec.node_names[index], "creating")
     # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
-    domain = hosting.create_domain(index)
+    domain = hosting.create_domain(index, start)
     node = Node(hosting, domain)
     try:
         with _held(slots, cancelled):
-            tell(node.name, "booting")
+            tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
             domain.resume()
-            _await_ready(hosting, domain, end, deadline, cancelled)
+            await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)
         except SSHError as error:
-            _check(cancelled)
+            check(cancelled)
             raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
         tell(node.name, "proving")
         # A node may boot anew within another job, whose steps these are not.
@@ -121,26 +150,44 @@ def _attempt(
 @contextlib.contextmanager
 def _held(slots: threading.Semaphore, cancelled: threading.Event) -> Iterator[None]:
     while not slots.acquire(timeout=0.1):
-        _check(cancelled)
+        check(cancelled)
     try:
-        _check(cancelled)
+        check(cancelled)
         yield
     finally:
         slots.release()
 
 
-def _check(cancelled: threading.Event) -> None:
+def check(cancelled: threading.Event) -> None:
+    """Raise LabError if the start has been called off."""
     if cancelled.is_set():
         raise LabError("the start was cancelled")
 
 
-def _await_ready(
+def await_ready(
     hosting: Hosting, domain: Domain, end: float, deadline: float, cancelled: threading.Event
 ) -> None:
+    """Wait for a guest's line on its serial console.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    domain : Domain
+    end : float
+        When it has to be there, by the monotonic clock.
+    deadline : float
+        Seconds that it was given, for messages.
+    cancelled : threading.Event
+
+    Raises
+    ------
+    BootError
+        If its QEMU ends, or it is late; with its console's last lines and QEMU's own message.
+    """
     line = READY.format(node=domain.record.node)
     look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
     while line not in hosting.console(domain.record.node):
-        _check(cancelled)
+        check(cancelled)
         now = time.monotonic()
         if now > look_at_domain:
             if domain.state() not in ("running", "paused"):

@@ -5,24 +5,30 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import libvirt
 
 from fame_lab import console, lease
+from fame_lab.boot import Start
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.personal import SEED_SIZE, personal
 from fame_lab.handover import under_way
-from fame_lab.host import accel, access, domain, trace_plugin, tsc
+from fame_lab.host import accel, access, domain, incoming, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.host.record import NodeRecord
+from fame_lab.host.record import NodeRecord, TemplateRecord
+from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.notebook import this_notebook
 from fame_lab.size import format_size
@@ -73,37 +79,75 @@ class Hosting:
     run: str
     notebook: str
 
-    def record(self, index: int) -> NodeRecord:
+    def record(self, index: int, start: Start | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
-        return NodeRecord(
-            spec=self.spec,
-            index=index,
-            fam_path=str(self.fam.path),
-            fam_identity=self.fam.identity,
-            fam_created=self.fam.created,
-            accelerator=self.accelerator.kind,
-            accelerator_reason=self.accelerator.reason,
-            image=self.image.digest,
-            run=self.run,
-            notebook=self.notebook,
-        )
+        return NodeRecord(index=index, **self._recorded(start))
 
-    def create_domain(self, index: int) -> domain.Domain:
-        """Make one node's domain, paused."""
-        record = self.record(index)
-        written = self.directory.console(record.node)
-        written.unlink(missing_ok=True)
-        tsc_khz = tsc.khz() if self.accelerator.kind == "tcg" else None
-        boot = Boot(
-            self.image.kernel,
-            self.directory.initrd,
-            self.image.cmdline(record.node, tsc_khz=tsc_khz),
-            written,
-        )
+    def _recorded(self, start: Start | None) -> dict[str, Any]:
+        return {
+            "spec": self.spec,
+            "fam_path": str(self.fam.path),
+            "fam_identity": self.fam.identity,
+            "fam_created": self.fam.created,
+            "accelerator": self.accelerator.kind,
+            "accelerator_reason": self.accelerator.reason,
+            "image": self.image.digest,
+            "start": "cold" if start is None else start.kind,
+            "start_reason": "" if start is None else start.reason,
+            "run": self.run,
+            "notebook": self.notebook,
+        }
+
+    def create_domain(self, index: int, start: Start) -> domain.Domain:
+        """Make one node's domain, paused; restored already if it is from a template."""
+        record = self.record(index, start)
+        boot = self._boot(record.node, self.directory.initrd, self.image.cmdline(record.node, tsc_khz=self._tsc_khz))
         trace = self._trace_plugin(record.node) if self.spec.trace else None
-        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
+        if start.template is None:
+            return self._create(record, boot, trace=trace)
+        with self._personal(record.node) as path:
+            made = self._create(record, boot, trace=trace, arguments=start.template.restored(path))
+        try:
+            incoming.restore(made, start.template.state)
+        except BaseException:
+            made.destroy()
+            raise
+        return made
+
+    def create_template(self, files: TemplateFiles) -> domain.Domain:
+        """Make the domain that nodes are restored from, paused."""
+        record = TemplateRecord(index=0, **self._recorded(None))
+        boot = self._boot(record.node, self.image.initrd, self.image.template_cmdline(tsc_khz=self._tsc_khz))
+        return self._create(record, boot, arguments=files.made(), fam=False)
+
+    @property
+    def _tsc_khz(self) -> int | None:
+        return tsc.khz() if self.accelerator.kind == "tcg" else None
+
+    def _boot(self, node: str, initrd: Path, cmdline: str) -> Boot:
+        written = self.directory.console(node)
+        written.unlink(missing_ok=True)
+        return Boot(self.image.kernel, initrd, cmdline, written)
+
+    def _create(self, record: NodeRecord, boot: Boot, **more: Any) -> domain.Domain:
+        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), **more)
         ensure_daemons()
         return domain.create(self.connection, xml, record)
+
+    @contextlib.contextmanager
+    def _personal(self, node: str) -> Iterator[Path]:
+        """Give the file of what is a node's own, for as long as QEMU needs to read it."""
+        path = self.directory.path / f"{node}.personal"
+        archive = self.directory.initrd.read_bytes()[self.image.initrd.stat().st_size:]
+        from fame_lab.guest import cpio
+        own = cpio.archive({"etc/hostname": cpio.file(node.encode()+b"\n")})
+        archive = own[:own.rindex(b"070701")] + archive
+        owner = (self.user.uid, self.user.gid) if self.user else None
+        self.directory.write(path, personal(secrets.token_bytes(SEED_SIZE), archive), owner)
+        try:
+            yield path
+        finally:
+            path.unlink()
 
     @property
     def counter_layout(self) -> CounterLayout:

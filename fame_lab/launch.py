@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from fame_lab import boot
+from fame_lab import boot, template
 from fame_lab.errors import LabError
 from fame_lab.hosting import Hosting, prepared
 from fame_lab.node import Node
@@ -100,10 +100,16 @@ class Launch:
         self._events.put((who, stage))
 
     def _launch(self) -> tuple[Hosting, list[Node]]:
-        with prepared(self._spec, lambda stage: self._tell(self._spec.name, stage)) as hosting:
-            return hosting, self._bring_up_all(hosting)
+        def tell(stage: str) -> None:
+            self._tell(self._spec.name, stage)
 
-    def _bring_up_all(self, hosting: Hosting) -> list[Node]:
+        with (
+            prepared(self._spec, tell) as hosting,
+            template.begun(hosting, deadline=self._deadline, cancelled=self._cancelled, tell=tell) as start,
+        ):
+            return hosting, self._bring_up_all(hosting, start)
+
+    def _bring_up_all(self, hosting: Hosting, start: boot.Start) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
         # One more than boot at a time: its domain is made while the others boot.
         with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
@@ -112,6 +118,7 @@ class Launch:
                     boot.bring_up,
                     hosting,
                     index,
+                    start,
                     deadline=self._deadline,
                     slots=slots,
                     cancelled=self._cancelled,

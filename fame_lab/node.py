@@ -198,7 +198,10 @@ class Node:
         self._hosting.fam.check()
         self.connection.close()
         self._domain.destroy()
-        anew = boot.bring_up(self._hosting, self.index, deadline=deadline, cancelled=cancelled, tell=tell)
+        start = boot.Start(None, "it was restarted, and the template goes when the lab is up")
+        anew = boot.bring_up(
+            self._hosting, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
+        )
         self._domain, self.connection = anew._domain, anew.connection
         self._probe_path = None
 

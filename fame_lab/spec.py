@@ -33,7 +33,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
     "accel": get_args(Accel),
     "image": ("appliance",),
     "network": ("user",),
-    "start": ("auto", "cold"),
+    "start": ("auto", "cold", "template"),
     "trace": (False, True),
     "layout": get_args(Interleaving),
 }
@@ -57,8 +57,9 @@ class LabSpec:
         What the nodes boot.
     network : {"user"}
         User-mode networking: SSH alone, on loopback.
-    start : {"auto", "cold"}
-        How nodes come up.
+    start : {"auto", "cold", "template"}
+        How nodes come up: each by its own boot, or restored from one that is made for this start. ``auto``
+        takes the faster that is safe. Where a template is not safe nodes start cold, and the manifest says why.
     trace : bool
         Whether each access to FAM can be counted: see :meth:`fame_lab.Lab.record`. It takes TCG.
     layout : {"contiguous", "interleaved"}

@@ -27,7 +27,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     """
     directory = LabDirectory.of(name)
     domains = domain.find(connection, name)
-    _destroy(domains, name)
+    _destroy([*domains, *domain.template(connection, name)], name)
     record = domains[0].record if domains else record_left(directory)
     if record is not None:
         lease.give_back(lease.fam_of(record), directory)

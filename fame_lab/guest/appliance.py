@@ -29,7 +29,10 @@ from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import cpio, packages, rootfs, vmlinux
 from fame_lab.progress import Job, job
 
-__all__ = ["READY", "Appliance", "cached", "ensure"]
+__all__ = ["READY", "TEMPLATE", "Appliance", "cached", "ensure", "own_files"]
+
+TEMPLATE = "template"
+"""What a template goes by in place of a node's name."""
 
 READY = "fame: {node} ready"
 """What a node writes on its serial line once its SSH server listens."""
@@ -83,23 +86,31 @@ class Appliance:
             words.append(f"tsc_early_khz={tsc_khz}")
         return " ".join([*words, f"fame.node={node}"])
 
-    def personal_initrd(self, *, authorized_key: str, host_key: Ed25519PrivateKey) -> bytes:
-        """Return the initramfs with the keys of one lab added.
+    def template_cmdline(self, *, tsc_khz: int | None) -> str:
+        """Return the kernel command line of a guest that waits to be saved, and nodes to be restored from it."""
+        return self.cmdline(TEMPLATE, tsc_khz=tsc_khz) + " fame.template"
 
-        Parameters
-        ----------
-        authorized_key : str
-            The public key that may log in as root: a line in OpenSSH's format.
-        host_key : Ed25519PrivateKey
-            The key that the nodes show.
-        """
-        keys = {
-            "root": cpio.directory(0o700),
-            "root/.ssh": cpio.directory(0o700),
-            "root/.ssh/authorized_keys": cpio.file(authorized_key.strip().encode() + b"\n", 0o600),
-            "etc/dropbear/dropbear_ed25519_host_key": cpio.file(_dropbear_key(host_key), 0o600),
-        }
-        return self.initrd.read_bytes() + cpio.archive(keys)
+    def personal_initrd(self, *, authorized_key: str, host_key: Ed25519PrivateKey) -> bytes:
+        """Return the initramfs with the keys of one lab added; see :func:`own_files`."""
+        return self.initrd.read_bytes() + cpio.archive(own_files(authorized_key, host_key))
+
+
+def own_files(authorized_key: str, host_key: Ed25519PrivateKey) -> dict[str, cpio.Entry]:
+    """Return the files that make a guest one of a lab's nodes.
+
+    Parameters
+    ----------
+    authorized_key : str
+        The public key that may log in as root: a line in OpenSSH's format.
+    host_key : Ed25519PrivateKey
+        The key that the node shows.
+    """
+    return {
+        "root": cpio.directory(0o700),
+        "root/.ssh": cpio.directory(0o700),
+        "root/.ssh/authorized_keys": cpio.file(authorized_key.strip().encode() + b"\n", 0o600),
+        "etc/dropbear/dropbear_ed25519_host_key": cpio.file(_dropbear_key(host_key), 0o600),
+    }
 
 
 def ensure(progress: Callable[[str], None] | None = None) -> Appliance:

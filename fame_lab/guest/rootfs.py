@@ -15,7 +15,7 @@ from fame_lab.guest.cpio import Entry
 __all__ = ["entries", "kernel", "own_files"]
 
 PROGRAMS = ("usr/bin/lspci", "usr/bin/setpci", "usr/sbin/dropbear")
-MODULES = ("virtio_pci", "virtio_net")
+MODULES = ("virtio_pci", "virtio_net", "qemu_fw_cfg")
 PCI_NAMES = "usr/share/misc/pci.ids"
 
 _FILES = Path(__file__).parent / "files"

@@ -16,8 +16,9 @@ import libvirt
 import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.guest.appliance import TEMPLATE
 from fame_lab.host.domain_xml import domain_name
-from fame_lab.host.record import NAMESPACE, NodeRecord
+from fame_lab.host.record import NAMESPACE, TEMPLATE_NAMESPACE, NodeRecord, TemplateRecord
 
 __all__ = ["Domain", "State", "create", "find", "labs"]
 
@@ -66,6 +67,11 @@ class Domain:
         """Let a paused domain run."""
         with self._asked("cannot be resumed") as handle:
             handle.resume()
+
+    def suspend(self) -> None:
+        """Stop its CPUs."""
+        with self._asked("cannot be paused") as handle:
+            handle.suspend()
 
     def state(self) -> State:
         """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
@@ -121,7 +127,28 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return json.loads(libvirt_qemu.qemuMonitorCommand(handle, told, 0))["return"]
+            return self._answer(libvirt_qemu.qemuMonitorCommand(handle, told, 0))
+
+    def hand(self, descriptor: int, name: str) -> None:
+        """Give QEMU an open file, to be known to it by a name, as in ``fd:name``.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        with self._asked("takes no open file") as handle:
+            told = json.dumps({"execute": "getfd", "arguments": {"fdname": name}})
+            self._answer(libvirt_qemu.qemuMonitorCommandWithFiles(handle, told, [descriptor])[0])
+
+    def _answer(self, said: str) -> Any:
+        answer = json.loads(said)
+        if "return" not in answer:
+            why = answer.get("error", {}).get("desc", said)
+            raise HostError(f"{self.name}: QEMU refuses: {why}")
+        return answer["return"]
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -228,6 +255,22 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
     return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
 
 
+def template(connection: libvirt.virConnect, lab: str) -> list[Domain]:
+    """Find the domain that a lab's nodes are restored from, if it is there."""
+    try:
+        handles = connection.listAllDomains()
+    except libvirt.libvirtError as error:
+        raise HostError(f"libvirt cannot list its domains: {error}") from error
+    found = []
+    for handle in handles:
+        with contextlib.suppress(libvirt.libvirtError, LabError):  # none of ours, gone since, or too old
+            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, TEMPLATE_NAMESPACE)
+            record = TemplateRecord.from_xml(text)
+            if record.spec.name == lab:
+                found.append(Domain(handle, record))
+    return found
+
+
 def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
     """Group all nodes by the lab's name."""
     grouped: dict[str, list[Domain]] = {}
@@ -270,6 +313,7 @@ def remove_logs(lab: str) -> None:
     directory = log_path(lab).parent
     for log in directory.glob(f"{domain_name(lab, 'node')}[0-9][0-9].log"):
         remove_log(log.stem)
+    remove_log(domain_name(lab, TEMPLATE))
 
 
 def remove_log(name: str) -> None:

@@ -6,6 +6,7 @@ behind when its domain dies), at 00:09.0, out of the way of the slots that libvi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -29,6 +30,14 @@ TB_CACHE_MIB = 32
 #: TCG translates for a single thread: a locked instruction becomes load, add, store, a fence nothing, and
 #: what two nodes add gets lost.
 LEAST_CPUS = 2
+#: QEMU chooses the port, so none is taken in between; `restrict` keeps the guest off the host's own loopback.
+#: No boot ROM: nothing boots from this card.
+_NETWORK = (
+    "-netdev",
+    "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+    "-device",
+    f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ def domain_xml(
     user: QemuUser | None,
     models: set[str],
     trace: TracePlugin | None = None,
+    arguments: Sequence[str] = (),
+    fam: bool = True,
 ) -> str:
     """Write the domain of one node.
 
@@ -75,6 +86,10 @@ def domain_xml(
         Security drivers of this libvirt.
     trace : TracePlugin, optional
         Loaded to count the node's accesses.
+    arguments : sequence of str
+        More for QEMU's command line, as a template or a node restored from one needs.
+    fam : bool
+        Whether it has FAM, which a template has not.
 
     Returns
     -------
@@ -104,7 +119,7 @@ def domain_xml(
     SubElement(domain, "on_crash").text = "destroy"
     _add_devices(domain, boot)
     _add_labels(domain, user, models)
-    _add_qemu_arguments(domain, record, trace)
+    _add_qemu_arguments(domain, [*_traced(trace), *arguments, *(_fam(record) if fam else ()), *_NETWORK])
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
     return ElementTree.tostring(domain, encoding="unicode")
@@ -147,25 +162,22 @@ def _skip_cpu_check(domain: Element) -> None:
     SubElement(capabilities, f"{{{QEMU_NAMESPACE}}}del", capability="cpu-unavailable-features")
 
 
-def _add_qemu_arguments(domain: Element, record: NodeRecord, trace: TracePlugin | None) -> None:
-    size = record.spec.fam_size
+def _add_qemu_arguments(domain: Element, arguments: Sequence[str]) -> None:
     commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
-    traced = (
-        []
-        if trace is None
-        else ["-plugin", f"file={trace.path},counters={trace.counters},order={trace.order}"]
-    )
-    for argument in (
-        *traced,
+    for argument in arguments:
+        SubElement(commandline, f"{{{QEMU_NAMESPACE}}}arg", value=argument)
+
+
+def _traced(trace: TracePlugin | None) -> list[str]:
+    if trace is None:
+        return []
+    return ["-plugin", f"file={trace.path},counters={trace.counters},order={trace.order}"]
+
+
+def _fam(record: NodeRecord) -> list[str]:
+    return [
         "-object",
-        f"memory-backend-file,mem-path={record.fam_path},size={size},id=FAM,share=on",
+        f"memory-backend-file,mem-path={record.fam_path},size={record.spec.fam_size},id=FAM,share=on",
         "-device",
         f"ivshmem-plain,memdev=FAM,bus=pcie.0,addr={FAM_SLOT}",
-        # QEMU chooses the port, so none is taken in between; `restrict` keeps the guest off the host's
-        # own loopback. No boot ROM: nothing boots from this card.
-        "-netdev",
-        "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
-        "-device",
-        f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
-    ):
-        SubElement(commandline, f"{{{QEMU_NAMESPACE}}}arg", value=argument)
+    ]

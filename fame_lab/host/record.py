@@ -8,11 +8,13 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from fame_lab.errors import LabError
+from fame_lab.guest.appliance import TEMPLATE
 from fame_lab.spec import LabSpec
 
-__all__ = ["NAMESPACE", "NodeRecord"]
+__all__ = ["NAMESPACE", "TEMPLATE_NAMESPACE", "NodeRecord", "TemplateRecord"]
 
 NAMESPACE = "urn:fame_lab:node:1"
+TEMPLATE_NAMESPACE = "urn:fame_lab:template:1"
 _TAG = f"{{{NAMESPACE}}}node"
 ElementTree.register_namespace("fame", NAMESPACE)
 
@@ -37,6 +39,10 @@ class NodeRecord:
         Why it was chosen.
     image : str
         Digest of what the node booted.
+    start : {"cold", "template"}
+        How the node came up.
+    start_reason : str
+        Why so.
     run : str
         Token of the report run that started the lab; empty for a person's.
     notebook : str
@@ -51,6 +57,8 @@ class NodeRecord:
     accelerator: Literal["kvm", "tcg"]
     accelerator_reason: str
     image: str
+    start: Literal["cold", "template"] = "cold"
+    start_reason: str = ""
     run: str = ""
     notebook: str = ""
 
@@ -59,11 +67,15 @@ class NodeRecord:
         """The node's name."""
         return self.spec.node_names[self.index]
 
+    @property
+    def _tag(self) -> str:
+        return _TAG
+
     def to_element(self) -> ElementTree.Element:
         """Give the metadata element."""
         device, inode = self.fam_identity
         element = ElementTree.Element(
-            _TAG,
+            self._tag,
             {
                 "lab": self.spec.name,
                 "index": str(self.index),
@@ -74,6 +86,8 @@ class NodeRecord:
                 "accelerator": self.accelerator,
                 "reason": self.accelerator_reason,
                 "image": self.image,
+                "start": self.start,
+                "start-reason": self.start_reason,
                 "run": self.run,
                 "notebook": self.notebook,
             },
@@ -110,6 +124,8 @@ class NodeRecord:
                 accelerator="kvm" if accelerator == "kvm" else "tcg",
                 accelerator_reason=element.attrib["reason"],
                 image=element.attrib["image"],
+                start="template" if element.attrib.get("start") == "template" else "cold",
+                start_reason=element.attrib.get("start-reason", ""),
                 run=element.attrib["run"],
                 notebook=element.attrib.get("notebook", ""),
             )
@@ -117,3 +133,16 @@ class NodeRecord:
             raise LabError(
                 f"a domain's fame_lab metadata cannot be read: {error}; was it of another version?"
             ) from error
+
+
+class TemplateRecord(NodeRecord):
+    """Of the domain whose state a lab's nodes are restored from: no node, so that none looks for it as one."""
+
+    @property
+    def node(self) -> str:
+        """What it goes by in place of a node's name."""
+        return TEMPLATE
+
+    @property
+    def _tag(self) -> str:
+        return f"{{{TEMPLATE_NAMESPACE}}}template"

@@ -1,0 +1,131 @@
+"""The template that a lab's nodes are restored from: one guest, booted as far as all have in common.
+
+It is made anew for each start, before the lab has a key in any guest, without FAM and without a node's name,
+and its files are gone once the lab is up. A node restored from it shares its memory, page by page, until
+it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/personal.py``
+and ``guest/probe/awake.c``), and then finds FAM where a cold one has it, by looking at its PCI bus anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fame_lab import boot
+from fame_lab.boot import Start
+from fame_lab.errors import BootError
+from fame_lab.guest.personal import NOBODY
+from fame_lab.host import incoming
+from fame_lab.host.template_xml import TemplateFiles
+from fame_lab.size import format_size
+
+if TYPE_CHECKING:
+    from fame_lab.hosting import Hosting
+
+__all__ = ["FEWEST", "begun"]
+
+log = logging.getLogger(__name__)
+
+#: Nodes from which on making a template first is the faster way; measured by tests/benchmarks/cost_line.py.
+FEWEST = 4
+
+
+@contextlib.contextmanager
+def begun(
+    hosting: Hosting, *, deadline: float, cancelled: threading.Event, tell: Callable[[str], None]
+) -> Iterator[Start]:
+    """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
+
+    What keeps a lab that asked for a template from being restored is logged, and its nodes start cold.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    deadline : float
+        Seconds that the template's boot may take.
+    cancelled : threading.Event
+    tell : callable
+        Told in a few words what goes on.
+    """
+    if hindrance := _hindrance(hosting):
+        if hosting.spec.start == "template":
+            log.warning("%s starts cold: %s", hosting.spec.name, hindrance)
+        yield Start(None, hindrance)
+        return
+    tell("making a template")
+    with _files(hosting) as files:
+        yield _made(hosting, files, deadline, cancelled)
+
+
+def _made(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: threading.Event) -> Start:
+    for _ in range(boot.ATTEMPTS):
+        try:
+            _make(hosting, files, deadline, cancelled)
+        except BootError as error:
+            boot.check(cancelled)
+            log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
+        else:
+            asked = hosting.spec.start == "template"
+            return Start(files, "a template was asked for" if asked else "with so many nodes it is faster")
+    return Start(None, "the template did not come up")
+
+
+def _make(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: threading.Event) -> None:
+    domain = hosting.create_template(files)
+    try:
+        end = time.monotonic() + deadline
+        domain.resume()
+        boot.await_ready(hosting, domain, end, deadline, cancelled)
+        incoming.save(domain, files.state)
+    finally:
+        domain.destroy()
+
+
+def _hindrance(hosting: Hosting) -> str:
+    """Say why this lab's nodes start cold; nothing if they are to be restored."""
+    spec = hosting.spec
+    if spec.start == "cold":
+        return "a cold start was asked for"
+    if spec.start == "auto" and spec.nodes < FEWEST:
+        return f"with fewer than {FEWEST} nodes a template takes longer than it saves"
+    if hosting.accelerator.kind != "tcg":
+        return "restored nodes' clocks and random numbers were never tried under KVM"
+    if not hosting.image_is_ours:
+        return "only the appliance knows how to wait for being restored"
+    if spec.network != "user":
+        return "restored nodes have user-mode networking alone"
+    if not incoming.is_possible(hosting.connection):
+        return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
+    if (free := shutil.disk_usage(hosting.directory.path).free) < spec.memory_size:
+        return (
+            f"{hosting.directory.path} has {format_size(free)} of room, and a template's memory may take "
+            f"{format_size(spec.memory_size)}"
+        )
+    return ""
+
+
+@contextlib.contextmanager
+def _files(hosting: Hosting) -> Iterator[TemplateFiles]:
+    directory = hosting.directory
+    files = TemplateFiles(
+        memory=directory.path / "template.memory",
+        size=hosting.spec.memory_size,
+        state=directory.path / "template.state",
+        nobody=directory.path / "template.nobody",
+    )
+    owner = (hosting.user.uid, hosting.user.gid) if hosting.user else None
+    try:
+        directory.write(files.memory, b"", owner)
+        os.truncate(files.memory, files.size)
+        directory.write(files.nobody, NOBODY, owner)
+        yield files
+    finally:
+        # What a restored node has mapped stays with it.
+        for path in (files.memory, files.state, files.nobody):
+            path.unlink(missing_ok=True)
