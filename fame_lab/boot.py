@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
-from fame_lab.guest.appliance import READY
+from fame_lab.guest.image import READY
 from fame_lab.progress import job
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def _attempt(
             tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
             domain.resume()
-            await_ready(hosting, domain, end, deadline, cancelled)
+            if hosting.image.says_ready:
+                await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -20,12 +18,12 @@ from fame_lab.errors import LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
-from fame_lab.guest.personal import SEED_SIZE, personal
+from fame_lab.guest.image import Boot, Image
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, incoming, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
-from fame_lab.host.domain_xml import Boot, domain_xml
+from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
@@ -59,7 +57,8 @@ class Hosting:
     keys : Keys
     fam : Fam
     accelerator : Accelerator
-    image : Appliance
+    image : Image
+        What the nodes boot.
     user : QemuUser, optional
         Whom libvirt runs QEMU as, if not ourselves.
     run : str
@@ -74,7 +73,7 @@ class Hosting:
     keys: Keys
     fam: Fam
     accelerator: Accelerator
-    image: Appliance
+    image: Image
     user: QemuUser | None
     run: str
     notebook: str
@@ -101,12 +100,13 @@ class Hosting:
     def create_domain(self, index: int, start: Start) -> domain.Domain:
         """Make one node's domain, paused; restored already if it is from a template."""
         record = self.record(index, start)
-        boot = self._boot(record.node, self.directory.initrd, self.image.cmdline(record.node, tsc_khz=self._tsc_khz))
+        identity = self.keys.identity(record.node, self.directory)
+        boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
+        own = self.image.personal(identity)
         if start.template is None:
-            return self._create(record, boot, trace=trace)
-        with self._personal(record.node) as path:
-            made = self._create(record, boot, trace=trace, arguments=start.template.restored(path))
+            return self._create(record, boot, own, trace=trace)
+        made = self._create(record, boot, own, trace=trace, arguments=start.template.restored())
         try:
             incoming.restore(made, start.template.state)
         except BaseException:
@@ -114,40 +114,45 @@ class Hosting:
             raise
         return made
 
-    def create_template(self, files: TemplateFiles) -> domain.Domain:
+    def create_template(self, image: Appliance, files: TemplateFiles) -> domain.Domain:
         """Make the domain that nodes are restored from, paused."""
         record = TemplateRecord(index=0, **self._recorded(None))
-        boot = self._boot(record.node, self.image.initrd, self.image.template_cmdline(tsc_khz=self._tsc_khz))
-        return self._create(record, boot, arguments=files.made(), fam=False)
+        own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
+        # Linux remembers how long each is, and every node's are equally so.
+        nobodys = {name: bytes(len(content)) for name, content in own.items()}
+        boot = image.template_boot(tsc_khz=self._tsc_khz)
+        return self._create(record, boot, nobodys, arguments=files.made(), fam=False)
+
+    def _create(
+        self,
+        record: NodeRecord,
+        boot: Boot,
+        own: Mapping[str, bytes],
+        *,
+        trace: TracePlugin | None = None,
+        arguments: Sequence[str] = (),
+        fam: bool = True,
+    ) -> domain.Domain:
+        console = self.directory.console(record.node)
+        console.unlink(missing_ok=True)
+        with self.directory.handed_over(record.node, own, self._owner) as personal:
+            xml = domain_xml(
+                record,
+                boot,
+                console=console,
+                personal=personal,
+                user=self.user,
+                models=security_models(self.connection),
+                trace=trace,
+                arguments=arguments,
+                fam=fam,
+            )
+            ensure_daemons()
+            return domain.create(self.connection, xml, record)
 
     @property
     def _tsc_khz(self) -> int | None:
         return tsc.khz() if self.accelerator.kind == "tcg" else None
-
-    def _boot(self, node: str, initrd: Path, cmdline: str) -> Boot:
-        written = self.directory.console(node)
-        written.unlink(missing_ok=True)
-        return Boot(self.image.kernel, initrd, cmdline, written)
-
-    def _create(self, record: NodeRecord, boot: Boot, **more: Any) -> domain.Domain:
-        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), **more)
-        ensure_daemons()
-        return domain.create(self.connection, xml, record)
-
-    @contextlib.contextmanager
-    def _personal(self, node: str) -> Iterator[Path]:
-        """Give the file of what is a node's own, for as long as QEMU needs to read it."""
-        path = self.directory.path / f"{node}.personal"
-        archive = self.directory.initrd.read_bytes()[self.image.initrd.stat().st_size:]
-        from fame_lab.guest import cpio
-        own = cpio.archive({"etc/hostname": cpio.file(node.encode()+b"\n")})
-        archive = own[:own.rindex(b"070701")] + archive
-        owner = (self.user.uid, self.user.gid) if self.user else None
-        self.directory.write(path, personal(secrets.token_bytes(SEED_SIZE), archive), owner)
-        try:
-            yield path
-        finally:
-            path.unlink()
 
     @property
     def counter_layout(self) -> CounterLayout:
@@ -159,15 +164,13 @@ class Hosting:
         # A node that boots anew counts anew; who records its earlier life has these files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
-        owner = (self.user.uid, self.user.gid) if self.user else None
-        Counters.create(counters, self.counter_layout, owner)
-        OrderRing.create(order, self.counter_layout.vcpus, owner)
+        Counters.create(counters, self.counter_layout, self._owner)
+        OrderRing.create(order, self.counter_layout.vcpus, self._owner)
         return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), counters, order)
 
     @property
-    def image_is_ours(self) -> bool:
-        """Whether the nodes booted the appliance, which has this very probe program in it."""
-        return self.spec.image == "appliance"
+    def _owner(self) -> tuple[int, int] | None:
+        return (self.user.uid, self.user.gid) if self.user else None
 
     def domains(self) -> list[domain.Domain]:
         """Give every node's domain, in order; one that has ended has no handle."""
@@ -232,7 +235,7 @@ def _furnish(
     spec: LabSpec,
     directory: LabDirectory,
     accelerator: Accelerator,
-    image: Appliance,
+    image: Image,
     user: QemuUser | None,
     taken: dict[str, list[domain.Domain]],
     tell: Callable[[str], None],
@@ -240,12 +243,10 @@ def _furnish(
     """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
     with contextlib.ExitStack() as undo:
         tell("making keys and FAM")
-        keys, host_key = Keys.make(directory)
-        personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
-        directory.write(directory.initrd, personal, (user.uid, user.gid) if user else None)
+        keys = Keys.make(directory, spec.node_names)
         fam = lease.take(spec, directory, user, taken, undo)
         if user is not None:
-            access.check_readable([image.kernel, directory.initrd], user)
+            access.check_readable(image.files, user)
         hosting = Hosting(
             connection=connection,
             spec=spec,

@@ -2,7 +2,7 @@
 
 It is made anew for each start, before the lab has a key in any guest, without FAM and without a node's name,
 and its files are gone once the lab is up. A node restored from it shares its memory, page by page, until
-it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/personal.py``
+it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/files/init``
 and ``guest/probe/awake.c``), and then finds FAM where a cold one has it, by looking at its PCI bus anew.
 """
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from fame_lab import boot
 from fame_lab.boot import Start
 from fame_lab.errors import BootError
-from fame_lab.guest.personal import NOBODY
+from fame_lab.guest.appliance import Appliance
 from fame_lab.host import incoming
 from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.size import format_size
@@ -77,7 +77,7 @@ def _made(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: th
 
 
 def _make(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: threading.Event) -> None:
-    domain = hosting.create_template(files)
+    domain = hosting.create_template(hosting.image, files)
     try:
         end = time.monotonic() + deadline
         domain.resume()
@@ -96,7 +96,7 @@ def _hindrance(hosting: Hosting) -> str:
         return f"with fewer than {FEWEST} nodes a template takes longer than it saves"
     if hosting.accelerator.kind != "tcg":
         return "restored nodes' clocks and random numbers were never tried under KVM"
-    if not hosting.image_is_ours:
+    if not isinstance(hosting.image, Appliance):
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
         return "restored nodes have user-mode networking alone"
@@ -117,15 +117,13 @@ def _files(hosting: Hosting) -> Iterator[TemplateFiles]:
         memory=directory.path / "template.memory",
         size=hosting.spec.memory_size,
         state=directory.path / "template.state",
-        nobody=directory.path / "template.nobody",
     )
     owner = (hosting.user.uid, hosting.user.gid) if hosting.user else None
     try:
         directory.write(files.memory, b"", owner)
         os.truncate(files.memory, files.size)
-        directory.write(files.nobody, NOBODY, owner)
         yield files
     finally:
         # What a restored node has mapped stays with it.
-        for path in (files.memory, files.state, files.nobody):
+        for path in (files.memory, files.state):
             path.unlink(missing_ok=True)

@@ -65,7 +65,8 @@ def entries(tree: Path, release: str, probe: Path) -> dict[str, Entry]:
     ApplianceError
         If the packages lack something, or one of their own tools fails on them.
     """
-    out = {path: cpio.directory() for path in ("dev", "proc", "run", "sys")}
+    out = {path: cpio.directory() for path in ("dev", "etc/dropbear", "proc", "run", "sys")}
+    out["root"] = out["root/.ssh"] = cpio.directory(0o700)
     out["tmp"] = cpio.directory(0o1777)
     out["dev/console"] = cpio.device(5, 1)  # the kernel opens it for /init, before devtmpfs is there
     for path, source in own_files().items():

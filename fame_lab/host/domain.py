@@ -16,7 +16,7 @@ import libvirt
 import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
-from fame_lab.guest.appliance import TEMPLATE
+from fame_lab.guest.image import TEMPLATE
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, TEMPLATE_NAMESPACE, NodeRecord, TemplateRecord
 

@@ -8,7 +8,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from fame_lab.errors import LabError
-from fame_lab.guest.appliance import TEMPLATE
+from fame_lab.guest.image import TEMPLATE
 from fame_lab.spec import LabSpec
 
 __all__ = ["NAMESPACE", "TEMPLATE_NAMESPACE", "NodeRecord", "TemplateRecord"]

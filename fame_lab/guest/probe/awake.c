@@ -1,7 +1,7 @@
 /* awake: what a node that is restored from a template does first. The template was saved while this program
- * waited in it, so every node goes on from the same instruction with the same random state and a clock that
- * stood. It waits for what is the node's own (guest/personal.py has its layout), lets the kernel's random
- * generator begin anew from it, sets the clock by the machine's, and hands the rest on. */
+ * waited in it, so every node goes on from the same instruction, with the same random state and a clock that
+ * stood. Once there is a seed of the node's own, the kernel's random generator begins anew from it, and the
+ * machine's clock sets the time. */
 #include "args.h"
 #include "commands.h"
 
@@ -15,31 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_NS = 10000000, MOST = 4096, SEED = 64 };
+enum { LOOK_NS = 10000000, SEED = 64 };
 
-#define MARK "fame_lab"
-
-struct personal {
-	char mark[sizeof MARK - 1];
-	unsigned char seed[SEED];
-	unsigned char archive[MOST - SEED - (sizeof MARK - 1)];
-};
-
-static size_t look(const char *path, struct personal *into)
+/* A template's seed is all zeros. */
+static bool read_seed(const char *path, unsigned char seed[SEED])
 {
+	static const unsigned char nobodys[SEED];
 	int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		fail("cannot open %s: %s", path, strerror(errno));
-	size_t got = 0;
-	for (ssize_t more; got < sizeof *into; got += (size_t)more) {
-		more = read(file, (char *)into + got, got == 0 ? sizeof into->mark : sizeof *into - got);
-		if (more < 0)
-			fail("cannot read %s: %s", path, strerror(errno));
-		if (more == 0 || (got == 0 && memcmp(into->mark, MARK, sizeof into->mark) != 0))
-			break;
-	}
+	ssize_t got = file < 0 ? -1 : read(file, seed, SEED);
+	if (got < 0)
+		fail("cannot read %s: %s", path, strerror(errno));
 	close(file);
-	return got;
+	if (got != SEED)
+		fail("%s holds %zd bytes, not %d", path, got, SEED);
+	return memcmp(seed, nobodys, SEED) != 0;
 }
 
 static void seed_anew(const unsigned char *seed)
@@ -71,27 +60,25 @@ static void set_clock(void)
 		fail("cannot set the clock: %s", strerror(errno));
 }
 
-COMMAND(awake, "--personal PATH --say TEXT\n"
-	       "      In a template: say TEXT on standard error, wait until PATH holds a node's own data, begin\n"
-	       "      anew with random numbers and clock, and write the rest of the data to standard output.")
+COMMAND(awake, "--seed PATH --say TEXT\n"
+	       "      In a template: say TEXT on standard error, wait until PATH holds random bytes, begin anew\n"
+	       "      from them, and set the clock.")
 {
 	const char *path = NULL, *text = NULL;
 	struct option options[] = {
-		{ "--personal", TEXT, &path, true, false },
+		{ "--seed", TEXT, &path, true, false },
 		{ "--say", TEXT, &text, true, false },
 	};
 	args_parse(argc, argv, options, sizeof options / sizeof *options);
-	static struct personal personal;
-	size_t got = look(path, &personal);
-	if (got <= sizeof personal.mark)
+	unsigned char seed[SEED];
+	if (!read_seed(path, seed))
 		fprintf(stderr, "%s\n", text);
-	for (; got <= sizeof personal.mark; got = look(path, &personal))
+	while (!read_seed(path, seed))
 		nanosleep(&(struct timespec){ 0, LOOK_NS }, NULL);
-	if (got != sizeof personal)
-		fail("%s holds %zu bytes, not %zu", path, got, sizeof personal);
-	seed_anew(personal.seed);
+	/* It may have been saved while it read: then half of them are the template's. */
+	read_seed(path, seed);
+	seed_anew(seed);
+	explicit_bzero(seed, sizeof seed);
 	set_clock();
-	fwrite(personal.archive, 1, sizeof personal.archive, stdout);
-	explicit_bzero(&personal, sizeof personal);
 	return 0;
 }
