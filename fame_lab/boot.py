@@ -32,6 +32,7 @@ ATTEMPTS = 2
 _LOOK = 0.02
 _LOOK_AT_DOMAIN = 0.5
 
+
 @dataclass(frozen=True)
 class Start:
     """How a node is to come up.

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
     up.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
     up.add_argument("--accel", choices=("auto", "kvm", "tcg"))
+    up.add_argument("--start", choices=("auto", "cold", "template"), help="how nodes come up")
     up.add_argument("--memory", metavar="SIZE", help="of each node, such as 128M")
     up.add_argument("--vcpus", type=int, metavar="N", help="of each node")
     up.add_argument("--book", metavar="SIZE", help="such as 8M")

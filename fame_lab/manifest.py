@@ -22,7 +22,8 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
     -------
     dict
         ``spec``; ``accelerator``, what it is and why; ``versions`` of the package, Python, QEMU, libvirt and
-        both kernels; ``image``, the digest of what the nodes booted; ``host``, its CPU and cores; ``time``,
+        both kernels; ``image``, the digest of what the nodes booted; ``start``, how each node that runs came
+        up and why so; ``host``, its CPU and cores; ``time``,
         UTC. A probe adds its parameters, its seed and the effective mapping type.
     """
     accelerator = hosting.accelerator
@@ -38,6 +39,11 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
             "guest_kernel": hosting.image.kernel_release,
         },
         "image": hosting.image.digest,
+        "start": {
+            domain.record.node: {"kind": domain.record.start, "reason": domain.record.start_reason}
+            for domain in hosting.domains()
+            if domain.handle is not None
+        },
         "host": {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))},
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

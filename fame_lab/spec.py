@@ -59,7 +59,7 @@ class LabSpec:
         User-mode networking: SSH alone, on loopback.
     start : {"auto", "cold", "template"}
         How nodes come up: each by its own boot, or restored from one that is made for this start. ``auto``
-        takes the faster that is safe. Where a template is not safe nodes start cold, and the manifest says why.
+        takes the faster that is safe. Where a template is not safe they start cold: the manifest says why.
     trace : bool
         Whether each access to FAM can be counted: see :meth:`fame_lab.Lab.record`. It takes TCG.
     layout : {"contiguous", "interleaved"}

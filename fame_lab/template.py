@@ -2,8 +2,8 @@
 
 It is made anew for each start, before the lab has a key in any guest, without FAM and without a node's name,
 and its files are gone once the lab is up. A node restored from it shares its memory, page by page, until
-it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/files/init``
-and ``guest/probe/awake.c``), and then finds FAM where a cold one has it, by looking at its PCI bus anew.
+it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/files/init`` and
+``guest/probe/awake.c``), and then finds FAM where a cold one has it, by looking at its PCI bus anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fame_lab import boot
 from fame_lab.boot import Start
@@ -27,8 +27,9 @@ from fame_lab.size import format_size
 
 if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
+    from fame_lab.spec import LabSpec
 
-__all__ = ["FEWEST", "begun"]
+__all__ = ["FEWEST", "begun", "hindrance"]
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,30 @@ def begun(
     tell : callable
         Told in a few words what goes on.
     """
-    if hindrance := _hindrance(hosting):
+    image = hosting.image
+    found = hindrance(
+        hosting.spec,
+        accelerator=hosting.accelerator.kind,
+        waits=isinstance(image, Appliance),
+        hands_files=incoming.is_possible(hosting.connection),
+        room=shutil.disk_usage(hosting.directory.path).free,
+    )
+    if found or not isinstance(image, Appliance):
         if hosting.spec.start == "template":
-            log.warning("%s starts cold: %s", hosting.spec.name, hindrance)
-        yield Start(None, hindrance)
+            log.warning("%s starts cold: %s", hosting.spec.name, found)
+        yield Start(None, found)
         return
     tell("making a template")
     with _files(hosting) as files:
-        yield _made(hosting, files, deadline, cancelled)
+        yield _made(hosting, image, files, deadline, cancelled)
 
 
-def _made(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: threading.Event) -> Start:
+def _made(
+    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+) -> Start:
     for _ in range(boot.ATTEMPTS):
         try:
-            _make(hosting, files, deadline, cancelled)
+            _make(hosting, image, files, deadline, cancelled)
         except BootError as error:
             boot.check(cancelled)
             log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
@@ -76,8 +87,10 @@ def _made(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: th
     return Start(None, "the template did not come up")
 
 
-def _make(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: threading.Event) -> None:
-    domain = hosting.create_template(hosting.image, files)
+def _make(
+    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+) -> None:
+    domain = hosting.create_template(image, files)
     try:
         end = time.monotonic() + deadline
         domain.resume()
@@ -87,25 +100,37 @@ def _make(hosting: Hosting, files: TemplateFiles, deadline: float, cancelled: th
         domain.destroy()
 
 
-def _hindrance(hosting: Hosting) -> str:
-    """Say why this lab's nodes start cold; nothing if they are to be restored."""
-    spec = hosting.spec
+def hindrance(
+    spec: LabSpec, *, accelerator: Literal["kvm", "tcg"], waits: bool, hands_files: bool, room: int
+) -> str:
+    """Say why a lab's nodes start cold; nothing if they are to be restored.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    accelerator : {"kvm", "tcg"}
+    waits : bool
+        Whether the image knows how to wait for being restored.
+    hands_files : bool
+        Whether this libvirt hands open files to QEMU.
+    room : int
+        Bytes free where the template's memory is to lie.
+    """
     if spec.start == "cold":
         return "a cold start was asked for"
     if spec.start == "auto" and spec.nodes < FEWEST:
         return f"with fewer than {FEWEST} nodes a template takes longer than it saves"
-    if hosting.accelerator.kind != "tcg":
-        return "restored nodes' clocks and random numbers were never tried under KVM"
-    if not isinstance(hosting.image, Appliance):
+    if accelerator != "tcg":
+        return "restored nodes' clocks and random numbers were never proved under KVM"
+    if not waits:
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
         return "restored nodes have user-mode networking alone"
-    if not incoming.is_possible(hosting.connection):
+    if not hands_files:
         return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
-    if (free := shutil.disk_usage(hosting.directory.path).free) < spec.memory_size:
+    if room < spec.memory_size:
         return (
-            f"{hosting.directory.path} has {format_size(free)} of room, and a template's memory may take "
-            f"{format_size(spec.memory_size)}"
+            f"there is room for {format_size(room)}, and a template may take {format_size(spec.memory_size)}"
         )
     return ""
 

@@ -105,7 +105,7 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytes
 
     booting: set[str] = set()
     most = 0
-    real = boot._await_ready
+    real = boot.await_ready
 
     def watched(hosting: object, domain: object, *rest: object) -> None:
         nonlocal most
@@ -117,7 +117,7 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytes
         finally:
             booting.discard(node)
 
-    monkeypatch.setattr(boot, "_await_ready", watched)
+    monkeypatch.setattr(boot, "await_ready", watched)
     with Lab(LabSpec("many", nodes=5, fam="1M"), progress=False):
         pass
     assert most == min(5, len(os.sched_getaffinity(0)))

@@ -136,7 +136,7 @@ class NodeRecord:
 
 
 class TemplateRecord(NodeRecord):
-    """Of the domain whose state a lab's nodes are restored from: no node, so that none looks for it as one."""
+    """Of the domain that a lab's nodes are restored from: no node, so that none looks for it as one."""
 
     @property
     def node(self) -> str:

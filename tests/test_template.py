@@ -1,0 +1,287 @@
+"""Nodes that are restored from a template: each is a node of its own, and nothing of the making is left."""
+
+import concurrent.futures
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from leftovers import leftovers, qemu_processes
+
+from fame_lab import Lab, LabSpec, boot, template
+from fame_lab.directory import LabDirectory
+from fame_lab.host import incoming
+from fame_lab.host.domain import Domain
+from fame_lab.hosting import prepared
+from fame_lab.listing import Listing
+
+pytestmark = pytest.mark.vm
+
+NODES = 8
+
+
+def restored(name: str, **fields: object) -> LabSpec:
+    return LabSpec(name, **({"nodes": 2, "fam": "1M", "start": "template"} | fields))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def eight() -> Iterator[Lab]:
+    name = f"eight-{os.getpid()}"
+    with Lab(restored(name, nodes=NODES, fam="64M"), progress=False) as lab:
+        yield lab
+    assert leftovers(name) == []
+
+
+def said(lab: Lab, command: str) -> list[str]:
+    return [result.stdout.strip() for result in lab.run(command).values()]
+
+
+def kinds(lab: Lab) -> set[str]:
+    return {start["kind"] for start in lab.manifest()["start"].values()}
+
+
+def test_every_node_is_restored_and_the_manifest_says_so(eight: Lab) -> None:
+    assert kinds(eight) == {"template"}
+    assert len(eight.manifest()["start"]) == NODES
+
+
+def test_each_node_has_its_name(eight: Lab) -> None:
+    assert said(eight, "uname -n") == list(eight.spec.node_names)
+
+
+def test_each_node_shows_a_host_key_of_its_own(eight: Lab) -> None:
+    own = "sha256sum </sys/firmware/qemu_fw_cfg/by_name/opt/fame_lab/host_key/raw"
+    assert len(set(said(eight, own))) == NODES
+    # A connection is refused unless the node shows the key that its line of known_hosts has.
+    assert (
+        len(
+            {
+                line.split()[2]
+                for line in LabDirectory.of(eight.spec.name).known_hosts.read_text().splitlines()
+            }
+        )
+        == NODES
+    )
+
+
+def test_no_two_nodes_draw_the_same_random_numbers(eight: Lab) -> None:
+    assert len(set(said(eight, "head -c 32 /dev/urandom | sha256sum"))) == NODES
+    assert len(set(said(eight, "cat /proc/sys/kernel/random/boot_id"))) == NODES
+
+
+def test_no_two_nodes_lay_a_program_out_alike(eight: Lab) -> None:
+    assert len(set(said(eight, "grep stack /proc/self/maps"))) == NODES
+    # Nor the SSH server, which draws numbers of its own from where it begins.
+    assert (
+        len(set(said(eight, "grep stack /proc/$(pidof dropbear | tr ' ' '\\n' | tail -n 1)/maps"))) == NODES
+    )
+
+
+def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
+    for node in eight.nodes:
+        before = time.time()
+        told = float(node.run("date +%s").stdout)
+        # Its seconds are cut off, and it was set from a clock that tells whole ones.
+        assert before - 2 < told < time.time() + 1
+        start = float(node.run("cut -d ' ' -f 1 /proc/uptime").stdout)
+        time.sleep(0.2)
+        assert float(node.run("cut -d ' ' -f 1 /proc/uptime").stdout) >= start + 0.2
+        assert (
+            node.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource").stdout == "tsc\n"
+        )
+
+
+def test_fam_is_where_a_cold_node_has_it(eight: Lab) -> None:
+    for line in said(eight, "lspci -v -d 1af4:1110"):
+        assert line.startswith("00:09.0")
+        assert "(64-bit, prefetchable) [size=64M]" in line
+
+
+def test_what_one_restored_node_stores_every_other_loads(eight: Lab) -> None:
+    bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
+    eight.nodes[0].run(f"devmem {bar} 32 0xFEEDF00D")
+    assert set(said(eight, f"devmem {bar} 32")) == {"0xFEEDF00D"}
+    assert eight.fam.array("u4")[0] == 0xFEEDF00D
+
+
+def test_what_a_restored_node_keeps_to_itself_no_other_sees(eight: Lab) -> None:
+    eight.run("uname -n >/tmp/mine; dd if=/dev/urandom of=/tmp/much bs=1M count=8 2>/dev/null")
+    assert said(eight, "cat /tmp/mine") == list(eight.spec.node_names)
+    assert len(set(said(eight, "sha256sum </tmp/much"))) == NODES
+    eight.run("rm /tmp/much")
+
+
+def test_the_templates_files_are_gone_when_the_lab_is_up(eight: Lab) -> None:
+    names = {path.name for path in LabDirectory.of(eight.spec.name).path.iterdir()}
+    assert not {name for name in names if name.startswith("template") and name != "template.console"}
+    assert not {name for name in names if ".own." in name}
+
+
+def test_no_command_line_tells_a_key_or_a_seed(eight: Lab) -> None:
+    for pid in qemu_processes(eight.spec.name):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        items = [word for word in words if b"opt/fame_lab" in word]
+        assert items
+        assert all(re.fullmatch(rb"name=opt/fame_lab/[a-z_]+,file=[^,]+", item) for item in items)
+
+
+def test_a_template_holds_no_key_and_no_node() -> None:
+    spec = restored("blank")
+    with (
+        prepared(spec, lambda _: None) as hosting,
+        template.begun(hosting, deadline=60, cancelled=threading.Event(), tell=lambda _: None) as start,
+    ):
+        assert start.template is not None
+        held = start.template.memory.read_bytes() + start.template.state.read_bytes()
+        assert b"fame.template" in held  # so it is its memory that is looked at
+        for node in spec.node_names:
+            identity = hosting.keys.identity(node, hosting.directory)
+            assert identity.authorized_key.split()[1].encode() not in held
+            assert identity.host_key.private_bytes_raw() not in held
+            assert identity.host_key.public_key().public_bytes_raw() not in held
+            assert node.encode() not in held
+        assert qemu_processes("blank") == []
+    Listing.end(next(each for each in Lab.list() if each.name == "blank"))
+    assert leftovers("blank") == []
+
+
+def test_a_restored_node_is_traced_to_the_last_access() -> None:
+    with Lab(restored("seen", trace=True), progress=False) as lab:
+        assert kinds(lab) == {"template"}
+        bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
+        with lab.record(source="trace") as traffic:
+            lab.nodes[0].run(f"for i in 1 2 3 4 5; do devmem $(({bar} + 4096)) 64 0xFA; done")
+            lab.nodes[1].run(f"devmem $(({bar} + 8192)) 64")
+        heat = traffic.heat()
+        assert heat.sel(op="store", node="node01").values.tolist()[1] == 5
+        assert heat.sel(op="load", node="node02").values.tolist()[2] == 1
+        assert int(heat.sel(node="node02", op="store").sum()) == 0
+    assert leftovers("seen") == []
+
+
+def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> None:
+    with Lab(restored("again"), progress=False) as lab:
+        one, two = lab.nodes
+        boot_id = one.run("cat /proc/sys/kernel/random/boot_id").stdout
+        lab.fam.array("u4", writable=True)[0] = 77
+        one.run("reboot", check=False)
+        end = time.monotonic() + boot.DEADLINE
+        while one.console().count("fame: node01 ready") < 2:
+            assert time.monotonic() < end, one.console()
+            time.sleep(0.1)
+        one.connection.close()
+        assert one.run("cat /proc/sys/kernel/random/boot_id").stdout != boot_id
+        assert one.run("uname -n").stdout == "node01\n"
+        bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
+        assert [node.run(f"devmem {bar} 32").stdout for node in (one, two)] == ["0x0000004D\n"] * 2
+    assert leftovers("again") == []
+
+
+def test_a_restored_node_that_is_restarted_boots_cold_and_says_so() -> None:
+    with Lab(restored("anew2"), progress=False) as lab:
+        lab.nodes[1].restart()
+        start = lab.manifest()["start"]
+        assert (start["node01"]["kind"], start["node02"]["kind"]) == ("template", "cold")
+        assert "restarted" in start["node02"]["reason"]
+        assert said(lab, "uname -n") == ["node01", "node02"]
+    assert leftovers("anew2") == []
+
+
+def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    killed: list[int] = []
+
+    def kill_templates(enough: threading.Event) -> None:
+        while not enough.wait(0.05):
+            for pid in qemu_processes("struck"):
+                if b"fame-struck-template" in Path(f"/proc/{pid}/cmdline").read_bytes() and pid not in killed:
+                    time.sleep(0.5)  # so that libvirt has seen it run
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+
+    enough = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_templates, enough)
+        try:
+            with Lab(restored("struck"), progress=False) as lab:
+                assert kinds(lab) == {"cold"}
+                assert {"the template did not come up"} == {
+                    start["reason"] for start in lab.manifest()["start"].values()
+                }
+        finally:
+            enough.set()
+            killing.result()
+    assert len(killed) == boot.ATTEMPTS
+    assert "the template of struck did not come up" in caplog.text
+    assert leftovers("struck") == []
+
+
+def test_nodes_that_cannot_take_the_templates_state_boot_cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = incoming.save
+
+    def save_half(domain: Domain, state: Path) -> None:
+        save(domain, state)
+        os.truncate(state, state.stat().st_size // 2)
+
+    monkeypatch.setattr(incoming, "save", save_half)
+    with Lab(restored("halved"), progress=False) as lab:
+        assert kinds(lab) == {"cold"}
+        assert "first attempt failed" in lab.manifest()["start"]["node01"]["reason"]
+        assert said(lab, "uname -n") == ["node01", "node02"]
+    assert leftovers("halved") == []
+
+
+SCRIPT = """
+import sys, time
+from fame_lab import Lab, LabSpec
+print("begun", flush=True)
+with Lab(LabSpec("cutoff", nodes=4, fam="1M", start="template"), progress=False) as lab:
+    time.sleep(1)
+"""
+
+
+def end_at(seconds: float, number: signal.Signals) -> None:
+    """Start a lab from a template in a process of its own, and end that after `seconds`."""
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    if number == signal.SIGKILL:
+        for listing in Lab.list():
+            if listing.name == "cutoff":
+                listing.end()
+    assert leftovers("cutoff") == []
+
+
+@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(
+    attempt: int, number: signal.Signals
+) -> None:
+    end_at(random.Random(f"{attempt} {number}").uniform(0, 6), number)  # noqa: S311 - a sample of moments
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL] * 15)
+def test_thirty_starts_from_a_template_cut_short_leave_nothing(number: signal.Signals) -> None:
+    end_at(random.Random().uniform(0, 12), number)  # noqa: S311
+
+
+@pytest.mark.soak
+def test_forty_restored_nodes_are_forty_nodes() -> None:
+    with Lab(restored("fortyfold", nodes=40, fam="64M"), progress=False) as lab:
+        assert kinds(lab) == {"template"}
+        assert said(lab, "uname -n") == list(lab.spec.node_names)
+        assert len(set(said(lab, "head -c 32 /dev/urandom | sha256sum"))) == 40
+        lab.nodes[0].run("true")
+    assert leftovers("fortyfold") == []
