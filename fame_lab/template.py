@@ -22,7 +22,7 @@ from fame_lab.boot import Start
 from fame_lab.errors import BootError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import incoming
-from fame_lab.host.template_xml import TemplateFiles
+from fame_lab.host.template_xml import MOST_FAM, TemplateFiles
 from fame_lab.size import format_size
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def hindrance(
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
         return "restored nodes have user-mode networking alone"
+    if spec.fam_size > MOST_FAM:
+        return f"a restored node has room among its addresses for a FAM of up to {format_size(MOST_FAM)}"
     if not hands_files:
         return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
     if room < spec.memory_size:
@@ -142,6 +144,7 @@ def _files(hosting: Hosting) -> Iterator[TemplateFiles]:
         memory=directory.path / "template.memory",
         size=hosting.spec.memory_size,
         state=directory.path / "template.state",
+        fam_size=hosting.spec.fam_size,
     )
     owner = (hosting.user.uid, hosting.user.gid) if hosting.user else None
     try:

@@ -43,3 +43,9 @@ def qemu_processes(name: str) -> list[int]:
         ):
             found.append(int(entry.name))
     return found
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of processor time that a process has taken so far."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

@@ -6,9 +6,9 @@ through to the file, and a restored node maps it privately, so that what no node
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import libvirt
@@ -36,19 +36,17 @@ def save(domain: Domain, state: Path) -> None:
 
     Raises
     ------
-    HostError
-        If QEMU or libvirt cannot.
     BootError
-        If QEMU has ended.
+        If it cannot be saved.
     """
-    domain.suspend()
-    _leave_memory_out(domain)
-    with state.open("wb") as file:
+    with _blamed(domain, "saved"), state.open("wb") as file:
+        domain.suspend()
+        _leave_memory_out(domain)
         domain.hand(file.fileno(), "state")
         domain.ask("migrate", uri="fd:state")
         _await(domain, lambda: _status(domain, "query-migrate") not in ("setup", "active", "device", "none"))
-    if (status := _status(domain, "query-migrate")) != "completed":
-        raise HostError(f"{domain.name} could not be saved: QEMU says {status!r}")
+        if (status := _status(domain, "query-migrate")) != "completed":
+            raise BootError(f"{domain.name} could not be saved: QEMU says {status!r}")
 
 
 def restore(domain: Domain, state: Path) -> None:
@@ -56,19 +54,23 @@ def restore(domain: Domain, state: Path) -> None:
 
     Raises
     ------
-    HostError
-        If QEMU or libvirt cannot.
     BootError
-        If QEMU ended, as it does when the state is not one of a machine like it.
+        If it cannot be restored, as when the state is not one of a machine like it.
     """
-    _leave_memory_out(domain)
-    descriptor = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
+    with _blamed(domain, "restored"), state.open("rb") as file:
+        _leave_memory_out(domain)
+        domain.hand(file.fileno(), "state")
+        domain.ask("migrate-incoming", uri="fd:state")
+        _await(domain, lambda: _status(domain, "query-status") != "inmigrate")
+
+
+@contextlib.contextmanager
+def _blamed(domain: Domain, what: str) -> Iterator[None]:
+    """Let whatever libvirt or QEMU refuses be the fault of the guest, which can be started in another way."""
     try:
-        domain.hand(descriptor, "state")
-    finally:
-        os.close(descriptor)
-    domain.ask("migrate-incoming", uri="fd:state")
-    _await(domain, lambda: _status(domain, "query-status") != "inmigrate")
+        yield
+    except (HostError, OSError) as error:
+        raise BootError(f"{domain.name} could not be {what}: {error}") from error
 
 
 def _leave_memory_out(domain: Domain) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["TemplateFiles"]
+__all__ = ["MOST_FAM", "TemplateFiles"]
 
 _MEMORY = "fame.ram"
+#: Bytes of 64-bit addresses that QEMU leaves to PCI devices by itself.
+_LEAST_WINDOW = 32 << 30
+#: Largest FAM that has room below the addresses at the top of 40 bits that QEMU reserves.
+MOST_FAM = 256 << 30
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,14 @@ class TemplateFiles:
         Bytes of it.
     state : Path
         The rest of it: CPUs and devices.
+    fam_size : int
+        Bytes of FAM, for which there has to be room among its addresses.
     """
 
     memory: Path
     size: int
     state: Path
+    fam_size: int
 
     def made(self) -> list[str]:
         """Give QEMU's arguments for the template itself."""
@@ -44,4 +51,7 @@ class TemplateFiles:
             # It comes after libvirt's own word for the same, whose memory is then never touched.
             "-machine",
             f"memory-backend={_MEMORY}",
+            # The firmware would have found FAM and made room for it, at a multiple of its size.
+            "-global",
+            f"q35-pcihost.pci-hole64-size={max(_LEAST_WINDOW, 2 * self.fam_size)}",
         ]
