@@ -1,9 +1,9 @@
 """The template that a lab's nodes are restored from: one guest, booted as far as all have in common.
 
-It is made anew for each start, before the lab has a key in any guest, without FAM and without a node's name,
-and its files are gone once the lab is up. A node restored from it shares its memory, page by page, until
-it writes there; it wakes with new random numbers, the right time and what is its own (see ``guest/files/init`` and
-``guest/probe/awake.c``), and then finds FAM where a cold one has it, by looking at its PCI bus anew.
+It is made anew for each start, without FAM, before any guest has a key or a node's name, and its files are
+gone once the lab is up. A node restored from it shares its memory, page by page, until it writes there. It
+wakes with new random numbers and the right time (``guest/probe/awake.c``), takes what is its own, and finds
+FAM where a cold one has it, by looking at its PCI bus anew (``guest/files/init``).
 """
 
 from __future__ import annotations
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
     from fame_lab.spec import LabSpec
 
-__all__ = ["FEWEST", "begun", "hindrance"]
+__all__ = ["begun", "hindrance"]
 
 log = logging.getLogger(__name__)
-
-#: Nodes from which on making a template first is the faster way; measured by tests/benchmarks/cost_line.py.
-FEWEST = 4
 
 
 @contextlib.contextmanager
@@ -57,6 +54,7 @@ def begun(
     image = hosting.image
     found = hindrance(
         hosting.spec,
+        cores=len(os.sched_getaffinity(0)),
         accelerator=hosting.accelerator.kind,
         waits=isinstance(image, Appliance),
         hands_files=incoming.is_possible(hosting.connection),
@@ -83,7 +81,9 @@ def _made(
             log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
         else:
             asked = hosting.spec.start == "template"
-            return Start(files, "a template was asked for" if asked else "with so many nodes it is faster")
+            return Start(
+                files, "a template was asked for" if asked else "with more nodes than cores it is faster"
+            )
     return Start(None, "the template did not come up")
 
 
@@ -101,13 +101,21 @@ def _make(
 
 
 def hindrance(
-    spec: LabSpec, *, accelerator: Literal["kvm", "tcg"], waits: bool, hands_files: bool, room: int
+    spec: LabSpec,
+    *,
+    cores: int,
+    accelerator: Literal["kvm", "tcg"],
+    waits: bool,
+    hands_files: bool,
+    room: int,
 ) -> str:
     """Say why a lab's nodes start cold; nothing if they are to be restored.
 
     Parameters
     ----------
     spec : LabSpec
+    cores : int
+        Of the host: so many nodes boot at a time.
     accelerator : {"kvm", "tcg"}
     waits : bool
         Whether the image knows how to wait for being restored.
@@ -118,8 +126,9 @@ def hindrance(
     """
     if spec.start == "cold":
         return "a cold start was asked for"
-    if spec.start == "auto" and spec.nodes < FEWEST:
-        return f"with fewer than {FEWEST} nodes a template takes longer than it saves"
+    if spec.start == "auto" and spec.nodes <= cores:
+        # As many boot at a time: then all are up as soon as a template would be.
+        return f"a template pays for more nodes than the host has cores, which are {cores}"
     if accelerator != "tcg":
         return "restored nodes' clocks and random numbers were never proved under KVM"
     if not waits:

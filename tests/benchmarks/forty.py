@@ -1,4 +1,4 @@
-"""Forty nodes: started by a plain script, by the kit cold, from a template, and once more from one made before.
+"""Forty nodes: started by a plain script, by the kit cold, and from a template.
 
     PYTHONPATH=tests python tests/benchmarks/forty.py [--nodes 40] [--rounds 1] [--only raw,template]
 
@@ -131,15 +131,12 @@ def main() -> None:
     if "raw" not in runs:
         return
     for name in names:
+        pairs = list(zip(runs[name], runs["raw"], strict=True))
         times, cpu = (
-            [getattr(run, field) / getattr(against, field) for run, against in zip(runs[name], runs["raw"])]
+            [getattr(run, field) / getattr(against, field) for run, against in pairs]
             for field in ("seconds", "processor_seconds")
         )
-        warm = [
-            run.warm_seconds / against.seconds
-            for run, against in zip(runs[name], runs["raw"])
-            if run.warm_seconds is not None
-        ]
+        warm = [run.warm_seconds / against.seconds for run, against in pairs if run.warm_seconds is not None]
         extra = f", warm {statistics.median(warm):.2f} x" if warm else ""
         print(
             f"{name}: {statistics.median(times):.2f} x raw by the clock{extra}, "
