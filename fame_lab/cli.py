@@ -85,7 +85,19 @@ def _up(arguments: argparse.Namespace) -> int:
 
     given = {
         field: getattr(arguments, field)
-        for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path", "trace")
+        for field in (
+            "nodes",
+            "fam",
+            "accel",
+            "memory",
+            "vcpus",
+            "book",
+            "layout",
+            "fam_path",
+            "trace",
+            "network",
+            "subnet",
+        )
         if getattr(arguments, field) is not None
     }
     lab = Lab(LabSpec(name=arguments.name, **given)).start()
