@@ -89,7 +89,7 @@ class Subnet:
         return ":".join([MAC_PREFIX, *[f"{index + 1:02d}"] * 3])
 
     def hosts(self, nodes: Sequence[str], *, with_host: bool) -> str:
-        """Write the lines of /etc/hosts for nodes, given in order, and for the host where it has an address."""
+        """Write lines of /etc/hosts: of nodes, in order, and of the host where it has an address."""
         lines = [f"{self.address(index)} {node}\n" for index, node in enumerate(nodes)]
         return "".join([*lines, f"{self.host} {HOST_NAME}\n"] if with_host else lines)
 
@@ -100,9 +100,8 @@ class Subnet:
 def free_subnet(taken: Iterable[IPv4Network]) -> Subnet | None:
     """Find a network that overlaps none of those taken; None if there is none."""
     taken = list(taken)
-    return next(
-        (each for each in _candidates() if not any(each.network.overlaps(one) for one in taken)), None
-    )
+    free = (each for each in _candidates() if not any(each.network.overlaps(one) for one in taken))
+    return next(free, None)
 
 
 def _candidates() -> Iterator[Subnet]:

@@ -1,6 +1,6 @@
 """A network namespace of the tests' own, with libvirt's daemons in it, for what makes bridges and rules.
 
-What is mounted over is where libvirt and labs keep things: nothing is seen of the host's, and nothing is left.
+What is mounted over is where libvirt and labs keep things: nothing is seen of the host's, nor left on it.
 """
 
 from __future__ import annotations
