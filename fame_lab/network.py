@@ -19,7 +19,7 @@ from fame_lab.directory import LabDirectory
 from fame_lab.errors import CommandError, NetworkError
 from fame_lab.guest.image import Attachment
 from fame_lab.host import network, switch
-from fame_lab.host.domain_xml import Card
+from fame_lab.host.card import Card
 from fame_lab.spec import LabSpec
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def attachment(spec: LabSpec, index: int) -> Attachment | None:
     )
 
 
-def prove_up(node: Node, address: str, cancelled: Callable[[], bool]) -> None:
+def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
     """See that a node has its address, and that the host reaches it there where it can.
 
     Raises
@@ -107,6 +107,9 @@ def prove_up(node: Node, address: str, cancelled: Callable[[], bool]) -> None:
     NetworkError
         If not.
     """
+    address = node.address
+    if address is None:
+        return
     if not _has_bridge():
         if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
             raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
