@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fame_lab.node import Node
 
-__all__ = ["attachment", "card", "check", "end", "make", "prove_connected", "prove_up"]
+__all__ = ["attachment", "card", "check", "end", "labs", "make", "prove_connected", "prove_up"]
 
 _SSH_PORT = 22
 #: Seconds in which a node's card has to answer, or another node.
@@ -73,6 +73,11 @@ def end(connection: libvirt.virConnect, lab: str) -> bool:
     if there:
         switch.end(path)
     return there
+
+
+def labs(connection: libvirt.virConnect) -> list[str]:
+    """Name the labs that have a network which their directory may not tell of."""
+    return list(network.labs(connection)) if _has_bridge() else []
 
 
 def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
