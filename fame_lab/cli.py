@@ -7,6 +7,7 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import math
@@ -83,23 +84,9 @@ def _up(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
     from fame_lab.spec import LabSpec
 
-    given = {
-        field: getattr(arguments, field)
-        for field in (
-            "nodes",
-            "fam",
-            "accel",
-            "memory",
-            "vcpus",
-            "book",
-            "layout",
-            "fam_path",
-            "trace",
-            "start",
-        )
-        if getattr(arguments, field) is not None
-    }
-    lab = Lab(LabSpec(name=arguments.name, **given)).start()
+    fields = {field.name for field in dataclasses.fields(LabSpec)}
+    given = {word: value for word, value in vars(arguments).items() if word in fields and value is not None}
+    lab = Lab(LabSpec(**given)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import libvirt
 
-from fame_lab import console, lease
+from fame_lab import console, lease, network
 from fame_lab.boot import Start
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError, SpecError
@@ -22,6 +22,7 @@ from fame_lab.guest.image import Boot, Image
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, incoming, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
+from fame_lab.host.card import Card
 from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_user import QemuUser
@@ -100,12 +101,15 @@ class Hosting:
     def create_domain(self, index: int, start: Start) -> domain.Domain:
         """Make one node's domain, paused; restored already if it is from a template."""
         record = self.record(index, start)
-        identity = self.keys.identity(record.node, self.directory)
+        identity = replace(
+            self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
+        )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
         own = self.image.personal(identity)
         if start.template is None:
-            return self._create(record, boot, own, trace=trace)
+            card = network.card(self.spec, index, self.directory)
+            return self._create(record, boot, own, trace=trace, card=card)
         made = self._create(record, boot, own, trace=trace, arguments=start.template.restored())
         try:
             incoming.restore(made, start.template.state)
@@ -130,6 +134,7 @@ class Hosting:
         own: Mapping[str, bytes],
         *,
         trace: TracePlugin | None = None,
+        card: Card | None = None,
         arguments: Sequence[str] = (),
         fam: bool = True,
     ) -> domain.Domain:
@@ -146,6 +151,7 @@ class Hosting:
                 trace=trace,
                 arguments=arguments,
                 fam=fam,
+                card=card,
             )
             ensure_daemons()
             return domain.create(self.connection, xml, record)
@@ -214,6 +220,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
             f"or end it with `fame-lab down {spec.name}`"
         )
+    network.check(connection, spec)
     image = appliance.ensure(tell)
     tell("choosing the accelerator")
     if spec.trace:
@@ -247,6 +254,7 @@ def _furnish(
         fam = lease.take(spec, directory, user, taken, undo)
         if user is not None:
             access.check_readable(image.files, user)
+        network.make(connection, spec, directory)
         hosting = Hosting(
             connection=connection,
             spec=spec,

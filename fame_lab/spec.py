@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES, Books, Interleaving, auto_book
 from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
+from fame_lab.subnet import DEFAULT_SUBNET, Subnet
 
 __all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
 
@@ -32,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
 CHOICES: dict[str, tuple[str | bool, ...]] = {
     "accel": get_args(Accel),
     "image": ("appliance",),
-    "network": ("user",),
+    "network": ("user", "libvirt"),
     "start": ("auto", "cold", "template"),
     "trace": (False, True),
     "layout": get_args(Interleaving),
@@ -55,8 +56,10 @@ class LabSpec:
         ``auto`` takes KVM where a functional check shows that it works.
     image : {"appliance"}
         What the nodes boot.
-    network : {"user"}
-        User-mode networking: SSH alone, on loopback.
+    network : {"user", "libvirt"}
+        ``user`` is SSH alone, on loopback. With ``libvirt`` the nodes also reach each other over IP, by name:
+        as root through a bridge of the lab's own, which libvirt makes, by which the host reaches them and
+        they what it reaches (NAT); as an ordinary user through a switch, which ends at the nodes.
     start : {"auto", "cold", "template"}
         How nodes come up: each by its own boot, or restored from one that is made for this start. ``auto``
         takes the faster that is safe. Where a template is not safe they start cold: the manifest says why.
@@ -74,6 +77,9 @@ class LabSpec:
     fam_path : str or Path, optional
         Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
         one in a private directory of /dev/shm, which goes with the lab.
+    subnet : str
+        Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
+        node N has 192.168.42.N, and the host 192.168.42.254.
 
     Raises
     ------
@@ -100,6 +106,7 @@ class LabSpec:
     vcpus: int = 1
     memory: int | str = 128 * MIB
     fam_path: Path | None = None
+    subnet: str = DEFAULT_SUBNET
 
     def __post_init__(self) -> None:
         with _blamed("name"):
@@ -125,6 +132,8 @@ class LabSpec:
         if self.fam_path is not None:
             with _blamed("fam_path"):
                 self._keep("fam_path", _check_path(self.fam_path))
+        with _blamed("subnet"):
+            self._keep("subnet", str(Subnet.parse(self.subnet)))
 
     def _keep(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
@@ -143,6 +152,11 @@ class LabSpec:
     def books(self) -> Books:
         """The books of FAM and their homes."""
         return Books(self.fam_size, int(self.book), self.nodes, self.layout)
+
+    @property
+    def addresses(self) -> Subnet | None:
+        """The addresses of the lab's own network; None where nodes have none."""
+        return Subnet.parse(self.subnet) if self.network == "libvirt" else None
 
     @property
     def node_names(self) -> tuple[str, ...]:

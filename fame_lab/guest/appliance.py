@@ -110,6 +110,7 @@ class Appliance:
             "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
             "host_key": _dropbear_key(identity.host_key),
             "seed": secrets.token_bytes(SEED_SIZE),
+            **(identity.attachment.personal() if identity.attachment else {}),
         }
 
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.guest.image import PERSONAL, Boot, DiskBoot, KernelBoot
+from fame_lab.host.card import Card
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
@@ -56,6 +57,7 @@ def domain_xml(
     trace: TracePlugin | None = None,
     arguments: Sequence[str] = (),
     fam: bool = True,
+    card: Card | None = None,
 ) -> str:
     """Write the domain of one node.
 
@@ -78,6 +80,8 @@ def domain_xml(
         More for QEMU's command line, as a template or a node restored from one needs.
     fam : bool
         Whether it has FAM, which a template has not.
+    card : Card, optional
+        In the lab's own network, if it has one.
 
     Returns
     -------
@@ -105,9 +109,18 @@ def domain_xml(
     SubElement(domain, "on_poweroff").text = "destroy"
     SubElement(domain, "on_reboot").text = "restart"
     SubElement(domain, "on_crash").text = "destroy"
-    _add_devices(domain, boot, console)
+    _add_devices(domain, boot, console, card)
     _add_labels(domain, user, models)
-    _add_qemu_arguments(domain, [*_traced(trace), *arguments, *(_fam(record) if fam else ()), *_NETWORK])
+    _add_qemu_arguments(
+        domain,
+        [
+            *_traced(trace),
+            *arguments,
+            *(_fam(record) if fam else ()),
+            *_NETWORK,
+            *(card.arguments() if card else ()),
+        ],
+    )
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
     return ElementTree.tostring(domain, encoding="unicode")
@@ -127,7 +140,7 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path]) -> None
             SubElement(configuration, "entry", name=f"{PERSONAL}/{name}", file=str(path))
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path, card: Card | None) -> None:
     devices = SubElement(domain, "devices")
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
@@ -135,6 +148,8 @@ def _add_devices(domain: Element, boot: Boot, console: Path) -> None:
         _add_disk(devices, "vda", boot.disk, "qcow2")
         if boot.seed is not None:
             _add_disk(devices, "vdb", boot.seed, "raw")
+    if card is not None:
+        card.add_interface(devices)
     serial = SubElement(devices, "serial", type="file")
     SubElement(serial, "source", path=str(console))
     SubElement(serial, "target", type="isa-serial", port="0")
