@@ -10,9 +10,11 @@ from xml.etree import ElementTree
 from fame_lab.errors import LabError
 from fame_lab.spec import LabSpec
 
-__all__ = ["NAMESPACE", "NodeRecord"]
+__all__ = ["NAMESPACE", "SPEC_NAMESPACE", "NodeRecord"]
 
 NAMESPACE = "urn:fame_lab:node:1"
+#: Of what an exported domain carries: another one, for it is nobody's lab, and no lab's end is its own.
+SPEC_NAMESPACE = "urn:fame_lab:spec:1"
 _TAG = f"{{{NAMESPACE}}}node"
 ElementTree.register_namespace("fame", NAMESPACE)
 
