@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
-from fame_lab.guest.appliance import READY
+from fame_lab.guest.image import READY
 from fame_lab.progress import job
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def _attempt(
             tell(node.name, "booting")
             end = time.monotonic() + deadline
             domain.resume()
-            _await_ready(hosting, domain, end, deadline, cancelled)
+            if hosting.image.says_ready:
+                _await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)
