@@ -11,13 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fame_lab.directory import LabDirectory
 
-__all__ = ["PERSONAL", "READY", "Boot", "DiskBoot", "Identity", "Image", "KernelBoot"]
+__all__ = ["PERSONAL", "READY", "SHELL", "Boot", "DiskBoot", "Identity", "Image", "KernelBoot"]
 
 READY = "fame: {node} ready"
 """What a node writes on its serial line once its SSH server listens."""
 
 PERSONAL = "opt/fame_lab"
 """Where QEMU's firmware configuration (fw_cfg) has what is a node's own: root alone reads it in the guest."""
+
+SHELL = "console"
+"""Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
 
 
 @dataclass(frozen=True)

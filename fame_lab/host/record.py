@@ -17,6 +17,7 @@ NAMESPACE = "urn:fame_lab:node:1"
 SPEC_NAMESPACE = "urn:fame_lab:spec:1"
 _TAG = f"{{{NAMESPACE}}}node"
 ElementTree.register_namespace("fame", NAMESPACE)
+ElementTree.register_namespace("fame-spec", SPEC_NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,13 @@ class NodeRecord:
                 "notebook": self.notebook,
             },
         )
+        element.text = self.spec.to_json()
+        return element
+
+    def to_exported_element(self) -> ElementTree.Element:
+        """Give what an exported domain carries: the spec, and what FAM and accelerator it was written for."""
+        noted = {"fam": self.fam_path, "accelerator": self.accelerator}
+        element = ElementTree.Element(f"{{{SPEC_NAMESPACE}}}spec", noted)
         element.text = self.spec.to_json()
         return element
 
