@@ -80,18 +80,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_spec import spec_of
     from fame_lab.lab import Lab
-    from fame_lab.spec import LabSpec
 
-    given = {
-        field: getattr(arguments, field)
-        for field in ("nodes", "fam", "accel", "memory", "vcpus", "book", "layout", "fam_path", "trace")
-        if getattr(arguments, field) is not None
-    }
-    lab = Lab(LabSpec(name=arguments.name, **given)).start()
+    lab = Lab(spec_of(arguments)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0
+
+
+def _xml(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_export import xml
+
+    return xml(arguments)
 
 
 def _ls(arguments: argparse.Namespace) -> int:
@@ -243,6 +244,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ssh": _ssh,
     "trace": _trace,
     "up": _up,
+    "xml": _xml,
 }
 
 

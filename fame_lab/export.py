@@ -50,9 +50,7 @@ def domains(spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int) -> dict
         If `trace` is set, the ports are none, or FAM is too large for the accelerator.
     """
     if spec.trace:
-        raise SpecError(
-            "trace is True: in a lab alone is there a reader of counts; export with trace=False"
-        )
+        raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
     if not 1 <= ssh_port <= 65536 - spec.nodes:
         raise SpecError(f"ssh_port is {ssh_port}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row")
     # KVM that is asked for by name is not tried: it is for elsewhere.

@@ -30,8 +30,12 @@ def from_toml(text: str) -> LabSpec:
     SpecError
         If it is not TOML, or a field is unknown, missing or wrong.
     """
+    return _made(text, {})
+
+
+def _made(text: str, changes: dict[str, object]) -> LabSpec:
     try:
-        return LabSpec.from_dict(tomllib.loads(text))
+        return LabSpec.from_dict(tomllib.loads(text) | changes)
     except SpecError:
         raise
     # So are a number of thousands of digits, and brackets within brackets.
@@ -39,8 +43,8 @@ def from_toml(text: str) -> LabSpec:
         raise SpecError(f'not a spec in TOML: {error}; a line is like nodes = 2 or fam = "256M"') from error
 
 
-def read(path: Path) -> LabSpec:
-    """Read a spec from a file.
+def read(path: Path, **changes: object) -> LabSpec:
+    """Read a spec from a file, with some fields other than it says.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def read(path: Path) -> LabSpec:
     except (OSError, ValueError) as error:
         raise SpecError(f"cannot read a spec from {str(path)!r}: {error}") from error
     try:
-        return from_toml(text)
+        return _made(text, changes)
     except SpecError as error:
         error.args = (f"{path}: {error}",)
         raise
