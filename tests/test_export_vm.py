@@ -71,21 +71,31 @@ def virsh(*words: str) -> str:
 
 
 @contextlib.contextmanager
-def defined(spec: LabSpec, folder: Path) -> Iterator[list[str]]:
-    """Start the folder's domains by virsh, and take away what it and libvirt leave."""
+def defined(spec: LabSpec, folder: Path) -> Iterator[None]:
+    """Start the folder's domains, and take them away, by the words of its README."""
     ensure_daemons()
-    names = [domain.domain_name(spec.name, node) for node in spec.node_names]
     try:
-        for node, name in zip(spec.node_names, names, strict=True):
-            virsh("define", str(folder / f"{node}.xml"))
-            virsh("start", name)
-        yield names
+        do(folder, "libvirt")
+        yield
     finally:
-        for name in names:
-            subprocess.run([*VIRSH, "destroy", name], capture_output=True, check=False)
-            subprocess.run([*VIRSH, "undefine", name], capture_output=True, check=False)
+        do(folder, "end")
         domain.remove_logs(spec.name)  # libvirt keeps those of any domain
-        fam_of(spec).unlink(missing_ok=True)
+
+
+def do(folder: Path, what: str) -> None:
+    """Have a shell do what the README says after a word."""
+    (line,) = [line for line in (folder / "README").read_text().splitlines() if line.startswith(f"- {what}:")]
+    command = line.partition(":")[2].strip()
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env=os.environ | {"LIBVIRT_DEFAULT_URI": uri()},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, (command, done)
 
 
 def fam_of(spec: LabSpec) -> Path:
@@ -94,11 +104,11 @@ def fam_of(spec: LabSpec) -> Path:
 
 def test_virsh_starts_what_was_exported_and_its_nodes_share_fam(tmp_path: Path) -> None:
     spec, folder = exported(tmp_path, "virsh")
-    with defined(spec, folder) as names:
+    with defined(spec, folder):
         assert greet(folder, compiled("hello_fabric", tmp_path)) == "node02\nhello, fabric\n"
         assert fam_of(spec).read_bytes()[:14] == b"hello, fabric\0"
         # What libvirt makes of it is read back, and is nobody's lab.
-        assert LabSpec.from_xml(virsh("dumpxml", names[1])) == spec
+        assert LabSpec.from_xml(virsh("dumpxml", domain.domain_name(spec.name, "node02"))) == spec
         assert spec.name not in [entry.name for entry in Lab.list()]
     assert leftovers(spec.name) == []
 
