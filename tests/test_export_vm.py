@@ -18,6 +18,7 @@ from leftovers import leftovers
 from fame_lab import Lab, LabSpec
 from fame_lab.host import domain
 from fame_lab.host.connection import ensure_daemons, uri
+from fame_lab.host.domain_xml import domain_name
 
 pytestmark = pytest.mark.vm
 
@@ -108,7 +109,7 @@ def test_virsh_starts_what_was_exported_and_its_nodes_share_fam(tmp_path: Path) 
         assert greet(folder, compiled("hello_fabric", tmp_path)) == "node02\nhello, fabric\n"
         assert fam_of(spec).read_bytes()[:14] == b"hello, fabric\0"
         # What libvirt makes of it is read back, and is nobody's lab.
-        assert LabSpec.from_xml(virsh("dumpxml", domain.domain_name(spec.name, "node02"))) == spec
+        assert LabSpec.from_xml(virsh("dumpxml", domain_name(spec.name, "node02"))) == spec
         assert spec.name not in [entry.name for entry in Lab.list()]
     assert leftovers(spec.name) == []
 
