@@ -7,7 +7,6 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import math
@@ -81,15 +80,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_spec import spec_of
     from fame_lab.lab import Lab
-    from fame_lab.spec import LabSpec
 
-    fields = {field.name for field in dataclasses.fields(LabSpec)}
-    given = {word: value for word, value in vars(arguments).items() if word in fields and value is not None}
-    lab = Lab(LabSpec(**given)).start()
+    lab = Lab(spec_of(arguments)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0
+
+
+def _xml(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_export import xml
+
+    return xml(arguments)
 
 
 def _ls(arguments: argparse.Namespace) -> int:
@@ -241,6 +244,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ssh": _ssh,
     "trace": _trace,
     "up": _up,
+    "xml": _xml,
 }
 
 

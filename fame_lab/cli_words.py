@@ -20,7 +20,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if "trace" in words[:2] and "--" in words:
         at = words.index("--")
         words, command = words[:at], words[at + 1 :]
-    found = parser().parse_args(words)
+    whole = parser()
+    found = whole.parse_args(words)
+    if found.command in ("up", "xml") and found.name is None and found.spec is None:
+        whole.error(f"{found.command} needs NAME, or --spec FILE")
     if command:
         found.words = command
     return found
@@ -38,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command="doctor")
 
     up = words.add_parser("up", help="start a lab and leave it running")
-    up.add_argument("name", metavar="NAME")
+    up.add_argument("name", nargs="?", metavar="NAME")
+    up.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what the options do not say")
     up.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
     up.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
     up.add_argument("--accel", choices=("auto", "kvm", "tcg"))
@@ -58,6 +62,26 @@ def parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--subnet", metavar="NETWORK", help="of --network libvirt: such as 192.168.42.0/24")
     up.set_defaults(command="up")
+
+    xml = words.add_parser(
+        "xml",
+        parents=[up],
+        add_help=False,
+        help="a lab for elsewhere: libvirt's XML, or QEMU's command lines",
+        epilog="With --output, a folder: XML, scripts, kernel, keys for SSH, and a README of how to start. "
+        "Without, nodes are got into by their serial lines. --accel auto is KVM if it works here.",
+    )
+    xml.add_argument("--output", type=Path, metavar="DIR", help="not there yet; else it is printed")
+    xml.add_argument(
+        "--node", action="append", default=[], metavar="NODE", help="this one; may be given again"
+    )
+    xml.add_argument("--qemu", action="store_true", help="command lines of QEMU, for a shell")
+    xml.add_argument(
+        "--ssh-port", type=int, default=2201, metavar="PORT",
+        help="of 127.0.0.1: of the first node, the next of the next; by default 2201",
+    )  # fmt: skip
+    xml.add_argument("--json", action="store_true", help="by the nodes' names")
+    xml.set_defaults(command="xml")
 
     ls = words.add_parser("ls", help="what runs on this host")
     ls.add_argument("--json", action="store_true")

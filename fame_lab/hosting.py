@@ -14,7 +14,7 @@ import libvirt
 from fame_lab import console, lease, network
 from fame_lab.boot import Start
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import LabError, SpecError
+from fame_lab.errors import LabError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
@@ -30,7 +30,6 @@ from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.notebook import this_notebook
-from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.ssh import Keys
 from fame_lab.tear_down import tear_down
@@ -227,7 +226,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
         accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
     else:
         accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
-    _check_addressable(spec, accelerator)
+    accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)
     with directory.made_and_held(user.gid if user else None), under_way(directory):
         try:
@@ -302,11 +301,3 @@ def attach(name: str) -> Hosting:
         run=record.run,
         notebook=record.notebook,
     )
-
-
-def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:
-    if spec.fam_size > accelerator.fam_limit:
-        raise SpecError(
-            f"fam is {format_size(spec.fam_size)}: {accelerator.kind.upper()} has {accelerator.address_bits} "
-            f"physical address bits here; the largest FAM that works is {format_size(accelerator.fam_limit)}"
-        )

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from fame_lab.errors import SpecError
-from fame_lab.layout import MAX_NODES, Books, Interleaving, auto_book
-from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
+from fame_lab.layout import MAX_NODES, Books, Interleaving
+from fame_lab.size import MIB, format_size, parse_size
+from fame_lab.spec_checks import (
+    CHOICES,
+    MAX_VCPUS,
+    MIN_FAM,
+    TCG_FAM_LIMIT,
+    Accel,
+    blamed,
+    check_book,
+    check_choice,
+    check_count,
+    check_fam,
+    check_memory,
+    check_name,
+    check_path,
+)
 from fame_lab.subnet import DEFAULT_SUBNET, Subnet
 
 __all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
-
-MIN_FAM = MIB
-MIN_MEMORY = 96 * MIB
-MAX_MEMORY = 64 << 30
-MAX_VCPUS = 16
-#: Largest BAR that QEMU's TCG can place: it has 40 physical address bits, and the BAR lies at an
-#: address equal to its size (measured on QEMU 7.2: 512 GiB boots, 1 TiB leaves BAR2 unassigned).
-TCG_FAM_LIMIT = 512 << 30
-
-Accel = Literal["auto", "kvm", "tcg"]
-
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
-
-#: What a field can be, for those that are one of a few.
-CHOICES: dict[str, tuple[str | bool, ...]] = {
-    "accel": get_args(Accel),
-    "image": ("appliance",),
-    "network": ("user", "libvirt"),
-    "start": ("auto", "cold", "template"),
-    "trace": (False, True),
-    "layout": get_args(Interleaving),
-}
 
 
 @dataclass(frozen=True)
@@ -109,30 +99,30 @@ class LabSpec:
     subnet: str = DEFAULT_SUBNET
 
     def __post_init__(self) -> None:
-        with _blamed("name"):
-            _check_name(self.name)
-        with _blamed("nodes"):
-            _check_count("nodes", self.nodes, MAX_NODES)
-        with _blamed("vcpus"):
-            _check_count("vcpus", self.vcpus, MAX_VCPUS)
+        with blamed("name"):
+            check_name(self.name)
+        with blamed("nodes"):
+            check_count("nodes", self.nodes, MAX_NODES)
+        with blamed("vcpus"):
+            check_count("vcpus", self.vcpus, MAX_VCPUS)
         for field, choices in CHOICES.items():
-            with _blamed(field):
-                _check_choice(field, getattr(self, field), choices)
+            with blamed(field):
+                check_choice(field, getattr(self, field), choices)
         if self.trace and self.accel == "kvm":
-            with _blamed("trace"):
+            with blamed("trace"):
                 raise SpecError(
                     "trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'"
                 )
-        with _blamed("fam"):
-            self._keep("fam", _check_fam(parse_size(self.fam, "fam"), self.accel))
-        with _blamed("memory"):
-            self._keep("memory", _check_memory(parse_size(self.memory, "memory")))
-        with _blamed("book"):
-            self._keep("book", _check_book(self.book, self.fam_size, self.nodes))
+        with blamed("fam"):
+            self._keep("fam", check_fam(parse_size(self.fam, "fam"), self.accel))
+        with blamed("memory"):
+            self._keep("memory", check_memory(parse_size(self.memory, "memory")))
+        with blamed("book"):
+            self._keep("book", check_book(self.book, self.fam_size, self.nodes))
         if self.fam_path is not None:
-            with _blamed("fam_path"):
-                self._keep("fam_path", _check_path(self.fam_path))
-        with _blamed("subnet"):
+            with blamed("fam_path"):
+                self._keep("fam_path", check_path(self.fam_path))
+        with blamed("subnet"):
             self._keep("subnet", str(Subnet.parse(self.subnet)))
 
     def _keep(self, field: str, value: object) -> None:
@@ -192,95 +182,107 @@ class LabSpec:
         """Give the fields as JSON on one line."""
         return json.dumps(self.to_dict())
 
+    def to_toml(self) -> str:
+        """Give the fields as TOML, for :meth:`from_toml` and ``fame-lab up --spec``."""
+        from fame_lab import spec_toml  # which speaks of specs, as all that follow
+
+        return spec_toml.to_toml(self)
+
+    @classmethod
+    def from_toml(cls, text: str) -> LabSpec:
+        r"""Read fields as TOML; what is not given has its default.
+
+        Raises
+        ------
+        SpecError
+            If it is not TOML, or a field is unknown, missing or wrong.
+
+        Examples
+        --------
+        >>> LabSpec.from_toml('name = "demo"\nfam = "1G"').nodes
+        2
+        """
+        from fame_lab import spec_toml
+
+        return spec_toml.from_toml(text)
+
+    def to_xml(self, *, ssh_port: int = 2201) -> dict[str, str]:
+        """Give each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.
+
+        Nothing is written or started. The nodes boot the image in the cache, which is built if need be; their
+        FAM is at `fam_path`, or /dev/shm/fame-NAME.fam, and QEMU makes it if it is not there. Root's shell is
+        on the serial line (``virsh console``). To get in by SSH, which takes keys, see :meth:`export`.
+
+        Parameters
+        ----------
+        ssh_port : int
+            The port of 127.0.0.1 that leads to the first node's SSH server, and so on for the others.
+
+        Returns
+        -------
+        dict of str to str
+            XML by the node's name, in order. With ``accel="auto"`` it asks for KVM if that works here; KVM
+            that is asked for by name is not tried, for it is for elsewhere.
+
+        Raises
+        ------
+        SpecError
+            If `trace` is set, which takes a lab; or if FAM cannot be of that size under the accelerator.
+        HostError
+            If the image cannot be built.
+        """
+        from fame_lab import export
+
+        return export.to_xml(self, ssh_port=ssh_port)
+
+    def to_qemu_args(self, *, ssh_port: int = 2201) -> dict[str, list[str]]:
+        """Give each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
+
+        Returns
+        -------
+        dict of str to list of str
+            Program and arguments by the node's name; :func:`shlex.join` makes a shell's line of them. The
+            serial line, with root's shell and QEMU's monitor (Ctrl-A C), is on stdin and stdout.
+        """
+        from fame_lab import export
+
+        return export.to_qemu_args(self, ssh_port=ssh_port)
+
+    def export(self, directory: str | Path, *, ssh_port: int = 2201) -> Path:
+        """Write a folder with all that the nodes need: XML, shell scripts, kernel, fresh keys, a README.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Not there yet.
+        ssh_port : int
+            As of :meth:`to_xml`.
+
+        Raises
+        ------
+        SpecError
+            If the directory is there, or as of :meth:`to_xml`.
+        HostError
+            If it cannot be written. Nothing is left then.
+        """
+        from fame_lab import export_folder
+
+        return export_folder.write(self, Path(directory), ssh_port=ssh_port)
+
+    @classmethod
+    def from_xml(cls, text: str) -> LabSpec:
+        """Read a domain in FAME's style back; see :func:`fame_lab.host.fame_domain.spec_of`.
+
+        Raises
+        ------
+        SpecError
+            If it is no such domain, or no lab can be like it.
+        """
+        from fame_lab.host import fame_domain
+
+        return fame_domain.spec_of(text)
+
     def __str__(self) -> str:
         where = f" at {self.fam_path}" if self.fam_path else ""
         plural = "" if self.nodes == 1 else "s"
         return f"{self.name}: {self.nodes} node{plural} around {format_size(self.fam_size)} of FAM{where}"
-
-
-@contextlib.contextmanager
-def _blamed(field: str) -> Iterator[None]:
-    """Let an error say which field it is about, for a form that shows it there."""
-    try:
-        yield
-    except SpecError as error:
-        error.field = field
-        raise
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise SpecError(
-            f"name is {name!r}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
-            "beginning and ending with a letter or digit"
-        )
-
-
-def _check_count(field: str, value: object, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise SpecError(f"{field} is {value!r}: give a whole number from 1 to {most}")
-
-
-def _check_choice(field: str, value: object, choices: tuple[object, ...]) -> None:
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        allowed = " or ".join(map(repr, choices))
-        raise SpecError(f"{field} is {value!r}: this version takes {allowed}")
-
-
-def _check_fam(size: int, accel: str) -> int:
-    if size < MIN_FAM:
-        raise SpecError(f"fam is {size} bytes: the smallest that works is 1M ({MIN_FAM} bytes)")
-    below, above = nearest_powers(size)
-    if below != above:
-        raise SpecError(
-            f"fam is {format_size(size)} ({size} bytes): a PCI BAR is a power of two; "
-            f"the nearest that work are {format_size(below)} and {format_size(above)}"
-        )
-    if accel == "tcg" and size > TCG_FAM_LIMIT:
-        raise SpecError(
-            f"fam is {format_size(size)}: TCG has 40 physical address bits; "
-            f"the largest FAM that it can address is {format_size(TCG_FAM_LIMIT)}"
-        )
-    if size > 1 << 51:
-        raise SpecError(f"fam is {format_size(size)}: no x86-64 processor can address more than 2048T")
-    return size
-
-
-def _check_memory(size: int) -> int:
-    if not MIN_MEMORY <= size <= MAX_MEMORY or size % MIB:
-        raise SpecError(
-            f"memory is {format_size(size)} ({size} bytes): give whole MiB from {format_size(MIN_MEMORY)} "
-            f"(with less, the appliance does not come up) to {format_size(MAX_MEMORY)}"
-        )
-    return size
-
-
-def _check_book(book: int | str, fam_size: int, nodes: int) -> int:
-    fitting = auto_book(fam_size, nodes)
-    if book == "auto":
-        return fitting
-    size = parse_size(book, "book")
-    if size < 4 * KIB or size & (size - 1):
-        raise SpecError(
-            f"book is {format_size(size)} ({size} bytes): give a power of two from 4K; "
-            f"{format_size(fitting)} fits"
-        )
-    if fam_size // size < nodes:
-        raise SpecError(
-            f"book is {format_size(size)}: {format_size(fam_size)} of FAM has {fam_size // size} such books, "
-            f"fewer than nodes ({nodes}); a book of {format_size(fitting)} fits"
-        )
-    return size
-
-
-def _check_path(path: object) -> Path:
-    if not isinstance(path, (str, Path)) or not str(path):
-        raise SpecError(f"fam_path is {path!r}: give the path of a file")
-    text = str(path)
-    # QEMU reads its options as comma-separated text, and a control character has no place in either.
-    if any(character in text for character in ",\0") or not text.isprintable():
-        raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # whose home it names nobody knows
-        raise SpecError(f"fam_path is {text!r}: {error}; give the path as it is") from error

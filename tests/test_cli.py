@@ -30,6 +30,7 @@ def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         [],
         ["fly"],
         ["up"],
+        ["xml"],
         ["up", "demo", "--nodes", "two"],
         ["up", "demo", "--accel", "warp"],
         ["down"],

@@ -15,6 +15,7 @@ from fame_lab.directory import LabDirectory
 __all__ = [
     "PERSONAL",
     "READY",
+    "SHELL",
     "TEMPLATE",
     "Attachment",
     "Boot",
@@ -32,6 +33,9 @@ TEMPLATE = "template"
 
 PERSONAL = "opt/fame_lab"
 """Where QEMU's firmware configuration (fw_cfg) has what is a node's own: root alone reads it in the guest."""
+
+SHELL = "console"
+"""Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
 
 
 @dataclass(frozen=True)

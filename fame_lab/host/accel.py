@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from fame_lab.directory import cache_directory
-from fame_lab.errors import HostError
+from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import PERSONAL, READY
 from fame_lab.host.qemu_user import QemuUser
+from fame_lab.size import format_size
 
 __all__ = ["Accelerator", "choose"]
 
@@ -64,6 +65,14 @@ class Accelerator:
     def fam_limit(self) -> int:
         """Largest FAM in bytes: BAR2 lies at a multiple of its own size, so half of what can be addressed."""
         return 1 << (self.address_bits - 1)
+
+    def check_addressable(self, fam: int) -> None:
+        """Raise SpecError if FAM is too large: QEMU would leave its BAR unassigned, without a word."""
+        if fam > self.fam_limit:
+            raise SpecError(
+                f"fam is {format_size(fam)}: {self.kind.upper()} has {self.address_bits} physical address "
+                f"bits here; the largest FAM that works is {format_size(self.fam_limit)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,6 @@ TB_CACHE_MIB = 32
 #: TCG translates for a single thread: a locked instruction becomes load, add, store, a fence nothing, and
 #: what two nodes add gets lost.
 LEAST_CPUS = 2
-#: QEMU chooses the port, so none is taken in between; `restrict` keeps the guest off the host's own loopback.
-#: No boot ROM: nothing boots from this card.
-_NETWORK = (
-    "-netdev",
-    "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
-    "-device",
-    f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
-)
 
 
 def domain_name(lab: str, node: str) -> str:
@@ -50,30 +42,33 @@ def domain_xml(
     record: NodeRecord,
     boot: Boot,
     *,
-    console: Path,
-    personal: Mapping[str, Path],
+    console: Path | None,
+    personal: Mapping[str, Path | str],
     user: QemuUser | None,
-    models: set[str],
+    models: set[str] | None,
     trace: TracePlugin | None = None,
     arguments: Sequence[str] = (),
     fam: bool = True,
     card: Card | None = None,
+    ssh_port: int = 0,
+    metadata: Element | None = None,
 ) -> str:
     """Write the domain of one node.
 
     Parameters
     ----------
     record : NodeRecord
-        Kept as the domain's metadata.
+        What the node is, and kept as the domain's metadata.
     boot : KernelBoot or DiskBoot
-    console : Path
-        Where the serial line goes: a file that libvirt's log daemon keeps, of bounded size.
-    personal : mapping of str to Path
-        Files of what is the node's own, by the name that the guest finds each under.
+    console : Path, optional
+        Where the serial line goes: a file that libvirt's log daemon keeps, of bounded size. Without one it
+        is a pseudo-terminal, for ``virsh console``.
+    personal : mapping of str to Path or str
+        What is the node's own, by the name that the guest finds it under: a file, or what anybody may know.
     user : QemuUser, optional
         Whom libvirt runs QEMU as, if not ourselves.
-    models : set of str
-        Security drivers of this libvirt.
+    models : set of str, optional
+        Security drivers of this libvirt; none where it is another one, which has its own way with owners.
     trace : TracePlugin, optional
         Loaded to count the node's accesses.
     arguments : sequence of str
@@ -82,16 +77,20 @@ def domain_xml(
         Whether it has FAM, which a template has not.
     card : Card, optional
         In the lab's own network, if it has one.
+    ssh_port : int
+        The port of 127.0.0.1 that leads to the node's SSH server; by default QEMU chooses.
+    metadata : Element, optional
+        Carried instead of the record.
 
     Returns
     -------
     str
-        XML for ``virDomainCreateXML``.
+        XML for ``virDomainCreateXML``, or ``virDomainDefineXML``.
     """
     spec = record.spec
     domain = Element("domain", type="kvm" if record.accelerator == "kvm" else "qemu")
     SubElement(domain, "name").text = domain_name(spec.name, record.node)
-    SubElement(domain, "metadata").append(record.to_element())
+    SubElement(domain, "metadata").append(record.to_element() if metadata is None else metadata)
     SubElement(domain, "memory", unit="b").text = str(spec.memory_size)
     SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, LEAST_CPUS))
     _add_boot(domain, boot, personal)
@@ -117,16 +116,17 @@ def domain_xml(
             *_traced(trace),
             *arguments,
             *(_fam(record) if fam else ()),
-            *_NETWORK,
+            *_forwarded(ssh_port),
             *(card.arguments() if card else ()),
         ],
     )
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
+    ElementTree.indent(domain)  # people read it too
     return ElementTree.tostring(domain, encoding="unicode")
 
 
-def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path]) -> None:
+def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path | str]) -> None:
     system = SubElement(domain, "os")
     SubElement(system, "type", arch="x86_64", machine="q35").text = "hvm"
     if isinstance(boot, KernelBoot):
@@ -134,13 +134,17 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path]) -> None
         SubElement(system, "initrd").text = str(boot.initrd)
         SubElement(system, "cmdline").text = boot.cmdline
     if personal:
-        # By file, not by value: anybody may read a command line.
         configuration = SubElement(domain, "sysinfo", type="fwcfg")
-        for name, path in personal.items():
-            SubElement(configuration, "entry", name=f"{PERSONAL}/{name}", file=str(path))
+        for name, content in personal.items():
+            entry = SubElement(configuration, "entry", name=f"{PERSONAL}/{name}")
+            # What is secret is in a file: anybody may read a command line.
+            if isinstance(content, Path):
+                entry.set("file", str(content))
+            else:
+                entry.text = content
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path, card: Card | None) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card | None) -> None:
     devices = SubElement(domain, "devices")
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
@@ -150,8 +154,9 @@ def _add_devices(domain: Element, boot: Boot, console: Path, card: Card | None) 
             _add_disk(devices, "vdb", boot.seed, "raw")
     if card is not None:
         card.add_interface(devices)
-    serial = SubElement(devices, "serial", type="file")
-    SubElement(serial, "source", path=str(console))
+    serial = SubElement(devices, "serial", type="pty" if console is None else "file")
+    if console is not None:
+        SubElement(serial, "source", path=str(console))
     SubElement(serial, "target", type="isa-serial", port="0")
 
 
@@ -165,7 +170,11 @@ def _add_disk(devices: Element, target: str, path: Path, form: str) -> None:
         SubElement(disk, "readonly")
 
 
-def _add_labels(domain: Element, user: QemuUser | None, models: set[str]) -> None:
+def _add_labels(domain: Element, user: QemuUser | None, models: set[str] | None) -> None:
+    if models is None:
+        # Of libvirt's first driver, whichever it is there: AppArmor's and SELinux's keep QEMU from FAM.
+        SubElement(domain, "seclabel", type="none")
+        return
     if user is not None and "dac" in models:
         # libvirt is not to change the owner of the kernel, which labs share, nor of FAM.
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
@@ -203,4 +212,15 @@ def _fam(record: NodeRecord) -> list[str]:
         f"memory-backend-file,mem-path={record.fam_path},size={record.spec.fam_size},id=FAM,share=on",
         "-device",
         f"ivshmem-plain,memdev=FAM,bus=pcie.0,addr={FAM_SLOT}",
+    ]
+
+
+def _forwarded(ssh_port: int) -> list[str]:
+    return [
+        # With port 0 QEMU chooses, so none is taken in between; `restrict` keeps the guest off the host's
+        # own loopback. No boot ROM: nothing boots from this card.
+        "-netdev",
+        f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
+        "-device",
+        f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
     ]

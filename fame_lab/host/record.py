@@ -11,12 +11,15 @@ from fame_lab.errors import LabError
 from fame_lab.guest.image import TEMPLATE
 from fame_lab.spec import LabSpec
 
-__all__ = ["NAMESPACE", "TEMPLATE_NAMESPACE", "NodeRecord", "TemplateRecord"]
+__all__ = ["NAMESPACE", "SPEC_NAMESPACE", "TEMPLATE_NAMESPACE", "NodeRecord", "TemplateRecord"]
 
 NAMESPACE = "urn:fame_lab:node:1"
 TEMPLATE_NAMESPACE = "urn:fame_lab:template:1"
+#: Of what an exported domain carries: another one, for it is nobody's lab, and no lab's end is its own.
+SPEC_NAMESPACE = "urn:fame_lab:spec:1"
 _TAG = f"{{{NAMESPACE}}}node"
 ElementTree.register_namespace("fame", NAMESPACE)
+ElementTree.register_namespace("fame-spec", SPEC_NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,13 @@ class NodeRecord:
                 "notebook": self.notebook,
             },
         )
+        element.text = self.spec.to_json()
+        return element
+
+    def to_exported_element(self) -> ElementTree.Element:
+        """Give what an exported domain carries: the spec, and what FAM and accelerator it was written for."""
+        noted = {"fam": self.fam_path, "accelerator": self.accelerator}
+        element = ElementTree.Element(f"{{{SPEC_NAMESPACE}}}spec", noted)
         element.text = self.spec.to_json()
         return element
 

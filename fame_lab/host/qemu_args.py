@@ -1,0 +1,144 @@
+"""A node's domain as QEMU's own command line, for where there is no libvirt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from fame_lab.errors import SpecError
+from fame_lab.host.domain_xml import QEMU_NAMESPACE
+
+__all__ = ["QEMU", "qemu_args"]
+
+QEMU = "qemu-system-x86_64"
+
+
+def qemu_args(xml: str) -> list[str]:
+    """Say in QEMU's words what :func:`fame_lab.host.domain_xml.domain_xml` says in libvirt's.
+
+    Parameters
+    ----------
+    xml : str
+        A domain as the kit writes it, and no other.
+
+    Returns
+    -------
+    list of str
+        The program and its arguments. The serial line is the terminal's where the domain has it on a
+        pseudo-terminal.
+
+    Raises
+    ------
+    SpecError
+        If the domain has something that plain QEMU cannot be given.
+    """
+    domain = ElementTree.fromstring(xml)  # noqa: S314 - made here, by us
+    words = [QEMU, "-nodefaults", "-no-user-config", "-display", "none"]
+    words += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+    words += ["-accel", _accelerator(domain)]
+    for element in domain:
+        words += _told(_PARTS, element)
+    return words
+
+
+Teller = Callable[[Element], list[str]]
+
+
+def _told(tellers: dict[str, Teller], element: Element) -> list[str]:
+    # What is not known is not left out without a word.
+    if (teller := tellers.get(element.tag)) is None:
+        raise SpecError(f"QEMU alone cannot be given the domain's <{element.tag}>: use the XML, with libvirt")
+    return teller(element)
+
+
+def _accelerator(domain: Element) -> str:
+    cache = domain.findtext("features/tcg/tb-cache")
+    return "kvm" if domain.get("type") == "kvm" else "tcg" + (f",tb-size={cache}" if cache else "")
+
+
+def _vcpu(element: Element) -> list[str]:
+    return ["-smp", f"{element.get('current', element.text)},maxcpus={element.text}"]
+
+
+def _cpu(element: Element) -> list[str]:
+    model = {"maximum": "max", "host-passthrough": "host"}[element.attrib["mode"]]
+    features = [f"{each.attrib['name']}=off" for each in element.findall("feature[@policy='disable']")]
+    if element.find("maxphysaddr[@mode='passthrough']") is not None:
+        features.append("host-phys-bits=on")
+    return ["-cpu", ",".join([model, *features])]
+
+
+def _os(element: Element) -> list[str]:
+    words = ["-machine", f"{_of(element, 'type', 'machine')},usb=off"]
+    for tag, flag in (("kernel", "-kernel"), ("initrd", "-initrd"), ("cmdline", "-append")):
+        if (value := element.findtext(tag)) is not None:
+            words += [flag, value]
+    return words
+
+
+def _sysinfo(element: Element) -> list[str]:
+    words = []
+    for entry in element.findall("entry"):
+        file = entry.get("file")
+        content = f"string={_escaped(entry.text or '')}" if file is None else f"file={_escaped(file)}"
+        words += ["-fw_cfg", f"name={entry.attrib['name']},{content}"]
+    return words
+
+
+def _disk(element: Element) -> list[str]:
+    name, form = _of(element, "target", "dev"), _of(element, "driver", "type")
+    path = _escaped(_of(element, "source", "file"))
+    read_only = ",readonly=on" if element.find("readonly") is not None else ""
+    return [
+        *("-drive", f"if=none,id={name},format={form},file={path}{read_only}"),
+        *("-device", f"virtio-blk-pci,drive={name}"),
+    ]
+
+
+def _serial(element: Element) -> list[str]:
+    if element.attrib["type"] == "pty":
+        return ["-serial", "mon:stdio"]
+    return ["-serial", f"file:{_of(element, 'source', 'path')}"]
+
+
+def _arguments(element: Element) -> list[str]:
+    return [argument.attrib["value"] for argument in element]
+
+
+def _of(element: Element, tag: str, attribute: str) -> str:
+    (child,) = element.findall(tag)
+    return child.attrib[attribute]
+
+
+def _escaped(value: str) -> str:
+    return value.replace(",", ",,")
+
+
+def _nothing(_element: Element) -> list[str]:
+    return []  # QEMU does so by itself, or it is libvirt's alone
+
+
+_PARTS: dict[str, Teller] = {
+    "name": lambda element: ["-name", element.text or ""],
+    "memory": lambda element: ["-m", f"{int(element.text or '') >> 20}M"],
+    "vcpu": _vcpu,
+    "cpu": _cpu,
+    "os": _os,
+    "sysinfo": _sysinfo,
+    "devices": lambda element: [word for device in element for word in _told(_DEVICES, device)],
+    f"{{{QEMU_NAMESPACE}}}commandline": _arguments,
+    f"{{{QEMU_NAMESPACE}}}capabilities": _nothing,
+    "metadata": _nothing,
+    "features": _nothing,
+    "on_poweroff": _nothing,
+    "on_reboot": _nothing,
+    "on_crash": _nothing,
+    "seclabel": _nothing,
+}
+_DEVICES: dict[str, Teller] = {
+    "disk": _disk,
+    "serial": _serial,
+    "controller": _nothing,
+    "memballoon": _nothing,
+}
