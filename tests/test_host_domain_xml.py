@@ -5,6 +5,7 @@ from fame_lab.guest.image import Boot, DiskBoot, KernelBoot
 from fame_lab.host.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
+from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.spec import LabSpec
 
 BOOT = KernelBoot(Path("/k"), Path("/i"), "console=ttyS0 quiet")
@@ -31,8 +32,9 @@ def parsed(
     user: QemuUser | None = None,
     models: frozenset[str] = frozenset(),
     boot: Boot = BOOT,
+    **more: object,
 ) -> ElementTree.Element:
-    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models))
+    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models), **more)  # type: ignore[arg-type]
     return ElementTree.fromstring(xml)  # noqa: S314
 
 
@@ -115,3 +117,20 @@ def test_a_disk_is_booted_by_firmware_and_its_form_is_given() -> None:
     disks = domain.findall("devices/disk")
     assert [disk.find("driver").get("type") for disk in disks] == ["qcow2", "raw"]  # type: ignore[union-attr]
     assert [disk.find("readonly") is not None for disk in disks] == [False, True]
+
+
+def test_a_template_has_no_fam_and_writes_its_memory_through() -> None:
+    files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 1 << 20)
+    said = arguments(parsed(record(), arguments=files.made(), fam=False))
+    assert not any("ivshmem" in argument or "id=FAM" in argument for argument in said)
+    assert "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=on" in said
+    assert "-incoming" not in said
+
+
+def test_a_restored_node_maps_the_templates_memory_for_itself_before_fam() -> None:
+    files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 32 << 30)
+    said = arguments(parsed(record(), arguments=files.restored()))
+    memory = "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=off"
+    assert said.index(memory) < next(i for i, argument in enumerate(said) if "id=FAM" in argument)
+    assert said[said.index("-incoming") + 1] == "defer"
+    assert f"q35-pcihost.pci-hole64-size={64 << 30}" in said
