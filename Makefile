@@ -39,6 +39,9 @@ test: check
 soak: setup
 	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/forty.py
+	mkdir -p build
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/cost_line.py build/cost_line.png
 	$(BIN)/python tests/benchmarks/imports.py
 	$(BIN)/python tests/benchmarks/responsiveness.py
 

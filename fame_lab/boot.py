@@ -106,7 +106,8 @@ def bring_up(
             if attempt == ATTEMPTS or cancelled.is_set():
                 raise
             log.warning("%s; trying once more", error)
-            start = Start(None, f"its first attempt failed: {error}")
+            if start.template is not None:
+                start = Start(None, "restored from the template it did not come up")
     raise AssertionError("unreachable")
 
 

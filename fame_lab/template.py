@@ -81,9 +81,7 @@ def _made(
             log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
         else:
             asked = hosting.spec.start == "template"
-            return Start(
-                files, "a template was asked for" if asked else "with more nodes than cores it is faster"
-            )
+            return Start(files, "a template was asked for" if asked else "it is faster with so many nodes")
     return Start(None, "the template did not come up")
 
 

@@ -6,6 +6,7 @@ from fame_lab.host.card import Card
 from fame_lab.host.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
+from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.spec import LabSpec
 
 BOOT = KernelBoot(Path("/k"), Path("/i"), "console=ttyS0 quiet")
@@ -32,9 +33,9 @@ def parsed(
     user: QemuUser | None = None,
     models: frozenset[str] = frozenset(),
     boot: Boot = BOOT,
-    card: Card | None = None,
+    **more: object,
 ) -> ElementTree.Element:
-    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models), card=card)
+    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models), **more)  # type: ignore[arg-type]
     return ElementTree.fromstring(xml)  # noqa: S314
 
 
@@ -133,3 +134,18 @@ def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
     assert domain.findall("devices/interface") == []
     assert "vde,id=lab,sock=/lab/switch" in arguments(domain)
     assert "virtio-net-pci,netdev=lab,mac=48:50:42:01:01:01,bus=pcie.0,addr=0xa,romfile=" in arguments(domain)
+def test_a_template_has_no_fam_and_writes_its_memory_through() -> None:
+    files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 1 << 20)
+    said = arguments(parsed(record(), arguments=files.made(), fam=False))
+    assert not any("ivshmem" in argument or "id=FAM" in argument for argument in said)
+    assert "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=on" in said
+    assert "-incoming" not in said
+
+
+def test_a_restored_node_maps_the_templates_memory_for_itself_before_fam() -> None:
+    files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 32 << 30)
+    said = arguments(parsed(record(), arguments=files.restored()))
+    memory = "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=off"
+    assert said.index(memory) < next(i for i, argument in enumerate(said) if "id=FAM" in argument)
+    assert said[said.index("-incoming") + 1] == "defer"
+    assert f"q35-pcihost.pci-hole64-size={64 << 30}" in said

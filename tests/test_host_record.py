@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import LabError
-from fame_lab.host.record import NodeRecord
+from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.spec import LabSpec
 
 RECORD = NodeRecord(
@@ -17,12 +17,21 @@ RECORD = NodeRecord(
     accelerator="tcg",
     accelerator_reason='KVM said <no> & "no"',
     image="f" * 64,
+    start="template",
+    start_reason="asked for",
     run="token",
 )
 
 
 def test_goes_into_metadata_and_back() -> None:
     assert NodeRecord.from_xml(RECORD.to_xml()) == RECORD
+
+
+def test_a_template_is_no_node() -> None:
+    template = TemplateRecord(**{**vars(RECORD), "index": 0})
+    assert template.node == "template"
+    assert TemplateRecord.from_xml(template.to_xml()) == template
+    assert not template.to_xml().startswith(RECORD.to_xml().split()[0])
 
 
 def test_knows_its_node() -> None:

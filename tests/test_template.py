@@ -22,8 +22,6 @@ from fame_lab.host.domain import Domain
 from fame_lab.hosting import prepared
 from fame_lab.listing import Listing
 
-pytestmark = pytest.mark.vm
-
 NODES = 8
 
 
@@ -39,6 +37,39 @@ def eight() -> Iterator[Lab]:
     assert leftovers(name) == []
 
 
+#: A host and an image with nothing in the way.
+SOUND = {"cores": 2, "accelerator": "tcg", "waits": True, "hands_files": True, "room": 1 << 30}
+
+
+def hindrance(spec: LabSpec, **found: object) -> str:
+    return template.hindrance(spec, **(SOUND | found))  # type: ignore[arg-type]
+
+
+def test_auto_restores_more_nodes_than_the_host_has_cores() -> None:
+    assert hindrance(LabSpec("x", nodes=3)) == ""
+    assert "cores" in hindrance(LabSpec("x", nodes=2))
+    assert hindrance(restored("x")) == ""
+    assert "asked for" in hindrance(LabSpec("x", nodes=40, start="cold"))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"accelerator": "kvm"}, "KVM"),
+        ({"waits": False}, "appliance"),
+        ({"hands_files": False}, "8.2"),
+        ({"room": 127 << 20}, "room for 127M"),
+    ],
+)
+def test_what_cannot_be_restored_safely_boots_cold_and_says_why(found: dict[str, object], words: str) -> None:
+    assert words in hindrance(restored("x", nodes=8), **found)
+
+
+def test_a_fam_that_a_restored_node_has_no_room_for_boots_cold() -> None:
+    assert hindrance(restored("x", fam="256G")) == ""
+    assert "256G" in hindrance(restored("x", fam="512G"))
+
+
 def said(lab: Lab, command: str) -> list[str]:
     return [result.stdout.strip() for result in lab.run(command).values()]
 
@@ -47,15 +78,18 @@ def kinds(lab: Lab) -> set[str]:
     return {start["kind"] for start in lab.manifest()["start"].values()}
 
 
+@pytest.mark.vm
 def test_every_node_is_restored_and_the_manifest_says_so(eight: Lab) -> None:
     assert kinds(eight) == {"template"}
     assert len(eight.manifest()["start"]) == NODES
 
 
+@pytest.mark.vm
 def test_each_node_has_its_name(eight: Lab) -> None:
     assert said(eight, "uname -n") == list(eight.spec.node_names)
 
 
+@pytest.mark.vm
 def test_each_node_shows_a_host_key_of_its_own(eight: Lab) -> None:
     own = "sha256sum </sys/firmware/qemu_fw_cfg/by_name/opt/fame_lab/host_key/raw"
     assert len(set(said(eight, own))) == NODES
@@ -71,11 +105,13 @@ def test_each_node_shows_a_host_key_of_its_own(eight: Lab) -> None:
     )
 
 
+@pytest.mark.vm
 def test_no_two_nodes_draw_the_same_random_numbers(eight: Lab) -> None:
     assert len(set(said(eight, "head -c 32 /dev/urandom | sha256sum"))) == NODES
     assert len(set(said(eight, "cat /proc/sys/kernel/random/boot_id"))) == NODES
 
 
+@pytest.mark.vm
 def test_no_two_nodes_lay_a_program_out_alike(eight: Lab) -> None:
     assert len(set(said(eight, "grep stack /proc/self/maps"))) == NODES
     # Nor the SSH server, which draws numbers of its own from where it begins.
@@ -84,6 +120,7 @@ def test_no_two_nodes_lay_a_program_out_alike(eight: Lab) -> None:
     )
 
 
+@pytest.mark.vm
 def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
     for node in eight.nodes:
         before = time.time()
@@ -98,12 +135,14 @@ def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
         )
 
 
+@pytest.mark.vm
 def test_fam_is_where_a_cold_node_has_it(eight: Lab) -> None:
     for line in said(eight, "lspci -v -d 1af4:1110"):
         assert line.startswith("00:09.0")
         assert "(64-bit, prefetchable) [size=64M]" in line
 
 
+@pytest.mark.vm
 def test_a_fam_that_takes_a_window_of_its_own_is_found_too() -> None:
     with Lab(restored("vast", fam="32G"), progress=False) as lab:
         assert kinds(lab) == {"template"}
@@ -112,6 +151,7 @@ def test_a_fam_that_takes_a_window_of_its_own_is_found_too() -> None:
     assert leftovers("vast") == []
 
 
+@pytest.mark.vm
 def test_what_one_restored_node_stores_every_other_loads(eight: Lab) -> None:
     bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
     eight.nodes[0].run(f"devmem {bar} 32 0xFEEDF00D")
@@ -119,6 +159,7 @@ def test_what_one_restored_node_stores_every_other_loads(eight: Lab) -> None:
     assert eight.fam.array("u4")[0] == 0xFEEDF00D
 
 
+@pytest.mark.vm
 def test_what_a_restored_node_keeps_to_itself_no_other_sees(eight: Lab) -> None:
     eight.run("uname -n >/tmp/mine; dd if=/dev/urandom of=/tmp/much bs=1M count=8 2>/dev/null")
     assert said(eight, "cat /tmp/mine") == list(eight.spec.node_names)
@@ -126,12 +167,14 @@ def test_what_a_restored_node_keeps_to_itself_no_other_sees(eight: Lab) -> None:
     eight.run("rm /tmp/much")
 
 
+@pytest.mark.vm
 def test_the_templates_files_are_gone_when_the_lab_is_up(eight: Lab) -> None:
     names = {path.name for path in LabDirectory.of(eight.spec.name).path.iterdir()}
     assert not {name for name in names if name.startswith("template") and name != "template.console"}
     assert not {name for name in names if ".own." in name}
 
 
+@pytest.mark.vm
 def test_no_command_line_tells_a_key_or_a_seed(eight: Lab) -> None:
     for pid in qemu_processes(eight.spec.name):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -140,6 +183,7 @@ def test_no_command_line_tells_a_key_or_a_seed(eight: Lab) -> None:
         assert all(re.fullmatch(rb"name=opt/fame_lab/[a-z_]+,file=[^,]+", item) for item in items)
 
 
+@pytest.mark.vm
 def test_a_template_holds_no_key_and_no_node() -> None:
     spec = restored("blank")
     with (
@@ -160,6 +204,7 @@ def test_a_template_holds_no_key_and_no_node() -> None:
     assert leftovers("blank") == []
 
 
+@pytest.mark.vm
 def test_a_restored_node_is_traced_to_the_last_access() -> None:
     with Lab(restored("seen", trace=True), progress=False) as lab:
         assert kinds(lab) == {"template"}
@@ -173,6 +218,7 @@ def test_a_restored_node_is_traced_to_the_last_access() -> None:
     assert leftovers("seen") == []
 
 
+@pytest.mark.vm
 def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> None:
     with Lab(restored("again"), progress=False) as lab:
         one, two = lab.nodes
@@ -191,6 +237,7 @@ def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> No
     assert leftovers("again") == []
 
 
+@pytest.mark.vm
 def test_a_restored_node_that_is_restarted_boots_cold_and_says_so() -> None:
     with Lab(restored("anew2"), progress=False) as lab:
         lab.nodes[1].restart()
@@ -201,6 +248,7 @@ def test_a_restored_node_that_is_restarted_boots_cold_and_says_so() -> None:
     assert leftovers("anew2") == []
 
 
+@pytest.mark.vm
 def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -233,6 +281,7 @@ def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
     assert leftovers("struck") == []
 
 
+@pytest.mark.vm
 def test_nodes_that_cannot_take_the_templates_state_boot_cold(monkeypatch: pytest.MonkeyPatch) -> None:
     save = incoming.save
 
@@ -243,7 +292,7 @@ def test_nodes_that_cannot_take_the_templates_state_boot_cold(monkeypatch: pytes
     monkeypatch.setattr(incoming, "save", save_half)
     with Lab(restored("halved"), progress=False) as lab:
         assert kinds(lab) == {"cold"}
-        assert "first attempt failed" in lab.manifest()["start"]["node01"]["reason"]
+        assert "did not come up" in lab.manifest()["start"]["node01"]["reason"]
         assert said(lab, "uname -n") == ["node01", "node02"]
     assert leftovers("halved") == []
 
@@ -272,6 +321,7 @@ def end_at(seconds: float, number: signal.Signals) -> None:
     assert leftovers("cutoff") == []
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("attempt", range(3))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(
@@ -280,12 +330,14 @@ def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(
     end_at(random.Random(f"{attempt} {number}").uniform(0, 6), number)  # noqa: S311 - a sample of moments
 
 
+@pytest.mark.vm
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL] * 15)
 def test_thirty_starts_from_a_template_cut_short_leave_nothing(number: signal.Signals) -> None:
     end_at(random.Random().uniform(0, 12), number)  # noqa: S311
 
 
+@pytest.mark.vm
 @pytest.mark.soak
 def test_forty_restored_nodes_are_forty_nodes() -> None:
     with Lab(restored("fortyfold", nodes=40, fam="64M"), progress=False) as lab:
