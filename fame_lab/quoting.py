@@ -27,11 +27,10 @@ def quoted(value: object, most: int = 120) -> str:
     if isinstance(value, str):
         return shortened(value, most)
     try:
-        shown = repr(value)
+        shown = plain(repr(value), keep="")
     except Exception:  # noqa: BLE001 - whatever it is, it is to be named and not to stand in the way
-        return (
-            f"a very large {type(value).__name__}" if isinstance(value, int) else f"a {type(value).__name__}"
-        )
+        kind = type(value).__name__
+        return f"a very large {kind}" if isinstance(value, int) else f"<{kind}>"
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
