@@ -16,6 +16,7 @@ import libvirt
 import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.host import monitor
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
@@ -35,11 +36,6 @@ _STATES = {
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 #: What libvirt writes there of its own: dated lines, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
-
-
-_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
-_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 @dataclass(frozen=True)
@@ -91,10 +87,7 @@ class Domain:
             answer = libvirt_qemu.qemuMonitorCommand(
                 handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
-        match = _FORWARD.search(answer)
-        if match is None:
-            raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
-        return int(match[1])
+        return monitor.forwarded_port(answer)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -121,7 +114,7 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return json.loads(libvirt_qemu.qemuMonitorCommand(handle, told, 0))["return"]
+            return monitor.returned(libvirt_qemu.qemuMonitorCommand(handle, told, 0))
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -143,10 +136,10 @@ class Domain:
             blocks = libvirt_qemu.qemuMonitorCommand(
                 handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
-        block, bar = _FAM_BLOCK.search(blocks), _bar2(self.ask("query-pci"))
+        block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
-            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
-        return bar + (int(block[1], 16) if interface == 1 else 0)
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
+        return bar + (block if interface == 1 else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
@@ -278,13 +271,3 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-
-
-def _bar2(buses: list[dict[str, Any]]) -> int | None:
-    """Find the address of FAM's BAR2 in QEMU's list of its PCI devices; None while it is not mapped."""
-    for device in (device for bus in buses for device in bus["devices"]):
-        if device["id"].get("vendor") == _IVSHMEM["vendor"] and device["id"]["device"] == _IVSHMEM["device"]:
-            for region in device["regions"]:
-                if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
-                    return int(region["address"])
-    return None
