@@ -170,7 +170,7 @@ def test_what_qemu_may_write_it_fills_no_disk_with(lab: Lab) -> None:
     assert "<script" not in pre(shown)
     assert last_line(shown).isprintable()
     assert "<script" not in node_rows(lab.spec.node_names, VitalSigns(NAME).look(), {})
-    assert "\x1b" not in repr(lab.nodes[2].domain.last_words())
+    assert "\x1b" not in lab.nodes[2].domain.last_words()
 
 
 # --- What root in a node can do ---
