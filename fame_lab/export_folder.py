@@ -18,8 +18,8 @@ from fame_lab.guest import appliance
 from fame_lab.guest.image import KernelBoot
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.qemu_args import qemu_args
+from fame_lab.keys import Keys
 from fame_lab.spec import LabSpec
-from fame_lab.ssh import Keys
 
 __all__ = ["write"]
 

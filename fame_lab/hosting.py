@@ -29,9 +29,9 @@ from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.host.trace_plugin import TracePlugin
+from fame_lab.keys import Keys
 from fame_lab.notebook import this_notebook
 from fame_lab.spec import LabSpec
-from fame_lab.ssh import Keys
 from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters

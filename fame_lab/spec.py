@@ -9,6 +9,7 @@ from typing import Any
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES, Books, Interleaving
+from fame_lab.quoting import quoted
 from fame_lab.size import MIB, format_size, parse_size
 from fame_lab.spec_checks import (
     CHOICES,
@@ -172,8 +173,10 @@ class LabSpec:
             If a field is unknown, missing or wrong.
         """
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise SpecError(f"unknown fields {', '.join(map(repr, unknown))}: a LabSpec has {sorted(known)}")
+        if not isinstance(values, dict):
+            raise SpecError(f"{quoted(values)} is no LabSpec: it must be a dict of {sorted(known)}")
+        if unknown := [quoted(field) for field in values if field not in known]:
+            raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(known)}")
         if "name" not in values:
             raise SpecError("a LabSpec needs a name")
         return cls(**values)

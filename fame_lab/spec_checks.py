@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import Interleaving, auto_book
+from fame_lab.quoting import quoted
 from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
 
 __all__ = [
@@ -65,7 +66,7 @@ def check_name(name: object) -> None:
     """Raise SpecError unless it names a lab, and can stand in a path."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpecError(
-            f"name is {name!r}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
+            f"name is {quoted(name)}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
             "beginning and ending with a letter or digit"
         )
 
@@ -73,14 +74,14 @@ def check_name(name: object) -> None:
 def check_count(field: str, value: object, most: int) -> None:
     """Raise SpecError unless it is a whole number from 1 to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise SpecError(f"{field} is {value!r}: give a whole number from 1 to {most}")
+        raise SpecError(f"{field} is {quoted(value)}: give a whole number from 1 to {most}")
 
 
 def check_choice(field: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise SpecError unless it is one of the choices."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         allowed = " or ".join(map(repr, choices))
-        raise SpecError(f"{field} is {value!r}: this version takes {allowed}")
+        raise SpecError(f"{field} is {quoted(value)}: this version takes {allowed}")
 
 
 def check_fam(size: int, accel: str) -> int:
@@ -116,7 +117,7 @@ def check_memory(size: int) -> int:
 def check_book(book: int | str, fam_size: int, nodes: int) -> int:
     """Give the bytes of a book, chosen for ``"auto"``; raise SpecError if FAM cannot be laid out in such."""
     fitting = auto_book(fam_size, nodes)
-    if book == "auto":
+    if isinstance(book, str) and book == "auto":
         return fitting
     size = parse_size(book, "book")
     if size < 4 * KIB or size & (size - 1):
@@ -135,12 +136,14 @@ def check_book(book: int | str, fam_size: int, nodes: int) -> int:
 def check_path(path: object) -> Path:
     """Give the path of FAM as an absolute one; raise SpecError if QEMU cannot be given it."""
     if not isinstance(path, (str, Path)) or not str(path):
-        raise SpecError(f"fam_path is {path!r}: give the path of a file")
+        raise SpecError(f"fam_path is {quoted(path)}: give the path of a file")
     text = str(path)
     # QEMU reads its options as comma-separated text, and a control character has no place in either.
     if any(character in text for character in ",\0") or not text.isprintable():
-        raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
+        raise SpecError(
+            f"fam_path is {quoted(text)}: a comma or an unprintable character cannot be given to QEMU"
+        )
     try:
         return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # whose home it names nobody knows
-        raise SpecError(f"fam_path is {text!r}: {error}; give the path as it is") from error
+    except (RuntimeError, OSError) as error:  # whose home it names nobody knows, or where we are
+        raise SpecError(f"fam_path is {quoted(text)}: {error}; give the path as it is") from error

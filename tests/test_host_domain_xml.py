@@ -134,6 +134,8 @@ def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
     assert domain.findall("devices/interface") == []
     assert "vde,id=lab,sock=/lab/switch" in arguments(domain)
     assert "virtio-net-pci,netdev=lab,mac=48:50:42:01:01:01,bus=pcie.0,addr=0xa,romfile=" in arguments(domain)
+
+
 def test_a_template_has_no_fam_and_writes_its_memory_through() -> None:
     files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 1 << 20)
     said = arguments(parsed(record(), arguments=files.made(), fam=False))

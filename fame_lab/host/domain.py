@@ -17,8 +17,10 @@ import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
 from fame_lab.guest.image import TEMPLATE
+from fame_lab.host import monitor
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, TEMPLATE_NAMESPACE, NodeRecord, TemplateRecord
+from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs"]
 
@@ -36,11 +38,6 @@ _STATES = {
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 #: What libvirt writes there of its own: dated lines, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
-
-
-_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
-_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 @dataclass(frozen=True)
@@ -97,10 +94,7 @@ class Domain:
             answer = libvirt_qemu.qemuMonitorCommand(
                 handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
-        match = _FORWARD.search(answer)
-        if match is None:
-            raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
-        return int(match[1])
+        return monitor.forwarded_port(answer)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -127,7 +121,7 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return self._answer(libvirt_qemu.qemuMonitorCommand(handle, told, 0))
+            return monitor.returned(libvirt_qemu.qemuMonitorCommand(handle, told, 0))
 
     def hand(self, descriptor: int, name: str) -> None:
         """Give QEMU an open file, to be known to it by a name, as in ``fd:name``.
@@ -141,14 +135,7 @@ class Domain:
         """
         with self._asked("takes no open file") as handle:
             told = json.dumps({"execute": "getfd", "arguments": {"fdname": name}})
-            self._answer(libvirt_qemu.qemuMonitorCommandWithFiles(handle, told, [descriptor])[0])
-
-    def _answer(self, said: str) -> Any:
-        answer = json.loads(said)
-        if "return" not in answer:
-            why = answer.get("error", {}).get("desc", said)
-            raise HostError(f"{self.name}: QEMU refuses: {why}")
-        return answer["return"]
+            monitor.returned(libvirt_qemu.qemuMonitorCommandWithFiles(handle, told, [descriptor])[0])
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -170,10 +157,10 @@ class Domain:
             blocks = libvirt_qemu.qemuMonitorCommand(
                 handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
             )
-        block, bar = _FAM_BLOCK.search(blocks), _bar2(self.ask("query-pci"))
+        block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
-            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
-        return bar + (int(block[1], 16) if interface == 1 else 0)
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
+        return bar + (block if interface == 1 else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
@@ -305,7 +292,7 @@ def last_words(name: str, most: int = 2000) -> str:
         return ""
     said = [line for line in lines if line.startswith("qemu")]
     others = [line for line in lines if line and not _LIBVIRTS.match(line)]
-    return "\n".join((said or others)[-5:])
+    return "\n".join(map(plain, (said or others)[-5:]))
 
 
 def remove_logs(lab: str) -> None:
@@ -322,13 +309,3 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-
-
-def _bar2(buses: list[dict[str, Any]]) -> int | None:
-    """Find the address of FAM's BAR2 in QEMU's list of its PCI devices; None while it is not mapped."""
-    for device in (device for bus in buses for device in bus["devices"]):
-        if device["id"].get("vendor") == _IVSHMEM["vendor"] and device["id"]["device"] == _IVSHMEM["device"]:
-            for region in device["regions"]:
-                if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
-                    return int(region["address"])
-    return None

@@ -1,0 +1,74 @@
+"""What QEMU answers its monitors, read: a guest may have broken out into the QEMU that answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fame_lab.errors import HostError
+from fame_lab.quoting import shortened
+
+__all__ = ["bar2", "fam_block", "forwarded_port", "returned"]
+
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
+_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
+_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
+
+
+def returned(said: str) -> Any:
+    """Give what a command of QEMU's machine protocol, QMP, returned.
+
+    Raises
+    ------
+    HostError
+        If QEMU refused it, or answered something else.
+    """
+    try:
+        answer = json.loads(said)
+        if "return" in answer:
+            return answer["return"]
+        why = str(answer["error"]["desc"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        why = said
+    raise HostError(f"QEMU answers {shortened(why, 400)}")
+
+
+def forwarded_port(said: str) -> int:
+    """Find in ``info usernet`` the port of 127.0.0.1 that leads to port 22 of the guest.
+
+    Raises
+    ------
+    HostError
+        If there is none.
+    """
+    match = _FORWARD.search(said)
+    if match is None or not 0 < int(match[1]) < 1 << 16:
+        raise HostError(f"QEMU forwards no port to the SSH server: it says {shortened(said, 400)}")
+    return int(match[1])
+
+
+def fam_block(said: str) -> int | None:
+    """Find in ``info ramblock`` the place of FAM's block in QEMU's own memory."""
+    match = _FAM_BLOCK.search(said)
+    return int(match[1], 16) if match else None
+
+
+def bar2(buses: Any) -> int | None:
+    """Find in ``query-pci`` the address of FAM's BAR2; None while it is not mapped.
+
+    Raises
+    ------
+    HostError
+        If it is no list of PCI devices.
+    """
+    try:
+        for device in (device for bus in buses for device in bus["devices"]):
+            found = device["id"]
+            if found.get("vendor") == _IVSHMEM["vendor"] and found["device"] == _IVSHMEM["device"]:
+                for region in device["regions"]:
+                    if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
+                        return int(region["address"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HostError(f"QEMU lists no PCI devices: {shortened(repr(buses), 400)}") from error
+    return None
