@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
+from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
 from fame_lab.guest.appliance import READY
 from fame_lab.progress import job
 
@@ -45,7 +45,8 @@ def bring_up(
 ) -> Node:
     """Start one node and prove it ready.
 
-    A boot that misses its deadline is tried once more: now and then a kernel hangs under emulation.
+    A boot that misses its deadline is tried once more: now and then a kernel hangs under emulation. So is one
+    during which libvirt's daemon went away.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def bring_up(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _attempt(hosting, index, deadline, slots, cancelled, tell)
-        except BootError as error:
+        except (BootError, DaemonError) as error:
             if attempt == ATTEMPTS or cancelled.is_set():
                 raise
             log.warning("%s; trying once more", error)
@@ -98,7 +99,7 @@ def _attempt(
         with _held(slots, cancelled):
             tell(node.name, "booting")
             end = time.monotonic() + deadline
-            domain.resume()
+            node.domain.resume()
             _await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
         try:
@@ -113,7 +114,7 @@ def _attempt(
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()
-        domain.destroy()
+        node.domain.destroy()
         raise
     return node
 
@@ -143,7 +144,7 @@ def _await_ready(
         _check(cancelled)
         now = time.monotonic()
         if now > look_at_domain:
-            if domain.state() not in ("running", "paused"):
+            if domain.on(hosting.connection).state() not in ("running", "paused"):
                 raise _failed(hosting, domain, "ended while it booted")
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:

@@ -14,7 +14,7 @@ import platformdirs
 
 from fame_lab.errors import HostError, LabError
 
-__all__ = ["HOST_ALIAS", "LabDirectory", "cache_directory"]
+__all__ = ["HOST_ALIAS", "LabDirectory", "cache_directory", "is_still", "nobody_begins"]
 
 #: What a lab's nodes are called in its known_hosts: they share one host key.
 HOST_ALIAS = "fame_lab"
@@ -92,6 +92,11 @@ class LabDirectory:
         return self.path / "record.xml"
 
     @property
+    def owner(self) -> Path:
+        """Held by whoever uses the lab; not there if it is nobody's. See :mod:`fame_lab.claim`."""
+        return self.path / "owner"
+
+    @property
     def saved_control_area(self) -> Path:
         """What an existing FAM file held where the control area is."""
         return self.path / "control-area.saved"
@@ -148,10 +153,10 @@ class LabDirectory:
             As of :meth:`make`; or if it was taken away all the same.
         """
         with contextlib.ExitStack() as holding:
-            with _nobody_begins():
+            with nobody_begins():
                 self.make(group)
                 descriptor = holding.enter_context(self._locked(fcntl.LOCK_EX))
-                if descriptor is None or not _is_still(descriptor, self.path):
+                if descriptor is None or not is_still(descriptor, self.path):
                     raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
             yield
 
@@ -164,11 +169,11 @@ class LabDirectory:
         """
         with self._locked(fcntl.LOCK_EX) as descriptor:
             # Between the opening and the lock another may have been made in its place.
-            yield descriptor is not None and _is_still(descriptor, self.path)
+            yield descriptor is not None and is_still(descriptor, self.path)
 
     def is_held(self) -> bool:
         """Say whether somebody, in this process or another, is starting this lab or taking it away."""
-        with _nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+        with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
             return descriptor is None and self.path.exists()
 
     @contextlib.contextmanager
@@ -215,7 +220,7 @@ class LabDirectory:
 
 
 @contextlib.contextmanager
-def _nobody_begins() -> Iterator[None]:
+def nobody_begins() -> Iterator[None]:
     """Keep this user's starts from making their directories meanwhile; it takes an instant."""
     cache = cache_directory()
     try:
@@ -232,7 +237,8 @@ def _nobody_begins() -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def is_still(descriptor: int, path: Path) -> bool:
+    """Say whether what is open is what lies there, and no other in its place."""
     try:
         there = path.stat()
     except FileNotFoundError:

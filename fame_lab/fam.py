@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
 import mmap
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,31 +47,42 @@ class Fam:
     identity: tuple[int, int] = field(repr=False)
 
     @classmethod
-    def create(cls, path: Path, size: int) -> Fam:
+    def create(cls, path: Path, size: int, announce: Callable[[Fam], None] = lambda _: None) -> Fam:
         """Make a sparse file of mode 0600 with room for its control area.
+
+        Parameters
+        ----------
+        path : Path
+        size : int
+            Bytes.
+        announce : callable
+            Told of it before it appears, so that whoever clears up after us knows it for ours.
 
         Raises
         ------
         HostError
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
-        try:
-            descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
-        except OSError as error:
-            raise HostError(
-                f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path"
-            ) from error
-        try:
-            os.ftruncate(descriptor, size)
-            os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
-            room = os.fstatvfs(descriptor)
-            status = os.fstat(descriptor)
-        except OSError as error:
-            path.unlink()
-            raise _too_large(path, size, error) from error
-        finally:
+        with contextlib.ExitStack() as undo:
+            try:
+                descriptor, appear = _open_new(path, undo)
+            except OSError as error:
+                raise _not_made(path, error) from error
+            undo.callback(os.close, descriptor)
+            try:
+                os.ftruncate(descriptor, size)
+                os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
+                room = os.fstatvfs(descriptor)
+                status = os.fstat(descriptor)
+            except OSError as error:
+                raise _too_large(path, size, error) from error
+            fam = cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+            announce(fam)
+            try:
+                appear()
+            except OSError as error:
+                raise _not_made(path, error) from error
+            undo.pop_all()
             os.close(descriptor)
         if (free := room.f_bavail * room.f_frsize) < size:
             log.warning(
@@ -78,7 +91,7 @@ class Fam:
                 path.parent,
                 f"{free >> 20} MiB",
             )
-        return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+        return fam
 
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
@@ -270,6 +283,26 @@ class Fam:
     def _check_range(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
+
+
+def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:
+    """Open a file that is yet to appear at `path`: give it, and what lets it appear there."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path.parent, flags | os.O_TMPFILE, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # a file system that has none without a name
+            raise
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        undo.callback(path.unlink)
+        return descriptor, lambda: None
+    unnamed = f"/proc/self/fd/{descriptor}"
+    # With a directory given, though it is not looked at, Python has the link followed.
+    return descriptor, lambda: os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def _not_made(path: Path, error: OSError) -> HostError:
+    return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
 
 
 def _fitting(size: int) -> str:

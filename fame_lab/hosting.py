@@ -7,19 +7,20 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import libvirt
 
 from fame_lab import console, lease
+from fame_lab.claim import Claim
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import LabError, SpecError
+from fame_lab.errors import DaemonError, LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
+from fame_lab.host.connection import Libvirt, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import Boot, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
@@ -32,6 +33,9 @@ from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import OrderRing
+
+if TYPE_CHECKING:
+    from libvirt import virConnect
 
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared"]
 
@@ -47,7 +51,7 @@ class Hosting:
 
     Parameters
     ----------
-    connection : libvirt.virConnect
+    libvirt : Libvirt
     spec : LabSpec
     directory : LabDirectory
     keys : Keys
@@ -60,9 +64,11 @@ class Hosting:
         Token of the report run that started the lab; empty for a person's.
     notebook : str
         Token of the notebook that started it; empty for none.
+    claim : Claim
+        This process's hold on the lab.
     """
 
-    connection: libvirt.virConnect
+    libvirt: Libvirt
     spec: LabSpec
     directory: LabDirectory
     keys: Keys
@@ -72,6 +78,12 @@ class Hosting:
     user: QemuUser | None
     run: str
     notebook: str
+    claim: Claim
+
+    @property
+    def connection(self) -> virConnect:
+        """A connection to libvirt that answers."""
+        return self.libvirt.connection
 
     def record(self, index: int) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
@@ -103,7 +115,14 @@ class Hosting:
         trace = self._trace_plugin(record.node) if self.spec.trace else None
         xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
         ensure_daemons()
-        return domain.create(self.connection, xml, record)
+        try:
+            return domain.create(self.connection, xml, record)
+        except DaemonError:
+            # It may have been made all the same, and would be in its own way at the next attempt.
+            for each in domain.find(self.connection, self.spec.name):
+                if each.record.index == index:
+                    each.destroy()
+            raise
 
     @property
     def counter_layout(self) -> CounterLayout:
@@ -159,7 +178,8 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     HostError
         If this host lacks something.
     """
-    connection = connect()
+    libvirt = Libvirt()
+    connection = libvirt.connection
     user = qemu_user(connection)
     taken = domain.labs(connection)
     if spec.name in taken:
@@ -176,15 +196,19 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     _check_addressable(spec, accelerator)
     directory = LabDirectory.of(spec.name)
     with directory.made_and_held(user.gid if user else None), under_way(directory):
+        hosting: Hosting | None = None
         try:
-            yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
+            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, taken, tell)
+            yield hosting
         except BaseException:
-            tear_down(connection, spec.name)
+            tear_down(libvirt.connection, spec.name)
+            if hosting is not None:
+                hosting.claim.release()
             raise
 
 
 def _furnish(
-    connection: libvirt.virConnect,
+    libvirt: Libvirt,
     spec: LabSpec,
     directory: LabDirectory,
     accelerator: Accelerator,
@@ -195,26 +219,34 @@ def _furnish(
 ) -> Hosting:
     """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
     with contextlib.ExitStack() as undo:
+        claim = Claim.make(directory)
+        undo.callback(claim.release)
         tell("making keys and FAM")
         keys, host_key = Keys.make(directory)
         personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
         directory.write(directory.initrd, personal, (user.uid, user.gid) if user else None)
-        fam = lease.take(spec, directory, user, taken, undo)
+
+        def around(fam: Fam) -> Hosting:
+            return Hosting(
+                libvirt=libvirt,
+                spec=spec,
+                directory=directory,
+                keys=keys,
+                fam=fam,
+                accelerator=accelerator,
+                image=image,
+                user=user,
+                run=os.environ.get(RUN_VARIABLE, ""),
+                notebook=this_notebook(),
+                claim=claim,
+            )
+
+        def announce(fam: Fam) -> None:
+            directory.write(directory.record, around(fam).record(0).to_xml().encode())
+
+        hosting = around(lease.take(spec, directory, user, taken, announce))
         if user is not None:
             access.check_readable([image.kernel, directory.initrd], user)
-        hosting = Hosting(
-            connection=connection,
-            spec=spec,
-            directory=directory,
-            keys=keys,
-            fam=fam,
-            accelerator=accelerator,
-            image=image,
-            user=user,
-            run=os.environ.get(RUN_VARIABLE, ""),
-            notebook=this_notebook(),
-        )
-        directory.write(directory.record, hosting.record(0).to_xml().encode())
         undo.pop_all()
     return hosting
 
@@ -227,7 +259,8 @@ def attach(name: str) -> Hosting:
     LabError
         If no lab of that name runs, or the image that its nodes booted is not in the cache any more.
     """
-    connection = connect()
+    libvirt = Libvirt()
+    connection = libvirt.connection
     domains = domain.find(connection, name)
     if not domains:
         there = ", ".join(sorted(domain.labs(connection))) or "none"
@@ -237,18 +270,24 @@ def attach(name: str) -> Hosting:
         )
     record = domains[0].record
     directory = LabDirectory.of(name)
-    return Hosting(
-        connection=connection,
-        spec=record.spec,
-        directory=directory,
-        keys=Keys.read(directory),
-        fam=lease.fam_of(record),
-        accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
-        image=appliance.ensure(),
-        user=qemu_user(connection),
-        run=record.run,
-        notebook=record.notebook,
-    )
+    with contextlib.ExitStack() as undo:
+        claim = Claim.join(directory)
+        undo.callback(claim.release)
+        hosting = Hosting(
+            libvirt=libvirt,
+            spec=record.spec,
+            directory=directory,
+            keys=Keys.read(directory),
+            fam=lease.fam_of(record),
+            accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
+            image=appliance.ensure(),
+            user=qemu_user(connection),
+            run=record.run,
+            notebook=record.notebook,
+            claim=claim,
+        )
+        undo.pop_all()
+    return hosting
 
 
 def _check_addressable(spec: LabSpec, accelerator: Accelerator) -> None:

@@ -42,7 +42,9 @@ class Lab:
     r"""A set of nodes around one FAM.
 
     Used in a ``with`` statement it starts at its beginning and is gone at its end. Started by
-    :meth:`start` it runs until :meth:`stop`, beyond the end of this process; see :meth:`attach`.
+    :meth:`start` it runs until :meth:`stop`, beyond the end of this process; see :meth:`attach`. If this
+    process is killed, it runs on, and can be attached to; but it is an orphan until somebody does, and
+    ``fame-lab down --orphans`` takes it away.
 
     Parameters
     ----------
@@ -133,8 +135,13 @@ class Lab:
             self._let_go()
 
     def detach(self) -> None:
-        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat."""
+        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat.
+
+        One that this process started is nobody's then, and no orphan.
+        """
         self._end_recordings()
+        if self._hosting is not None:
+            self._hosting.claim.leave()
         self._let_go()
 
     def __enter__(self) -> Lab:
@@ -148,6 +155,9 @@ class Lab:
     @classmethod
     def attach(cls, name: str) -> Lab:
         """Take up a lab that runs, as after a kernel restart.
+
+        It is no orphan as long as this has it. Whose it is stays as it was: left to itself again, a lab whose
+        owner was killed is an orphan still.
 
         Raises
         ------
@@ -298,7 +308,8 @@ class Lab:
         for node in self._nodes:
             node.connection.close()
         if self._hosting is not None:
-            self._hosting.connection.close()
+            self._hosting.claim.release()
+            self._hosting.libvirt.close()
         self._hosting, self._nodes = None, ()
 
     def _running(self) -> hosting.Hosting:

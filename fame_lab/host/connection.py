@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
 
-from fame_lab.errors import HostError
+from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
+__all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "security_models", "uri"]
 
 #: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
 #: libvirtd, and its console keeps virtlogd.
@@ -51,6 +53,47 @@ def connect() -> libvirt.virConnect:
         raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
 
 
+class Libvirt:
+    """The way to libvirt for as long as a lab runs: its daemon may die and be started again meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = connect()
+
+    @property
+    def connection(self) -> libvirt.virConnect:
+        """A connection that answers; opened anew if the one before does not.
+
+        Raises
+        ------
+        HostError
+            As of :func:`connect`.
+        """
+        with self._lock:
+            if not _is_alive(self._connection):
+                self._connection = connect()
+            return self._connection
+
+    def close(self) -> None:
+        """Let go of it."""
+        with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has gone by itself
+            self._connection.close()
+
+
+def _is_alive(connection: libvirt.virConnect) -> bool:
+    # Its own isAlive() tells only what the last question came to.
+    try:
+        connection.getLibVersion()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+def refusal(connection: libvirt.virConnect, words: str) -> HostError:
+    """Give the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
+    return HostError(words) if _is_alive(connection) else DaemonError(words)
+
+
 def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
     """Ask libvirt whom it runs QEMU as; None if it is ourselves."""
     for model in _security_elements(connection):
@@ -71,7 +114,11 @@ def security_models(connection: libvirt.virConnect) -> set[str]:
 
 def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Element]:
     # It comes from the host's libvirt, which is trusted as the host itself is.
-    return ElementTree.fromstring(connection.getCapabilities()).findall("host/secmodel")  # noqa: S314
+    try:
+        told = connection.getCapabilities()
+    except libvirt.libvirtError as error:
+        raise refusal(connection, f"libvirt does not tell what it can do: {error}") from error
+    return ElementTree.fromstring(told).findall("host/secmodel")  # noqa: S314
 
 
 def _check_kvm_device() -> None:

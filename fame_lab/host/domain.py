@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import libvirt
 import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
@@ -62,6 +63,17 @@ class Domain:
         """The name that libvirt knows it by."""
         return domain_name(self.record.spec.name, self.record.node)
 
+    def on(self, connection: libvirt.virConnect) -> Domain:
+        """Give this domain as `connection` has it, if the one by which it was found is no more."""
+        if self.handle is None or self.handle.connect() is connection:
+            return self
+        try:
+            return replace(self, handle=connection.lookupByUUID(self.handle.UUID()))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in _GONE:
+                return replace(self, handle=None)
+            raise refusal(connection, f"libvirt cannot find {self.name}: {error}") from error
+
     def resume(self) -> None:
         """Let a paused domain run."""
         with self._asked("cannot be resumed") as handle:
@@ -76,7 +88,8 @@ class Domain:
         except libvirt.libvirtError as error:
             if error.get_error_code() in _GONE:
                 return "gone"
-            raise HostError(f"libvirt cannot tell the state of {self.name}: {error}") from error
+            words = f"libvirt cannot tell the state of {self.name}: {error}"
+            raise refusal(self.handle.connect(), words) from error
 
     def pid(self) -> int | None:
         """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
@@ -155,7 +168,8 @@ class Domain:
                 self.handle.destroy()
         except libvirt.libvirtError as error:
             if error.get_error_code() not in _GONE:
-                raise HostError(f"libvirt cannot end {self.name}: {error}") from error
+                words = f"libvirt cannot end {self.name}: {error}"
+                raise refusal(self.handle.connect(), words) from error
         remove_log(self.name)
 
     def last_words(self) -> str:
@@ -182,7 +196,8 @@ class Domain:
         except libvirt.libvirtError as error:
             if self.state() == "gone":
                 raise BootError(f"{self.record.node} is gone: {self.obituary()}") from error
-            raise HostError(f"{self.name} {failing}: {error} {self.last_words()}".rstrip()) from error
+            words = f"{self.name} {failing}: {error} {self.last_words()}".rstrip()
+            raise refusal(self.handle.connect(), words) from error
 
 
 def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
@@ -194,6 +209,8 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
         If one of that name is there.
     HostError
         If libvirt or QEMU refuses, with QEMU's own message.
+    DaemonError
+        If libvirt's daemon went away meanwhile: it may have been started all the same.
     """
     try:
         return Domain(connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED), record)
@@ -202,7 +219,7 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
             raise LabError(
                 f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
             ) from error
-        raise HostError(f"{record.node} cannot be started: {error}") from error
+        raise refusal(connection, f"{record.node} cannot be started: {error}") from error
 
 
 def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]:
@@ -210,13 +227,15 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
     try:
         handles = connection.listAllDomains()
     except libvirt.libvirtError as error:
-        raise HostError(f"libvirt cannot list its domains: {error}") from error
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
     found = []
     for handle in handles:
         try:
             text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
-        except libvirt.libvirtError:
-            continue  # none of ours, or gone since
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+                continue  # none of ours, or gone since
+            raise refusal(connection, f"libvirt cannot tell what {handle.name()} is: {error}") from error
         try:
             record = NodeRecord.from_xml(text)
         except LabError as error:
