@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
-from fame_lab.guest.appliance import READY
+from fame_lab.guest.image import READY
 from fame_lab.progress import job
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _attempt(
             tell(node.name, "booting")
             end = time.monotonic() + deadline
             node.domain.resume()
-            _await_ready(hosting, domain, end, deadline, cancelled)
+            if hosting.image.says_ready:
+                _await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
         try:
             node.connection.open(end - time.monotonic(), cancelled.is_set)

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,8 @@ import platformdirs
 
 from fame_lab.errors import HostError, LabError
 
-__all__ = ["HOST_ALIAS", "LabDirectory", "cache_directory", "is_still", "nobody_begins"]
+__all__ = ["LabDirectory", "cache_directory", "is_still", "nobody_begins"]
 
-#: What a lab's nodes are called in its known_hosts: they share one host key.
-HOST_ALIAS = "fame_lab"
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
 
 
@@ -72,18 +70,13 @@ class LabDirectory:
         return self.path / "fam"
 
     @property
-    def initrd(self) -> Path:
-        """The image's initrd with this lab's keys in it."""
-        return self.path / "initrd"
-
-    @property
     def key(self) -> Path:
         """The private key that the nodes let in."""
         return self.path / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
-        """The public key that the nodes show, under the name :data:`HOST_ALIAS`."""
+        """The public keys that the nodes show, each under its node's name."""
         return self.path / "known_hosts"
 
     @property
@@ -105,6 +98,10 @@ class LabDirectory:
     def saved_acl(self) -> Path:
         """The access list of an existing FAM file, before QEMU's user was let in."""
         return self.path / "fam.acl"
+
+    def host_key(self, node: str) -> Path:
+        """Give the file of the private key that the node shows, kept for when it boots anew."""
+        return self.path / f"{node}.host_key"
 
     def console(self, node: str) -> Path:
         """Give the file of what the node wrote on its serial line."""
@@ -212,6 +209,34 @@ class LabDirectory:
                 f"cannot write {path} ({len(content)} bytes): {error.strerror}; "
                 "`fame-lab doctor` shows the room"
             ) from error
+
+    @contextlib.contextmanager
+    def handed_over(
+        self, node: str, content: Mapping[str, bytes], owner: tuple[int, int] | None
+    ) -> Iterator[dict[str, Path]]:
+        """Put what is a node's own into files for QEMU to read as it starts; gone at the block's end.
+
+        Parameters
+        ----------
+        node : str
+        content : mapping of str to bytes
+        owner : tuple of int, optional
+            User and group ids of QEMU's user.
+
+        Raises
+        ------
+        HostError
+            As of :meth:`write`.
+        """
+        files = {name: self.path / f"{node}.own.{name}" for name in content}
+        try:
+            for name, path in files.items():
+                path.unlink(missing_ok=True)  # of an earlier life, cut short
+                self.write(path, content[name], owner)
+            yield files
+        finally:
+            for path in files.values():
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete the directory and what is in it; nothing if it is gone."""

@@ -9,19 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-
 from fame_lab import console, lease
 from fame_lab.claim import Claim
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import DaemonError, LabError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
-from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import Libvirt, ensure_daemons, qemu_user, security_models
-from fame_lab.host.domain_xml import Boot, domain_xml
+from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
@@ -57,7 +56,8 @@ class Hosting:
     keys : Keys
     fam : Fam
     accelerator : Accelerator
-    image : Appliance
+    image : Image
+        What the nodes boot.
     user : QemuUser, optional
         Whom libvirt runs QEMU as, if not ourselves.
     run : str
@@ -74,7 +74,7 @@ class Hosting:
     keys: Keys
     fam: Fam
     accelerator: Accelerator
-    image: Appliance
+    image: Image
     user: QemuUser | None
     run: str
     notebook: str
@@ -103,26 +103,32 @@ class Hosting:
     def create_domain(self, index: int) -> domain.Domain:
         """Make one node's domain, paused."""
         record = self.record(index)
-        written = self.directory.console(record.node)
-        written.unlink(missing_ok=True)
+        console = self.directory.console(record.node)
+        console.unlink(missing_ok=True)
+        identity = self.keys.identity(record.node, self.directory)
         tsc_khz = tsc.khz() if self.accelerator.kind == "tcg" else None
-        boot = Boot(
-            self.image.kernel,
-            self.directory.initrd,
-            self.image.cmdline(record.node, tsc_khz=tsc_khz),
-            written,
-        )
+        boot = self.image.boot(identity, self.directory, tsc_khz=tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
-        xml = domain_xml(record, boot, user=self.user, models=security_models(self.connection), trace=trace)
-        ensure_daemons()
-        try:
-            return domain.create(self.connection, xml, record)
-        except DaemonError:
-            # It may have been made all the same, and would be in its own way at the next attempt.
-            for each in domain.find(self.connection, self.spec.name):
-                if each.record.index == index:
-                    each.destroy()
-            raise
+        own = self.image.personal(identity)
+        with self.directory.handed_over(record.node, own, self._owner) as personal:
+            xml = domain_xml(
+                record,
+                boot,
+                console=console,
+                personal=personal,
+                user=self.user,
+                models=security_models(self.connection),
+                trace=trace,
+            )
+            ensure_daemons()
+            try:
+                return domain.create(self.connection, xml, record)
+            except DaemonError:
+                # It may have been made all the same, and would be in its own way at the next attempt.
+                for each in domain.find(self.connection, self.spec.name):
+                    if each.record.index == index:
+                        each.destroy()
+                raise
 
     @property
     def counter_layout(self) -> CounterLayout:
@@ -134,15 +140,13 @@ class Hosting:
         # A node that boots anew counts anew; who records its earlier life has these files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
-        owner = (self.user.uid, self.user.gid) if self.user else None
-        Counters.create(counters, self.counter_layout, owner)
-        OrderRing.create(order, self.counter_layout.vcpus, owner)
+        Counters.create(counters, self.counter_layout, self._owner)
+        OrderRing.create(order, self.counter_layout.vcpus, self._owner)
         return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), counters, order)
 
     @property
-    def image_is_ours(self) -> bool:
-        """Whether the nodes booted the appliance, which has this very probe program in it."""
-        return self.spec.image == "appliance"
+    def _owner(self) -> tuple[int, int] | None:
+        return (self.user.uid, self.user.gid) if self.user else None
 
     def domains(self) -> list[domain.Domain]:
         """Give every node's domain, in order; one that has ended has no handle."""
@@ -212,7 +216,7 @@ def _furnish(
     spec: LabSpec,
     directory: LabDirectory,
     accelerator: Accelerator,
-    image: Appliance,
+    image: Image,
     user: QemuUser | None,
     taken: dict[str, list[domain.Domain]],
     tell: Callable[[str], None],
@@ -222,9 +226,7 @@ def _furnish(
         claim = Claim.make(directory)
         undo.callback(claim.release)
         tell("making keys and FAM")
-        keys, host_key = Keys.make(directory)
-        personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
-        directory.write(directory.initrd, personal, (user.uid, user.gid) if user else None)
+        keys = Keys.make(directory, spec.node_names)
 
         def around(fam: Fam) -> Hosting:
             return Hosting(
@@ -246,7 +248,7 @@ def _furnish(
 
         hosting = around(lease.take(spec, directory, user, taken, announce))
         if user is not None:
-            access.check_readable([image.kernel, directory.initrd], user)
+            access.check_readable(image.files, user)
         undo.pop_all()
     return hosting
 

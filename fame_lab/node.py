@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab import boot, native, transfer
 from fame_lab.cancel import is_cancelled
-from fame_lab.directory import HOST_ALIAS
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.lab_html import node_html
 from fame_lab.probes import lines
@@ -90,7 +89,7 @@ class Node:
             "ssh",
             *("-i", str(directory.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
             *("-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={directory.known_hosts}"),
-            *("-o", "GlobalKnownHostsFile=none", "-o", f"HostKeyAlias={HOST_ALIAS}"),
+            *("-o", "GlobalKnownHostsFile=none", "-o", f"HostKeyAlias={self.name}"),
             *("-p", str(self.ssh_port), "root@127.0.0.1"),
         ]
 
@@ -162,7 +161,7 @@ class Node:
     def _delivered(self) -> str:
         with self._delivery:
             if self._probe_path is None:
-                if self._hosting.image_is_ours:
+                if self._hosting.image.has_probe:
                     self._probe_path = _PROBE_IN_IMAGE
                 else:
                     program = native.PROBE.binary()

@@ -8,17 +8,24 @@ import logging
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
 
 from fame_lab.cancel import is_cancelled, shielded
-from fame_lab.directory import HOST_ALIAS, LabDirectory
+from fame_lab.directory import LabDirectory
 from fame_lab.errors import SSHError
 from fame_lab.guest import mark
+from fame_lab.guest.image import Identity
 from fame_lab.run_result import RunResult, shortened
 
 __all__ = ["Connection", "Keys"]
@@ -39,27 +46,30 @@ logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Keys:
-    """A lab's own keys: one that its nodes let in, one that they show.
+    """A lab's own keys: one that its nodes let in, and one for each that it shows.
 
     Parameters
     ----------
     client : paramiko.Ed25519Key
-    host : paramiko.Ed25519Key
-        The public half alone: an unknown key is an error.
+    hosts : mapping of str to paramiko.Ed25519Key
+        By the node's name, the public half alone: an unknown key is an error.
     """
 
     client: paramiko.Ed25519Key
-    host: paramiko.Ed25519Key
+    hosts: Mapping[str, paramiko.Ed25519Key]
 
     @classmethod
-    def make(cls, directory: LabDirectory) -> tuple[Keys, Ed25519PrivateKey]:
-        """Make fresh keys; hand out the host's private one, which is not kept here."""
-        client, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-        private = client.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-        public = host.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        directory.write(directory.key, private)
-        directory.write(directory.known_hosts, HOST_ALIAS.encode() + b" " + public + b"\n")
-        return cls.read(directory), host
+    def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> Keys:
+        """Make fresh keys, and keep them in the lab's directory."""
+        directory.write(directory.key, _private(Ed25519PrivateKey.generate()))
+        known = []
+        for node in nodes:
+            host = Ed25519PrivateKey.generate()
+            directory.write(directory.host_key(node), _private(host))
+            public = host.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+            known.append(node.encode() + b" " + public + b"\n")
+        directory.write(directory.known_hosts, b"".join(known))
+        return cls.read(directory)
 
     @classmethod
     def read(cls, directory: LabDirectory) -> Keys:
@@ -72,10 +82,28 @@ class Keys:
         """
         try:
             client = paramiko.Ed25519Key.from_private_key_file(str(directory.key))
-            public = base64.b64decode(directory.known_hosts.read_text().split()[2])
-            return cls(client, paramiko.Ed25519Key(data=public))
-        except (OSError, ValueError, IndexError, paramiko.SSHException) as error:
+            known = (line.split() for line in directory.known_hosts.read_text().splitlines())
+            hosts = {node: paramiko.Ed25519Key(data=base64.b64decode(key)) for node, _, key in known}
+        except (OSError, ValueError, paramiko.SSHException) as error:
             raise SSHError(f"the keys of lab {directory.name!r} cannot be read: {error}") from error
+        return cls(client, hosts)
+
+    def identity(self, node: str, directory: LabDirectory) -> Identity:
+        """Give what is the node's own.
+
+        Raises
+        ------
+        SSHError
+            If the private key that it shows cannot be read.
+        """
+        path = directory.host_key(node)
+        try:
+            host = load_ssh_private_key(path.read_bytes(), None)
+        except (OSError, ValueError) as error:
+            raise SSHError(f"the host key of {node} cannot be read from {path}: {error}") from error
+        if not isinstance(host, Ed25519PrivateKey):
+            raise SSHError(f"{path} holds another kind of key than the one made for {node}")
+        return Identity(node, self.authorized, host)
 
     @property
     def authorized(self) -> str:
@@ -214,7 +242,8 @@ class Connection:
         port = self._port()
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        client.get_host_keys().add(f"[{HOST}]:{port}", self._keys.host.get_name(), self._keys.host)
+        host = self._keys.hosts[self.node]
+        client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
         try:
             client.connect(
                 HOST,
@@ -281,6 +310,10 @@ class Connection:
                     raise SSHError(
                         f"{self.node}: {shortened(command)} takes longer than its {timeout:g} s; given up"
                     )
+
+
+def _private(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:

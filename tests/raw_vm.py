@@ -16,7 +16,8 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.appliance import READY, Appliance
+from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.image import PERSONAL, READY, Identity
 
 DEADLINE = 60.0
 
@@ -60,13 +61,16 @@ def booted(
     """Boot the image as a lab would, and end it in any case."""
     client_key, host_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     authorized = client_key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-    initrd = directory / "initrd"
-    initrd.write_bytes(image.personal_initrd(authorized_key=authorized, host_key=host_key))
+    own = image.personal(Identity(node, authorized, host_key))
+    for name, content in own.items():
+        (directory / name).write_bytes(content)
     console, monitor, shared = directory / "console", directory / "qmp", directory / "fam"
     command = [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"),
         *("-accel", "tcg,tb-size=32", "-cpu", "max,-erms", "-smp", "1,maxcpus=2", "-m", memory),
-        *("-kernel", str(image.kernel), "-initrd", str(initrd), "-append", image.cmdline(node, tsc_khz=None)),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
+        *("-append", image.cmdline(tsc_khz=None)),
+        *(word for name in own for word in ("-fw_cfg", f"name={PERSONAL}/{name},file={directory / name}")),
         *("-object", f"memory-backend-file,mem-path={shared},size={fam},id=FAM,share=on"),
         *("-device", "ivshmem-plain,memdev=FAM,bus=pcie.0,addr=0x9"),
         *("-netdev", "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"),
@@ -85,7 +89,7 @@ def booted(
     finally:
         process.kill()
         process.wait()
-        for path in (shared, initrd):
+        for path in (shared, *(directory / name for name in own)):
             path.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from fame_lab import native
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import appliance, cpio, packages, rootfs
 from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.image import Identity
 from fame_lab.progress import heard_by
 
 RELEASE = "6.1.0-1-test"
@@ -184,26 +185,25 @@ def test_others_may_read_it_whatever_the_umask(ingredients: Ingredients, tmp_pat
         assert directory.stat().st_mode & 0o055 == 0o055
 
 
-def test_the_command_line_names_the_node_and_the_clock(ingredients: Ingredients) -> None:
+def test_the_command_line_tells_the_clock(ingredients: Ingredients) -> None:
     image = appliance.ensure()
-    words = image.cmdline("node40", tsc_khz=2_600_000).split()
-    assert {"fame.node=node40", "tsc_early_khz=2600000", "tsc=reliable", "console=ttyS0"} <= set(words)
-    assert "tsc_early_khz" not in image.cmdline("node40", tsc_khz=None)
+    words = image.cmdline(tsc_khz=2_600_000).split()
+    assert {"tsc_early_khz=2600000", "tsc=reliable", "console=ttyS0"} <= set(words)
+    assert "tsc_early_khz" not in image.cmdline(tsc_khz=None)
 
 
 @pytest.mark.parametrize("name", ["", "Node", "a b", "a\nb", "-a", "x" * 64, "a=b"])
 def test_a_name_that_is_none_for_a_host_is_refused(ingredients: Ingredients, name: str) -> None:
     with pytest.raises(SpecError, match="host name"):
-        appliance.ensure().cmdline(name, tsc_khz=None)
+        appliance.ensure().personal(Identity(name, "ssh-ed25519 AAAA", Ed25519PrivateKey.generate()))
 
 
-def test_keys_are_added_behind_the_common_part(ingredients: Ingredients) -> None:
-    image = appliance.ensure()
-    whole = image.personal_initrd(authorized_key="ssh-ed25519 AAAA\n", host_key=Ed25519PrivateKey.generate())
-    common = image.initrd.read_bytes()
-    assert whole.startswith(common)
-    assert b"ssh-ed25519 AAAA\n" in whole[len(common) :]
-    assert len(common) % 4 == 0
+def test_what_is_a_nodes_own_is_its_name_and_its_keys(ingredients: Ingredients) -> None:
+    key = Ed25519PrivateKey.generate()
+    own = appliance.ensure().personal(Identity("node07", "ssh-ed25519 AAAA\n", key))
+    assert own["node"] == b"node07\n"
+    assert own["authorized_keys"] == b"ssh-ed25519 AAAA\n"
+    assert key.private_bytes_raw() in own["host_key"]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def guest(image: Appliance, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.vm
-def test_a_node_is_named_by_its_command_line(guest: RawVM) -> None:
+def test_a_node_has_its_own_name(guest: RawVM) -> None:
     assert guest.run("hostname") == "node07\n"
 
 

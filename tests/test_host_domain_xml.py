@@ -1,12 +1,15 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from fame_lab.host.domain_xml import QEMU_NAMESPACE, Boot, domain_name, domain_xml
+from fame_lab.guest.image import Boot, DiskBoot, KernelBoot
+from fame_lab.host.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.spec import LabSpec
 
-BOOT = Boot(Path("/k"), Path("/i"), "console=ttyS0 fame.node=node01", Path("/c & <d>"))
+BOOT = KernelBoot(Path("/k"), Path("/i"), "console=ttyS0 quiet")
+CONSOLE = Path("/c & <d>")
+OWN = {"host_key": Path("/lab/node01.own.host_key")}
 
 
 def record(**fields: object) -> NodeRecord:
@@ -24,9 +27,13 @@ def record(**fields: object) -> NodeRecord:
 
 
 def parsed(
-    node: NodeRecord, user: QemuUser | None = None, models: frozenset[str] = frozenset()
+    node: NodeRecord,
+    user: QemuUser | None = None,
+    models: frozenset[str] = frozenset(),
+    boot: Boot = BOOT,
 ) -> ElementTree.Element:
-    return ElementTree.fromstring(domain_xml(node, BOOT, user=user, models=set(models)))  # noqa: S314
+    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models))
+    return ElementTree.fromstring(xml)  # noqa: S314
 
 
 def arguments(domain: ElementTree.Element) -> list[str]:
@@ -94,3 +101,17 @@ def test_odd_characters_are_escaped() -> None:
 
 def test_a_domain_name_tells_the_lab_and_the_node() -> None:
     assert domain_name("demo", "node07") == "fame-demo-node07"
+
+
+def test_what_is_a_nodes_own_is_given_by_file_and_not_on_the_command_line() -> None:
+    (entry,) = parsed(record()).findall("sysinfo[@type='fwcfg']/entry")
+    assert entry.attrib == {"name": "opt/fame_lab/host_key", "file": "/lab/node01.own.host_key"}
+    assert entry.text is None
+
+
+def test_a_disk_is_booted_by_firmware_and_its_form_is_given() -> None:
+    domain = parsed(record(), boot=DiskBoot(Path("/lab/node01.qcow2"), Path("/lab/node01.seed")))
+    assert domain.find("os/kernel") is None
+    disks = domain.findall("devices/disk")
+    assert [disk.find("driver").get("type") for disk in disks] == ["qcow2", "raw"]  # type: ignore[union-attr]
+    assert [disk.find("readonly") is not None for disk in disks] == [False, True]

@@ -20,19 +20,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fame_lab import native
-from fame_lab.directory import cache_directory
+from fame_lab.directory import LabDirectory, cache_directory
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import cpio, packages, rootfs, vmlinux
+from fame_lab.guest.image import Identity, KernelBoot
 from fame_lab.progress import Job, job
 
-__all__ = ["READY", "Appliance", "cached", "ensure"]
-
-READY = "fame: {node} ready"
-"""What a node writes on its serial line once its SSH server listens."""
+__all__ = ["Appliance", "cached", "ensure"]
 
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -46,7 +45,7 @@ class Appliance:
     kernel : Path
         What QEMU's ``-kernel`` takes; world readable.
     initrd : Path
-        The initramfs without keys: nobody gets into a node that boots it as it is.
+        The initramfs, without keys.
     digest : str
         Hexadecimal SHA-256 over all that went in.
     kernel_release : str
@@ -58,48 +57,51 @@ class Appliance:
     digest: str
     kernel_release: str
 
-    def cmdline(self, node: str, *, tsc_khz: int | None) -> str:
+    says_ready: ClassVar[bool] = True
+    has_probe: ClassVar[bool] = True
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What QEMU's user has to be able to read."""
+        return self.kernel, self.initrd
+
+    def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:  # noqa: ARG002 - the same for all
+        """Give kernel and initramfs, which all nodes share; see :class:`fame_lab.guest.image.Image`."""
+        return KernelBoot(self.kernel, self.initrd, self.cmdline(tsc_khz=tsc_khz))
+
+    @staticmethod
+    def cmdline(*, tsc_khz: int | None) -> str:
         """Return the kernel command line of a node.
 
         Parameters
         ----------
-        node : str
-            The node's name, which becomes its host name.
         tsc_khz : int or None
             The host's time stamp counter frequency in kHz, if known.
-
-        Raises
-        ------
-        SpecError
-            If `node` is not a host name.
         """
-        if not _NODE_NAME.fullmatch(node):
-            raise SpecError(f"{node!r} is not a host name: use a-z, 0-9 and -, as in node01")
         words = ["console=ttyS0", "quiet", "panic=-1"]
         words.append("cryptomgr.notests")  # 0.3 s of an emulated boot
         # The TSC is what the guest's clock should be; left to itself, Linux takes HPET (1 µs a look).
         words += ["tsc=reliable", "no_timer_check"]
         if tsc_khz is not None:
             words.append(f"tsc_early_khz={tsc_khz}")
-        return " ".join([*words, f"fame.node={node}"])
+        return " ".join(words)
 
-    def personal_initrd(self, *, authorized_key: str, host_key: Ed25519PrivateKey) -> bytes:
-        """Return the initramfs with the keys of one lab added.
+    @staticmethod
+    def personal(identity: Identity) -> dict[str, bytes]:
+        """Give the name and the keys, as /init reads them; see :class:`fame_lab.guest.image.Image`.
 
-        Parameters
-        ----------
-        authorized_key : str
-            The public key that may log in as root: a line in OpenSSH's format.
-        host_key : Ed25519PrivateKey
-            The key that the nodes show.
+        Raises
+        ------
+        SpecError
+            If the node's name is not a host name.
         """
-        keys = {
-            "root": cpio.directory(0o700),
-            "root/.ssh": cpio.directory(0o700),
-            "root/.ssh/authorized_keys": cpio.file(authorized_key.strip().encode() + b"\n", 0o600),
-            "etc/dropbear/dropbear_ed25519_host_key": cpio.file(_dropbear_key(host_key), 0o600),
+        if not _NODE_NAME.fullmatch(identity.node):
+            raise SpecError(f"{identity.node!r} is not a host name: use a-z, 0-9 and -, as in node01")
+        return {
+            "node": identity.node.encode() + b"\n",
+            "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
+            "host_key": _dropbear_key(identity.host_key),
         }
-        return self.initrd.read_bytes() + cpio.archive(keys)
 
 
 def ensure(progress: Callable[[str], None] | None = None) -> Appliance:

@@ -15,7 +15,7 @@ from fame_lab.guest.cpio import Entry
 __all__ = ["entries", "kernel", "own_files"]
 
 PROGRAMS = ("usr/bin/lspci", "usr/bin/setpci", "usr/sbin/dropbear")
-MODULES = ("virtio_pci", "virtio_net")
+MODULES = ("virtio_pci", "virtio_net", "qemu_fw_cfg")
 PCI_NAMES = "usr/share/misc/pci.ids"
 
 _FILES = Path(__file__).parent / "files"
@@ -65,7 +65,8 @@ def entries(tree: Path, release: str, probe: Path) -> dict[str, Entry]:
     ApplianceError
         If the packages lack something, or one of their own tools fails on them.
     """
-    out = {path: cpio.directory() for path in ("dev", "proc", "run", "sys")}
+    out = {path: cpio.directory() for path in ("dev", "etc/dropbear", "proc", "run", "sys")}
+    out["root"] = out["root/.ssh"] = cpio.directory(0o700)
     out["tmp"] = cpio.directory(0o1777)
     out["dev/console"] = cpio.device(5, 1)  # the kernel opens it for /init, before devtmpfs is there
     for path, source in own_files().items():

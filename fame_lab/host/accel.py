@@ -25,7 +25,8 @@ from typing import IO, Any, Literal
 
 from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError
-from fame_lab.guest.appliance import READY, Appliance
+from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.image import PERSONAL, READY
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["Accelerator", "choose"]
@@ -150,7 +151,8 @@ def _boot(qemu: str, appliance: Appliance, qemu_user: tuple[int, int] | None) ->
         *(qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-machine", "q35", "-accel", "kvm", "-cpu", "host,host-phys-bits=on", "-m", "128M"),
         *("-kernel", str(appliance.kernel), "-initrd", str(appliance.initrd)),
-        *("-append", appliance.cmdline(_NODE, tsc_khz=None).replace(" quiet", ""), "-serial", "stdio"),
+        *("-append", appliance.cmdline(tsc_khz=None).replace(" quiet", ""), "-serial", "stdio"),
+        *("-fw_cfg", f"name={PERSONAL}/node,string={_NODE}"),
     ]
     started = time.monotonic()
     said = ""

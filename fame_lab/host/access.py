@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from fame_lab.errors import HostError
@@ -56,7 +57,7 @@ def check_writable(path: Path, user: QemuUser) -> None:
         )
 
 
-def check_readable(paths: list[Path], user: QemuUser) -> None:
+def check_readable(paths: Iterable[Path], user: QemuUser) -> None:
     """Raise HostError if QEMU's user cannot read one of `paths`."""
     for path in paths:
         if not _may(user, "-r", path):

@@ -163,13 +163,13 @@ class Domain:
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
-        try:
-            if self.handle is not None:
+        if self.handle is not None:
+            try:
                 self.handle.destroy()
-        except libvirt.libvirtError as error:
-            if error.get_error_code() not in _GONE:
-                words = f"libvirt cannot end {self.name}: {error}"
-                raise refusal(self.handle.connect(), words) from error
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _GONE:
+                    words = f"libvirt cannot end {self.name}: {error}"
+                    raise refusal(self.handle.connect(), words) from error
         remove_log(self.name)
 
     def last_words(self) -> str:

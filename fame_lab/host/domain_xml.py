@@ -6,16 +6,17 @@ behind when its domain dies), at 00:09.0, out of the way of the slots that libvi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from fame_lab.guest.image import PERSONAL, Boot, DiskBoot, KernelBoot
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
 
-__all__ = ["Boot", "domain_name", "domain_xml"]
+__all__ = ["domain_name", "domain_xml"]
 
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 ElementTree.register_namespace("qemu", QEMU_NAMESPACE)
@@ -31,24 +32,6 @@ TB_CACHE_MIB = 32
 LEAST_CPUS = 2
 
 
-@dataclass(frozen=True)
-class Boot:
-    """What a node boots, and where its serial line goes.
-
-    Parameters
-    ----------
-    kernel, initrd : Path
-    cmdline : str
-    console : Path
-        File that libvirt's log daemon keeps, of bounded size.
-    """
-
-    kernel: Path
-    initrd: Path
-    cmdline: str
-    console: Path
-
-
 def domain_name(lab: str, node: str) -> str:
     """Give the name that libvirt knows a node by."""
     return f"fame-{lab}-{node}"
@@ -58,6 +41,8 @@ def domain_xml(
     record: NodeRecord,
     boot: Boot,
     *,
+    console: Path,
+    personal: Mapping[str, Path],
     user: QemuUser | None,
     models: set[str],
     trace: TracePlugin | None = None,
@@ -68,7 +53,11 @@ def domain_xml(
     ----------
     record : NodeRecord
         Kept as the domain's metadata.
-    boot : Boot
+    boot : KernelBoot or DiskBoot
+    console : Path
+        Where the serial line goes: a file that libvirt's log daemon keeps, of bounded size.
+    personal : mapping of str to Path
+        Files of what is the node's own, by the name that the guest finds each under.
     user : QemuUser, optional
         Whom libvirt runs QEMU as, if not ourselves.
     models : set of str
@@ -87,7 +76,7 @@ def domain_xml(
     SubElement(domain, "metadata").append(record.to_element())
     SubElement(domain, "memory", unit="b").text = str(spec.memory_size)
     SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, LEAST_CPUS))
-    _add_boot(domain, boot)
+    _add_boot(domain, boot, personal)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
     if record.accelerator == "tcg":
@@ -102,7 +91,7 @@ def domain_xml(
     SubElement(domain, "on_poweroff").text = "destroy"
     SubElement(domain, "on_reboot").text = "restart"
     SubElement(domain, "on_crash").text = "destroy"
-    _add_devices(domain, boot)
+    _add_devices(domain, boot, console)
     _add_labels(domain, user, models)
     _add_qemu_arguments(domain, record, trace)
     if record.accelerator == "tcg":
@@ -110,21 +99,41 @@ def domain_xml(
     return ElementTree.tostring(domain, encoding="unicode")
 
 
-def _add_boot(domain: Element, boot: Boot) -> None:
+def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path]) -> None:
     system = SubElement(domain, "os")
     SubElement(system, "type", arch="x86_64", machine="q35").text = "hvm"
-    SubElement(system, "kernel").text = str(boot.kernel)
-    SubElement(system, "initrd").text = str(boot.initrd)
-    SubElement(system, "cmdline").text = boot.cmdline
+    if isinstance(boot, KernelBoot):
+        SubElement(system, "kernel").text = str(boot.kernel)
+        SubElement(system, "initrd").text = str(boot.initrd)
+        SubElement(system, "cmdline").text = boot.cmdline
+    if personal:
+        # By file, not by value: anybody may read a command line.
+        configuration = SubElement(domain, "sysinfo", type="fwcfg")
+        for name, path in personal.items():
+            SubElement(configuration, "entry", name=f"{PERSONAL}/{name}", file=str(path))
 
 
-def _add_devices(domain: Element, boot: Boot) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path) -> None:
     devices = SubElement(domain, "devices")
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
+    if isinstance(boot, DiskBoot):
+        _add_disk(devices, "vda", boot.disk, "qcow2")
+        if boot.seed is not None:
+            _add_disk(devices, "vdb", boot.seed, "raw")
     serial = SubElement(devices, "serial", type="file")
-    SubElement(serial, "source", path=str(boot.console))
+    SubElement(serial, "source", path=str(console))
     SubElement(serial, "target", type="isa-serial", port="0")
+
+
+def _add_disk(devices: Element, target: str, path: Path, form: str) -> None:
+    disk = SubElement(devices, "disk", type="file", device="disk")
+    # Its form is given: a guest that wrote another one's header onto a raw disk could have it opened as that.
+    SubElement(disk, "driver", name="qemu", type=form)
+    SubElement(disk, "source", file=str(path))
+    SubElement(disk, "target", dev=target, bus="virtio")
+    if form == "raw":
+        SubElement(disk, "readonly")
 
 
 def _add_labels(domain: Element, user: QemuUser | None, models: set[str]) -> None:

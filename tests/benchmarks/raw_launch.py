@@ -21,6 +21,7 @@ from fame_lab.boot import _prove
 from fame_lab.directory import LabDirectory
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
+from fame_lab.guest.image import PERSONAL, READY
 from fame_lab.host import tsc
 from fame_lab.probes import lines
 from fame_lab.spec import LabSpec
@@ -59,9 +60,7 @@ class RawLab:
         image = appliance.ensure()
         self.directory = LabDirectory.of(self.spec.name)
         self.directory.make(None)
-        keys, host_key = Keys.make(self.directory)
-        personal = image.personal_initrd(authorized_key=keys.authorized, host_key=host_key)
-        self.directory.write(self.directory.initrd, personal)
+        keys = Keys.make(self.directory, self.spec.node_names)
         fam = Fam.create(self.directory.fam, self.spec.fam_size)
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
 
@@ -69,12 +68,16 @@ class RawLab:
             name = self.spec.node_names[index]
             port = free_port()
             console = self.directory.console(name)
-            command = qemu_command(self.spec, name, image, self.directory, fam, port)
+            identity = keys.identity(name, self.directory)
+            own = {key: self.directory.path / f"{name}.own.{key}" for key in image.personal(identity)}
+            for key, content in image.personal(identity).items():
+                self.directory.write(own[key], content)
+            command = qemu_command(self.spec, name, image, self.directory, fam, port, own)
             with slots:
                 process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
                 node = RawNode(name, index, process, Connection(name, lambda: port, keys))
                 self.nodes.append(node)
-                ready = appliance.READY.format(node=name).encode()
+                ready = READY.format(node=name).encode()
                 while not console.exists() or ready not in console.read_bytes():
                     time.sleep(LOOK)
             node.connection.open(60)
@@ -101,7 +104,13 @@ def free_port() -> int:
 
 
 def qemu_command(
-    spec: LabSpec, name: str, image: appliance.Appliance, directory: LabDirectory, fam: Fam, port: int
+    spec: LabSpec,
+    name: str,
+    image: appliance.Appliance,
+    directory: LabDirectory,
+    fam: Fam,
+    port: int,
+    own: dict[str, Path],
 ) -> list[str]:
     khz = tsc.khz()
     return [
@@ -109,8 +118,9 @@ def qemu_command(
         *("-name", name, "-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "q35,usb=off", "-accel", "tcg,tb-size=32", "-cpu", "max,erms=off"),
         *("-m", f"{spec.memory_size >> 20}M", "-smp", "1,maxcpus=2"),
-        *("-kernel", str(image.kernel), "-initrd", str(directory.initrd)),
-        *("-append", image.cmdline(name, tsc_khz=khz)),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
+        *("-append", image.cmdline(tsc_khz=khz)),
+        *(word for key, path in own.items() for word in ("-fw_cfg", f"name={PERSONAL}/{key},file={path}")),
         *("-serial", f"file:{directory.console(name)}"),
         *("-object", f"memory-backend-file,mem-path={fam.path},size={fam.size},id=FAM,share=on"),
         *("-device", "ivshmem-plain,memdev=FAM,bus=pcie.0,addr=0x9"),

@@ -1,0 +1,111 @@
+"""What a node boots, whatever it is made of, and what makes a node of it that differs from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fame_lab.directory import LabDirectory
+
+__all__ = ["PERSONAL", "READY", "Boot", "DiskBoot", "Identity", "Image", "KernelBoot"]
+
+READY = "fame: {node} ready"
+"""What a node writes on its serial line once its SSH server listens."""
+
+PERSONAL = "opt/fame_lab"
+"""Where QEMU's firmware configuration (fw_cfg) has what is a node's own: root alone reads it in the guest."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is one node's own.
+
+    Parameters
+    ----------
+    node : str
+        Its name.
+    authorized_key : str
+        The public key that may log in as root: a line in OpenSSH's format.
+    host_key : Ed25519PrivateKey
+        The key that it shows.
+    """
+
+    node: str
+    authorized_key: str
+    host_key: Ed25519PrivateKey
+
+
+@dataclass(frozen=True)
+class KernelBoot:
+    """A kernel that QEMU itself loads.
+
+    Parameters
+    ----------
+    kernel, initrd : Path
+    cmdline : str
+    """
+
+    kernel: Path
+    initrd: Path
+    cmdline: str
+
+
+@dataclass(frozen=True)
+class DiskBoot:
+    """A disk that the firmware boots.
+
+    Parameters
+    ----------
+    disk : Path
+        A qcow2 file that this node alone writes to.
+    seed : Path, optional
+        A second disk, read only, that tells the node who it is.
+    """
+
+    disk: Path
+    seed: Path | None = None
+
+
+Boot = KernelBoot | DiskBoot
+
+
+class Image(Protocol):
+    """A guest image in the cache, or a user's own."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over what went in."""
+
+    @property
+    def kernel_release(self) -> str:
+        """What ``uname -r`` says in the guest."""
+
+    @property
+    def says_ready(self) -> bool:
+        """Whether a node writes :data:`READY`; one that does not is ready when it answers SSH."""
+
+    @property
+    def has_probe(self) -> bool:
+        """Whether it has this very probe program in it."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What QEMU's user has to be able to read, for as long as nodes run."""
+
+    def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> Boot:
+        """Give what a node boots; what is made for it lies in `directory`, and goes with the lab.
+
+        Parameters
+        ----------
+        identity : Identity
+        directory : LabDirectory
+        tsc_khz : int or None
+            The host's time stamp counter frequency in kHz, where the guest should be told.
+        """
+
+    def personal(self, identity: Identity) -> Mapping[str, bytes]:
+        """Give what a node finds under :data:`PERSONAL`, by name."""
