@@ -24,6 +24,7 @@ __all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "secu
 #: libvirtd, and its console keeps virtlogd.
 IDLE_SECONDS = 30
 START_DEADLINE = 20.0
+_ATTEMPTS = 3
 _DAEMONS = {"virtlogd": "/run/libvirt/virtlogd-sock", "libvirtd": "/run/libvirt/libvirt-sock"}
 
 
@@ -44,13 +45,18 @@ def connect() -> libvirt.virConnect:
     libvirt.registerErrorHandler(lambda *_: None, None)
     if os.geteuid() == 0:
         _check_kvm_device()
-        ensure_daemons()
     elif shutil.which("libvirtd", path=_search_path()) is None:
         raise HostError("libvirtd is missing: install libvirt-daemon-system, or run `make setup`")
-    try:
-        return libvirt.open(uri())
-    except libvirt.libvirtError as error:
-        raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
+    for attempt in range(1, _ATTEMPTS + 1):
+        ensure_daemons()
+        try:
+            return libvirt.open(uri())
+        except libvirt.libvirtError as error:
+            # A daemon that is just dying may take a connection, and then be gone.
+            if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
+                raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
+            time.sleep(0.1 * attempt)
+    raise AssertionError("unreachable")
 
 
 class Libvirt:
