@@ -38,8 +38,12 @@ USER = "root"
 MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
+#: Seconds that a guest has for taking a command; the least; how late paramiko may be.
+_PATIENCE, _LEAST, _GRACE = 30.0, 0.1, 2.0
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
+#: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
+_REFUSED = "Authentication failed."
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
@@ -153,9 +157,9 @@ class Connection:
                     raise SSHError(
                         f"{self.node} shows another host key than this lab's: something else answers there"
                     ) from error
-                except paramiko.AuthenticationException as error:
-                    raise SSHError(f"{self.node} does not let this lab's key in: {error}") from error
                 except (OSError, EOFError, paramiko.SSHException) as error:
+                    if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
+                        raise SSHError(f"{self.node} does not let this lab's key in: {error}") from error
                     if cancelled():
                         raise SSHError(f"{self.node}: called off before it answered SSH") from error
                     if time.monotonic() > end:
@@ -203,14 +207,16 @@ class Connection:
         self, command: str, *, timeout: float | None = None, stdin: bytes = b""
     ) -> tuple[bytes, bytes, int]:
         """Run a command as :meth:`run` does, and give both streams as they came, and the status."""
-        client = self.open(30.0 if timeout is None else min(timeout, 30.0), is_cancelled)
-        if is_cancelled():
-            raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+        patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
+        client, channel = self._session(patience)
         its = mark.make()
         try:
-            with self._channel(client) as channel:
+            with channel:
                 try:
-                    channel.exec_command(mark.marked(command, its))
+                    if is_cancelled():
+                        raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+                    with _given(patience, channel.close):
+                        channel.exec_command(mark.marked(command, its))
                     # Sent from aside, or a command that writes while it reads would wait for us forever.
                     if stdin:
                         threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
@@ -245,45 +251,46 @@ class Connection:
         host = self._keys.hosts[self.node]
         client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
         try:
-            client.connect(
-                HOST,
-                port,
-                USER,
-                pkey=self._keys.client,
-                allow_agent=False,
-                look_for_keys=False,
-                timeout=left,
-                banner_timeout=left,
-                auth_timeout=left,
-            )
+            with _given(left, client.close):
+                client.connect(
+                    HOST,
+                    port,
+                    USER,
+                    pkey=self._keys.client,
+                    allow_agent=False,
+                    look_for_keys=False,
+                    timeout=left,
+                    banner_timeout=left,
+                    auth_timeout=left,
+                )
         except BaseException:
             client.close()
             raise
         return client
 
-    @contextlib.contextmanager
-    def _channel(self, client: paramiko.SSHClient, deadline: float = 30.0) -> Iterator[paramiko.Channel]:
-        transport = client.get_transport()
-        try:
-            if transport is None:
-                raise EOFError("the connection is closed")
-            channel = transport.open_session(timeout=deadline)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise SSHError(f"{self.node} opens no session: {error}") from error
-        with channel:
-            yield channel
+    def _session(self, patience: float) -> tuple[paramiko.SSHClient, paramiko.Channel]:
+        """Open a session, by a new connection if the one before was with an earlier life of the guest."""
+        end = time.monotonic() + patience
+        while True:
+            client = self.open(max(end - time.monotonic(), 0.0), is_cancelled)
+            try:
+                return client, _open_session(client, max(end - time.monotonic(), _LEAST))
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                # Nothing ran yet. One that refuses is not asked again; one that is silent has had its time.
+                if isinstance(error, paramiko.ChannelException) or is_cancelled() or time.monotonic() > end:
+                    raise SSHError(f"{self.node} opens no session: {error or 'it is silent'}") from error
 
     def _end(self, client: paramiko.SSHClient, its: str) -> None:
         """End what was marked in the guest; one that does not answer is left alone."""
         if not _is_alive(client):
             return
-        with shielded(), contextlib.suppress(SSHError), self._channel(client, _LAST_WORD) as channel:
-            try:
+        try:
+            with shielded(), _open_session(client, _LAST_WORD) as channel, _given(_LAST_WORD, channel.close):
                 channel.exec_command(mark.ending(its))
                 channel.shutdown_write()
                 self._collect(channel, "kill", _LAST_WORD)
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                log.debug("%s: what ran may run on: %s", self.node, error)
+        except (OSError, EOFError, SSHError, paramiko.SSHException) as error:
+            log.debug("%s: what ran may run on: %s", self.node, error)
 
     def _collect(self, channel: paramiko.Channel, command: str, timeout: float | None) -> tuple[bytes, bytes]:
         """Read both streams to their end; neither is let fill its window while the other is waited for."""
@@ -314,6 +321,30 @@ class Connection:
 
 def _private(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def _open_session(client: paramiko.SSHClient, patience: float) -> paramiko.Channel:
+    transport = client.get_transport()
+    if transport is None:
+        raise EOFError("the connection is closed")
+    with _given(patience + _GRACE, client.close):
+        return transport.open_session(timeout=patience)
+
+
+@contextlib.contextmanager
+def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
+    """Have a block given up after so many seconds.
+
+    paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
+    are missing where a command waits for being taken.
+    """
+    over = threading.Timer(seconds, give_up)
+    over.daemon = True
+    over.start()
+    try:
+        yield
+    finally:
+        over.cancel()
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 
-# Of what libvirt keeps, settings and what it found out about QEMU are copied, or it would ask anew for seconds.
+# libvirt's settings and what it found out about QEMU are copied: to find that out anew takes seconds.
 _SET_UP = """
 set -e
 mount --make-rprivate /
@@ -70,7 +70,8 @@ class PrivateHost:
 
     def leftovers(self, name: str) -> list[str]:
         """List what is there of a lab."""
-        return self.run(f"from leftovers import leftovers; print(*leftovers({name!r}), sep='\\n')").split("\n")[:-1]
+        said = self.run(f"from leftovers import leftovers; print(*leftovers({name!r}), sep='\\n')")
+        return said.split("\n")[:-1] if said.strip() else []
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Kill a program that :meth:`start` started."""
@@ -80,7 +81,7 @@ class PrivateHost:
 
     def processes(self, name: str) -> list[int]:
         """Find the processes in it whose program is called that."""
-        here = os.stat(f"/proc/{self.first}/ns/pid").st_ino
+        here = Path(f"/proc/{self.first}/ns/pid").stat().st_ino
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended while we looked
@@ -97,7 +98,18 @@ class PrivateHost:
 def private_host() -> Iterator[PrivateHost]:
     """Make a host, and end all that runs in it."""
     with subprocess.Popen(
-        ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _SET_UP],
+        [
+            "unshare",
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            _SET_UP,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

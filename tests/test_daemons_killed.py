@@ -19,7 +19,9 @@ def kill(daemon):
             while (entry / "exe").exists(): time.sleep(0.01)
 """
 
-WHILE_IT_RUNS = KILL + """
+WHILE_IT_RUNS = (
+    KILL
+    + """
 with Lab(LabSpec("daemons", nodes=2, fam="1M"), progress=False) as lab:
     lab.fam.write(0, b"kept")
     attached = Lab.attach("daemons")
@@ -37,8 +39,11 @@ with Lab(LabSpec("daemons", nodes=2, fam="1M"), progress=False) as lab:
     kill("libvirtd")
     attached.detach()
 """
+)
 
-DURING_A_START = KILL + """
+DURING_A_START = (
+    KILL
+    + """
 lab = Lab(LabSpec("daemons", nodes=2, fam="1M"), progress=False)
 stages = iter(sys.argv[1:])
 wanted = next(stages)
@@ -52,6 +57,7 @@ with lab.start(tell=tell):
     assert {name: ran.stdout for name, ran in lab.run("uname -n").items()} == {
         "node01": "node01\\n", "node02": "node02\\n"}
 """
+)
 
 
 @pytest.fixture(scope="module")

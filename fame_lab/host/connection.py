@@ -54,7 +54,9 @@ def connect() -> libvirt.virConnect:
         except libvirt.libvirtError as error:
             # A daemon that is just dying may take a connection, and then be gone.
             if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
-                raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
+                raise HostError(
+                    f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more"
+                ) from error
             time.sleep(0.1 * attempt)
     raise AssertionError("unreachable")
 

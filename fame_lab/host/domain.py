@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
@@ -101,9 +101,7 @@ class Domain:
     def ssh_port(self) -> int:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
         with self._asked("does not tell its SSH port") as handle:
-            answer = libvirt_qemu.qemuMonitorCommand(
-                handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-            )
+            answer = monitor.ask(handle, "info usernet", monitor.HUMAN)
         match = _FORWARD.search(answer)
         if match is None:
             raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
@@ -134,7 +132,7 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return json.loads(libvirt_qemu.qemuMonitorCommand(handle, told, 0))["return"]
+            return json.loads(monitor.ask(handle, told, monitor.MACHINE))["return"]
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -153,9 +151,7 @@ class Domain:
             If QEMU does not tell, as while the BAR is not mapped.
         """
         with self._asked("does not tell where FAM is") as handle:
-            blocks = libvirt_qemu.qemuMonitorCommand(
-                handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-            )
+            blocks = monitor.ask(handle, "info ramblock", monitor.HUMAN)
         block, bar = _FAM_BLOCK.search(blocks), _bar2(self.ask("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
