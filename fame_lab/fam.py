@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import io
 import logging
 import mmap
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,9 +152,11 @@ class Fam:
         Returns
         -------
         ndarray of shape (count,)
-            It stays valid after the lab is gone. Should somebody truncate the file, an access to what
-            is missing kills the process (SIGBUS); :meth:`read` raises instead. On tmpfs, reading a hole
-            through it allocates the page; :meth:`read` does not.
+            It stays valid after the lab is gone. Should somebody truncate the file, or its file system be
+            full, an access to what is missing kills the process (SIGBUS), which `faulthandler`, enabled
+            with the first array, tells on its standard error with the line where it happened; a kernel's
+            is in its server's log. :meth:`read` raises instead. On tmpfs, reading a hole through it
+            allocates the page; :meth:`read` does not.
 
         Raises
         ------
@@ -178,6 +182,7 @@ class Fam:
             raise SpecError(
                 f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}"
             )
+        _let_nothing_die_without_a_word()
         with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
             try:
@@ -283,6 +288,14 @@ class Fam:
     def _check_range(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
+
+
+def _let_nothing_die_without_a_word() -> None:
+    if faulthandler.is_enabled() or sys.__stderr__ is None:
+        return
+    # In a kernel, descriptor 2 leads to a thread of this very process, which does not live to pass it on.
+    real = getattr(sys.stderr, "_original_stdstream_copy", None)
+    faulthandler.enable(sys.__stderr__ if real is None else real)
 
 
 def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:

@@ -126,15 +126,6 @@ def test_a_qemu_that_hangs_is_told_and_can_be_replaced(
     assert sick.run("uname -n").stdout == f"{sick.name}\n"
 
 
-def test_a_guest_that_spins_with_interrupts_off_can_be_replaced(ailing: Lab, sick: Node) -> None:
-    # Not even the kernel of the guest has a say then.
-    sick.domain.ask("stop")
-    with pytest.raises(SSHError):
-        sick.run("true", timeout=2)
-    sick.restart()
-    assert sick.run("uname -n").stdout == f"{sick.name}\n"
-
-
 @pytest.mark.parametrize("when", ["1970-01-02 00:00:00", "2037-01-01 00:00:00"])
 def test_a_guest_whose_clock_jumps_runs_commands_with_timeouts_and_measures(
     ailing: Lab, sick: Node, when: str
