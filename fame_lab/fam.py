@@ -86,7 +86,8 @@ class Fam:
                 raise _not_made(path, error) from error
             undo.pop_all()
             os.close(descriptor)
-        if (free := room.f_bavail * room.f_frsize) < size:
+        # A hugetlbfs without a limit says that it has no blocks at all.
+        if room.f_blocks and (free := room.f_bavail * room.f_frsize) < size:
             log.warning(
                 "FAM of %s is sparse and %s has %s free: nodes that store more than that die with SIGBUS",
                 format_size(size),

@@ -101,7 +101,16 @@ class Hosting:
         )
 
     def create_domain(self, index: int) -> domain.Domain:
-        """Make one node's domain, paused."""
+        """Make one node's domain, paused.
+
+        Raises
+        ------
+        HostError
+            If FAM is not the file that the other nodes have: QEMU would make one anew.
+        DaemonError
+            If libvirt's daemon went away meanwhile; nothing is left of the domain then.
+        """
+        self.fam.check()
         record = self.record(index)
         console = self.directory.console(record.node)
         console.unlink(missing_ok=True)
