@@ -172,7 +172,7 @@ class Lab:
 
     @staticmethod
     def list() -> Listings:
-        """Tell what runs on this host, and what a killed start left behind."""
+        """Tell what runs on this host, and what killed processes left behind; see Listing's `standing`."""
         return Listing.all()
 
     @property

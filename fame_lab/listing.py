@@ -98,12 +98,16 @@ class Listing:
         if not holding.enter_context(directory.held()):
             return False  # what was seen then is another's by now
         found = holding.enter_context(settled(directory))
-        return found == "forsaken" or (found == "nobody's" and not self._runs())
+        ours, all_there = self._domains()
+        # Nodes of another version are left alone, with all that is theirs.
+        return ours == all_there and (found == "forsaken" or (found == "nobody's" and not ours))
 
-    def _runs(self) -> bool:
+    def _domains(self) -> tuple[set[str], set[str]]:
+        """Name the lab's domains that this version made, and all."""
         connection = connect()
         try:
-            return bool(domain.find(connection, self.name))
+            ours = {each.name for each in domain.find(connection, self.name)}
+            return ours, domain.names(connection, self.name)
         finally:
             connection.close()
 

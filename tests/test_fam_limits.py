@@ -60,7 +60,7 @@ def works_on(path: Path, fam: str) -> None:
 
 
 def test_fam_on_a_disk() -> None:
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         Path(directory).chmod(0o755)
         works_on(Path(directory, "fam"), "4M")
 
@@ -71,7 +71,7 @@ def huge_pages() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("huge pages take root: they are set aside, and mounted")
     before = int(HUGE_PAGES.read_text())
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         HUGE_PAGES.write_text(str(before + 4))
         try:
             if int(HUGE_PAGES.read_text()) < before + 4:

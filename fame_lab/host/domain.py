@@ -20,7 +20,7 @@ from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
 
-__all__ = ["Domain", "State", "create", "find", "labs"]
+__all__ = ["Domain", "State", "create", "find", "labs", "names"]
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +241,16 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
         if lab is None or record.spec.name == lab:
             found.append(Domain(handle, record))
     return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
+
+
+def names(connection: libvirt.virConnect, lab: str) -> set[str]:
+    """Name the domains of a lab, whatever they carry: another version's cannot be read."""
+    try:
+        there = [handle.name() for handle in connection.listAllDomains()]
+    except libvirt.libvirtError as error:
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
+    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
+    return {name for name in there if its.fullmatch(name)}
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
