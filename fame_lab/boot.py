@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
 from fame_lab.guest.image import READY
 from fame_lab.progress import job
+from fame_lab.quoting import quoted, shortened
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 DEADLINE = 60.0
 ATTEMPTS = 2
 _LOOK = 0.02
+#: Characters of a console, and of QEMU's words, that an error quotes.
+_MOST_QUOTED = 1000
 _LOOK_AT_DOMAIN = 0.5
 
 Stage = str
@@ -155,9 +158,16 @@ def _await_ready(
 
 def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
     console = hosting.console(domain.record.node).strip().splitlines()[-5:]
-    said = "its console's last lines are " + repr("\n".join(console)) if console else "its console is empty"
+    said = (
+        "its console's last lines are " + shortened("\n".join(console), _MOST_QUOTED)
+        if console
+        else "its console is empty"
+    )
     words = domain.last_words()
-    return BootError(f"{domain.record.node} {what}; {said}" + (f"; QEMU says {words!r}" if words else ""))
+    return BootError(
+        f"{domain.record.node} {what}; {said}"
+        + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
+    )
 
 
 def _prove(hosting: Hosting, node: Node) -> None:
@@ -182,7 +192,7 @@ def _prove(hosting: Hosting, node: Node) -> None:
     if [line.get("read") for line in told] != [f"{ours:#018x}"]:
         raise SharingError(
             f"{node.name} does not share {hosting.fam.path}: the host wrote {ours:#018x}, "
-            f"the node read {told}"
+            f"the node read {quoted(told)}"
         )
     found = int.from_bytes(hosting.fam.read(control.node_nonce(node.index), 8), "little")
     if found != theirs:

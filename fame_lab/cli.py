@@ -7,6 +7,7 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import math
@@ -25,6 +26,7 @@ from fame_lab import cli_output
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.progress import current, job
+from fame_lab.quoting import plain
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -44,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    # What a guest says may not be in the terminal's character set: that is not to end us half-way.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # An end asked for is a way out like any other: what was begun is put away.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
@@ -53,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except FameError as error:
-        print(f"fame-lab: {error}", file=sys.stderr)
+        print(f"fame-lab: {plain(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("fame-lab: interrupted", file=sys.stderr)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import FameError
+from fame_lab.quoting import plain
 from fame_lab.size import format_size
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fame_lab.run_result import RunResult
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["listed", "plain", "row", "runs_as_dict", "show_runs", "traffic_as_dict", "traffic_in_words"]
+__all__ = ["listed", "row", "runs_as_dict", "show_runs", "traffic_as_dict", "traffic_in_words"]
 
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
@@ -75,21 +76,13 @@ def _run_as_dict(result: RunResult | FameError) -> dict[str, Any]:
 
 def _show_run(name: str, result: RunResult | FameError) -> None:
     if isinstance(result, FameError):
-        print(result, file=sys.stderr)
+        print(plain(str(result)), file=sys.stderr)
         return
     for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
         for line in text.splitlines():
             print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
     if result.exit_status:
         print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
-
-
-def plain(line: str) -> str:
-    """Keep what a guest says from steering the terminal."""
-    return "".join(
-        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
-        for character in line
-    )
 
 
 def row(entry: Listing) -> tuple[str, str, str, str]:

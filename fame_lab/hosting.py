@@ -24,10 +24,10 @@ from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
+from fame_lab.keys import Keys
 from fame_lab.notebook import this_notebook
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
-from fame_lab.ssh import Keys
 from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters

@@ -69,7 +69,8 @@ class Node:
 
     def order_ring(self) -> OrderRing:
         """Open the file through which its accesses come in their order; see :meth:`counters`."""
-        return OrderRing(self._hosting.directory.order(self.name), self._hosting.counter_layout.vcpus)
+        layout = self._hosting.counter_layout
+        return OrderRing(self._hosting.directory.order(self.name), layout.vcpus, layout.fam_size)
 
     @property
     def state(self) -> State:

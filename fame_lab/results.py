@@ -11,7 +11,7 @@ import xarray as xr
 
 from fame_lab.errors import SpecError
 from fame_lab.result_html import result_html
-from fame_lab.saved import save_directory
+from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
 
 if TYPE_CHECKING:
     import os
@@ -93,14 +93,18 @@ class Result:
             probe, manifest = told.get("probe"), told.get("manifest")
             if not isinstance(probe, str) or not isinstance(manifest, dict):
                 raise ValueError(f"{_MANIFEST} names no probe, or has no manifest")
+            if "sha256" in told:
+                check_digest(place / _DATASET, told["sha256"])
+            check_size(place / _DATASET)
             dataset = xr.load_dataset(place / _DATASET, engine="h5netcdf")
-        except (OSError, ValueError) as error:
+        except BROKEN as error:
             raise SpecError(f"{str(place)!r} holds no result that can be read: {error}") from error
         return cls(probe, dataset, manifest)
 
     def _write(self, place: Path) -> None:
         self.dataset.to_netcdf(place / _DATASET, engine="h5netcdf")
         told = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
+        told["sha256"] = digest(place / _DATASET)
         (place / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
 
     def __repr__(self) -> str:

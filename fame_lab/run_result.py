@@ -7,8 +7,9 @@ from typing import Any
 
 from fame_lab.errors import CommandError
 from fame_lab.lab_html import run_html, runs_html
+from fame_lab.quoting import plain, shortened
 
-__all__ = ["RunResult", "RunResults", "shortened"]
+__all__ = ["RunResult", "RunResults"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ class RunResult:
         printer.text(self.as_text())
 
     def as_text(self) -> str:
-        """Give node, status and both streams, for a terminal."""
+        """Give node, status and both streams, for a terminal, which they cannot steer."""
         head = f"{self.node}: exit status {self.exit_status}, {self.seconds:.2f} s"
-        return "\n".join([head, *(stream.rstrip("\n") for stream in (self.stdout, self.stderr) if stream)])
+        return "\n".join(
+            [head, *(plain(stream.rstrip("\n")) for stream in (self.stdout, self.stderr) if stream)]
+        )
 
 
 class RunResults(dict[str, RunResult]):
@@ -69,8 +72,3 @@ class RunResults(dict[str, RunResult]):
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text("\n".join(result.as_text() for result in self.values()))
-
-
-def shortened(text: str, most: int = 120) -> str:
-    """Quote a text for a message, cut to `most` characters: a guest may have written it."""
-    return repr(text if len(text) <= most else text[: most - 1] + "…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Set
 from pathlib import Path
@@ -12,7 +13,20 @@ from fame_lab.errors import HostError, SpecError
 if TYPE_CHECKING:
     import os
 
-__all__ = ["save_directory"]
+__all__ = ["BROKEN", "check_digest", "check_size", "digest", "save_directory"]
+
+#: What h5py, h5netcdf and xarray are seen to raise of files that are not what they should be.
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+)
+_MOST = 1100  # deflate makes no more of a byte
 
 
 def save_directory(
@@ -57,6 +71,29 @@ def save_directory(
     except OSError as error:
         raise HostError(f"cannot save {what} in {str(place)!r}: {error}") from error
     return place
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(path: Path, wanted: object) -> None:
+    """Raise ValueError if a file is not as it was saved: HDF5's reader may run for ever on it."""
+    if digest(path) != wanted:
+        raise ValueError(f"{path.name} is not as it was saved")
+
+
+def check_size(path: Path) -> None:
+    """Raise ValueError if a few bytes of HDF5 claim to be a terabyte of zeroes, before it is allocated."""
+    import h5py  # as heavy as what it is for
+
+    with h5py.File(path) as file:
+        held = [each for each in file.values() if isinstance(each, h5py.Dataset)]
+        claimed = sum((each.size or 0) * each.dtype.itemsize for each in held)
+    if claimed > _MOST * path.stat().st_size:
+        raise ValueError(f"{path.name} claims to hold {claimed} bytes")
 
 
 def _may_replace(place: Path, names: Set[str], what: str) -> bool:

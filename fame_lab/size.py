@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 from fame_lab.errors import SpecError
+from fame_lab.quoting import quoted
 
 __all__ = ["KIB", "MIB", "format_size", "nearest_powers", "parse_size"]
 
 KIB = 1 << 10
 MIB = 1 << 20
+#: Bytes that a file can have at most, on Linux.
+MOST = (1 << 63) - 1
 
 _SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PATTERN = re.compile(r"([0-9]{1,20})\s*([KMGT]?)(?:iB)?", re.IGNORECASE | re.ASCII)
@@ -41,13 +44,17 @@ def parse_size(value: int | str, field: str = "size") -> int:
     (268435456, 4294967296, 4096)
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    match = _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+        size = int(value)
+    elif match := _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None:
+        size = int(match[1]) << _SUFFIXES[match[2].upper()]
+    else:
         raise SpecError(
-            f'{field} is {value!r}: give whole bytes, or a whole number with K, M, G or T, such as "256M"'
+            f"{field} is {quoted(value)}: give whole bytes, or a whole number with K, M, G or T, "
+            'such as "256M"'
         )
-    return int(match[1]) << _SUFFIXES[match[2].upper()]
+    if abs(size) > MOST:
+        raise SpecError(f"{field} is {quoted(value)}: no file has more than {MOST} bytes")
+    return size
 
 
 def format_size(size: int) -> str:

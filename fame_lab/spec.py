@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES, Books, Interleaving, auto_book
+from fame_lab.quoting import quoted
 from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
 
 __all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
@@ -167,8 +168,10 @@ class LabSpec:
             If a field is unknown, missing or wrong.
         """
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise SpecError(f"unknown fields {', '.join(map(repr, unknown))}: a LabSpec has {sorted(known)}")
+        if not isinstance(values, dict):
+            raise SpecError(f"{quoted(values)} is no LabSpec: it must be a dict of {sorted(known)}")
+        if unknown := [quoted(field) for field in values if field not in known]:
+            raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(known)}")
         if "name" not in values:
             raise SpecError("a LabSpec needs a name")
         return cls(**values)
@@ -196,20 +199,20 @@ def _blamed(field: str) -> Iterator[None]:
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpecError(
-            f"name is {name!r}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
+            f"name is {quoted(name)}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
             "beginning and ending with a letter or digit"
         )
 
 
 def _check_count(field: str, value: object, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise SpecError(f"{field} is {value!r}: give a whole number from 1 to {most}")
+        raise SpecError(f"{field} is {quoted(value)}: give a whole number from 1 to {most}")
 
 
 def _check_choice(field: str, value: object, choices: tuple[object, ...]) -> None:
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         allowed = " or ".join(map(repr, choices))
-        raise SpecError(f"{field} is {value!r}: this version takes {allowed}")
+        raise SpecError(f"{field} is {quoted(value)}: this version takes {allowed}")
 
 
 def _check_fam(size: int, accel: str) -> int:
@@ -242,7 +245,7 @@ def _check_memory(size: int) -> int:
 
 def _check_book(book: int | str, fam_size: int, nodes: int) -> int:
     fitting = auto_book(fam_size, nodes)
-    if book == "auto":
+    if isinstance(book, str) and book == "auto":
         return fitting
     size = parse_size(book, "book")
     if size < 4 * KIB or size & (size - 1):
@@ -260,12 +263,14 @@ def _check_book(book: int | str, fam_size: int, nodes: int) -> int:
 
 def _check_path(path: object) -> Path:
     if not isinstance(path, (str, Path)) or not str(path):
-        raise SpecError(f"fam_path is {path!r}: give the path of a file")
+        raise SpecError(f"fam_path is {quoted(path)}: give the path of a file")
     text = str(path)
     # QEMU reads its options as comma-separated text, and a control character has no place in either.
     if any(character in text for character in ",\0") or not text.isprintable():
-        raise SpecError(f"fam_path is {text!r}: a comma or an unprintable character cannot be given to QEMU")
+        raise SpecError(
+            f"fam_path is {quoted(text)}: a comma or an unprintable character cannot be given to QEMU"
+        )
     try:
         return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # whose home it names nobody knows
-        raise SpecError(f"fam_path is {text!r}: {error}; give the path as it is") from error
+    except (RuntimeError, OSError) as error:  # whose home it names nobody knows, or where we are
+        raise SpecError(f"fam_path is {quoted(text)}: {error}; give the path as it is") from error

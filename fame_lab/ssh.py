@@ -1,118 +1,50 @@
-"""SSH to a node: keys made for one lab and pinned, one connection kept open, no command run twice."""
+"""SSH to a node: its key pinned, one connection kept open, no command run twice, no flood kept."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import logging
-import selectors
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import paramiko
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.packet import Packetizer
 
 from fame_lab.cancel import is_cancelled, shielded
-from fame_lab.directory import LabDirectory
-from fame_lab.errors import SSHError
+from fame_lab.errors import FameError, SSHError
 from fame_lab.guest import mark
-from fame_lab.guest.image import Identity
-from fame_lab.run_result import RunResult, shortened
+from fame_lab.keys import Keys
+from fame_lab.quoting import shortened
+from fame_lab.run_result import RunResult
+from fame_lab.streams import collect
 
-__all__ = ["Connection", "Keys"]
+__all__ = ["Connection"]
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 USER = "root"
-#: A guest that says more than this in one command is stopped listening to.
-MOST_OUTPUT = 64 << 20
-_CHUNK = 1 << 16
-_PIPE_WAIT = 0.25
-#: Seconds that a guest has for taking a command; the least; how late paramiko may be.
+#: Seconds in which a guest must begin what it is asked for; the least of it; how late paramiko may be.
 _PATIENCE, _LEAST, _GRACE = 30.0, 0.1, 2.0
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
 #: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
 _REFUSED = "Authentication failed."
+#: A process cannot end with a larger one, and a shell shows the rest of a division by 256.
+_MOST_STATUS = 255
+#: Bytes of a packet and of all lines before the first one; OpenSSH takes no larger packet either.
+_MOST_PACKET = 256 << 10
+_MOST_BANNER = 64 << 10
+#: Bytes that wait to be read of one stream: twice the window that we open, which a guest may not keep to.
+_MOST_WAITING = 4 << 20
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True)
-class Keys:
-    """A lab's own keys: one that its nodes let in, and one for each that it shows.
-
-    Parameters
-    ----------
-    client : paramiko.Ed25519Key
-    hosts : mapping of str to paramiko.Ed25519Key
-        By the node's name, the public half alone: an unknown key is an error.
-    """
-
-    client: paramiko.Ed25519Key
-    hosts: Mapping[str, paramiko.Ed25519Key]
-
-    @classmethod
-    def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> Keys:
-        """Make fresh keys, and keep them in the lab's directory."""
-        directory.write(directory.key, _private(Ed25519PrivateKey.generate()))
-        known = []
-        for node in nodes:
-            host = Ed25519PrivateKey.generate()
-            directory.write(directory.host_key(node), _private(host))
-            public = host.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-            known.append(node.encode() + b" " + public + b"\n")
-        directory.write(directory.known_hosts, b"".join(known))
-        return cls.read(directory)
-
-    @classmethod
-    def read(cls, directory: LabDirectory) -> Keys:
-        """Take up the keys of a lab that runs.
-
-        Raises
-        ------
-        SSHError
-            If they are not there any more.
-        """
-        try:
-            client = paramiko.Ed25519Key.from_private_key_file(str(directory.key))
-            known = (line.split() for line in directory.known_hosts.read_text().splitlines())
-            hosts = {node: paramiko.Ed25519Key(data=base64.b64decode(key)) for node, _, key in known}
-        except (OSError, ValueError, paramiko.SSHException) as error:
-            raise SSHError(f"the keys of lab {directory.name!r} cannot be read: {error}") from error
-        return cls(client, hosts)
-
-    def identity(self, node: str, directory: LabDirectory) -> Identity:
-        """Give what is the node's own.
-
-        Raises
-        ------
-        SSHError
-            If the private key that it shows cannot be read.
-        """
-        path = directory.host_key(node)
-        try:
-            host = load_ssh_private_key(path.read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise SSHError(f"the host key of {node} cannot be read from {path}: {error}") from error
-        if not isinstance(host, Ed25519PrivateKey):
-            raise SSHError(f"{path} holds another kind of key than the one made for {node}")
-        return Identity(node, self.authorized, host)
-
-    @property
-    def authorized(self) -> str:
-        """The line of ``authorized_keys`` that lets the client in."""
-        return f"{self.client.get_name()} {self.client.get_base64()}"
 
 
 class Connection:
@@ -157,14 +89,18 @@ class Connection:
                     raise SSHError(
                         f"{self.node} shows another host key than this lab's: something else answers there"
                     ) from error
-                except (OSError, EOFError, paramiko.SSHException) as error:
+                except FameError:
+                    raise  # its QEMU has ended, or hangs
+                except Exception as error:
                     if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
-                        raise SSHError(f"{self.node} does not let this lab's key in: {error}") from error
+                        why = shortened(str(error))
+                        raise SSHError(f"{self.node} does not let this lab's key in: {why}") from error
                     if cancelled():
                         raise SSHError(f"{self.node}: called off before it answered SSH") from error
                     if time.monotonic() > end:
+                        why = shortened(str(error))
                         raise SSHError(
-                            f"{self.node} does not answer SSH within {deadline:.0f} s: {error}"
+                            f"{self.node} does not answer SSH within {deadline:.0f} s: {why}"
                         ) from error
                     time.sleep(0.05)
 
@@ -211,27 +147,27 @@ class Connection:
         client, channel = self._session(patience)
         its = mark.make()
         try:
-            with channel:
-                try:
-                    if is_cancelled():
-                        raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
-                    with _given(patience, channel.close):
-                        channel.exec_command(mark.marked(command, its))
-                    # Sent from aside, or a command that writes while it reads would wait for us forever.
-                    if stdin:
-                        threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
-                    else:
-                        channel.shutdown_write()
-                    stdout, stderr = self._collect(channel, command, timeout)
-                except (OSError, EOFError, paramiko.SSHException) as error:
-                    raise SSHError(f"{self.node} went away during {shortened(command)}: {error}") from error
+            with contextlib.closing(channel):
+                if is_cancelled():
+                    raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+                self._begin(channel, mark.marked(command, its), patience)
+                # Sent from aside, or a command that writes while it reads would wait for us forever.
+                if stdin:
+                    threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
+                else:
+                    channel.shutdown_write()
+                stdout, stderr = collect(channel, f"{self.node}: {shortened(command)}", timeout)
                 status = channel.recv_exit_status()
-        except BaseException:
+        except BaseException as error:
             # Given up, called off or interrupted: it is not to go on unseen.
             self._end(client, its)
-            raise
-        if status < 0:
-            raise SSHError(f"{self.node} went away during {shortened(command)}: no exit status came")
+            if isinstance(error, FameError) or not isinstance(error, Exception):
+                raise
+            why = shortened(str(error))
+            raise SSHError(f"{self.node} went away during {shortened(command)}: {why}") from error
+        if not 0 <= status <= _MOST_STATUS:
+            said = "no exit status came" if status < 0 else f"its exit status is said to be {status}"
+            raise SSHError(f"{self.node} went away during {shortened(command)}: {said}")
         return stdout, stderr, status
 
     def close(self) -> None:
@@ -248,7 +184,7 @@ class Connection:
         port = self._port()
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        host = self._keys.hosts[self.node]
+        host = paramiko.Ed25519Key(data=base64.b64decode(self._keys.hosts[self.node]))
         client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
         try:
             with _given(left, client.close):
@@ -256,7 +192,8 @@ class Connection:
                     HOST,
                     port,
                     USER,
-                    pkey=self._keys.client,
+                    pkey=paramiko.Ed25519Key.from_private_key(io.StringIO(self._keys.client)),
+                    transport_factory=_Transport,
                     allow_agent=False,
                     look_for_keys=False,
                     timeout=left,
@@ -275,52 +212,36 @@ class Connection:
             client = self.open(max(end - time.monotonic(), 0.0), is_cancelled)
             try:
                 return client, _open_session(client, max(end - time.monotonic(), _LEAST))
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except Exception as error:
                 # Nothing ran yet. One that refuses is not asked again; one that is silent has had its time.
-                if isinstance(error, paramiko.ChannelException) or is_cancelled() or time.monotonic() > end:
-                    raise SSHError(f"{self.node} opens no session: {error or 'it is silent'}") from error
+                refused = isinstance(error, paramiko.ChannelException)
+                if refused or is_cancelled() or time.monotonic() > end:
+                    why = shortened(str(error)) or "it is silent"
+                    raise SSHError(f"{self.node} opens no session: {why}") from error
+
+    def _begin(self, channel: paramiko.Channel, command: str, patience: float) -> None:
+        """Have a command taken."""
+        with _given(patience, channel.close) as given_up:
+            try:
+                channel.exec_command(command)
+            except paramiko.SSHException as error:
+                if not given_up():
+                    raise
+                words = f"{self.node} begins nothing within {patience:g} s: it may hang"
+                raise SSHError(words) from error
 
     def _end(self, client: paramiko.SSHClient, its: str) -> None:
         """End what was marked in the guest; one that does not answer is left alone."""
         if not _is_alive(client):
             return
-        try:
-            with shielded(), _open_session(client, _LAST_WORD) as channel, _given(_LAST_WORD, channel.close):
-                channel.exec_command(mark.ending(its))
-                channel.shutdown_write()
-                self._collect(channel, "kill", _LAST_WORD)
-        except (OSError, EOFError, SSHError, paramiko.SSHException) as error:
-            log.debug("%s: what ran may run on: %s", self.node, error)
-
-    def _collect(self, channel: paramiko.Channel, command: str, timeout: float | None) -> tuple[bytes, bytes]:
-        """Read both streams to their end; neither is let fill its window while the other is waited for."""
-        stdout, stderr = bytearray(), bytearray()
-        end = None if timeout is None else time.monotonic() + timeout
-        with selectors.DefaultSelector() as selector:
-            selector.register(channel, selectors.EVENT_READ)
-            while True:
-                selector.select(_PIPE_WAIT)
-                while channel.recv_ready():
-                    stdout += channel.recv(_CHUNK)
-                while channel.recv_stderr_ready():
-                    stderr += channel.recv_stderr(_CHUNK)
-                if len(stdout) + len(stderr) > MOST_OUTPUT:
-                    raise SSHError(
-                        f"{self.node}: {shortened(command)} says more than {MOST_OUTPUT >> 20} MiB; stopped"
-                    )
-                if is_cancelled():
-                    raise SSHError(f"{self.node}: {shortened(command)} was called off")
-                ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
-                if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
-                    return bytes(stdout), bytes(stderr)
-                if end is not None and time.monotonic() > end:
-                    raise SSHError(
-                        f"{self.node}: {shortened(command)} takes longer than its {timeout:g} s; given up"
-                    )
-
-
-def _private(key: Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        with shielded():
+            try:
+                with contextlib.closing(_open_session(client, _LAST_WORD)) as channel:
+                    self._begin(channel, mark.ending(its), _LAST_WORD)
+                    channel.shutdown_write()
+                    collect(channel, self.node, _LAST_WORD)
+            except Exception as error:  # noqa: BLE001 - as above; what led here is raised
+                log.debug("%s: what ran may run on: %r", self.node, error)
 
 
 def _open_session(client: paramiko.SSHClient, patience: float) -> paramiko.Channel:
@@ -332,8 +253,8 @@ def _open_session(client: paramiko.SSHClient, patience: float) -> paramiko.Chann
 
 
 @contextlib.contextmanager
-def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
-    """Have a block given up after so many seconds.
+def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Have a block given up after so many seconds; yield what says whether it was.
 
     paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
     are missing where a command waits for being taken.
@@ -342,9 +263,54 @@ def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
     over.daemon = True
     over.start()
     try:
-        yield
+        yield over.finished.is_set
     finally:
         over.cancel()
+
+
+class _Packets(Packetizer):
+    """Packets of a size that may be: paramiko would keep 4 GiB of one, and any length of a line."""
+
+    _banner = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > _MOST_PACKET:
+            raise paramiko.SSHException(f"a packet of {n} bytes is announced")
+        return super().read_all(n, check_rekey)
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        found: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
+        self._banner += len(found)
+        if self._banner > _MOST_BANNER:
+            raise paramiko.SSHException(f"{self._banner} bytes came before the first packet")
+        return found
+
+
+def _within(feed: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
+    """Keep what comes on a channel within its window, and nothing once we have closed it."""
+
+    def keep(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        if channel.closed:
+            return
+        if max(len(channel.in_buffer), len(channel.in_stderr_buffer)) > _MOST_WAITING:
+            raise paramiko.SSHException("it sends more than it was let")
+        feed(channel, message)
+
+    return keep
+
+
+class _Transport(paramiko.Transport):
+    """A transport whose peer cannot have it keep more than it asked for."""
+
+    _channel_handler_table: ClassVar[dict[int, Any]] = {
+        kind: _within(handle) if kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA) else handle
+        for kind, handle in paramiko.Transport._channel_handler_table.items()  # type: ignore[attr-defined]
+    }
+
+    def __init__(self, sock: Any, **options: Any) -> None:
+        super().__init__(sock, packetizer_class=_Packets, **options)
+        # Or to write to one that reads nothing would keep us, and who else has this connection, for ever.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PATIENCE * 1000))
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:

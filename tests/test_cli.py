@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fame_lab import Lab, cli, cli_output
+from fame_lab import Lab, cli
 from fame_lab.cli_words import parser
 from fame_lab.errors import LabError
 from fame_lab.host.diagnosis import Check, Diagnosis
@@ -78,6 +78,29 @@ def test_a_bad_field_is_one_message_and_no_traceback(words: list[str], told: str
         assert answer.stderr.startswith("fame-lab: ")
 
 
+def test_an_error_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> int:
+        raise LabError("it says\n\x1b[2J\x9b")
+
+    monkeypatch.setitem(cli._COMMANDS, "ls", refuse)
+    assert cli.main(["ls"]) == 1
+    assert capsys.readouterr().err == "fame-lab: it says\n\\x1b[2J\\x9b\n"
+
+
+def test_what_the_terminal_has_no_letter_for_ends_nothing() -> None:
+    code = (
+        "import sys; from fame_lab import cli, cli_output as o; from fame_lab.run_result import RunResult;"
+        "cli._COMMANDS['ls'] = lambda _: o.show_runs({'node01': RunResult('\\ufffd', '', 0, 0.0)}) or 0;"
+        "sys.exit(cli.main(['ls']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stdout) == (0, b"node01: \\ufffd\n")
+
+
 def test_an_error_is_told_on_stderr_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,10 +138,6 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
     assert cli._command(["--", "ls | wc -l"]) == ["ls | wc -l"]
     assert cli._command(["ls", "a b"]) == ["ls 'a b'"]
     assert cli._command([]) == []
-
-
-def test_what_a_guest_says_cannot_steer_the_terminal() -> None:
-    assert cli_output.plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\tc\\x9b"
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,7 @@
+import dataclasses
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -6,6 +9,7 @@ from hypothesis import strategies as st
 
 from fame_lab.errors import LabError
 from fame_lab.host.record import NodeRecord
+from fame_lab.quoting import plain
 from fame_lab.spec import LabSpec
 
 RECORD = NodeRecord(
@@ -50,3 +54,40 @@ def test_what_this_version_did_not_write_is_refused(old: str, new: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(LabError):
         NodeRecord.from_xml(text)
+
+
+@given(st.text(st.characters()), st.text(st.characters()))
+def test_whatever_a_console_or_an_environment_held_the_metadata_can_be_read(reason: str, run: str) -> None:
+    record = dataclasses.replace(RECORD, accelerator_reason=reason, run=run)
+    found = NodeRecord.from_xml(record.to_xml())
+    assert found == dataclasses.replace(record, accelerator_reason=plain(reason, ""), run=plain(run, ""))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(max_size=4), held, max_size=3),
+)
+ATTRIBUTES = ["index", "fam", "fam-device", "fam-inode", "fam-created", "accelerator", "reason", "run"]
+
+
+@given(st.sampled_from(ATTRIBUTES), st.text(), JSON, st.sampled_from([None, *RECORD.spec.to_dict()]))
+def test_whatever_the_metadata_hold_there_is_a_record_or_a_lab_error(
+    attribute: str, value: str, told: object, field: str | None
+) -> None:
+    element = RECORD.to_element()
+    element.set(attribute, value)
+    element.text = json.dumps(told if field is None else RECORD.spec.to_dict() | {field: told})
+    try:
+        record = NodeRecord.from_xml(plain(ElementTree.tostring(element, encoding="unicode")))
+    except LabError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 1000
+        return
+    assert record.node in record.spec.node_names
+
+
+def test_metadata_that_are_nested_without_an_end_are_refused() -> None:
+    element = RECORD.to_element()
+    element.text = "[" * 100_000
+    with pytest.raises(LabError, match="metadata"):
+        NodeRecord.from_xml(ElementTree.tostring(element, encoding="unicode"))

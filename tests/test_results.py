@@ -1,9 +1,14 @@
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fame_lab.errors import HostError, SpecError
 from fame_lab.probes.batches import summary
@@ -122,3 +127,72 @@ def test_html_escapes_what_came_from_elsewhere() -> None:
     renamed = Result(evil, result.dataset.assign_coords(memory=[evil, "fam"]), result.manifest)
     assert "<script" not in renamed._repr_html_()
     assert "&lt;script" in renamed._repr_html_()
+
+
+def test_a_dataset_that_is_not_as_it_was_saved_is_not_loaded(tmp_path: Path) -> None:
+    place = a_result().save(tmp_path / "kept")
+    content = bytearray((place / "dataset.nc").read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / "dataset.nc").write_bytes(content)
+    with pytest.raises(SpecError, match="not as it was saved"):
+        Result.load(place)
+
+
+def test_a_dataset_that_claims_to_be_huge_is_not_allocated(tmp_path: Path) -> None:
+    place = a_result().save(tmp_path / "kept")
+    with h5py.File(place / "dataset.nc", "w") as file:
+        file.create_dataset("latency", (1 << 40,), "f8", chunks=(1024,))
+    resaid(place)
+    with pytest.raises(SpecError, match="claims to hold 8796093022208 bytes"):
+        Result.load(place)
+
+
+def resaid(place: Path) -> None:
+    """Let the manifest say that the dataset is as it was saved."""
+    told = json.loads((place / "manifest.json").read_text())
+    told["sha256"] = hashlib.sha256((place / "dataset.nc").read_bytes()).hexdigest()
+    (place / "manifest.json").write_text(json.dumps(told))
+
+
+NAMES = st.sampled_from(["latency", "latency_summary", "memory", "batch", "statistic", "other", "node"])
+ARRAYS = st.tuples(
+    st.sampled_from(["u8", "i8", "f8", "u1", "S3", "?"]),
+    st.lists(st.integers(0, 3), max_size=3),
+    st.integers(0, 99),
+)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        ["units", "long_name", "_FillValue", "scale_factor", "calendar", "coordinates", "failed"]
+    ),
+    st.integers(-9, 9) | st.sampled_from(["days since 1970-01-01", "<script>", "ns", "memory batch", ""]),
+    max_size=3,
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    held=st.dictionaries(NAMES, st.tuples(ARRAYS, ATTRIBUTES), max_size=3),
+    attrs=ATTRIBUTES,
+    mode=st.sampled_from(["a", "w"]),
+)
+def test_whatever_a_dataset_holds_there_is_a_result_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory,
+    held: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
+    attrs: dict[str, int | str],
+    mode: str,
+) -> None:
+    place = a_result().save(tmp_path_factory.mktemp("fuzz") / "kept")
+    with h5py.File(place / "dataset.nc", mode) as made:
+        for name, ((kind, shape, value), own) in held.items():
+            if name in made:
+                del made[name]
+            made[name] = np.full(shape, value).astype(kind)
+            made[name].attrs.update(own)
+        made.attrs.update(attrs)
+    resaid(place)
+    try:
+        result = Result.load(place)
+    except SpecError as error:
+        assert "holds no result" in str(error)
+        return
+    assert "<script" not in result._repr_html_() + repr(result).replace("<script>", "")

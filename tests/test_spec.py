@@ -1,11 +1,13 @@
 import contextlib
 import dataclasses
 import json
-from pathlib import Path
+import math
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import FameError, SpecError
@@ -119,13 +121,63 @@ def test_an_unknown_field_is_named() -> None:
         LabSpec.from_dict({"name": "demo", "colour": "red"})
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["name", "nodes", "fam", "book", "memory", "accel", "fam_path", "x"]),
-        st.one_of(st.none(), st.integers(), st.text(), st.booleans(), st.floats()),
-    )
+class Odd:
+    """What has no words, and cannot be compared."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no comparison")
+
+
+ODD = [
+    *(
+        10**5000,
+        -(10**5000),
+        1 << 70,
+        math.nan,
+        "9" * 20 + "T",
+        "x" * 100_000,
+        "\ud800",
+        "a\u202eb",
+        "~root/x",
+    ),
+    *(Odd(), np.arange(3), np.float32(1), np.int64(5), np.str_("a"), object, Path("a"), PurePosixPath("x")),
+]
+
+
+def odd(number: int) -> object:
+    return ODD[number]
+
+
+LEAVES = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.complex_numbers()),
+    st.integers(0, len(ODD) - 1).map(odd),  # hypothesis would write the things themselves down
 )
-def test_any_dict_is_read_or_refused(values: dict[str, Any]) -> None:
+ANYTHING = st.recursive(
+    LEAVES, lambda held: st.lists(held, max_size=2) | st.dictionaries(st.text(max_size=3), held, max_size=2)
+)
+FIELDS = [field.name for field in dataclasses.fields(LabSpec)]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from([*FIELDS, "x"]), ANYTHING, max_size=3))
+def test_whatever_the_fields_are_there_is_a_spec_or_a_spec_error(values: dict[str, Any]) -> None:
+    try:
+        spec = LabSpec.from_dict({"name": "demo"} | values)
+    except SpecError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 1000
+        return
+    assert LabSpec.from_dict(json.loads(spec.to_json())) == spec
+    assert all(value is None or type(value) in (str, int, bool) for value in spec.to_dict().values())
+
+
+@given(ANYTHING)
+def test_whatever_is_read_as_a_spec_it_is_one_or_a_spec_error(values: Any) -> None:
     with contextlib.suppress(SpecError):
         LabSpec.from_dict(values)
 

@@ -4,10 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fame_lab.errors import TrafficError
+from fame_lab.layout import CONTROL_SIZE
+from fame_lab.spec import LabSpec
+from fame_lab.traffic.checks import check_sums
 from fame_lab.traffic.counter_layout import HEADER_SIZE, TALLY, CounterLayout
 from fame_lab.traffic.counters import Counters
+from fame_lab.traffic.counts import dataset
+from fame_lab.traffic.timeline import Timeline
+from fame_lab.traffic.traffic import Traffic
 
 LAYOUT = CounterLayout(fam_size=1 << 20, book=1 << 18, vcpus=2)
 
@@ -108,3 +116,61 @@ def test_a_file_of_another_lab_is_an_error(path: Path) -> None:
 def test_a_file_that_is_there_is_not_overwritten(path: Path) -> None:
     with pytest.raises(TrafficError, match="cannot make the counter file"):
         Counters.create(path, LAYOUT)
+
+
+PLACES_OF_TALLIES = st.integers(HEADER_SIZE, LAYOUT.size - TALLY.itemsize)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(PLACES_OF_TALLIES, st.binary(min_size=1, max_size=96)), max_size=6))
+def test_whatever_a_counter_file_holds_there_is_traffic_or_an_error(
+    path: Path, counters: Counters, written: list[tuple[int, bytes]]
+) -> None:
+    counters.clear()
+    with path.open("r+b") as file:
+        for at, content in written:
+            file.seek(at)
+            file.write(content[: LAYOUT.size - at])
+    spec = LabSpec("fuzz", nodes=1, fam=LAYOUT.fam_size, book=LAYOUT.book)
+    for granule in (64, 4096):
+        counts = dataset({"node01": counters.granules(granule)}, granule, LAYOUT.fam_size)
+        try:
+            check_sums(counts)
+        except TrafficError:
+            continue
+        traffic = Traffic(
+            counts=counts,
+            timeline=Timeline(spec, {"node01": counters}, 1.0).dataset(),
+            spec=spec.to_dict(),
+            source="trace",
+            window=(0, LAYOUT.fam_size - CONTROL_SIZE),
+            manifest={},
+            ended={},
+        )
+        traffic._repr_html_()
+        assert int(traffic.matrix("bytes").sum()) >= 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 152), st.binary(min_size=1, max_size=16)), min_size=1, max_size=4))
+def test_whatever_a_header_says_it_is_this_labs_or_an_error(
+    path: Path, written: list[tuple[int, bytes]]
+) -> None:
+    with path.open("r+b") as file:
+        for at, content in written:
+            file.seek(at)
+            file.write(content)
+    try:
+        opened = Counters(path, LAYOUT)
+    except TrafficError as error:
+        assert str(error).isprintable()
+        return
+    assert all(type(value) in (int, bytes) for value in opened.header().values())
+    opened.close()
+
+
+def test_counts_that_would_run_over_are_an_error(path: Path, counters: Counters) -> None:
+    for vcpu in range(2):
+        count(path, LAYOUT.granules_at + vcpu * LAYOUT.stride, (1 << 62, 0, 1 << 62, 0))
+    with pytest.raises(TrafficError, match="more than any recording"):
+        check_sums(dataset({"node01": counters.granules(64)}, 64, LAYOUT.fam_size))

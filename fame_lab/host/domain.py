@@ -36,11 +36,6 @@ _STATES = {
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 #: What libvirt writes there of its own: dated lines, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
-
-
-_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
-_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 @dataclass(frozen=True)
@@ -102,10 +97,7 @@ class Domain:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
         with self._asked("does not tell its SSH port") as handle:
             answer = monitor.ask(handle, "info usernet", monitor.HUMAN)
-        match = _FORWARD.search(answer)
-        if match is None:
-            raise HostError(f"{self.name} forwards no port to its SSH server: QEMU says {answer!r}")
-        return int(match[1])
+        return monitor.forwarded_port(answer)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -132,7 +124,7 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return json.loads(monitor.ask(handle, told, monitor.MACHINE))["return"]
+            return monitor.returned(monitor.ask(handle, told, monitor.MACHINE))
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -152,10 +144,10 @@ class Domain:
         """
         with self._asked("does not tell where FAM is") as handle:
             blocks = monitor.ask(handle, "info ramblock", monitor.HUMAN)
-        block, bar = _FAM_BLOCK.search(blocks), _bar2(self.ask("query-pci"))
+        block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
-            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, and QEMU says {blocks!r}")
-        return bar + (int(block[1], 16) if interface == 1 else 0)
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
+        return bar + (block if interface == 1 else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
@@ -303,13 +295,3 @@ def remove_log(name: str) -> None:
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-
-
-def _bar2(buses: list[dict[str, Any]]) -> int | None:
-    """Find the address of FAM's BAR2 in QEMU's list of its PCI devices; None while it is not mapped."""
-    for device in (device for bus in buses for device in bus["devices"]):
-        if device["id"].get("vendor") == _IVSHMEM["vendor"] and device["id"]["device"] == _IVSHMEM["device"]:
-            for region in device["regions"]:
-                if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
-                    return int(region["address"])
-    return None

@@ -8,6 +8,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from fame_lab.errors import LabError
+from fame_lab.quoting import plain, shortened
 from fame_lab.spec import LabSpec
 
 __all__ = ["NAMESPACE", "NodeRecord"]
@@ -72,10 +73,10 @@ class NodeRecord:
                 "fam-inode": str(inode),
                 "fam-created": "yes" if self.fam_created else "no",
                 "accelerator": self.accelerator,
-                "reason": self.accelerator_reason,
+                "reason": _for_xml(self.accelerator_reason),
                 "image": self.image,
-                "run": self.run,
-                "notebook": self.notebook,
+                "run": _for_xml(self.run),
+                "notebook": _for_xml(self.notebook),
             },
         )
         element.text = self.spec.to_json()
@@ -113,7 +114,13 @@ class NodeRecord:
                 run=element.attrib["run"],
                 notebook=element.attrib.get("notebook", ""),
             )
-        except (ElementTree.ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (ElementTree.ParseError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise LabError(
-                f"a domain's fame_lab metadata cannot be read: {error}; was it of another version?"
+                f"a domain's fame_lab metadata cannot be read: {shortened(str(error))}; "
+                "was it of another version?"
             ) from error
+
+
+def _for_xml(text: str) -> str:
+    """Show as their codes what XML cannot hold: control characters, of a console or an environment."""
+    return plain(text, keep="")

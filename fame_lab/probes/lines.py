@@ -79,6 +79,8 @@ def _check(key: str, value: object) -> None:
     if len(key) > MAX_TEXT:
         raise ValueError(f"a key is longer than {MAX_TEXT} characters")
     items = value if isinstance(value, list) else [value]
+    if not all(map(_can_be_written, (key, *items))):
+        raise ValueError("it has half a letter, which nobody can write down")
     if len(items) > MAX_LIST:
         raise ValueError(f"{key!r} has more than {MAX_LIST} items")
     for item in items:
@@ -90,6 +92,11 @@ def _check(key: str, value: object) -> None:
             raise ValueError(f"{key!r} does not fit in 64 bits")
         if isinstance(item, float) and not math.isfinite(item):
             raise ValueError(f"{key!r} is not a finite number")
+
+
+def _can_be_written(value: object) -> bool:
+    """Say whether it is no text with a lone surrogate, which JSON can hold and UTF-8 cannot."""
+    return not isinstance(value, str) or not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _short(value: object) -> str:

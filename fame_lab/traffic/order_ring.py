@@ -40,6 +40,8 @@ class OrderRing:
     ----------
     path : Path
     vcpus : int
+    fam_size : int
+        Bytes.
 
     Raises
     ------
@@ -47,8 +49,9 @@ class OrderRing:
         If the file is missing, short or of another version.
     """
 
-    def __init__(self, path: Path, vcpus: int) -> None:
+    def __init__(self, path: Path, vcpus: int, fam_size: int) -> None:
         self.path = path
+        self.fam_size = fam_size
         self.vcpus = vcpus
         try:
             self._file = os.fdopen(
@@ -123,7 +126,18 @@ class OrderRing:
             offset = _HEADER_SIZE + (vcpu * CAPACITY + start % CAPACITY) * ACCESS.itemsize
             parts.append(np.frombuffer(self._read(offset, (end - start) * ACCESS.itemsize), ACCESS))
         os.pwrite(self._file.fileno(), written.to_bytes(8, "little"), line + _DRAINED)
-        return np.concatenate(parts) if parts else np.zeros(0, ACCESS)
+        found = np.concatenate(parts) if parts else np.zeros(0, ACCESS)
+        self._check(found)
+        return found
+
+    def _check(self, found: Accesses) -> None:
+        """Raise TrafficError of what can be no access to FAM."""
+        size = found["size"]
+        inside = (found["offset"] < self.fam_size) & (size <= self.fam_size - found["offset"])
+        known = (size > 0) & (found["kind"] > 0) & (found["kind"] <= LOAD | STORE | CONTINUED)
+        if not (inside & known).all():
+            wrong = found[~(inside & known)][0]
+            raise TrafficError(f"{self.path} tells of an access that none can be: {wrong}")
 
     def _word(self, offset: int) -> int:
         return int.from_bytes(self._read(offset, 8), "little")

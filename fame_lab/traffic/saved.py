@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from fame_lab.errors import TrafficError
-from fame_lab.saved import save_directory
+from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
 from fame_lab.traffic.checks import check_sums
 
 if TYPE_CHECKING:
@@ -26,10 +24,6 @@ _FORMAT = 1
 _DATASETS = {"counts": "counts.nc", "timeline": "timeline.nc"}
 _MANIFEST = "manifest.json"
 _TOLD = ("spec", "source", "window", "manifest", "ended")
-
-# What h5py, h5netcdf and xarray are seen to raise of files that are not what they should be.
-_BROKEN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError)
-_MOST = 1100  # deflate makes no more of a byte
 
 
 def save(traffic: Traffic, directory: str | os.PathLike[str]) -> Path:
@@ -45,7 +39,7 @@ def save(traffic: Traffic, directory: str | os.PathLike[str]) -> Path:
         told = {
             "format": _FORMAT,
             **{name: getattr(traffic, name) for name in _TOLD},
-            "sha256": {file: _digest(place / file) for file in _DATASETS.values()},
+            "sha256": {file: digest(place / file) for file in _DATASETS.values()},
         }
         (place / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
 
@@ -71,28 +65,15 @@ def load(directory: str | os.PathLike[str]) -> dict[str, Any]:
         if isinstance(parts["window"], list):
             parts["window"] = tuple(parts["window"])
         for name, file in _DATASETS.items():
-            # HDF5's own reader was seen to run for ever on a file with one byte changed.
-            if _digest(place / file) != told["sha256"][file]:
-                raise ValueError(f"{file} is not as it was saved")
+            check_digest(place / file, told["sha256"][file])
             parts[name] = _read(place / file)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise TrafficError(f"{str(place)!r} holds no traffic that can be read: {error}") from error
     return parts
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read(path: Path) -> xr.Dataset:
-    # A few bytes of HDF5 can claim to be a terabyte of zeroes: look before it is allocated.
-    with h5py.File(path) as file:
-        claimed = sum(
-            held.size * held.dtype.itemsize for held in file.values() if isinstance(held, h5py.Dataset)
-        )
-    if claimed > _MOST * path.stat().st_size:
-        raise ValueError(f"{path.name} claims to hold {claimed} bytes")
+    check_size(path)
     # Undecoded: nothing in the file says how its numbers are to be changed.
     with xr.open_dataset(path, engine="h5netcdf", decode_cf=False, phony_dims="access") as opened:
         dataset = opened.load()

@@ -14,6 +14,7 @@ from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.progress import job
 from fame_lab.size import format_size, parse_size
+from fame_lab.traffic.checks import check_sums
 from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.counts import dataset
@@ -223,9 +224,12 @@ class TraceRecording(Recording):
         if self._timeline is None:
             raise TrafficError("this recording has ended without a result")
         found = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
+        counts, timeline = dataset(found, self._granule, self._lab.spec.fam_size), self._timeline.dataset()
+        for each in (counts, timeline):
+            check_sums(each)
         return Traffic(
-            counts=dataset(found, self._granule, self._lab.spec.fam_size),
-            timeline=self._timeline.dataset(),
+            counts=counts,
+            timeline=timeline,
             spec=self._lab.spec.to_dict(),
             source=self.source,
             window=(0, self._lab.spec.fam_size - CONTROL_SIZE),

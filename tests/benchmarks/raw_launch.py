@@ -23,9 +23,10 @@ from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.image import PERSONAL, READY
 from fame_lab.host import tsc
+from fame_lab.keys import Keys
 from fame_lab.probes import lines
 from fame_lab.spec import LabSpec
-from fame_lab.ssh import Connection, Keys
+from fame_lab.ssh import Connection
 
 LOOK = 0.02
 

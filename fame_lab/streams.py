@@ -1,0 +1,86 @@
+"""What a command in a guest says, collected: of a size and in a time that are the host's to say."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import Protocol
+
+from fame_lab.cancel import is_cancelled
+from fame_lab.errors import SSHError
+from fame_lab.size import MIB
+
+__all__ = ["MOST_OUTPUT", "Channel", "collect"]
+
+#: A guest that says more than this in one command is stopped listening to.
+MOST_OUTPUT = 64 * MIB
+_CHUNK = 1 << 16
+_PIPE_WAIT = 0.25
+
+
+class Channel(Protocol):
+    """What is needed of an SSH channel on which a command runs."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether either side has closed it."""
+
+    @property
+    def eof_received(self) -> int:
+        """Whether all output has come."""
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable while there is something to receive."""
+
+    def recv_ready(self) -> bool:
+        """Say whether there is output."""
+
+    def recv(self, nbytes: int) -> bytes:
+        """Give some of it."""
+
+    def recv_stderr_ready(self) -> bool:
+        """Say whether there are complaints."""
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        """Give some of them."""
+
+    def exit_status_ready(self) -> bool:
+        """Say whether it has ended."""
+
+
+def collect(channel: Channel, what: str, timeout: float | None) -> tuple[bytes, bytes]:
+    """Read both streams to their end; neither is let fill its window while the other is waited for.
+
+    Parameters
+    ----------
+    channel : Channel
+    what : str
+        The node and what it runs, for messages.
+    timeout : float, optional
+        Seconds after which it is given up.
+
+    Raises
+    ------
+    SSHError
+        If there are more than 64 MiB, it takes longer, or it is called off.
+    """
+    stdout, stderr = bytearray(), bytearray()
+    end = None if timeout is None else time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        while True:
+            selector.select(_PIPE_WAIT)
+            # One piece of each a round: a guest that never pauses is not to keep us from the checks below.
+            if channel.recv_ready():
+                stdout += channel.recv(_CHUNK)
+            if channel.recv_stderr_ready():
+                stderr += channel.recv_stderr(_CHUNK)
+            if len(stdout) + len(stderr) > MOST_OUTPUT:
+                raise SSHError(f"{what} says more than {MOST_OUTPUT >> 20} MiB; stopped")
+            if is_cancelled():
+                raise SSHError(f"{what} was called off")
+            ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
+            if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
+                return bytes(stdout), bytes(stderr)
+            if end is not None and time.monotonic() > end:
+                raise SSHError(f"{what} takes longer than its {timeout:g} s; given up")

@@ -1,0 +1,125 @@
+"""An SSH server that means no good, on this host's loopback: what a guest's could do to who logs in."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+
+from fame_lab.directory import LabDirectory
+from fame_lab.keys import Keys
+from fame_lab.ssh import Connection
+
+#: Done on the channel of each command, in a thread of its own.
+Deed = Callable[[paramiko.Channel], None]
+
+
+@contextlib.contextmanager
+def hostile_node(directory: Path, deed: Deed, *, answers: bool = True) -> Iterator[Connection]:
+    """Serve a node that lets the lab in and does `deed`, and give the way to it."""
+    own = LabDirectory(directory / "lab")
+    own.make(None)
+    keys = Keys.make(own, ["node01"])
+    host = paramiko.Ed25519Key.from_private_key_file(str(own.host_key("node01")))
+
+    def serve(taken: socket.socket) -> None:
+        transport = paramiko.Transport(taken)
+        transport.add_server_key(host)
+        transport.start_server(server=_Server(deed, answers))
+
+    with peer(serve) as port:
+        connection = Connection("node01", lambda: port, keys)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Listen on a port of loopback; each who connects is served in a thread, and let go of at the end."""
+    taken: list[socket.socket] = []
+
+    def listen() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(listening.accept()[0])
+                threading.Thread(target=_quietly, args=(serve, taken[-1]), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for each in taken:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+
+
+def any_keys(directory: Path) -> Keys:
+    """Make keys that fit nobody who is met."""
+    own = LabDirectory(directory / "lab")
+    own.make(None)
+    return Keys.make(own, ["node01"])
+
+
+def _quietly(serve: Callable[[socket.socket], None], taken: socket.socket) -> None:
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        serve(taken)
+
+
+class _Server(paramiko.ServerInterface):
+    def __init__(self, deed: Deed, answers: bool) -> None:
+        self._deed = deed
+        self._answers = answers
+
+    def check_auth_publickey(self, *_: object) -> int:
+        return AUTH_SUCCESSFUL
+
+    def check_channel_request(self, *_: object) -> int:
+        return OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, *_: object) -> bool:
+        if not self._answers:
+            threading.Event().wait()
+        threading.Thread(target=self._do, args=(channel,), daemon=True).start()
+        return True
+
+    def _do(self, channel: paramiko.Channel) -> None:
+        time.sleep(0.1)  # so that the answer to the request goes first
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._deed(channel)
+
+
+def message(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:
+    """Send a message on a channel whatever its window is."""
+    made = paramiko.Message()
+    made.add_byte(kind)
+    made.add_int(channel.remote_chanid)
+    for part in parts:
+        if isinstance(part, int):
+            made.add_int(part)
+        else:
+            made.add_string(part)
+    _transport(channel)._send_user_message(made)
+
+
+def deaf(channel: paramiko.Channel, kind: int, do: Callable[..., object] = lambda *_: None) -> None:
+    """Do nothing, or something else, about messages of a kind."""
+    transport = _transport(channel)
+    transport._channel_handler_table = transport._channel_handler_table | {kind: do}
+
+
+def _transport(channel: paramiko.Channel) -> Any:
+    return channel.get_transport()

@@ -1,0 +1,220 @@
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+import psutil
+import pytest
+from hostile_ssh import any_keys, deaf, hostile_node, message, peer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_DATA, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA
+
+from fame_lab import ssh, streams
+from fame_lab.cli_output import runs_as_dict
+from fame_lab.errors import SSHError
+from fame_lab.size import MIB
+from fame_lab.ssh import Connection
+
+STDERR = 1
+
+
+def ends(channel: paramiko.Channel, status: int = 0) -> None:
+    channel.send_exit_status(status)
+    channel.close()
+
+
+def refused(do: Callable[[], object], within: float = 30.0) -> str:
+    """Give what is said of it; it is an error of ours, fit for a terminal, in time and of bounded length."""
+    said: list[str] = []
+
+    def attempt() -> None:
+        try:
+            do()
+        except SSHError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(within)
+    assert not thread.is_alive(), "it hangs"
+    assert said, "it was taken for good"
+    assert said[0].isprintable()
+    assert len(said[0]) < 1000
+    return said[0]
+
+
+def resident() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def test_what_a_sound_node_says_comes_back(tmp_path: Path) -> None:
+    def deed(channel: paramiko.Channel) -> None:
+        channel.sendall(b"out\n" * 100_000)
+        channel.sendall_stderr(b"err\n")
+        ends(channel, 3)
+
+    with hostile_node(tmp_path, deed) as connection:
+        result = connection.run("any", check=False)
+    assert (result.stdout, result.stderr, result.exit_status) == ("out\n" * 100_000, "err\n", 3)
+
+
+@pytest.mark.parametrize("head", [(cMSG_CHANNEL_DATA,), (cMSG_CHANNEL_EXTENDED_DATA, STDERR)])
+def test_a_flood_is_cut_off_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(streams, "MOST_OUTPUT", 2 * MIB)
+    over = threading.Event()
+
+    def deed(channel: paramiko.Channel) -> None:
+        # It heeds neither window nor the end of the channel, and its line never ends.
+        deaf(channel, MSG_CHANNEL_CLOSE)
+        for _ in range(2560):
+            message(channel, head[0], *head[1:], b"x" * 16384)
+        over.set()
+
+    with hostile_node(tmp_path, deed) as connection:
+        before = resident()
+        # A notebook keeps the last error, and with it all that its frames held.
+        with pytest.raises(SSHError, match=r"says more than 2 MiB; stopped|sends more than") as caught:
+            connection.run("any")
+        over.wait(20)
+        assert resident() - before < 20 * MIB  # of 40 that were sent
+    del caught
+
+
+def test_a_stream_of_a_kind_that_there_is_not_is_left_out(tmp_path: Path) -> None:
+    def deed(channel: paramiko.Channel) -> None:
+        message(channel, cMSG_CHANNEL_EXTENDED_DATA, 7, b"x" * 1000)
+        ends(channel)
+
+    with hostile_node(tmp_path, deed) as connection:
+        result = connection.run("any")
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("status", [256, 1 << 20, (1 << 32) - 1])
+def test_a_status_that_no_process_has_is_no_success(tmp_path: Path, status: int) -> None:
+    # The shell that runs `fame-lab run` would take 256 for 0.
+    with hostile_node(tmp_path, lambda channel: ends(channel, status)) as connection:
+        assert f"its exit status is said to be {status}" in refused(lambda: connection.run("any"))
+
+
+def test_a_channel_that_closes_without_a_status_is_no_success(tmp_path: Path) -> None:
+    with hostile_node(tmp_path, lambda channel: channel.close()) as connection:
+        assert "no exit status came" in refused(lambda: connection.run("any"))
+
+
+def test_a_connection_cut_half_way_is_an_error_and_the_next_one_works(tmp_path: Path) -> None:
+    cut: list[bool] = []
+
+    def deed(channel: paramiko.Channel) -> None:
+        channel.sendall(b"half")
+        if cut:
+            ends(channel)
+        cut.append(True)
+        channel.get_transport().close()
+
+    with hostile_node(tmp_path, deed) as connection:
+        assert "went away during 'any'" in refused(lambda: connection.run("any"))
+        assert connection.run("any").stdout == "half"
+
+
+def test_a_node_that_never_begins_is_given_up(tmp_path: Path) -> None:
+    with hostile_node(tmp_path, ends, answers=False) as connection:
+        connection.open()
+        assert "begins nothing within 0.5 s" in refused(lambda: connection.run("any", timeout=0.5))
+
+
+def test_a_node_that_takes_no_input_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_PATIENCE", 1.0)
+
+    def deed(channel: paramiko.Channel) -> None:
+        message(channel, b"\x5d", (1 << 31) - 1)  # a window of 2 GiB
+        # It reads one piece of it, and nothing more from the socket.
+        deaf(channel, MSG_CHANNEL_DATA, lambda *_: threading.Event().wait())
+
+    with hostile_node(tmp_path, deed) as connection:
+        refused(lambda: connection.run("any", timeout=3, stdin=bytes(64 << 20)))
+
+
+SAID = b"\x1b]0;mine\x07\x1b[2J\xff\xfe<script>alert(1)</script>\r\n\x00"
+
+
+def test_what_a_guest_says_is_escaped_where_an_error_quotes_it(tmp_path: Path) -> None:
+    def deed(channel: paramiko.Channel) -> None:
+        channel.sendall_stderr(SAID)
+        ends(channel, 1)
+
+    with hostile_node(tmp_path, deed) as connection:
+        assert "ended with status 1" in refused(lambda: connection.run("any"))
+        result = connection.run("any", check=False)
+    assert "<script" not in result._repr_html_()
+    assert result.as_text().replace("\n", "").isprintable()
+    assert runs_as_dict({"node01": result})["node01"]["stderr"] == SAID.decode(errors="replace")
+
+
+def meets(tmp_path: Path, serve: Callable[[socket.socket], None], deadline: float = 0.5) -> str:
+    with peer(serve) as port:
+        connection = Connection("node01", lambda: port, any_keys(tmp_path))
+        try:
+            return refused(lambda: connection.open(deadline))
+        finally:
+            connection.close()
+
+
+def test_a_banner_that_is_none_is_escaped(tmp_path: Path) -> None:
+    said = meets(tmp_path, lambda taken: taken.sendall(b"SSH-9.9-\x1b[2J\xff" + b"x" * 5000 + b"\n"))
+    assert "does not answer SSH within" in said
+
+
+def endless(taken: socket.socket, piece: bytes) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(20_000):
+            taken.sendall(piece)
+
+
+@pytest.mark.parametrize("piece", [b"x" * 65536, bytes(65536)])
+def test_a_greeting_without_an_end_is_not_kept(tmp_path: Path, piece: bytes) -> None:
+    assert "came before the first packet" in meets(tmp_path, lambda taken: endless(taken, piece))
+
+
+def test_a_greeting_of_many_lines_is_given_up(tmp_path: Path) -> None:
+    meets(tmp_path, lambda taken: endless(taken, b"x\n" * 32768))
+
+
+def test_a_packet_of_any_size_is_not_waited_for(tmp_path: Path) -> None:
+    def serve(taken: socket.socket) -> None:
+        taken.sendall(b"SSH-2.0-guest\r\n" + (0x7FFFFFF4).to_bytes(4, "big"))
+        endless(taken, bytes(65536))
+
+    before = resident()
+    assert "a packet of" in meets(tmp_path, serve)
+    assert resident() - before < 50 * MIB
+
+
+def test_a_peer_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    meets(tmp_path, lambda _: time.sleep(5))
+
+
+KINDS = [1, 2, 3, 4, 5, 6, 20, 21, 31, 52, 80, 90, 94, 99]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.binary(max_size=300), kind=st.sampled_from(KINDS), framed=st.booleans())
+def test_whatever_a_peer_says_is_an_error_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, said: bytes, kind: int, framed: bool
+) -> None:
+    # As packets they reach the parsers of paramiko's messages.
+    body = bytes([4, kind]) + said + bytes(4)
+    packet = len(body).to_bytes(4, "big") + body + bytes(-(len(body) + 4) % 8)
+    tail = packet if framed else said
+
+    def serve(taken: socket.socket) -> None:
+        taken.sendall(b"SSH-2.0-guest\r\n" + tail)
+        taken.shutdown(socket.SHUT_WR)
+
+    meets(tmp_path_factory.mktemp("peer"), serve, deadline=0.0)
