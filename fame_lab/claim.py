@@ -40,6 +40,7 @@ class Claim:
     def __init__(self, directory: LabDirectory, descriptor: int | None, owner: int | None = None) -> None:
         self._directory = directory
         self._owner = owner
+        self._inode = _inode(directory)
         self._close = (lambda: None) if descriptor is None else weakref.finalize(self, os.close, descriptor)
 
     @classmethod
@@ -83,9 +84,21 @@ class Claim:
 
     def leave(self) -> None:
         """Release it; if it is ours it is nobody's then, and no orphan, whoever ends."""
-        if self._owner == os.getpid():  # and not a fork of it
+        if self._owner == os.getpid() and self.is_current:  # and not a fork of it
             self._directory.owner.unlink(missing_ok=True)
         self.release()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other lab of that name has come in this one's place."""
+        return _inode(self._directory) in (self._inode, None)
+
+
+def _inode(directory: LabDirectory) -> int | None:
+    try:
+        return directory.path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def renounce(directory: LabDirectory) -> None:

@@ -121,7 +121,10 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat."""
+        """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat.
+
+        If somebody has ended it meanwhile and started another of its name, that one is let be.
+        """
         if self._hosting is None:
             return
         self._end_recordings()
@@ -131,7 +134,8 @@ class Lab:
             directory = self._hosting.directory
             # Held, so that nobody takes it for an orphan half-way.
             with directory.held(), under_way(directory):
-                tear_down(self._hosting.connection, self.spec.name)
+                if self._hosting.claim.is_current:
+                    tear_down(self._hosting.connection, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:

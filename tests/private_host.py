@@ -32,6 +32,7 @@ for place in /etc/libvirt /var/cache/libvirt; do
     cp -a $place/. /run/copies$place
     mount --bind /run/copies$place $place
 done
+echo 'cgroup_controllers = []' >>/etc/libvirt/qemu.conf # those are the whole machine's
 ip link set lo up
 echo ready
 cat >/dev/null # as the first process, the shell reaps whatever ends meanwhile

@@ -127,3 +127,16 @@ def test_nobody_takes_up_what_is_being_taken_away(directory: LabDirectory) -> No
         directory.remove()
     waiting.join(10)
     assert outcome == ["refused"]
+
+
+def test_a_lab_that_came_in_its_place_is_anothers(directory: LabDirectory) -> None:
+    claim = Claim.make(directory)
+    assert claim.is_current
+    directory.remove()
+    assert claim.is_current  # what may yet run of it is still ours
+    directory.make(None)
+    theirs = Claim.make(directory)
+    assert not claim.is_current
+    claim.leave()
+    assert standing(directory) == "used"
+    theirs.leave()
