@@ -61,7 +61,7 @@ class PrivateHost:
     def run(self, script: str, *arguments: str) -> str:
         """Run a Python program in it to its end, which must be a good one; give what it printed."""
         with self.start(script, *arguments) as process:
-            said, complaints = process.communicate(timeout=240)
+            said, complaints = process.communicate()
         assert process.returncode == 0, f"{said}\n{complaints}"
         return said
 

@@ -13,12 +13,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from raw_vm import paramiko_key
 
+from fame_lab import ssh
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import SSHError
 from fame_lab.keys import Keys
 from fame_lab.ssh import Connection
 
 DAY = 86400.0
+
+
+@pytest.fixture(autouse=True)
+def _short_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_LAST_WORD", 0.5)
 
 
 @pytest.fixture
@@ -128,9 +134,9 @@ def test_who_accepts_and_never_says_a_whole_banner_is_given_up(
 ) -> None:
     with (
         serving(answer) as port,
-        pytest.raises(SSHError, match="does not answer SSH within 2 s"),
+        pytest.raises(SSHError, match="does not answer SSH within 1 s"),
     ):
-        Connection("node01", lambda: port, keys).open(2.0)
+        Connection("node01", lambda: port, keys).open(1.0)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def test_a_guest_that_stalls_is_given_up_wherever_it_does(
     with serving(guest(stall, host_key)) as port:
         connection = Connection("node01", lambda: port, keys)
         with pytest.raises(SSHError, match=words):
-            connection.run("true", timeout=1.5)
+            connection.run("true", timeout=1)
         connection.close()
 
 
@@ -207,9 +213,9 @@ def test_a_wall_clock_that_is_set_back_holds_up_no_timeout(
     keys: Keys, host_key: paramiko.PKey, monkeypatch: pytest.MonkeyPatch, stall: str
 ) -> None:
     began, real = time.monotonic(), time.time
-    monkeypatch.setattr(time, "time", lambda: real() - DAY * (time.monotonic() > began + 0.7))
+    monkeypatch.setattr(time, "time", lambda: real() - DAY * (time.monotonic() > began + 0.5))
     with serving(guest(stall, host_key)) as port:
         connection = Connection("node01", lambda: port, keys)
         with pytest.raises(SSHError):
-            connection.run("true", timeout=1.5)
+            connection.run("true", timeout=1)
         connection.close()
