@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fame_lab import network
-from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
+from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
 from fame_lab.guest.image import READY
 from fame_lab.progress import job
 from fame_lab.quoting import quoted, shortened
@@ -75,7 +75,8 @@ def bring_up(
 ) -> Node:
     """Start one node and prove it ready.
 
-    A boot that misses its deadline is tried once more, cold: now and then a kernel hangs under emulation.
+    A boot that misses its deadline is tried once more, cold: now and then a kernel hangs under emulation. So
+    is one during which libvirt's daemon went away.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def bring_up(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _attempt(hosting, index, start, deadline, slots, cancelled, tell)
-        except BootError as error:
+        except (BootError, DaemonError) as error:
             if attempt == ATTEMPTS or cancelled.is_set():
                 raise
             log.warning("%s; trying once more", error)
@@ -133,7 +134,7 @@ def _attempt(
         with _held(slots, cancelled):
             tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
-            domain.resume()
+            node.domain.resume()
             if hosting.image.says_ready:
                 await_ready(hosting, domain, end, deadline, cancelled)
         tell(node.name, "connecting")
@@ -150,7 +151,7 @@ def _attempt(
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()
-        domain.destroy()
+        node.domain.destroy()
         raise
     return node
 
@@ -198,7 +199,7 @@ def await_ready(
         check(cancelled)
         now = time.monotonic()
         if now > look_at_domain:
-            if domain.state() not in ("running", "paused"):
+            if domain.on(hosting.connection).state() not in ("running", "paused"):
                 raise _failed(hosting, domain, "ended while it booted")
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:

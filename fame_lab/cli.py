@@ -90,6 +90,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
     lab = Lab(spec_of(arguments)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
+    lab.detach()
     print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
     return 0
 

@@ -90,7 +90,8 @@ def row(entry: Listing) -> tuple[str, str, str, str]:
     states = list(entry.states.values())
     state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
     if entry.is_orphan:
-        state = "left behind; fame-lab down --orphans"
+        what = f"{state}, its owner was killed" if entry.is_whole else "left behind"
+        state = f"{what}; fame-lab down --orphans"
     fam = "?" if entry.spec is None else format_size(entry.spec.fam_size)
     return entry.name, str(len(states)) if states else "?", fam, state
 
@@ -98,4 +99,10 @@ def row(entry: Listing) -> tuple[str, str, str, str]:
 def listed(entry: Listing) -> dict[str, Any]:
     """Give a lab for a program."""
     spec = None if entry.spec is None else entry.spec.to_dict()
-    return {"name": entry.name, "nodes": entry.states, "orphan": entry.is_orphan, "spec": spec}
+    return {
+        "name": entry.name,
+        "nodes": entry.states,
+        "orphan": entry.is_orphan,
+        "standing": entry.standing,
+        "spec": spec,
+    }

@@ -105,7 +105,13 @@ def parser() -> argparse.ArgumentParser:
     which = down.add_mutually_exclusive_group(required=True)
     which.add_argument("names", nargs="*", default=[], metavar="NAME")
     which.add_argument("--all", action="store_true", help="every lab of yours on this host")
-    which.add_argument("--orphans", action="store_true", help="what was killed and left something behind")
+    which.add_argument(
+        "--orphans",
+        action="store_true",
+        help="what was killed and left something behind: labs of which nothing runs, and labs of which the "
+        "owner, the process that started them, was killed and nobody has taken them up; what `fame-lab up`, "
+        "or a program that ended by itself, left running stays",
+    )
     down.set_defaults(command="down")
 
     probe = words.add_parser("probe", help="measure in a running lab")

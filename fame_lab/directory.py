@@ -15,7 +15,7 @@ import platformdirs
 
 from fame_lab.errors import HostError, LabError
 
-__all__ = ["LabDirectory", "cache_directory"]
+__all__ = ["LabDirectory", "cache_directory", "is_still", "nobody_begins"]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
 
@@ -83,6 +83,11 @@ class LabDirectory:
     def record(self) -> Path:
         """The first node's metadata, for the case that no domain is left to tell whose FAM it was."""
         return self.path / "record.xml"
+
+    @property
+    def owner(self) -> Path:
+        """Held by whoever uses the lab; not there if it is nobody's. See :mod:`fame_lab.claim`."""
+        return self.path / "owner"
 
     @property
     def saved_control_area(self) -> Path:
@@ -162,10 +167,10 @@ class LabDirectory:
             As of :meth:`make`; or if it was taken away all the same.
         """
         with contextlib.ExitStack() as holding:
-            with _nobody_begins():
+            with nobody_begins():
                 self.make(group)
                 descriptor = holding.enter_context(self._locked(fcntl.LOCK_EX))
-                if descriptor is None or not _is_still(descriptor, self.path):
+                if descriptor is None or not is_still(descriptor, self.path):
                     raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
             yield
 
@@ -178,12 +183,12 @@ class LabDirectory:
         """
         with self._locked(fcntl.LOCK_EX) as descriptor:
             # Between the opening and the lock another may have been made in its place.
-            yield descriptor is not None and _is_still(descriptor, self.path)
+            yield descriptor is not None and is_still(descriptor, self.path)
 
     def is_held(self) -> bool:
         """Say whether somebody, in this process or another, is starting this lab or taking it away."""
-        with _nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
-            return descriptor is None and self._is_ours()
+        with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+            return descriptor is None and self.path.exists()
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[int | None]:
@@ -257,7 +262,7 @@ class LabDirectory:
 
 
 @contextlib.contextmanager
-def _nobody_begins() -> Iterator[None]:
+def nobody_begins() -> Iterator[None]:
     """Keep this user's starts from making their directories meanwhile; it takes an instant."""
     cache = cache_directory()
     try:
@@ -277,7 +282,8 @@ def _nobody_begins() -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def is_still(descriptor: int, path: Path) -> bool:
+    """Say whether what is open is what lies there, and no other in its place."""
     try:
         there = path.stat()
     except FileNotFoundError:

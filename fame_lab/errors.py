@@ -3,7 +3,8 @@
 FameError
 ├── SpecError (also ValueError)   a field, a size or an argument cannot be right: change it
 ├── HostError                     this host lacks something, or refuses: mend the host
-│   └── ApplianceError            the guest image could not be built
+│   ├── ApplianceError            the guest image could not be built
+│   └── DaemonError               libvirt's daemon went away while it was asked: ask again
 ├── LabError                      a lab is not there, is there already, or did not come up
 │   ├── BootError                 a node missed its deadline, or its QEMU died
 │   ├── NetworkError              a node is not reached in the lab's own network
@@ -23,6 +24,7 @@ __all__ = [
     "ApplianceError",
     "BootError",
     "CommandError",
+    "DaemonError",
     "FameError",
     "HostError",
     "LabError",
@@ -58,6 +60,10 @@ class HostError(FameError):
 
 class ApplianceError(HostError):
     """The guest image could not be built."""
+
+
+class DaemonError(HostError):
+    """libvirt's daemon went away while it was asked; the next question starts it, or finds it, anew."""
 
 
 class LabError(FameError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import faulthandler
 import io
 import logging
 import mmap
 import os
 import stat
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,40 +49,52 @@ class Fam:
     identity: tuple[int, int] = field(repr=False)
 
     @classmethod
-    def create(cls, path: Path, size: int) -> Fam:
+    def create(cls, path: Path, size: int, announce: Callable[[Fam], None] = lambda _: None) -> Fam:
         """Make a sparse file of mode 0600 with room for its control area.
+
+        Parameters
+        ----------
+        path : Path
+        size : int
+            Bytes.
+        announce : callable
+            Told of it before it appears, so that whoever clears up after us knows it for ours.
 
         Raises
         ------
         HostError
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
-        try:
-            descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
-        except OSError as error:
-            raise HostError(
-                f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path"
-            ) from error
-        try:
-            os.ftruncate(descriptor, size)
-            os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
-            room = os.fstatvfs(descriptor)
-            status = os.fstat(descriptor)
-        except OSError as error:
-            path.unlink()
-            raise _too_large(path, size, error) from error
-        finally:
+        with contextlib.ExitStack() as undo:
+            try:
+                descriptor, appear = _open_new(path, undo)
+            except OSError as error:
+                raise _not_made(path, error) from error
+            undo.callback(os.close, descriptor)
+            try:
+                os.ftruncate(descriptor, size)
+                os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
+                room = os.fstatvfs(descriptor)
+                status = os.fstat(descriptor)
+            except OSError as error:
+                raise _too_large(path, size, error) from error
+            fam = cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+            announce(fam)
+            try:
+                appear()
+            except OSError as error:
+                raise _not_made(path, error) from error
+            undo.pop_all()
             os.close(descriptor)
-        if (free := room.f_bavail * room.f_frsize) < size:
+        # A hugetlbfs without a limit says that it has no blocks at all.
+        if room.f_blocks and (free := room.f_bavail * room.f_frsize) < size:
             log.warning(
                 "FAM of %s is sparse and %s has %s free: nodes that store more than that die with SIGBUS",
                 format_size(size),
                 path.parent,
                 f"{free >> 20} MiB",
             )
-        return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+        return fam
 
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
@@ -137,9 +153,11 @@ class Fam:
         Returns
         -------
         ndarray of shape (count,)
-            It stays valid after the lab is gone. Should somebody truncate the file, an access to what
-            is missing kills the process (SIGBUS); :meth:`read` raises instead. On tmpfs, reading a hole
-            through it allocates the page; :meth:`read` does not.
+            It stays valid after the lab is gone. Should somebody truncate the file, or its file system be
+            full, an access to what is missing kills the process (SIGBUS), which `faulthandler`, enabled
+            with the first array, tells on its standard error with the line where it happened; a kernel's
+            is in its server's log. :meth:`read` raises instead. On tmpfs, reading a hole through it
+            allocates the page; :meth:`read` does not.
 
         Raises
         ------
@@ -165,6 +183,7 @@ class Fam:
             raise SpecError(
                 f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}"
             )
+        _let_nothing_die_without_a_word()
         with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
             try:
@@ -270,6 +289,34 @@ class Fam:
     def _check_range(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
+
+
+def _let_nothing_die_without_a_word() -> None:
+    if faulthandler.is_enabled() or sys.__stderr__ is None:
+        return
+    # In a kernel, descriptor 2 leads to a thread of this very process, which does not live to pass it on.
+    real = getattr(sys.stderr, "_original_stdstream_copy", None)
+    faulthandler.enable(sys.__stderr__ if real is None else real)
+
+
+def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:
+    """Open a file that is yet to appear at `path`: give it, and what lets it appear there."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path.parent, flags | os.O_TMPFILE, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # a file system that has none without a name
+            raise
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        undo.callback(path.unlink)
+        return descriptor, lambda: None
+    unnamed = f"/proc/self/fd/{descriptor}"
+    # With a directory given, though it is not looked at, Python has the link followed.
+    return descriptor, lambda: os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def _not_made(path: Path, error: OSError) -> HostError:
+    return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
 
 
 def _fitting(size: int) -> str:

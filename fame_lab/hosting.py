@@ -7,14 +7,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import libvirt
+from typing import TYPE_CHECKING, Any
 
 from fame_lab import console, lease, network
 from fame_lab.boot import Start
+from fame_lab.claim import Claim
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import LabError
+from fame_lab.errors import DaemonError, LabError
 from fame_lab.fam import Fam
 from fame_lab.guest import appliance
 from fame_lab.guest.appliance import Appliance
@@ -23,7 +22,7 @@ from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, incoming, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.card import Card
-from fame_lab.host.connection import connect, ensure_daemons, qemu_user, security_models
+from fame_lab.host.connection import Libvirt, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord, TemplateRecord
@@ -36,6 +35,9 @@ from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import OrderRing
+
+if TYPE_CHECKING:
+    from libvirt import virConnect
 
 __all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared"]
 
@@ -51,7 +53,7 @@ class Hosting:
 
     Parameters
     ----------
-    connection : libvirt.virConnect
+    libvirt : Libvirt
     spec : LabSpec
     directory : LabDirectory
     keys : Keys
@@ -65,9 +67,11 @@ class Hosting:
         Token of the report run that started the lab; empty for a person's.
     notebook : str
         Token of the notebook that started it; empty for none.
+    claim : Claim
+        This process's hold on the lab.
     """
 
-    connection: libvirt.virConnect
+    libvirt: Libvirt
     spec: LabSpec
     directory: LabDirectory
     keys: Keys
@@ -77,6 +81,12 @@ class Hosting:
     user: QemuUser | None
     run: str
     notebook: str
+    claim: Claim
+
+    @property
+    def connection(self) -> virConnect:
+        """A connection to libvirt that answers."""
+        return self.libvirt.connection
 
     def record(self, index: int, start: Start | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
@@ -98,7 +108,16 @@ class Hosting:
         }
 
     def create_domain(self, index: int, start: Start) -> domain.Domain:
-        """Make one node's domain, paused; restored already if it is from a template."""
+        """Make one node's domain, paused; restored already if it is from a template.
+
+        Raises
+        ------
+        HostError
+            If FAM is not the file that the other nodes have: QEMU would make one anew.
+        DaemonError
+            If libvirt's daemon went away meanwhile; nothing is left of the domain then.
+        """
+        self.fam.check()
         record = self.record(index, start)
         identity = replace(
             self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
@@ -113,7 +132,7 @@ class Hosting:
         try:
             incoming.restore(made, start.template.state)
         except BaseException:
-            made.destroy()
+            made.on(self.connection).destroy()
             raise
         return made
 
@@ -153,7 +172,18 @@ class Hosting:
                 card=card,
             )
             ensure_daemons()
-            return domain.create(self.connection, xml, record)
+            try:
+                return domain.create(self.connection, xml, record)
+            except DaemonError:
+                # It may have been made all the same, and would be in its own way at the next attempt.
+                for each in self._domains_of(record.node):
+                    each.destroy()
+                raise
+
+    def _domains_of(self, node: str) -> list[domain.Domain]:
+        of_lab = domain.find(self.connection, self.spec.name)
+        templates = domain.template(self.connection, self.spec.name)
+        return [each for each in (*of_lab, *templates) if each.record.node == node]
 
     @property
     def _tsc_khz(self) -> int | None:
@@ -211,7 +241,8 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     HostError
         If this host lacks something.
     """
-    connection = connect()
+    libvirt = Libvirt()
+    connection = libvirt.connection
     user = qemu_user(connection)
     taken = domain.labs(connection)
     if spec.name in taken:
@@ -229,15 +260,19 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)
     with directory.made_and_held(user.gid if user else None), under_way(directory):
+        hosting: Hosting | None = None
         try:
-            yield _furnish(connection, spec, directory, accelerator, image, user, taken, tell)
+            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, taken, tell)
+            yield hosting
         except BaseException:
-            tear_down(connection, spec.name)
+            tear_down(libvirt.connection, spec.name)
+            if hosting is not None:
+                hosting.claim.release()
             raise
 
 
 def _furnish(
-    connection: libvirt.virConnect,
+    libvirt: Libvirt,
     spec: LabSpec,
     directory: LabDirectory,
     accelerator: Accelerator,
@@ -248,25 +283,33 @@ def _furnish(
 ) -> Hosting:
     """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
     with contextlib.ExitStack() as undo:
+        claim = Claim.make(directory)
+        undo.callback(claim.release)
         tell("making keys and FAM")
         keys = Keys.make(directory, spec.node_names)
-        fam = lease.take(spec, directory, user, taken, undo)
+
+        def around(fam: Fam) -> Hosting:
+            return Hosting(
+                libvirt=libvirt,
+                spec=spec,
+                directory=directory,
+                keys=keys,
+                fam=fam,
+                accelerator=accelerator,
+                image=image,
+                user=user,
+                run=os.environ.get(RUN_VARIABLE, ""),
+                notebook=this_notebook(),
+                claim=claim,
+            )
+
+        def announce(fam: Fam) -> None:
+            directory.write(directory.record, around(fam).record(0).to_xml().encode())
+
+        hosting = around(lease.take(spec, directory, user, taken, announce))
         if user is not None:
             access.check_readable(image.files, user)
-        network.make(connection, spec, directory)
-        hosting = Hosting(
-            connection=connection,
-            spec=spec,
-            directory=directory,
-            keys=keys,
-            fam=fam,
-            accelerator=accelerator,
-            image=image,
-            user=user,
-            run=os.environ.get(RUN_VARIABLE, ""),
-            notebook=this_notebook(),
-        )
-        directory.write(directory.record, hosting.record(0).to_xml().encode())
+        network.make(libvirt.connection, spec, directory)
         undo.pop_all()
     return hosting
 
@@ -279,7 +322,8 @@ def attach(name: str) -> Hosting:
     LabError
         If no lab of that name runs, or the image that its nodes booted is not in the cache any more.
     """
-    connection = connect()
+    libvirt = Libvirt()
+    connection = libvirt.connection
     domains = domain.find(connection, name)
     if not domains:
         there = ", ".join(sorted(domain.labs(connection))) or "none"
@@ -289,15 +333,21 @@ def attach(name: str) -> Hosting:
         )
     record = domains[0].record
     directory = LabDirectory.of(name)
-    return Hosting(
-        connection=connection,
-        spec=record.spec,
-        directory=directory,
-        keys=Keys.read(directory),
-        fam=lease.fam_of(record),
-        accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
-        image=appliance.ensure(),
-        user=qemu_user(connection),
-        run=record.run,
-        notebook=record.notebook,
-    )
+    with contextlib.ExitStack() as undo:
+        claim = Claim.join(directory)
+        undo.callback(claim.release)
+        hosting = Hosting(
+            libvirt=libvirt,
+            spec=record.spec,
+            directory=directory,
+            keys=Keys.read(directory),
+            fam=lease.fam_of(record),
+            accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
+            image=appliance.ensure(),
+            user=qemu_user(connection),
+            run=record.run,
+            notebook=record.notebook,
+            claim=claim,
+        )
+        undo.pop_all()
+    return hosting

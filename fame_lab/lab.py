@@ -42,7 +42,9 @@ class Lab:
     r"""A set of nodes around one FAM.
 
     Used in a ``with`` statement it starts at its beginning and is gone at its end. Started by
-    :meth:`start` it runs until :meth:`stop`, beyond the end of this process; see :meth:`attach`.
+    :meth:`start` it runs until :meth:`stop`, beyond the end of this process; see :meth:`attach`. If this
+    process is killed, it runs on, and can be attached to; but it is an orphan until somebody does, and
+    ``fame-lab down --orphans`` takes it away.
 
     Parameters
     ----------
@@ -119,7 +121,10 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat."""
+        """Take everything away that the lab made; what an existing FAM file held stays. Safe to repeat.
+
+        If somebody has ended it meanwhile and started another of its name, that one is let be.
+        """
         if self._hosting is None:
             return
         self._end_recordings()
@@ -129,12 +134,18 @@ class Lab:
             directory = self._hosting.directory
             # Held, so that nobody takes it for an orphan half-way.
             with directory.held(), under_way(directory):
-                tear_down(self._hosting.connection, self.spec.name)
+                if self._hosting.claim.is_current:
+                    tear_down(self._hosting.connection, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:
-        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat."""
+        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat.
+
+        One that this process started is nobody's then, and no orphan.
+        """
         self._end_recordings()
+        if self._hosting is not None:
+            self._hosting.claim.leave()
         self._let_go()
 
     def __enter__(self) -> Lab:
@@ -149,6 +160,9 @@ class Lab:
     def attach(cls, name: str) -> Lab:
         """Take up a lab that runs, as after a kernel restart.
 
+        It is no orphan as long as this has it. Whose it is stays as it was: left to itself again, a lab whose
+        owner was killed is an orphan still.
+
         Raises
         ------
         LabError
@@ -162,7 +176,7 @@ class Lab:
 
     @staticmethod
     def list() -> Listings:
-        """Tell what runs on this host, and what a killed start left behind."""
+        """Tell what runs on this host, and what killed processes left behind; see Listing's `standing`."""
         return Listing.all()
 
     @property
@@ -298,7 +312,8 @@ class Lab:
         for node in self._nodes:
             node.connection.close()
         if self._hosting is not None:
-            self._hosting.connection.close()
+            self._hosting.claim.release()
+            self._hosting.libvirt.close()
         self._hosting, self._nodes = None, ()
 
     def _running(self) -> hosting.Hosting:

@@ -75,6 +75,7 @@ class Launch:
             for node in nodes:
                 node.connection.close()
             tear_down(hosting.connection, self._spec.name)
+            hosting.claim.release()
 
     def events(self) -> Iterator[tuple[str, str]]:
         """Give (node or lab's name, stage) as they come, until the start has ended."""

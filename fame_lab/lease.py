@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fame_lab.directory import LabDirectory
@@ -27,9 +27,11 @@ def take(
     directory: LabDirectory,
     user: QemuUser | None,
     taken: dict[str, list[Domain]],
-    undo: contextlib.ExitStack,
+    announce: Callable[[Fam], None],
 ) -> Fam:
-    """Make FAM's file, or take one that is there as it is; `undo` gives it back.
+    """Make FAM's file, or take one that is there as it is.
+
+    `announce` is told of it before anything is changed, so that it can be given back whatever happens.
 
     Raises
     ------
@@ -42,8 +44,7 @@ def take(
     """
     path = spec.fam_path or directory.fam
     if spec.fam_path is None or not path.exists():
-        fam = Fam.create(path, spec.fam_size)
-        undo.callback(fam.remove)
+        fam = Fam.create(path, spec.fam_size, announce)
         if user is not None:
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
             access.check_writable(path, user)
@@ -54,7 +55,7 @@ def take(
             raise LabError(
                 f"{path} is the FAM of the running lab {name!r}: two labs cannot share one control area"
             )
-    undo.callback(give_back, fam, directory)
+    announce(fam)
     if user is not None:
         access.let_in(path, user, directory.saved_acl)
     directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
 
 from fame_lab import network
+from fame_lab.claim import Standing, settled, standing
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.host import domain
@@ -35,6 +37,9 @@ class Listing:
         Token of the report run that started it; empty for a person's.
     notebook : str
         Token of the notebook that started it; empty for none.
+    standing : {"used", "forsaken", "nobody's"}
+        Whether somebody uses it who started it or has taken up what its owner left; whether its owner was
+        killed; or whether it was left to run on purpose.
     """
 
     name: str
@@ -42,11 +47,18 @@ class Listing:
     states: dict[str, str]
     run: str
     notebook: str = ""
+    standing: Standing = "nobody's"
 
     @property
     def is_orphan(self) -> bool:
-        """Whether nothing runs any more, though something is left."""
-        return all(state == "gone" for state in self.states.values())
+        """Whether its owner was killed, or nothing of it runs any more; and nobody uses it."""
+        nothing_runs = all(state == "gone" for state in self.states.values())
+        return self.standing == "forsaken" or (nothing_runs and self.standing != "used")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every node runs, so that it can be taken up as it is."""
+        return bool(self.states) and all(state == "running" for state in self.states.values())
 
     def end(self) -> None:
         """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
@@ -64,36 +76,39 @@ class Listing:
                 connection.close()
 
     def end_if_orphan(self) -> bool:
-        """Take it away unless somebody is starting it; say whether it was."""
+        """Take it away unless somebody is starting it or uses it; say whether it was."""
         directory = LabDirectory.of(self.name)
         if not self.is_orphan or directory.is_held():
             return False
-        if not directory.path.exists():
-            return self._end_without_directory(directory)
-        # A start that begins just now waits for us, and then finds its directory gone.
-        with directory.held() as ours:
-            # What was seen then may be another's by now.
-            if not ours or self._runs():
+        with contextlib.ExitStack() as holding:
+            if not self._still_orphan(directory, holding):
                 return False
             self._end()
             return True
 
-    def _end_without_directory(self, directory: LabDirectory) -> bool:
-        """Take away what else is left, with a directory made meanwhile: so nobody starts one of that name."""
-        try:
-            with directory.made_and_held(None):
-                if not self._runs():
-                    self._end()
-                    return True
-                directory.remove()
-        except LabError:  # somebody came first
-            pass
-        return False
+    def _still_orphan(self, directory: LabDirectory, holding: contextlib.ExitStack) -> bool:
+        """Look again, now that nobody can start or take up what is looked at."""
+        if not directory.path.exists():
+            # Nodes, or a network, without a directory: it is made, so that no start comes in between.
+            try:
+                holding.enter_context(directory.made_and_held(None))
+            except LabError:  # one did
+                return False
+            return True
+        # A start that begins just now waits for us, and then finds its directory gone.
+        if not holding.enter_context(directory.held()):
+            return False  # what was seen then is another's by now
+        found = holding.enter_context(settled(directory))
+        ours, all_there = self._domains()
+        # Nodes of another version are left alone, with all that is theirs.
+        return ours == all_there and (found == "forsaken" or (found == "nobody's" and not ours))
 
-    def _runs(self) -> bool:
+    def _domains(self) -> tuple[set[str], set[str]]:
+        """Name the lab's domains that this version made, and all."""
         connection = connect()
         try:
-            return bool(domain.find(connection, self.name))
+            ours = {each.name for each in domain.find(connection, self.name)}
+            return ours, domain.names(connection, self.name)
         finally:
             connection.close()
 
@@ -115,10 +130,10 @@ class Listing:
 
     @classmethod
     def _running(cls, name: str, domains: list[domain.Domain]) -> Listing:
-        record = domains[0].record
-        states = dict.fromkeys(record.spec.node_names, _absent(LabDirectory.of(name)))
+        record, directory = domains[0].record, LabDirectory.of(name)
+        states = dict.fromkeys(record.spec.node_names, _absent(directory))
         states |= {found.record.node: found.state() for found in domains}
-        return cls(name, record.spec, states, record.run, record.notebook)
+        return cls(name, record.spec, states, record.run, record.notebook, standing(directory))
 
     @classmethod
     def _left(cls, directory: LabDirectory) -> Listing:
@@ -130,9 +145,9 @@ class Listing:
         if record is None:
             # A start that has only just begun does not say yet how many nodes there are to be.
             starting = {"node01": "starting"} if _absent(directory) == "starting" else {}
-            return cls(directory.name, None, starting, "")
+            return cls(directory.name, None, starting, "", standing=standing(directory))
         states = dict.fromkeys(record.spec.node_names, _absent(directory))
-        return cls(directory.name, record.spec, states, record.run, record.notebook)
+        return cls(directory.name, record.spec, states, record.run, record.notebook, standing(directory))
 
 
 def _absent(directory: LabDirectory) -> str:

@@ -49,11 +49,12 @@ class Node:
         self._delivery = threading.Lock()
         self.index = domain.record.index
         self.name = domain.record.node
-        self.connection = Connection(self.name, domain.ssh_port, hosting.keys)
+        self.connection = Connection(self.name, lambda: self.ssh_port, hosting.keys)
 
     @property
     def domain(self) -> Domain:
-        """Its libvirt domain."""
+        """Its libvirt domain, by a connection that answers."""
+        self._domain = self._domain.on(self._hosting.connection)
         return self._domain
 
     def counters(self) -> Counters:
@@ -74,12 +75,12 @@ class Node:
     @property
     def state(self) -> State:
         """``running``, ``paused``, ``stopping``, ``off``, ``crashed`` or ``gone``."""
-        return self._domain.state()
+        return self.domain.state()
 
     @property
     def ssh_port(self) -> int:
         """The port of 127.0.0.1 that leads to the node's SSH server."""
-        return self._domain.ssh_port()
+        return self.domain.ssh_port()
 
     @property
     def address(self) -> str | None:
@@ -115,7 +116,7 @@ class Node:
             raise
         except SSHError as error:
             if not is_cancelled() and self._has_ended():
-                raise SSHError(f"{error}: {self._domain.obituary()}") from error
+                raise SSHError(f"{error}: {self.domain.obituary()}") from error
             raise
 
     def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
@@ -156,7 +157,7 @@ class Node:
     def _has_ended(self) -> bool:
         """Say whether QEMU is gone; libvirt may take a moment to see it."""
         end = time.monotonic() + _NOTICED
-        while (state := self._domain.state()) in ("running", "stopping") and time.monotonic() < end:
+        while (state := self.domain.state()) in ("running", "stopping") and time.monotonic() < end:
             time.sleep(0.05)
         return state not in ("running", "paused", "stopping")
 
@@ -203,7 +204,7 @@ class Node:
         """
         self._hosting.fam.check()
         self.connection.close()
-        self._domain.destroy()
+        self.domain.destroy()
         start = boot.Start(None, "it was restarted, and the template goes when the lab is up")
         anew = boot.bring_up(
             self._hosting, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell

@@ -30,10 +30,12 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 USER = "root"
-#: Seconds in which a guest must begin what it is asked for.
-_PATIENCE = 30.0
+#: Seconds in which a guest must begin what it is asked for; the least of it; how late paramiko may be.
+_PATIENCE, _LEAST, _GRACE = 30.0, 0.1, 2.0
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
+#: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
+_REFUSED = "Authentication failed."
 #: A process cannot end with a larger one, and a shell shows the rest of a division by 256.
 _MOST_STATUS = 255
 #: Bytes of a packet and of all lines before the first one; OpenSSH takes no larger packet either.
@@ -87,11 +89,12 @@ class Connection:
                     raise SSHError(
                         f"{self.node} shows another host key than this lab's: something else answers there"
                     ) from error
-                except paramiko.AuthenticationException as error:
-                    raise SSHError(
-                        f"{self.node} does not let this lab's key in: {shortened(str(error))}"
-                    ) from error
+                except FameError:
+                    raise  # its QEMU has ended, or hangs
                 except Exception as error:
+                    if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
+                        why = shortened(str(error))
+                        raise SSHError(f"{self.node} does not let this lab's key in: {why}") from error
                     if cancelled():
                         raise SSHError(f"{self.node}: called off before it answered SSH") from error
                     if time.monotonic() > end:
@@ -140,12 +143,14 @@ class Connection:
         self, command: str, *, timeout: float | None = None, stdin: bytes = b""
     ) -> tuple[bytes, bytes, int]:
         """Run a command as :meth:`run` does, and give both streams as they came, and the status."""
-        client = self.open(30.0 if timeout is None else min(timeout, 30.0), is_cancelled)
-        if is_cancelled():
-            raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+        patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
+        client, channel = self._session(patience)
         its = mark.make()
         try:
-            with self._command(client, mark.marked(command, its), timeout) as channel:
+            with contextlib.closing(channel):
+                if is_cancelled():
+                    raise SSHError(f"{self.node}: {shortened(command)} was called off before it began")
+                self._begin(channel, mark.marked(command, its), patience)
                 # Sent from aside, or a command that writes while it reads would wait for us forever.
                 if stdin:
                     threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
@@ -182,48 +187,48 @@ class Connection:
         host = paramiko.Ed25519Key(data=base64.b64decode(self._keys.hosts[self.node]))
         client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
         try:
-            client.connect(
-                HOST,
-                port,
-                USER,
-                pkey=paramiko.Ed25519Key.from_private_key(io.StringIO(self._keys.client)),
-                transport_factory=_Transport,
-                allow_agent=False,
-                look_for_keys=False,
-                timeout=left,
-                banner_timeout=left,
-                auth_timeout=left,
-            )
+            with _given(left, client.close):
+                client.connect(
+                    HOST,
+                    port,
+                    USER,
+                    pkey=paramiko.Ed25519Key.from_private_key(io.StringIO(self._keys.client)),
+                    transport_factory=_Transport,
+                    allow_agent=False,
+                    look_for_keys=False,
+                    timeout=left,
+                    banner_timeout=left,
+                    auth_timeout=left,
+                )
         except BaseException:
             client.close()
             raise
         return client
 
-    @contextlib.contextmanager
-    def _command(
-        self, client: paramiko.SSHClient, command: str, timeout: float | None
-    ) -> Iterator[paramiko.Channel]:
-        """Open a channel on which a command runs."""
-        patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
-        transport = client.get_transport()
-        if transport is None:
-            raise EOFError("the connection is closed")
-        with contextlib.closing(transport.open_session(timeout=patience)) as channel:
-            # paramiko waits for the guest's word for ever; from elsewhere it can be made to stop.
-            giving_up = threading.Timer(patience, channel.close)
-            giving_up.daemon = True
-            giving_up.start()
+    def _session(self, patience: float) -> tuple[paramiko.SSHClient, paramiko.Channel]:
+        """Open a session, by a new connection if the one before was with an earlier life of the guest."""
+        end = time.monotonic() + patience
+        while True:
+            client = self.open(max(end - time.monotonic(), 0.0), is_cancelled)
+            try:
+                return client, _open_session(client, max(end - time.monotonic(), _LEAST))
+            except Exception as error:
+                # Nothing ran yet. One that refuses is not asked again; one that is silent has had its time.
+                refused = isinstance(error, paramiko.ChannelException)
+                if refused or is_cancelled() or time.monotonic() > end:
+                    why = shortened(str(error)) or "it is silent"
+                    raise SSHError(f"{self.node} opens no session: {why}") from error
+
+    def _begin(self, channel: paramiko.Channel, command: str, patience: float) -> None:
+        """Have a command taken."""
+        with _given(patience, channel.close) as given_up:
             try:
                 channel.exec_command(command)
             except paramiko.SSHException as error:
-                if giving_up.finished.is_set():
-                    raise SSHError(
-                        f"{self.node} begins nothing within {patience:g} s: it may hang"
-                    ) from error
-                raise
-            finally:
-                giving_up.cancel()
-            yield channel
+                if not given_up():
+                    raise
+                words = f"{self.node} begins nothing within {patience:g} s: it may hang"
+                raise SSHError(words) from error
 
     def _end(self, client: paramiko.SSHClient, its: str) -> None:
         """End what was marked in the guest; one that does not answer is left alone."""
@@ -231,11 +236,36 @@ class Connection:
             return
         with shielded():
             try:
-                with self._command(client, mark.ending(its), _LAST_WORD) as channel:
+                with contextlib.closing(_open_session(client, _LAST_WORD)) as channel:
+                    self._begin(channel, mark.ending(its), _LAST_WORD)
                     channel.shutdown_write()
                     collect(channel, self.node, _LAST_WORD)
             except Exception as error:  # noqa: BLE001 - as above; what led here is raised
                 log.debug("%s: what ran may run on: %r", self.node, error)
+
+
+def _open_session(client: paramiko.SSHClient, patience: float) -> paramiko.Channel:
+    transport = client.get_transport()
+    if transport is None:
+        raise EOFError("the connection is closed")
+    with _given(patience + _GRACE, client.close):
+        return transport.open_session(timeout=patience)
+
+
+@contextlib.contextmanager
+def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Have a block given up after so many seconds; yield what says whether it was.
+
+    paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
+    are missing where a command waits for being taken.
+    """
+    over = threading.Timer(seconds, give_up)
+    over.daemon = True
+    over.start()
+    try:
+        yield over.finished.is_set
+    finally:
+        over.cancel()
 
 
 class _Packets(Packetizer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from fame_lab import lease, network
+from fame_lab import claim, lease, network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
 from fame_lab.host import domain
@@ -26,13 +26,20 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
         Whether there was anything.
     """
     directory = LabDirectory.of(name)
-    domains = domain.find(connection, name)
-    _destroy([*domains, *domain.template(connection, name)], name)
-    record = domains[0].record if domains else record_left(directory)
-    connected = (record is None or record.spec.network != "user") and network.end(connection, name)
+    # Whatever ends us before the end, the next who looks for orphans goes on.
+    claim.renounce(directory)
+    record = record_left(directory)
+    there = directory.path.exists()
+    # Again, because libvirt may yet be at work on one that a killed start has asked for.
+    while domains := [*domain.find(connection, name), *domain.template(connection, name)]:
+        _destroy(domains, name)
+        record, there = domains[0].record, True
+    if record is None or record.spec.network != "user":
+        there = network.end(connection, name) or there
     if record is not None:
         lease.give_back(lease.fam_of(record), directory)
-    there = bool(domains) or connected or directory.path.exists()
+    # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
+    domain.remove_logs(name)
     directory.remove()
     domain.remove_logs(name)
     return there

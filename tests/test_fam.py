@@ -1,12 +1,17 @@
 import errno
 import logging
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from jupyter_client.manager import KernelManager
 
 from fame_lab.errors import HostError, SpecError
 from fame_lab.fam import Fam
@@ -203,3 +208,73 @@ def test_a_link_put_in_the_place_of_fam_is_not_followed(tmp_path: Path) -> None:
             look()
     fam.remove()
     assert (tmp_path / "moved").exists()
+
+
+TRUNCATED = """
+import os, pathlib
+from fame_lab.fam import Fam
+fam = Fam.create(pathlib.Path({path!r}), 1 << 20)
+view = fam.array("u1")
+os.truncate(fam.path, 4096)
+view[1 << 19]
+"""
+
+
+def test_a_view_of_a_file_that_is_truncated_dies_with_a_word(tmp_path: Path) -> None:
+    program = TRUNCATED.format(path=str(tmp_path / "fam"))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGBUS
+    assert "Bus error" in ended.stderr
+    assert 'File "<string>", line 7' in ended.stderr
+
+
+def test_a_view_in_a_kernel_dies_with_a_word_in_its_servers_log(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        manager = KernelManager(
+            kernel_name="python3", transport="ipc", connection_file=str(tmp_path / "k.json")
+        )
+        manager.start_kernel(stdout=log, stderr=log)
+        try:
+            client = manager.blocking_client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            client.execute(TRUNCATED.format(path=str(tmp_path / "fam")))
+            while manager.is_alive():
+                time.sleep(0.05)
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+    said = (tmp_path / "log").read_text()
+    assert "Bus error" in said
+    assert "line 7" in said
+
+
+def test_a_file_that_is_announced_is_not_there_yet_and_one_that_is_not_leaves_none(tmp_path: Path) -> None:
+    told: list[bool] = []
+
+    def announce(fam: Fam) -> None:
+        told.append(fam.path.exists())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Fam.create(tmp_path / "fam", MIB, announce)
+    assert told == [False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_unnamed_files_has_it_made_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def without(path: Any, flags: int, *rest: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", without)
+    fam = Fam.create(tmp_path / "fam", MIB)
+    fam.check()
+    with pytest.raises(HostError, match="File exists"):
+        Fam.create(tmp_path / "fam", MIB)
+    fam.check()

@@ -157,6 +157,7 @@ def _memory() -> Path:
 def _boot(qemu: str, appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
     """Boot until the guest says that it is ready, QEMU dies, or a deadline passes."""
     command = [
+        *("setpriv", "--pdeathsig", "KILL"),  # a guest that hangs would outlive us, were we killed
         *(qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-machine", "q35", "-accel", "kvm", "-cpu", "host,host-phys-bits=on", "-m", "128M"),
         *("-kernel", str(appliance.kernel), "-initrd", str(appliance.initrd)),
@@ -197,7 +198,7 @@ def _running(
                 **_credentials(qemu_user),
             )
         except OSError as error:
-            raise HostError(f"could not start {command[0]} to try KVM: {error.strerror}") from error
+            raise HostError(f"could not start {QEMU} to try KVM: {error.strerror}") from error
         try:
             yield process, complaints
         finally:

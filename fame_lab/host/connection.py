@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
 
-from fame_lab.errors import HostError
+from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["connect", "ensure_daemons", "qemu_user", "security_models", "uri"]
+__all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "security_models", "uri"]
 
 #: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
 #: libvirtd, and its console keeps virtlogd.
 IDLE_SECONDS = 30
 START_DEADLINE = 20.0
+_ATTEMPTS = 3
 _DAEMONS = {"virtlogd": "/run/libvirt/virtlogd-sock", "libvirtd": "/run/libvirt/libvirt-sock"}
 
 
@@ -42,13 +45,61 @@ def connect() -> libvirt.virConnect:
     libvirt.registerErrorHandler(lambda *_: None, None)
     if os.geteuid() == 0:
         _check_kvm_device()
-        ensure_daemons()
     elif shutil.which("libvirtd", path=_search_path()) is None:
         raise HostError("libvirtd is missing: install libvirt-daemon-system, or run `make setup`")
+    for attempt in range(1, _ATTEMPTS + 1):
+        ensure_daemons()
+        try:
+            return libvirt.open(uri())
+        except libvirt.libvirtError as error:
+            # A daemon that is just dying may take a connection, and then be gone.
+            if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
+                raise HostError(
+                    f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more"
+                ) from error
+            time.sleep(0.1 * attempt)
+    raise AssertionError("unreachable")
+
+
+class Libvirt:
+    """The way to libvirt for as long as a lab runs: its daemon may die and be started again meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = connect()
+
+    @property
+    def connection(self) -> libvirt.virConnect:
+        """A connection that answers; opened anew if the one before does not.
+
+        Raises
+        ------
+        HostError
+            As of :func:`connect`.
+        """
+        with self._lock:
+            if not _is_alive(self._connection):
+                self._connection = connect()
+            return self._connection
+
+    def close(self) -> None:
+        """Let go of it."""
+        with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has gone by itself
+            self._connection.close()
+
+
+def _is_alive(connection: libvirt.virConnect) -> bool:
+    # Its own isAlive() tells only what the last question came to.
     try:
-        return libvirt.open(uri())
-    except libvirt.libvirtError as error:
-        raise HostError(f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more") from error
+        connection.getLibVersion()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+def refusal(connection: libvirt.virConnect, words: str) -> HostError:
+    """Give the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
+    return HostError(words) if _is_alive(connection) else DaemonError(words)
 
 
 def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
@@ -71,7 +122,11 @@ def security_models(connection: libvirt.virConnect) -> set[str]:
 
 def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Element]:
     # It comes from the host's libvirt, which is trusted as the host itself is.
-    return ElementTree.fromstring(connection.getCapabilities()).findall("host/secmodel")  # noqa: S314
+    try:
+        told = connection.getCapabilities()
+    except libvirt.libvirtError as error:
+        raise refusal(connection, f"libvirt does not tell what it can do: {error}") from error
+    return ElementTree.fromstring(told).findall("host/secmodel")  # noqa: S314
 
 
 def _check_kvm_device() -> None:

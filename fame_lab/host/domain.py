@@ -8,21 +8,21 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from fame_lab.errors import BootError, HostError, LabError
 from fame_lab.guest.image import TEMPLATE
 from fame_lab.host import monitor
+from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, TEMPLATE_NAMESPACE, NodeRecord, TemplateRecord
 from fame_lab.quoting import plain
 
-__all__ = ["Domain", "State", "create", "find", "labs"]
+__all__ = ["Domain", "State", "create", "find", "labs", "names"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ class Domain:
         """The name that libvirt knows it by."""
         return domain_name(self.record.spec.name, self.record.node)
 
+    def on(self, connection: libvirt.virConnect) -> Domain:
+        """Give this domain as `connection` has it, if the one by which it was found is no more."""
+        if self.handle is None or self.handle.connect() is connection:
+            return self
+        try:
+            return replace(self, handle=connection.lookupByUUID(self.handle.UUID()))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in _GONE:
+                return replace(self, handle=None)
+            raise refusal(connection, f"libvirt cannot find {self.name}: {error}") from error
+
     def resume(self) -> None:
         """Let a paused domain run."""
         with self._asked("cannot be resumed") as handle:
@@ -79,7 +90,8 @@ class Domain:
         except libvirt.libvirtError as error:
             if error.get_error_code() in _GONE:
                 return "gone"
-            raise HostError(f"libvirt cannot tell the state of {self.name}: {error}") from error
+            words = f"libvirt cannot tell the state of {self.name}: {error}"
+            raise refusal(self.handle.connect(), words) from error
 
     def pid(self) -> int | None:
         """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
@@ -91,9 +103,7 @@ class Domain:
     def ssh_port(self) -> int:
         """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
         with self._asked("does not tell its SSH port") as handle:
-            answer = libvirt_qemu.qemuMonitorCommand(
-                handle, "info usernet", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-            )
+            answer = monitor.ask(handle, "info usernet", monitor.HUMAN)
         return monitor.forwarded_port(answer)
 
     @contextlib.contextmanager
@@ -121,7 +131,7 @@ class Domain:
         """
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return monitor.returned(libvirt_qemu.qemuMonitorCommand(handle, told, 0))
+            return monitor.returned(monitor.ask(handle, told, monitor.MACHINE))
 
     def hand(self, descriptor: int, name: str) -> None:
         """Give QEMU an open file, to be known to it by a name, as in ``fd:name``.
@@ -135,7 +145,7 @@ class Domain:
         """
         with self._asked("takes no open file") as handle:
             told = json.dumps({"execute": "getfd", "arguments": {"fdname": name}})
-            monitor.returned(libvirt_qemu.qemuMonitorCommandWithFiles(handle, told, [descriptor])[0])
+            monitor.returned(monitor.ask(handle, told, monitor.MACHINE, descriptor))
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -154,9 +164,7 @@ class Domain:
             If QEMU does not tell, as while the BAR is not mapped.
         """
         with self._asked("does not tell where FAM is") as handle:
-            blocks = libvirt_qemu.qemuMonitorCommand(
-                handle, "info ramblock", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-            )
+            blocks = monitor.ask(handle, "info ramblock", monitor.HUMAN)
         block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
@@ -164,12 +172,13 @@ class Domain:
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
-        try:
-            if self.handle is not None:
+        if self.handle is not None:
+            try:
                 self.handle.destroy()
-        except libvirt.libvirtError as error:
-            if error.get_error_code() not in _GONE:
-                raise HostError(f"libvirt cannot end {self.name}: {error}") from error
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _GONE:
+                    words = f"libvirt cannot end {self.name}: {error}"
+                    raise refusal(self.handle.connect(), words) from error
         remove_log(self.name)
 
     def last_words(self) -> str:
@@ -196,7 +205,8 @@ class Domain:
         except libvirt.libvirtError as error:
             if self.state() == "gone":
                 raise BootError(f"{self.record.node} is gone: {self.obituary()}") from error
-            raise HostError(f"{self.name} {failing}: {error} {self.last_words()}".rstrip()) from error
+            words = f"{self.name} {failing}: {error} {self.last_words()}".rstrip()
+            raise refusal(self.handle.connect(), words) from error
 
 
 def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
@@ -208,6 +218,8 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
         If one of that name is there.
     HostError
         If libvirt or QEMU refuses, with QEMU's own message.
+    DaemonError
+        If libvirt's daemon went away meanwhile: it may have been started all the same.
     """
     try:
         return Domain(connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED), record)
@@ -216,7 +228,7 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
             raise LabError(
                 f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
             ) from error
-        raise HostError(f"{record.node} cannot be started: {error}") from error
+        raise refusal(connection, f"{record.node} cannot be started: {error}") from error
 
 
 def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]:
@@ -224,13 +236,15 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
     try:
         handles = connection.listAllDomains()
     except libvirt.libvirtError as error:
-        raise HostError(f"libvirt cannot list its domains: {error}") from error
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
     found = []
     for handle in handles:
         try:
             text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
-        except libvirt.libvirtError:
-            continue  # none of ours, or gone since
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+                continue  # none of ours, or gone since
+            raise refusal(connection, f"libvirt cannot tell what {handle.name()} is: {error}") from error
         try:
             record = NodeRecord.from_xml(text)
         except LabError as error:
@@ -247,7 +261,7 @@ def template(connection: libvirt.virConnect, lab: str) -> list[Domain]:
     try:
         handles = connection.listAllDomains()
     except libvirt.libvirtError as error:
-        raise HostError(f"libvirt cannot list its domains: {error}") from error
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
     found = []
     for handle in handles:
         with contextlib.suppress(libvirt.libvirtError, LabError):  # none of ours, gone since, or too old
@@ -256,6 +270,16 @@ def template(connection: libvirt.virConnect, lab: str) -> list[Domain]:
             if record.spec.name == lab:
                 found.append(Domain(handle, record))
     return found
+
+
+def names(connection: libvirt.virConnect, lab: str) -> set[str]:
+    """Name the domains of a lab, whatever they carry: another version's cannot be read."""
+    try:
+        there = [handle.name() for handle in connection.listAllDomains()]
+    except libvirt.libvirtError as error:
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
+    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
+    return {name for name in there if its.fullmatch(name)}
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import resource
-import threading
-import time
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Looks", "host_round_trips"]
 
-_STOP = (1 << 64) - 1
-_BACK = 16  # words from the host's line to the node's, 128 bytes
-_LOOKS = 4096
+_LAST_WORD = 10.0
 
 
 @dataclass(frozen=True)
@@ -78,15 +75,22 @@ def host_round_trips(
         If the node does not answer each.
     """
     lab.fam.write(offset, bytes(256))
-    over = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(1, "host-look") as pool:
-        looking = pool.submit(_look, lab, offset, warm_up + count, over)
+    words = [sys.executable, "-P", "-m", "fame_lab.probes.host_player"]
+    with subprocess.Popen(
+        [*words, str(lab.fam.path), str(offset), str(warm_up + count)], stdout=subprocess.PIPE
+    ) as player:
         try:
             arguments = {node: [*command, "--role", "echo"]}
             lines = together(lab, arguments, patience=patience, timeout=timeout, unit="answers")
+            told, _ = player.communicate(timeout=_LAST_WORD)
+        except subprocess.TimeoutExpired:
+            raise ProbeError(f"the host did not see all answers of {node.name}") from None
         finally:
-            over.set()  # the node is gone, or has answered all
-        times, preempted = looking.result()
+            player.kill()  # the node is gone, or has answered all
+    if player.returncode:
+        lab.fam.check()  # which tells of a file that was truncated
+        raise ProbeError(f"the host's part ended with status {player.returncode}")
+    times, preempted = json.loads(told)
     line = one_line(lines, node, "visibility")
     line.choice("role", ["echo"])
     answered = line.integer("messages", 0, 1 << 62)
@@ -96,29 +100,3 @@ def host_round_trips(
             f"{len(times)} answers were seen"
         )
     return Looks(np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool))
-
-
-def _look(lab: Lab, offset: int, count: int, over: threading.Event) -> tuple[list[int], list[bool]]:
-    """Play the host's part; ends early if it is over."""
-    words = lab.fam.array("u8", offset, _BACK + 1, writable=True)
-    times: list[int] = []
-    preempted: list[bool] = []
-    switches = _switches()
-    for number in range(1, count + 1):
-        looks = 0
-        began = time.perf_counter_ns()
-        words[0] = number
-        while words[_BACK] != number:
-            looks += 1
-            if looks % _LOOKS == 0 and over.is_set():
-                return times, preempted
-        times.append(time.perf_counter_ns() - began)
-        before, switches = switches, _switches()
-        preempted.append(switches != before)
-    words[0] = _STOP
-    return times, preempted
-
-
-def _switches() -> int:
-    used = resource.getrusage(resource.RUSAGE_THREAD)
-    return used.ru_nvcsw + used.ru_nivcsw

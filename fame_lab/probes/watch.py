@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fame_lab.errors import ProbeError
-from fame_lab.layout import CONTROL_SIZE
+from fame_lab.errors import HostError, ProbeError
+from fame_lab.words import Words
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -131,21 +131,17 @@ class Watch:
 
     def __init__(self, lab: Lab, nodes: Sequence[Node]) -> None:
         control = lab.fam.control
-        # As a memoryview: its items are Python's integers, and quicker than numpy's.
-        self._words = lab.fam.array("u8", control.offset, CONTROL_SIZE // 8, writable=True).data
+        self._words = Words(lab.fam)
+        self._failed: HostError | None = None
         self._asked = [
-            _Asked(
-                node.name,
-                (control.question(node.index) - control.offset) // 8,
-                (control.answer(node.index) - control.offset) // 8,
-            )
-            for node in nodes
+            _Asked(node.name, control.question(node.index), control.answer(node.index)) for node in nodes
         ]
         for asked in self._asked:
             # No question is numbered 0, so that this is no answer.
-            self._words[asked.question] = self._words[asked.answer] = 0
+            self._words.store(asked.question, 0)
+            self._words.store(asked.answer, 0)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="clock-watch", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="clock-watch", daemon=True)
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -156,14 +152,29 @@ class Watch:
     ) -> None:
         self._over.set()
         self._thread.join()
+        self._words.close()
 
     def readings(self) -> dict[str, Readings]:
-        """Give what was read, up to :data:`READINGS` of it, by the node's name, once it is over."""
+        """Give what was read, up to :data:`READINGS` of it, by the node's name, once it is over.
+
+        Raises
+        ------
+        HostError
+            If FAM's file was truncated meanwhile.
+        """
+        if self._failed is not None:
+            raise self._failed
         found = {}
         for asked in self._asked:
             columns = np.array(asked.readings, np.int64).reshape(-1, 3).T
             found[asked.name] = Readings(asked.name, *columns).narrowest(READINGS)
         return found
+
+    def _work(self) -> None:
+        try:
+            self._ask()
+        except HostError as error:
+            self._failed = error
 
     def _ask(self) -> None:
         # A guest on this thread's core cannot answer while it is looked for: so it asks from each in turn.
@@ -178,8 +189,8 @@ class Watch:
                         return
                     asked.number += 1
                     asked.before = _now()
-                    self._words[asked.question] = asked.number
-                    begun = self._words[asked.answer] != 0
+                    self._words.store(asked.question, asked.number)
+                    begun = self._words.load(asked.answer) != 0
                     if not self._look(asked, _LOOKS if begun else 1):
                         break
             time.sleep(_NAP_S)
@@ -187,7 +198,7 @@ class Watch:
     def _look(self, asked: _Asked, looks: int) -> bool:
         """Say whether the last question is answered; keep the answer, once."""
         for _ in range(looks):
-            found = self._words[asked.answer]
+            found = self._words.load(asked.answer)
             if found % _NUMBERS == asked.number and asked.before:
                 asked.readings.append((asked.before, found >> _NUMBER_BITS, _now()))
                 asked.before = 0

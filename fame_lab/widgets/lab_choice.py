@@ -48,7 +48,7 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         return (
             entry.spec is not None
             and not entry.run
-            and not entry.is_orphan
+            and (entry.is_whole or not entry.is_orphan)
             and "starting" not in entry.states.values()
         )
 
@@ -73,8 +73,12 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             self._showing = False
         self.lab.disabled = not idle
         self._choice.layout.display = "none" if fixed or len(options) == 1 else None
-        self._orphans = [entry.name for entry in labs if entry.is_orphan and entry.name != current]
-        self.left.value = faint(f"left behind, with nothing running: {', '.join(self._orphans)}")
+        self._orphans = [
+            entry.name
+            for entry in labs
+            if entry.is_orphan and not self.can_attach(entry) and entry.name != current
+        ]
+        self.left.value = faint(f"left behind: {', '.join(self._orphans)}")
         self.clear.disabled = not idle
         self._left_behind.layout.display = None if self._orphans and not fixed else "none"
 

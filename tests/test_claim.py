@@ -1,0 +1,142 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from fame_lab.claim import Claim, renounce, settled, standing
+from fame_lab.directory import LabDirectory
+from fame_lab.errors import LabError
+
+OWNER = """
+import sys
+from pathlib import Path
+from fame_lab.claim import Claim
+from fame_lab.directory import LabDirectory
+claim = Claim.make(LabDirectory(Path(sys.argv[1])))
+print("mine", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> LabDirectory:
+    made = LabDirectory(tmp_path / "fame_lab-0-claimed")
+    made.make(None)
+    return made
+
+
+@pytest.fixture
+def owner(directory: LabDirectory) -> subprocess.Popen[str]:
+    """A process that has started a lab, and lives."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(directory.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "mine\n"
+    return process
+
+
+def test_a_lab_whose_owner_lives_is_used(owner: subprocess.Popen[str], directory: LabDirectory) -> None:
+    assert [standing(directory) for _ in range(2)] == ["used", "used"]
+    owner.communicate("")
+
+
+def test_an_owner_that_is_killed_leaves_it_forsaken(
+    owner: subprocess.Popen[str], directory: LabDirectory
+) -> None:
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+    assert [standing(directory) for _ in range(2)] == ["forsaken", "forsaken"]
+
+
+def test_an_owner_that_ends_by_itself_leaves_it_on_purpose(
+    owner: subprocess.Popen[str], directory: LabDirectory
+) -> None:
+    owner.communicate("")
+    assert standing(directory) == "nobody's"
+
+
+def test_who_takes_up_a_forsaken_lab_uses_it_until_it_lets_go(
+    owner: subprocess.Popen[str], directory: LabDirectory
+) -> None:
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+    claim = Claim.join(directory)
+    assert standing(directory) == "used"
+    claim.leave()
+    assert standing(directory) == "forsaken"
+
+
+def test_an_attached_process_that_ends_takes_nothing_from_the_owner(
+    owner: subprocess.Popen[str], directory: LabDirectory
+) -> None:
+    Claim.join(directory).leave()
+    assert standing(directory) == "used"
+    owner.communicate("")
+
+
+def test_a_fork_of_the_owner_does_not_let_go_of_it(directory: LabDirectory) -> None:
+    claim = Claim.make(directory)
+    if (child := os.fork()) == 0:
+        claim.leave()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert standing(directory) == "used"
+    claim.leave()
+    assert standing(directory) == "nobody's"
+
+
+def test_what_is_being_taken_away_is_forsaken_if_that_is_cut_short(directory: LabDirectory) -> None:
+    assert standing(directory) == "nobody's"
+    renounce(directory)
+    assert standing(directory) == "forsaken"
+
+
+def test_a_lab_without_its_directory_is_forsaken(tmp_path: Path) -> None:
+    directory = LabDirectory(tmp_path / "fame_lab-0-none")
+    renounce(directory)
+    assert standing(directory) == "forsaken"
+    with pytest.raises(LabError, match="gone"):
+        Claim.join(directory)
+
+
+def test_nobody_takes_up_what_is_being_taken_away(directory: LabDirectory) -> None:
+    renounce(directory)
+    outcome: list[str] = []
+
+    def join() -> None:
+        try:
+            Claim.join(directory).release()
+            outcome.append("joined")
+        except LabError:
+            outcome.append("refused")
+
+    with settled(directory) as found:
+        assert found == "forsaken"
+        waiting = threading.Thread(target=join)
+        waiting.start()
+        waiting.join(0.3)
+        assert outcome == []
+        directory.remove()
+    waiting.join(10)
+    assert outcome == ["refused"]
+
+
+def test_a_lab_that_came_in_its_place_is_anothers(directory: LabDirectory) -> None:
+    claim = Claim.make(directory)
+    assert claim.is_current
+    directory.remove()
+    assert claim.is_current  # what may yet run of it is still ours
+    directory.make(None)
+    theirs = Claim.make(directory)
+    assert not claim.is_current
+    claim.leave()
+    assert standing(directory) == "used"
+    theirs.leave()
