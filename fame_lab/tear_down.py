@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fame_lab import lease
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.host import domain
+from fame_lab.host import domain, incoming
 from fame_lab.host.record import NodeRecord
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     """
     directory = LabDirectory.of(name)
     domains = domain.find(connection, name)
-    _destroy([*domains, *domain.template(connection, name)], name)
+    _destroy([*domains, *incoming.template(connection, name)], name)
     record = domains[0].record if domains else record_left(directory)
     if record is not None:
         lease.give_back(lease.fam_of(record), directory)
