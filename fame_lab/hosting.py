@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fame_lab import console, lease, network
 from fame_lab.boot import Start
@@ -90,22 +90,20 @@ class Hosting:
 
     def record(self, index: int, start: Start | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
-        return NodeRecord(index=index, **self._recorded(start))
-
-    def _recorded(self, start: Start | None) -> dict[str, Any]:
-        return {
-            "spec": self.spec,
-            "fam_path": str(self.fam.path),
-            "fam_identity": self.fam.identity,
-            "fam_created": self.fam.created,
-            "accelerator": self.accelerator.kind,
-            "accelerator_reason": self.accelerator.reason,
-            "image": self.image.digest,
-            "start": "cold" if start is None else start.kind,
-            "start_reason": "" if start is None else start.reason,
-            "run": self.run,
-            "notebook": self.notebook,
-        }
+        return NodeRecord(
+            spec=self.spec,
+            index=index,
+            fam_path=str(self.fam.path),
+            fam_identity=self.fam.identity,
+            fam_created=self.fam.created,
+            accelerator=self.accelerator.kind,
+            accelerator_reason=self.accelerator.reason,
+            image=self.image.digest,
+            start="cold" if start is None else start.kind,
+            start_reason="" if start is None else start.reason,
+            run=self.run,
+            notebook=self.notebook,
+        )
 
     def create_domain(self, index: int, start: Start) -> domain.Domain:
         """Make one node's domain, paused; restored already if it is from a template.
@@ -138,7 +136,7 @@ class Hosting:
 
     def create_template(self, image: Appliance, files: TemplateFiles) -> domain.Domain:
         """Make the domain that nodes are restored from, paused."""
-        record = TemplateRecord(index=0, **self._recorded(None))
+        record = TemplateRecord(**vars(self.record(0)))
         own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
         # Linux remembers how long each is, and every node's are equally so.
         nobodys = {name: bytes(len(content)) for name, content in own.items()}
@@ -182,7 +180,7 @@ class Hosting:
 
     def _domains_of(self, node: str) -> list[domain.Domain]:
         of_lab = domain.find(self.connection, self.spec.name)
-        templates = domain.template(self.connection, self.spec.name)
+        templates = incoming.template(self.connection, self.spec.name)
         return [each for each in (*of_lab, *templates) if each.record.node == node]
 
     @property

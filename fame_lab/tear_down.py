@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fame_lab import claim, lease, network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.host import domain
+from fame_lab.host import domain, incoming
 from fame_lab.host.record import NodeRecord
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     record = record_left(directory)
     there = directory.path.exists()
     # Again, because libvirt may yet be at work on one that a killed start has asked for.
-    while domains := [*domain.find(connection, name), *domain.template(connection, name)]:
+    while domains := [*domain.find(connection, name), *incoming.template(connection, name)]:
         _destroy(domains, name)
         record, there = domains[0].record, True
     if record is None or record.spec.network != "user":

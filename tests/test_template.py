@@ -188,7 +188,7 @@ def test_a_template_holds_no_key_and_no_node() -> None:
     spec = restored("blank")
     with (
         prepared(spec, lambda _: None) as hosting,
-        template.begun(hosting, deadline=60, cancelled=threading.Event(), tell=lambda _: None) as start,
+        template.begun(hosting, deadline=300, cancelled=threading.Event(), tell=lambda _: None) as start,
     ):
         assert start.template is not None
         held = start.template.memory.read_bytes() + start.template.state.read_bytes()

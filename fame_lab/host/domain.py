@@ -19,7 +19,7 @@ from fame_lab.guest.image import TEMPLATE
 from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
-from fame_lab.host.record import NAMESPACE, TEMPLATE_NAMESPACE, NodeRecord, TemplateRecord
+from fame_lab.host.record import NAMESPACE, NodeRecord
 from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
@@ -75,11 +75,6 @@ class Domain:
         """Let a paused domain run."""
         with self._asked("cannot be resumed") as handle:
             handle.resume()
-
-    def suspend(self) -> None:
-        """Stop its CPUs."""
-        with self._asked("cannot be paused") as handle:
-            handle.suspend()
 
     def state(self) -> State:
         """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
@@ -254,22 +249,6 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
         if lab is None or record.spec.name == lab:
             found.append(Domain(handle, record))
     return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
-
-
-def template(connection: libvirt.virConnect, lab: str) -> list[Domain]:
-    """Find the domain that a lab's nodes are restored from, if it is there."""
-    try:
-        handles = connection.listAllDomains()
-    except libvirt.libvirtError as error:
-        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
-    found = []
-    for handle in handles:
-        with contextlib.suppress(libvirt.libvirtError, LabError):  # none of ours, gone since, or too old
-            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, TEMPLATE_NAMESPACE)
-            record = TemplateRecord.from_xml(text)
-            if record.spec.name == lab:
-                found.append(Domain(handle, record))
-    return found
 
 
 def names(connection: libvirt.virConnect, lab: str) -> set[str]:
