@@ -27,6 +27,9 @@ pytestmark = pytest.mark.vm
 #: As long and as odd as a name may be.
 NAME = f"Hos--__{os.getpid()}".ljust(31, "_") + "Z"
 
+#: Seconds that a boot may take, on a host that has much else to do.
+PATIENCE = 240.0
+
 # All that a libvirt of Debian 12's asks of QEMU's own sandbox.
 SANDBOX = b"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -60,7 +63,8 @@ int main(int count, char **words)
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(LabSpec(NAME, nodes=3, fam="16M", trace=True), progress=False) as made:
+    made = Lab(LabSpec(NAME, nodes=3, fam="16M", trace=True), progress=False)
+    with made.start(deadline=PATIENCE):
         yield made
     assert leftovers(NAME) == []
 
@@ -233,7 +237,7 @@ def test_a_node_that_kills_its_ssh_server_is_given_up_and_can_be_booted_anew(lab
     in_time(lambda: evil.run("kill -9 -1", timeout=5))
     assert "does not answer SSH within 1 s" in str(in_time(lambda: evil.run("true", timeout=1)))
     the_others_work(lab)
-    evil.restart()
+    evil.restart(deadline=PATIENCE)
     assert evil.run("uname -n").stdout == "node03\n"
 
 
