@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fame_lab.errors import HostError, SpecError
 from fame_lab.layout import CONTROL_SIZE, ControlArea
+from fame_lab.new_file import not_made, open_new, too_large
 from fame_lab.size import format_size, nearest_powers
 
 __all__ = ["Fam"]
@@ -67,9 +68,9 @@ class Fam:
         """
         with contextlib.ExitStack() as undo:
             try:
-                descriptor, appear = _open_new(path, undo)
+                descriptor, appear = open_new(path, undo)
             except OSError as error:
-                raise _not_made(path, error) from error
+                raise not_made(path, error) from error
             undo.callback(os.close, descriptor)
             try:
                 os.ftruncate(descriptor, size)
@@ -77,13 +78,13 @@ class Fam:
                 room = os.fstatvfs(descriptor)
                 status = os.fstat(descriptor)
             except OSError as error:
-                raise _too_large(path, size, error) from error
+                raise too_large(path, size, error) from error
             fam = cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
             announce(fam)
             try:
                 appear()
             except OSError as error:
-                raise _not_made(path, error) from error
+                raise not_made(path, error) from error
             undo.pop_all()
             os.close(descriptor)
         # A hugetlbfs without a limit says that it has no blocks at all.
@@ -299,41 +300,8 @@ def _let_nothing_die_without_a_word() -> None:
     faulthandler.enable(sys.__stderr__ if real is None else real)
 
 
-def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:
-    """Open a file that is yet to appear at `path`: give it, and what lets it appear there."""
-    flags = os.O_RDWR | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path.parent, flags | os.O_TMPFILE, 0o600)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # a file system that has none without a name
-            raise
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        undo.callback(path.unlink)
-        return descriptor, lambda: None
-    unnamed = f"/proc/self/fd/{descriptor}"
-    # With a directory given, though it is not looked at, Python has the link followed.
-    return descriptor, lambda: os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
-
-
-def _not_made(path: Path, error: OSError) -> HostError:
-    return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
-
-
 def _fitting(size: int) -> str:
     below, above = nearest_powers(size) if size else (0, 0)
     if below == above and size:
         return f"give fam={format_size(size)!r}, or another path"
     return "that is no power of two, so it cannot be a BAR; truncate it to one, or give another path"
-
-
-def _too_large(path: Path, size: int, error: OSError) -> HostError:
-    if error.errno == errno.ENOSPC:
-        return HostError(
-            f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path"
-        )
-    if error.errno in (errno.EFBIG, errno.EINVAL):
-        return HostError(
-            f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large; "
-            "give a smaller fam, or a fam_path elsewhere"
-        )
-    return HostError(f"cannot make the FAM file {path} of {format_size(size)}: {error.strerror}")

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import paramiko
@@ -20,6 +20,7 @@ from fame_lab.cancel import is_cancelled, shielded
 from fame_lab.errors import FameError, SSHError
 from fame_lab.guest import mark
 from fame_lab.keys import Keys
+from fame_lab.patience import given
 from fame_lab.quoting import shortened
 from fame_lab.run_result import RunResult
 from fame_lab.streams import collect
@@ -187,7 +188,7 @@ class Connection:
         host = paramiko.Ed25519Key(data=base64.b64decode(self._keys.hosts[self.node]))
         client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
         try:
-            with _given(left, client.close):
+            with given(left, client.close):
                 client.connect(
                     HOST,
                     port,
@@ -221,7 +222,7 @@ class Connection:
 
     def _begin(self, channel: paramiko.Channel, command: str, patience: float) -> None:
         """Have a command taken."""
-        with _given(patience, channel.close) as given_up:
+        with given(patience, channel.close) as given_up:
             try:
                 channel.exec_command(command)
             except paramiko.SSHException as error:
@@ -248,24 +249,8 @@ def _open_session(client: paramiko.SSHClient, patience: float) -> paramiko.Chann
     transport = client.get_transport()
     if transport is None:
         raise EOFError("the connection is closed")
-    with _given(patience + _GRACE, client.close):
+    with given(patience + _GRACE, client.close):
         return transport.open_session(timeout=patience)
-
-
-@contextlib.contextmanager
-def _given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Have a block given up after so many seconds; yield what says whether it was.
-
-    paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
-    are missing where a command waits for being taken.
-    """
-    over = threading.Timer(seconds, give_up)
-    over.daemon = True
-    over.start()
-    try:
-        yield over.finished.is_set
-    finally:
-        over.cancel()
 
 
 class _Packets(Packetizer):

@@ -71,7 +71,7 @@ def test_a_lab_outlives_libvirts_daemons(host: PrivateHost) -> None:
     assert host.leftovers("daemons") == []
 
 
-@pytest.mark.parametrize("stages", [("creating", "booting"), ("connecting",), ("ready",)])
+@pytest.mark.parametrize("stages", [("creating", "booting"), ("proving",)])
 def test_a_start_outlives_libvirtd(host: PrivateHost, stages: tuple[str, ...]) -> None:
     host.run(DURING_A_START, *stages)
     assert host.leftovers("daemons") == []

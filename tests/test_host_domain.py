@@ -52,3 +52,17 @@ def test_a_domain_of_another_version_is_left_alone(caplog: pytest.LogCaptureFixt
     )
     assert [found.record for found in domain.find(connection)] == [ours]
     assert "theirs is left alone" in caplog.text
+
+
+def test_a_labs_domains_are_named_whatever_version_they_are_of() -> None:
+    there = [
+        "fame-a-node01",
+        "fame-a-node02",
+        "fame-a-node1-node01",
+        "fame-ab-node01",
+        "fame-a-node01x",
+        "other",
+    ]
+    connection: Any = SimpleNamespace(listAllDomains=lambda: [handle(name, "") for name in there])
+    assert domain.names(connection, "a") == {"fame-a-node01", "fame-a-node02"}
+    assert domain.names(connection, "a-node1") == {"fame-a-node1-node01"}

@@ -100,3 +100,49 @@ def test_a_lab_that_its_owner_left_running_is_no_orphan(host: PrivateHost, how: 
     assert host.fame_lab("run", "kept", "--", "uname -n") == "node01: node01\nnode02: node02\n"
     host.fame_lab("down", "kept")
     assert host.leftovers("kept") == []
+
+
+KERNEL = """
+import os, signal, time
+from jupyter_client.manager import KernelManager
+from fame_lab import Lab
+
+def listed():
+    return [(entry.standing, entry.is_orphan) for entry in Lab.list() if entry.name == "noted"]
+
+def execute(words):
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=120)
+    reply = client.execute_interactive(words, timeout=200)
+    assert reply["content"]["status"] == "ok", reply
+    client.stop_channels()
+
+start = "lab = Lab(LabSpec('noted', nodes=1, fam='1M'), progress=False).start()"
+manager = KernelManager(kernel_name="python3", transport="ipc", connection_file="/run/kernel.json")
+manager.shutdown_wait_time = 60
+manager.start_kernel()
+try:
+    execute("from fame_lab import Lab, LabSpec; " + start)
+    assert listed() == [("used", False)]
+    manager.restart_kernel()
+    assert listed() == [("nobody's", False)]
+    execute("from fame_lab import Lab, LabSpec; Lab.attach('noted').stop(); " + start)
+    assert listed() == [("used", False)]
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    while manager.is_alive(): time.sleep(0.05)
+    assert listed() == [("forsaken", True)]
+    attached = Lab.attach("noted")
+    assert attached.run("uname -n")["node01"].stdout == "node01\\n"
+    assert listed() == [("used", False)]
+    attached.detach()
+finally:
+    manager.shutdown_kernel(now=True)
+"""
+
+
+def test_a_lab_is_left_on_purpose_by_a_kernel_that_restarts_and_an_orphan_of_one_that_is_killed(
+    host: PrivateHost, beside: str
+) -> None:
+    host.run(KERNEL)
+    take_away(host, "noted", beside)

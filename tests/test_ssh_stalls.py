@@ -154,7 +154,7 @@ def test_a_guest_that_stalls_is_given_up_wherever_it_does(
     with serving(guest(stall, host_key)) as port:
         connection = Connection("node01", lambda: port, keys)
         with pytest.raises(SSHError, match=words):
-            connection.run("true", timeout=1)
+            connection.run("true", timeout=2)
         connection.close()
 
 
@@ -217,5 +217,5 @@ def test_a_wall_clock_that_is_set_back_holds_up_no_timeout(
     with serving(guest(stall, host_key)) as port:
         connection = Connection("node01", lambda: port, keys)
         with pytest.raises(SSHError):
-            connection.run("true", timeout=1)
+            connection.run("true", timeout=2)
         connection.close()

@@ -1,0 +1,49 @@
+"""A file that appears at its place whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fame_lab.errors import HostError
+from fame_lab.size import format_size
+
+__all__ = ["not_made", "open_new", "too_large"]
+
+
+def open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:
+    """Open a file that is yet to appear at `path`: give it, and what lets it appear there."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path.parent, flags | os.O_TMPFILE, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # a file system that has none without a name
+            raise
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        undo.callback(path.unlink)
+        return descriptor, lambda: None
+    unnamed = f"/proc/self/fd/{descriptor}"
+    # With a directory given, though it is not looked at, Python has the link followed.
+    return descriptor, lambda: os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def not_made(path: Path, error: OSError) -> HostError:
+    """Give the error for a file that cannot be opened, or cannot appear."""
+    return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
+
+
+def too_large(path: Path, size: int, error: OSError) -> HostError:
+    """Give the error for one that cannot have its size."""
+    if error.errno == errno.ENOSPC:
+        return HostError(
+            f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path"
+        )
+    if error.errno in (errno.EFBIG, errno.EINVAL):
+        return HostError(
+            f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large; "
+            "give a smaller fam, or a fam_path elsewhere"
+        )
+    return HostError(f"cannot make the FAM file {path} of {format_size(size)}: {error.strerror}")

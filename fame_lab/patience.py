@@ -1,0 +1,25 @@
+"""A limit to what has none of its own, or one that cannot be relied on."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+__all__ = ["given"]
+
+
+@contextlib.contextmanager
+def given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Have a block given up after so many seconds; yield what says whether it was.
+
+    paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
+    are missing where a command waits for being taken.
+    """
+    over = threading.Timer(seconds, give_up)
+    over.daemon = True
+    over.start()
+    try:
+        yield over.finished.is_set
+    finally:
+        over.cancel()
