@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import FameError
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from fame_lab.run_result import RunResult
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["listed", "plain", "row", "runs_as_dict", "show_runs", "traffic_as_dict", "traffic_in_words"]
+__all__ = [
+    "listed",
+    "plain",
+    "row",
+    "runs_as_dict",
+    "show_runs",
+    "show_table",
+    "traffic_as_dict",
+    "traffic_in_words",
+]
 
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
@@ -90,6 +100,13 @@ def plain(line: str) -> str:
         character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
         for character in line
     )
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of words below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
 def row(entry: Listing) -> tuple[str, str, str, str]:

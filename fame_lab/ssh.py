@@ -38,6 +38,8 @@ USER = "root"
 MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
+#: Seconds until a node that has not its keys yet is tried again: each try costs it a key exchange.
+_UNSETTLED = 2.0
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
@@ -131,9 +133,22 @@ class Connection:
         self._lock = threading.Lock()
 
     def open(
-        self, deadline: float = 30.0, cancelled: Callable[[], bool] = lambda: False
+        self,
+        deadline: float = 30.0,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        settled: bool = True,
     ) -> paramiko.SSHClient:
         """Connect unless connected; tried again until `deadline` seconds have gone.
+
+        Parameters
+        ----------
+        deadline : float
+        cancelled : callable
+            Whether it is called off; looked at between two tries.
+        settled : bool
+            Whether the node has its keys by now. If not, one that shows another or does not let ours in is
+            tried again: its SSH server may be up before who it is.
 
         Raises
         ------
@@ -149,12 +164,10 @@ class Connection:
                 try:
                     self._client = self._connect(max(end - time.monotonic(), 1.0))
                     return self._client
-                except paramiko.BadHostKeyException as error:
-                    raise SSHError(
-                        f"{self.node} shows another host key than this lab's: something else answers there"
-                    ) from error
-                except paramiko.AuthenticationException as error:
-                    raise SSHError(f"{self.node} does not let this lab's key in: {error}") from error
+                except (paramiko.BadHostKeyException, paramiko.AuthenticationException) as error:
+                    if settled or cancelled() or time.monotonic() > end:
+                        raise SSHError(f"{self.node} {_refusal(error)}") from error
+                    time.sleep(_UNSETTLED)
                 except (OSError, EOFError, paramiko.SSHException) as error:
                     if cancelled():
                         raise SSHError(f"{self.node}: called off before it answered SSH") from error
@@ -314,6 +327,12 @@ class Connection:
 
 def _private(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def _refusal(error: paramiko.SSHException) -> str:
+    if isinstance(error, paramiko.BadHostKeyException):
+        return "shows another host key than this lab's: something else answers there"
+    return f"does not let this lab's key in: {error}"
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:
