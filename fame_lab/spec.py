@@ -259,8 +259,8 @@ def _check_image(image: object) -> str:
         if isinstance(image, Path) or "/" in text:
             return str(_check_path(image, "image"))
     raise SpecError(
-        f"image is {image!r}: give 'appliance', 'debian', the name 'debian-...' of one that `fame-lab image "
-        "build` made, or the path of your own, with a / in it"
+        f"image is {image!r}: it takes 'appliance', 'debian', the name 'debian-...' of one that `fame-lab "
+        "image build` made, or the path of your own, with a / in it"
     )
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from fame_lab.errors import ApplianceError
 
-__all__ = ["DISK_MIB", "SUITE", "build", "files", "inputs", "kernel_release", "versions"]
+__all__ = ["DISK_MIB", "SUITE", "build", "files", "inputs", "kernel_release", "missing", "versions"]
 
 SUITE = "bookworm"
 #: What the disk can grow to; as a file it takes what is in it.
@@ -33,7 +33,8 @@ PACKAGES = (
 MASKED = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
     "e2scrub_reap.service", "fstrim.timer", "serial-getty@ttyS0.service", "getty@tty1.service",
-    "systemd-logind.service", "systemd-network-generator.service", "systemd-update-utmp.service",
+    "dbus.service", "dbus.socket", "systemd-logind.service", "systemd-network-generator.service",
+    "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service", "systemd-remount-fs.service",
     "systemd-random-seed.service", "systemd-sysusers.service", "systemd-pstore.service",
     "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "systemd-boot-system-token.service",
@@ -124,7 +125,11 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
     ApplianceError
         If a tool is missing or fails, with what it said.
     """
-    _check_tools()
+    if lacking := missing():
+        raise ApplianceError(
+            f"to build a Debian image this host lacks {', '.join(lacking)}: "
+            f"apt-get install --no-install-recommends {' '.join(lacking)}, or `make setup`"
+        )
     tree, archive, status, disk = (scratch / name for name in ("tree", "root.tar", "status", "disk.qcow2"))
     _lay_out(tree)
     wanted = ",".join(dict.fromkeys([*PACKAGES, *packages]))
@@ -172,17 +177,14 @@ def kernel_release(installed: dict[str, str]) -> str:
     return found[0]
 
 
-def _check_tools() -> None:
-    missing = [package for tool, package in _TOOLS.items() if shutil.which(tool, path=_path()) is None]
+def missing() -> list[str]:
+    """List the host's packages that a build needs and that are not there."""
+    lacking = [package for tool, package in _TOOLS.items() if shutil.which(tool, path=_path()) is None]
     if not (_GRUB / "boot.img").is_file():
-        missing.append("grub-pc-bin")
+        lacking.append("grub-pc-bin")
     if os.geteuid() != 0 and shutil.which("newuidmap") is None:
-        missing.append("uidmap")
-    if missing:
-        raise ApplianceError(
-            f"to build a Debian image this host lacks {', '.join(missing)}: "
-            f"apt-get install --no-install-recommends {' '.join(missing)}, or `make setup`"
-        )
+        lacking.append("uidmap")
+    return lacking
 
 
 def _path() -> str:

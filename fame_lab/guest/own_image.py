@@ -53,7 +53,7 @@ class OwnDisk:
         """Give the node's layer and its seed; see :class:`fame_lab.guest.image.Image`."""
         told = directory.seed(identity.node)
         told.unlink(missing_ok=True)
-        directory.write(told, seed.iso(identity))
+        directory.write(told, seed.iso(seed.documents(identity)))
         directory.share(told, 0o640)
         return DiskBoot(disks.layer(directory, identity.node, self.path), self.path, told)
 

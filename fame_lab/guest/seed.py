@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pycdlib
@@ -64,11 +65,11 @@ def documents(identity: Identity) -> dict[str, str]:
     }
 
 
-def iso(identity: Identity) -> bytes:
-    """Give the seed as an ISO 9660 file system with Rock Ridge and Joliet names."""
+def iso(files: Mapping[str, str]) -> bytes:
+    """Give such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
-    for number, (name, text) in enumerate(documents(identity).items()):
+    for number, (name, text) in enumerate(files.items()):
         content = text.encode()
         image.add_fp(
             io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"

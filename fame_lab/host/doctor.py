@@ -49,6 +49,7 @@ def doctor() -> Diagnosis:
         _Step("libvirt", lambda: _apart("libvirt", 30), 35),
         _Step("QEMU", checks.qemu),
         _Step("guest image", checks.guest_image),
+        _Step("disk images", checks.disk_images),
         _Step("room for FAM", checks.room_for_fam),
         _Step("room for nodes", checks.room_for_nodes),
         _Step("cores", checks.cores),
