@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+from fame_lab.directory import cache_directory
 from fame_lab.host import domain
 from fame_lab.host.connection import connect
 
@@ -23,6 +24,7 @@ def leftovers(name: str) -> list[str]:
         connection.close()
     found += [f"process {pid}" for pid in qemu_processes(name)]
     found += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
+    found += [str(path) for path in (cache_directory() / "disks").glob(f"fame_lab-*-{name}")]
     found += [str(path) for path in domain.log_path("x").parent.glob(f"fame-{name}-*")]
     found += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
     return found

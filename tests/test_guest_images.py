@@ -1,4 +1,6 @@
+import datetime
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +25,9 @@ def made(cache: Path, name: str, packages: Sequence[str] = (), when: str = "2026
     directory.mkdir(parents=True)
     (directory / "disk.qcow2").write_bytes(b"x")
     told = {"kernel_release": "6.1.0", "packages": packages, "installed": {"gcc": "12"}, "built": when}
-    (directory / "image.json").write_text(json.dumps(told))
+    record = directory / "image.json"
+    record.write_text(json.dumps(told))
+    os.utime(record, ns=(0, datetime.datetime.fromisoformat(when).toordinal()))
     return digest
 
 
@@ -96,6 +100,14 @@ def test_a_name_that_is_none_is_told_with_those_that_are(cache: Path) -> None:
 def test_an_image_with_packages_that_was_never_built_is_refused(cache: Path) -> None:
     with pytest.raises(SpecError, match="image build debian-x --packages"):
         disk_image.ensure("debian-x")
+
+
+def test_of_two_with_other_packages_the_one_asked_for_last_is_taken(cache: Path) -> None:
+    made(cache, "debian-x", ["gcc"], when="2026-01-01")
+    made(cache, "debian-x", ["make"], when="2026-01-02")
+    assert disk_image.ensure("debian-x").packages == ("make",)
+    disk_image.build("debian-x", ["gcc"])
+    assert disk_image.ensure("debian-x").packages == ("gcc",)
 
 
 def test_an_image_that_is_there_is_taken_and_not_built(cache: Path) -> None:

@@ -7,6 +7,7 @@ One directory an image, which a rebuild leaves behind for the labs that run on i
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import hashlib
@@ -15,7 +16,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -32,6 +32,7 @@ from fame_lab.spec import is_debian
 
 __all__ = ["DiskImage", "build", "built", "ensure", "is_current", "load", "root"]
 
+_RECORD = "image.json"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -143,6 +144,8 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
     wanted = tuple(sorted(set(packages)))
     directory = root() / name / _digest(name, wanted)
     if found := load(directory):
+        with contextlib.suppress(OSError):  # of a cache that others may read alone
+            (directory / _RECORD).touch()
         return found
     try:
         with job(f"image {name}", shown=tell is None) as building, _lock(directory.parent):
@@ -161,13 +164,13 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
 
 
 def built(name: str | None = None) -> list[DiskImage]:
-    """List the images of one name, or all, the oldest first."""
-    found = (load(path.parent) for path in root().glob(f"{name or '*'}/*/image.json"))
-    return sorted((image for image in found if image is not None), key=lambda image: image.built)
+    """List the images of one name, or all; last the one that was asked for last."""
+    records = sorted(root().glob(f"{name or '*'}/*/{_RECORD}"), key=lambda path: path.stat().st_mtime_ns)
+    return [image for image in map(load, (path.parent for path in records)) if image is not None]
 
 
 def is_current(image: DiskImage) -> bool:
-    """Say whether it is what would be built now; of two with other packages the one built last counts."""
+    """Say whether it is what would be built now; of two with other packages it is the one asked for last."""
     newest = built(image.name)[-1]
     return image.digest == newest.digest == _digest(image.name, newest.packages)
 
@@ -175,7 +178,7 @@ def is_current(image: DiskImage) -> bool:
 def load(directory: Path) -> DiskImage | None:
     """Read an image; None if it is not there, or not whole."""
     try:
-        told = json.loads((directory / "image.json").read_text())
+        told = json.loads((directory / _RECORD).read_text())
         return DiskImage(
             name=directory.parent.name,
             disk=directory / "disk.qcow2",
@@ -202,7 +205,7 @@ def _build(directory: Path, name: str, packages: tuple[str, ...], tell: Callable
             "installed": installed,
             "built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        (image / "image.json").write_text(json.dumps(told, indent=1))
+        (image / _RECORD).write_text(json.dumps(told, indent=1))
         for path in (*image.iterdir(), image):  # whatever the umask: libvirt's QEMU runs as another user
             path.chmod(0o755 if path.is_dir() else 0o644)
         image.rename(directory)
@@ -216,7 +219,7 @@ def _digest(name: str, packages: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join([name, *debian.inputs(packages)]).encode()).hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _lock(directory: Path) -> Iterator[None]:
     for each in (cache_directory(), root(), directory):
         each.mkdir(parents=True, exist_ok=True)
@@ -226,7 +229,7 @@ def _lock(directory: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def _scratch(directory: Path) -> Iterator[Path]:
     """Give a directory that goes when the build ends, with any that a killed build left; needs the lock."""
     for left in directory.glob("building-*"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -88,6 +89,14 @@ def export(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
         ) from None
     except OSError as error:
         raise HostError(f"cannot make {output}: {error.strerror}") from error
+    try:
+        return _write(image, output, keys, tell)
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
+
+
+def _write(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None]) -> list[Path]:
     name = image.name
     disk, domain, script, readme = (output / f"{name}{end}" for end in (".qcow2", ".xml", ".sh", ".README"))
     tell("copying the disk")

@@ -93,7 +93,7 @@ class Cached:
 
 
 def cached() -> list[Cached]:
-    """List the images in the cache: appliances, then Debian images, each the oldest first."""
+    """List the images in the cache: appliances, then Debian images; last of each what was asked for last."""
     return [*_appliances(), *_debians()]
 
 
