@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fame_lab import network
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
-from fame_lab.guest.image import READY
+from fame_lab.guest.image import FAM_LINK, READY
 from fame_lab.progress import job
 from fame_lab.quoting import quoted, shortened
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
     from fame_lab.node import Node
 
-__all__ = ["ATTEMPTS", "DEADLINE", "Stage", "Start", "Tell", "await_ready", "bring_up", "check"]
+__all__ = ["ATTEMPTS", "Stage", "Start", "Tell", "await_ready", "bring_up", "check"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a boot may take: some twenty times what it takes on an idle host.
-DEADLINE = 60.0
+#: Seconds that the proof may take.
+_PROOF = 60.0
 #: How often a guest that does not come up is tried.
 ATTEMPTS = 2
 _LOOK = 0.02
@@ -68,7 +68,7 @@ def bring_up(
     index: int,
     start: Start,
     *,
-    deadline: float = DEADLINE,
+    deadline: float | None = None,
     slots: threading.Semaphore | None = None,
     cancelled: threading.Event | None = None,
     tell: Tell = lambda _node, _stage: None,
@@ -85,8 +85,8 @@ def bring_up(
         The node's number, from 0.
     start : Start
         Whether it is restored, and from what.
-    deadline : float
-        Seconds from power-on to the first SSH answer.
+    deadline : float, optional
+        Seconds from power-on to the first SSH answer; by default the image says.
     slots : threading.Semaphore, optional
         One is held while the kernel boots.
     cancelled : threading.Event, optional
@@ -103,6 +103,7 @@ def bring_up(
     """
     slots = slots or threading.Semaphore()
     cancelled = cancelled or threading.Event()
+    deadline = hosting.image.deadline if deadline is None else deadline
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _attempt(hosting, index, start, deadline, slots, cancelled, tell)
@@ -137,12 +138,13 @@ def _attempt(
             node.domain.resume()
             if hosting.image.says_ready:
                 await_ready(hosting, domain, end, deadline, cancelled)
+            else:
+                # Nothing else tells that it has booted.
+                _connect(hosting, node, end, deadline, cancelled)
         tell(node.name, "connecting")
-        try:
-            node.connection.open(end - time.monotonic(), cancelled.is_set)
-        except SSHError as error:
-            check(cancelled)
-            raise _failed(hosting, domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
+        _connect(hosting, node, end, deadline, cancelled)
+        if not hosting.image.says_ready:
+            node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=_PROOF)
         tell(node.name, "proving")
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
@@ -154,6 +156,15 @@ def _attempt(
         node.domain.destroy()
         raise
     return node
+
+
+def _connect(hosting: Hosting, node: Node, end: float, deadline: float, cancelled: threading.Event) -> None:
+    settled = hosting.image.says_ready
+    try:
+        node.connection.open(end - time.monotonic(), cancelled.is_set, settled=settled)
+    except SSHError as error:
+        check(cancelled)
+        raise _failed(hosting, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
 
 
 @contextlib.contextmanager
@@ -236,7 +247,7 @@ def _prove(hosting: Hosting, node: Node) -> None:
             str(hosting.fam.size),
             *places,
             f"{theirs:#x}",
-            timeout=DEADLINE,
+            timeout=_PROOF,
         )
     except CommandError as error:
         raise SharingError(f"{node.name} does not have the FAM: {error}") from error

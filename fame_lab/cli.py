@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_output
+from fame_lab import cli_image, cli_output
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.progress import current, job
@@ -108,10 +108,7 @@ def _ls(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([cli_output.listed(entry) for entry in found], indent=1))
         return 0
-    rows = [("NAME", "NODES", "FAM", "STATE"), *(cli_output.row(entry) for entry in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+    cli_output.show_table([("NAME", "NODES", "FAM", "STATE"), *(cli_output.row(entry) for entry in found)])
     return 0
 
 
@@ -243,6 +240,7 @@ def _report(arguments: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": _doctor,
     "down": _down,
+    "image": cli_image.image,
     "ls": _ls,
     "probe": _probe,
     "report": _report,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import FameError
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from fame_lab.run_result import RunResult
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["listed", "row", "runs_as_dict", "show_runs", "traffic_as_dict", "traffic_in_words"]
+__all__ = [
+    "listed",
+    "row",
+    "runs_as_dict",
+    "show_runs",
+    "show_table",
+    "traffic_as_dict",
+    "traffic_in_words",
+]
 
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
@@ -83,6 +92,13 @@ def _show_run(name: str, result: RunResult | FameError) -> None:
             print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
     if result.exit_status:
         print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of words below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
 def row(entry: Listing) -> tuple[str, str, str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fame_lab import __version__
+from fame_lab import __version__, cli_image
 from fame_lab.probes import parameters
 
 __all__ = ["parse", "parser"]
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
     up.add_argument("--accel", choices=("auto", "kvm", "tcg"))
     up.add_argument("--start", choices=("auto", "cold", "template"), help="how nodes come up")
+    up.add_argument("--image", metavar="IMAGE", help="appliance, debian, or a path of your own")
     up.add_argument("--memory", metavar="SIZE", help="of each node, such as 128M")
     up.add_argument("--vcpus", type=int, metavar="N", help="of each node")
     up.add_argument("--book", metavar="SIZE", help="such as 8M")
@@ -141,6 +142,10 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("--plot", type=Path, metavar="FILE", help="draw them, as .png, .svg or .pdf")
     trace.add_argument("--json", action="store_true")
     trace.set_defaults(command="trace", words=[])
+
+    image = words.add_parser("image", help="build, list, remove and export guest images")
+    cli_image.add_words(image)
+    image.set_defaults(command="image")
 
     report = words.add_parser("report", help="execute a notebook and write one HTML page")
     report.add_argument("notebook", type=Path, metavar="NOTEBOOK")

@@ -108,6 +108,19 @@ class LabDirectory:
         """Give the file of the private key that the node shows, kept for when it boots anew."""
         return self.path / f"{node}.host_key"
 
+    def seed(self, node: str) -> Path:
+        """Give the file of the small disk that tells a node who it is."""
+        return self.path / f"{node}.seed"
+
+    @property
+    def disks(self) -> Path:
+        """A link to where the nodes' disks lie; see :mod:`fame_lab.disks`."""
+        return self.path / "disks"
+
+    def initrd(self, node: str) -> Path:
+        """Give the file of a user's initramfs with the node's keys in it."""
+        return self.path / f"{node}.initrd"
+
     def console(self, node: str) -> Path:
         """Give the file of what the node wrote on its serial line."""
         return self.path / f"{node}.console"
@@ -255,8 +268,15 @@ class LabDirectory:
             for path in files.values():
                 path.unlink(missing_ok=True)
 
+    def share(self, path: Path, mode: int = 0o660) -> None:
+        """Let QEMU's group use a file; this directory, or one with its mode, keeps all others out."""
+        os.chown(path, -1, self.path.stat().st_gid)
+        path.chmod(mode)
+
     def remove(self) -> None:
-        """Delete the directory and what is in it; nothing if it is gone."""
+        """Delete the directory and what is in it, and the nodes' disks; nothing if it is gone."""
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.disks.readlink(), ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
 

@@ -15,7 +15,7 @@ from fame_lab.claim import Claim
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import DaemonError, LabError
 from fame_lab.fam import Fam
-from fame_lab.guest import appliance
+from fame_lab.guest import appliance, images
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import Boot, Image
 from fame_lab.handover import under_way
@@ -249,12 +249,14 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             f"or end it with `fame-lab down {spec.name}`"
         )
     network.check(connection, spec)
-    image = appliance.ensure(tell)
+    image = images.ensure(str(spec.image), tell)
     tell("choosing the accelerator")
     if spec.trace:
         accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
     else:
-        accelerator = accel.choose(spec.accel, image, qemu_user=(user.uid, user.gid) if user else None)
+        # The trial of KVM boots the appliance, whatever the nodes boot.
+        tried = appliance.ensure(tell) if spec.accel != "tcg" else None
+        accelerator = accel.choose(spec.accel, tried, qemu_user=(user.uid, user.gid) if user else None)
     accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)
     with directory.made_and_held(user.gid if user else None), under_way(directory):
@@ -341,7 +343,7 @@ def attach(name: str) -> Hosting:
             keys=Keys.read(directory),
             fam=lease.fam_of(record),
             accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
-            image=appliance.ensure(),
+            image=images.of_running(str(record.spec.image), record.image),
             user=qemu_user(connection),
             run=record.run,
             notebook=record.notebook,

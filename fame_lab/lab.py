@@ -73,7 +73,7 @@ class Lab:
     def start(
         self,
         *,
-        deadline: float = boot.DEADLINE,
+        deadline: float | None = None,
         cancelled: threading.Event | None = None,
         tell: boot.Tell | None = None,
     ) -> Lab:
@@ -84,8 +84,8 @@ class Lab:
 
         Parameters
         ----------
-        deadline : float
-            Seconds that each node has from power-on to its first SSH answer.
+        deadline : float, optional
+            Seconds that each node has from power-on to its first SSH answer; by default the image says.
         cancelled : threading.Event, optional
             Set it, from any thread, to end the start; a LabError says so then.
         tell : callable, optional

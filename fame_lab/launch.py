@@ -41,13 +41,13 @@ class Launch:
     Parameters
     ----------
     spec : LabSpec
-    deadline : float
+    deadline : float, optional
         Seconds that each node has from power-on to its first SSH answer.
     cancelled : threading.Event
         Ends the start when set; then nothing is left.
     """
 
-    def __init__(self, spec: LabSpec, deadline: float, cancelled: threading.Event) -> None:
+    def __init__(self, spec: LabSpec, deadline: float | None, cancelled: threading.Event) -> None:
         self._spec = spec
         self._deadline = deadline
         self._cancelled = _CalledOff(cancelled)

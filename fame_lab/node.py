@@ -180,7 +180,7 @@ class Node:
     def restart(
         self,
         *,
-        deadline: float = boot.DEADLINE,
+        deadline: float | None = None,
         cancelled: threading.Event | None = None,
         tell: boot.Tell = lambda _node, _stage: None,
     ) -> None:
@@ -188,8 +188,8 @@ class Node:
 
         Parameters
         ----------
-        deadline : float
-            Seconds from power-on to its first SSH answer.
+        deadline : float, optional
+            Seconds from power-on to its first SSH answer; by default the image says.
         cancelled : threading.Event, optional
             Set it, from any thread, to call it off; the node is gone then.
         tell : callable

@@ -22,13 +22,15 @@ from fame_lab.spec_checks import (
     check_choice,
     check_count,
     check_fam,
+    check_image,
     check_memory,
     check_name,
     check_path,
+    is_debian,
 )
 from fame_lab.subnet import DEFAULT_SUBNET, Subnet
 
-__all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
+__all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec", "is_debian"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,11 @@ class LabSpec:
         Bytes of FAM: a power of two, at least 1 MiB. ``"256M"`` is read; bytes are kept.
     accel : {"auto", "kvm", "tcg"}
         ``auto`` takes KVM where a functional check shows that it works.
-    image : {"appliance"}
-        What the nodes boot.
+    image : str or Path
+        What the nodes boot: ``"appliance"``, a small initramfs; ``"debian"``, a whole Debian on a disk, or
+        one with further packages by the name that ``fame-lab image build`` gave it, as ``"debian-gcc"``; or
+        your own by its path, with a ``/`` in it: a qcow2 file with cloud-init, or a directory with
+        ``kernel`` and ``initrd``.
     network : {"user", "libvirt"}
         ``user`` is SSH alone, on loopback. With ``libvirt`` the nodes also reach each other over IP, by name:
         as root through a bridge of the lab's own, which libvirt makes, by which the host reaches them and
@@ -64,7 +69,8 @@ class LabSpec:
     vcpus : int
         Virtual CPUs of a node, 1 to 16.
     memory : int or str
-        Bytes of a node's own memory, at least 96 MiB.
+        Bytes of a node's own memory, at least 96 MiB, from a disk 128 MiB; ``"auto"`` is 128 MiB, from a disk
+        256 MiB.
     fam_path : str or Path, optional
         Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
         one in a private directory of /dev/shm, which goes with the lab.
@@ -88,14 +94,14 @@ class LabSpec:
     nodes: int = 2
     fam: int | str = 256 * MIB
     accel: Accel = "auto"
-    image: str = "appliance"
+    image: str | Path = "appliance"
     network: str = "user"
     start: str = "auto"
     trace: bool = False
     layout: Interleaving = "contiguous"
     book: int | str = "auto"
     vcpus: int = 1
-    memory: int | str = 128 * MIB
+    memory: int | str = "auto"
     fam_path: Path | None = None
     subnet: str = DEFAULT_SUBNET
 
@@ -108,7 +114,10 @@ class LabSpec:
             check_count("vcpus", self.vcpus, MAX_VCPUS)
         for field, choices in CHOICES.items():
             with blamed(field):
-                check_choice(field, getattr(self, field), choices)
+                if field == "image":
+                    self._keep("image", check_image(self.image))
+                else:
+                    check_choice(field, getattr(self, field), choices)
         if self.trace and self.accel == "kvm":
             with blamed("trace"):
                 raise SpecError(
@@ -117,7 +126,7 @@ class LabSpec:
         with blamed("fam"):
             self._keep("fam", check_fam(parse_size(self.fam, "fam"), self.accel))
         with blamed("memory"):
-            self._keep("memory", check_memory(parse_size(self.memory, "memory")))
+            self._keep("memory", check_memory(self.memory, str(self.image)))
         with blamed("book"):
             self._keep("book", check_book(self.book, self.fam_size, self.nodes))
         if self.fam_path is not None:

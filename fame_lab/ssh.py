@@ -33,6 +33,8 @@ HOST = "127.0.0.1"
 USER = "root"
 #: Seconds in which a guest must begin what it is asked for; the least of it; how late paramiko may be.
 _PATIENCE, _LEAST, _GRACE = 30.0, 0.1, 2.0
+#: Seconds until a node that has not its keys yet is tried again: each try costs it a key exchange.
+_UNSETTLED = 2.0
 #: Seconds that a guest has for ending a command.
 _LAST_WORD = 5.0
 #: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
@@ -68,9 +70,22 @@ class Connection:
         self._lock = threading.Lock()
 
     def open(
-        self, deadline: float = 30.0, cancelled: Callable[[], bool] = lambda: False
+        self,
+        deadline: float = 30.0,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        settled: bool = True,
     ) -> paramiko.SSHClient:
         """Connect unless connected; tried again until `deadline` seconds have gone.
+
+        Parameters
+        ----------
+        deadline : float
+        cancelled : callable
+            Whether it is called off; looked at between two tries.
+        settled : bool
+            Whether the node has its keys by now. If not, one that shows another or does not let ours in is
+            tried again: its SSH server may be up before who it is.
 
         Raises
         ------
@@ -86,16 +101,12 @@ class Connection:
                 try:
                     self._client = self._connect(max(end - time.monotonic(), 1.0))
                     return self._client
-                except paramiko.BadHostKeyException as error:
-                    raise SSHError(
-                        f"{self.node} shows another host key than this lab's: something else answers there"
-                    ) from error
                 except FameError:
                     raise  # its QEMU has ended, or hangs
                 except Exception as error:
-                    if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
-                        why = shortened(str(error))
-                        raise SSHError(f"{self.node} does not let this lab's key in: {why}") from error
+                    refusal = _refusal(error)
+                    if refusal and (settled or cancelled() or time.monotonic() > end):
+                        raise SSHError(f"{self.node} {refusal}") from error
                     if cancelled():
                         raise SSHError(f"{self.node}: called off before it answered SSH") from error
                     if time.monotonic() > end:
@@ -103,7 +114,7 @@ class Connection:
                         raise SSHError(
                             f"{self.node} does not answer SSH within {deadline:.0f} s: {why}"
                         ) from error
-                    time.sleep(0.05)
+                    time.sleep(_UNSETTLED if refusal else 0.05)
 
     def run(
         self, command: str, *, check: bool = True, timeout: float | None = None, stdin: bytes = b""
@@ -296,6 +307,15 @@ class _Transport(paramiko.Transport):
         super().__init__(sock, packetizer_class=_Packets, **options)
         # Or to write to one that reads nothing would keep us, and who else has this connection, for ever.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PATIENCE * 1000))
+
+
+def _refusal(error: Exception) -> str:
+    """Say how a server refused us, or showed itself to be another; nothing if it did neither."""
+    if isinstance(error, paramiko.BadHostKeyException):
+        return "shows another host key than this lab's: something else answers there"
+    if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
+        return f"does not let this lab's key in: {shortened(str(error))}"
+    return ""
 
 
 def _send(channel: paramiko.Channel, content: bytes) -> None:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def begun(
-    hosting: Hosting, *, deadline: float, cancelled: threading.Event, tell: Callable[[str], None]
+    hosting: Hosting, *, deadline: float | None, cancelled: threading.Event, tell: Callable[[str], None]
 ) -> Iterator[Start]:
     """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
 
@@ -45,8 +45,8 @@ def begun(
     Parameters
     ----------
     hosting : Hosting
-    deadline : float
-        Seconds that the template's boot may take.
+    deadline : float, optional
+        Seconds that the template's boot may take; by default the image says.
     cancelled : threading.Event
     tell : callable
         Told in a few words what goes on.
@@ -67,7 +67,7 @@ def begun(
         return
     tell("making a template")
     with _files(hosting) as files:
-        yield _made(hosting, image, files, deadline, cancelled)
+        yield _made(hosting, image, files, deadline or image.deadline, cancelled)
 
 
 def _made(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from fame_lab.directory import cache_directory
 from fame_lab.host import domain
 from fame_lab.host.connection import connect
 
@@ -34,6 +35,7 @@ def leftovers(name: str) -> list[str]:
     for place in ("/sys/class/net", "/run/libvirt/network", "/var/lib/libvirt/dnsmasq"):
         found += [str(path) for pattern in ("", ".*") for path in Path(place).glob(f"fame-{name}{pattern}")]
     found += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
+    found += [str(path) for path in (cache_directory() / "disks").glob(f"fame_lab-*-{name}")]
     found += [str(path) for path in domain.log_path("x").parent.glob(f"fame-{name}-*")]
     found += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
     return found

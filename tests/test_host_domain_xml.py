@@ -113,11 +113,16 @@ def test_what_is_a_nodes_own_is_given_by_file_and_not_on_the_command_line() -> N
 
 
 def test_a_disk_is_booted_by_firmware_and_its_form_is_given() -> None:
-    domain = parsed(record(), boot=DiskBoot(Path("/lab/node01.qcow2"), Path("/lab/node01.seed")))
+    domain = parsed(
+        record(), boot=DiskBoot(Path("/lab/node01.qcow2"), Path("/base.qcow2"), Path("/lab/node01.seed"))
+    )
     assert domain.find("os/kernel") is None
     disks = domain.findall("devices/disk")
     assert [disk.find("driver").get("type") for disk in disks] == ["qcow2", "raw"]  # type: ignore[union-attr]
     assert [disk.find("readonly") is not None for disk in disks] == [False, True]
+    # What lies beneath is told to the end, so that nothing is read from a file's header.
+    assert disks[0].find("backingStore/source").attrib == {"file": "/base.qcow2"}  # type: ignore[union-attr]
+    assert disks[0].find("backingStore/backingStore") is not None
 
 
 def test_a_card_in_the_lab_s_network_has_a_place_of_its_own() -> None:

@@ -204,3 +204,28 @@ def test_an_error_says_which_field_it_is_about(field: str, value: object) -> Non
     with pytest.raises(SpecError) as refused:
         LabSpec(**({"name": "demo"} | {field: value}))  # type: ignore[arg-type]
     assert refused.value.field == field
+
+
+def test_what_nodes_boot_is_a_name_or_a_path() -> None:
+    for image in ("appliance", "debian", "debian-gcc", "/x/y.qcow2"):
+        assert LabSpec("x", image=image).image == image
+    assert LabSpec("x", image="./y.qcow2").image == str(Path.cwd() / "y.qcow2")
+    assert LabSpec("x", image=Path("y.qcow2")).image == str(Path.cwd() / "y.qcow2")
+
+
+@pytest.mark.parametrize("image", ["", "ubuntu", "debian-", "debian-X", "a,/b", "/a\n", None, 3])
+def test_an_image_that_cannot_be_one_is_refused(image: object) -> None:
+    with pytest.raises(SpecError) as caught:
+        LabSpec("x", image=image)  # type: ignore[arg-type]
+    assert caught.value.field == "image"
+
+
+def test_nodes_have_the_memory_that_their_image_needs() -> None:
+    assert LabSpec("x").memory == 128 << 20
+    assert LabSpec("x", image="debian").memory == 256 << 20
+    assert LabSpec("x", image="debian", memory="128M").memory == 128 << 20
+
+
+def test_too_little_memory_for_an_image_is_refused_with_what_works() -> None:
+    with pytest.raises(SpecError, match="from 128M"):
+        LabSpec("x", image="debian", memory="96M")

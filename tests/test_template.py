@@ -17,6 +17,7 @@ from leftovers import leftovers, processor_seconds, qemu_processes
 
 from fame_lab import Lab, LabSpec, boot, template
 from fame_lab.directory import LabDirectory
+from fame_lab.guest.appliance import Appliance
 from fame_lab.host import incoming
 from fame_lab.host.domain import Domain
 from fame_lab.hosting import prepared
@@ -225,7 +226,7 @@ def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> No
         boot_id = one.run("cat /proc/sys/kernel/random/boot_id").stdout
         lab.fam.array("u4", writable=True)[0] = 77
         one.run("reboot", check=False)
-        end = time.monotonic() + boot.DEADLINE
+        end = time.monotonic() + Appliance.deadline
         while one.console().count("fame: node01 ready") < 2:
             assert time.monotonic() < end, one.console()
             time.sleep(0.1)

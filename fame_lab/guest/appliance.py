@@ -32,7 +32,7 @@ from fame_lab.guest import cpio, packages, rootfs, vmlinux
 from fame_lab.guest.image import Identity, KernelBoot
 from fame_lab.progress import Job, job
 
-__all__ = ["Appliance", "cached", "ensure"]
+__all__ = ["Appliance", "cached", "ensure", "load"]
 
 #: As guest/probe/awake.c has it.
 SEED_SIZE = 64
@@ -63,6 +63,7 @@ class Appliance:
 
     says_ready: ClassVar[bool] = True
     has_probe: ClassVar[bool] = True
+    deadline: ClassVar[float] = 60.0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -160,7 +161,7 @@ def cached() -> Appliance | None:
     """
     root = cache_directory() / "appliance"
     known = _recorded(root)
-    return _load(root / _digest(known)) if known else None
+    return load(root / _digest(known)) if known else None
 
 
 def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
@@ -171,7 +172,7 @@ def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
             known = packages.fetch(debs, scratch / "apt", tell)
             _record(root, known)
         digest = _digest(known)
-        if found := _load(root / digest):
+        if found := load(root / digest):
             return found
         # Fetched, each unpacked, kernel and initramfs written.
         building.expect(1 + len(known) + 2)
@@ -196,12 +197,13 @@ def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
         image.chmod(0o755)
         image.rename(root / digest)
         building.step()
-    found = _load(root / digest)
+    found = load(root / digest)
     assert found is not None  # noqa: S101 - it was written above, under the lock
     return found
 
 
-def _load(directory: Path) -> Appliance | None:
+def load(directory: Path) -> Appliance | None:
+    """Read an image; None if it is not there."""
     try:
         release = json.loads((directory / "appliance.json").read_text())["kernel_release"]
     except FileNotFoundError:

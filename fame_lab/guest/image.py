@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fame_lab.directory import LabDirectory
 
 __all__ = [
+    "FAM_LINK",
     "PERSONAL",
     "READY",
     "SHELL",
@@ -33,6 +34,9 @@ TEMPLATE = "template"
 
 PERSONAL = "opt/fame_lab"
 """Where QEMU's firmware configuration (fw_cfg) has what is a node's own: root alone reads it in the guest."""
+
+FAM_LINK = Path(__file__).parent / "files/usr/sbin/fam-link"
+"""The script that points /dev/fam at FAM, in any guest with a shell."""
 
 SHELL = "console"
 """Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
@@ -114,12 +118,15 @@ class DiskBoot:
     Parameters
     ----------
     disk : Path
-        A qcow2 file that this node alone writes to.
+        A qcow2 file that this node alone writes to: a layer above `base`.
+    base : Path
+        A qcow2 file that stands alone, and that nobody writes to.
     seed : Path, optional
         A second disk, read only, that tells the node who it is.
     """
 
     disk: Path
+    base: Path
     seed: Path | None = None
 
 
@@ -144,6 +151,10 @@ class Image(Protocol):
     @property
     def has_probe(self) -> bool:
         """Whether it has this very probe program in it."""
+
+    @property
+    def deadline(self) -> float:
+        """Seconds that a boot may take: some twenty times what it takes on an idle host."""
 
     @property
     def files(self) -> tuple[Path, ...]:

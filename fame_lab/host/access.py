@@ -62,8 +62,8 @@ def check_readable(paths: Iterable[Path], user: QemuUser) -> None:
     for path in paths:
         if not _may(user, "-r", path):
             raise HostError(
-                f"QEMU runs as user {user.uid} and cannot read {path}: set FAME_LAB_CACHE to a directory "
-                "that every user may enter"
+                f"QEMU runs as user {user.uid} and cannot read {path}: put it where every user may read it; "
+                "for what lies in the cache, set FAME_LAB_CACHE to a directory that every user may enter"
             )
 
 

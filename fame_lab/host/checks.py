@@ -22,6 +22,7 @@ __all__ = [
     "address_space",
     "apparmor",
     "cores",
+    "disk_images",
     "guest_image",
     "kvm_device",
     "lab_network",
@@ -200,6 +201,16 @@ def guest_image() -> Check:
     return Check(
         "guest image", "ok", f"Linux {image.kernel_release}, {_bytes(size)}, in {image.kernel.parent}"
     )
+
+
+def disk_images() -> Check:
+    """Say whether Debian disk images can be built and booted; the appliance needs nothing of it."""
+    from fame_lab.guest import debian
+
+    if lacking := debian.missing():
+        mend = f"apt-get install --no-install-recommends {' '.join(lacking)}, or `make setup`"
+        return Check("disk images", "warn", f"image='debian' lacks {', '.join(lacking)}", mend)
+    return Check("disk images", "ok", "can be built")
 
 
 def apparmor(path: Path = Path("/sys/module/apparmor/parameters/enabled")) -> Check:

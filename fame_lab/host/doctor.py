@@ -50,6 +50,7 @@ def doctor() -> Diagnosis:
         _Step("QEMU", checks.qemu),
         _Step("network", checks.lab_network),
         _Step("guest image", checks.guest_image),
+        _Step("disk images", checks.disk_images),
         _Step("room for FAM", checks.room_for_fam),
         _Step("room for nodes", checks.room_for_nodes),
         _Step("cores", checks.cores),

@@ -25,8 +25,11 @@ ElementTree.register_namespace("qemu", QEMU_NAMESPACE)
 #: Slots on pcie.0: the network, and FAM where the background text has it.
 NET_SLOT = "0x8"
 FAM_SLOT = "0x9"
+DISK_SLOTS = {"vda": "0x4", "vdb": "0x5"}
 #: Code cache of TCG: 32 MiB keep a node at about 160 MB resident, where the default takes 1 GiB at worst.
 TB_CACHE_MIB = 32
+#: A whole distribution runs so much more code that with 32 MiB a boot translates a third of it anew.
+TB_CACHE_DISK_MIB = 64
 #: A domain has room for this many CPUs at least, though its guest may have one. With room for one alone,
 #: TCG translates for a single thread: a locked instruction becomes load, add, store, a fence nothing, and
 #: what two nodes add gets lost.
@@ -98,7 +101,7 @@ def domain_xml(
     SubElement(features, "acpi")
     if record.accelerator == "tcg":
         cache = SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB")
-        cache.text = str(TB_CACHE_MIB)
+        cache.text = str(TB_CACHE_DISK_MIB if isinstance(boot, DiskBoot) else TB_CACHE_MIB)
         cpu = SubElement(domain, "cpu", mode="maximum")
         # Emulated, `rep movsb` goes byte by byte: with it advertised as fast, a boot takes 0.3 s more.
         SubElement(cpu, "feature", policy="disable", name="erms")
@@ -149,7 +152,7 @@ def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card |
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
     if isinstance(boot, DiskBoot):
-        _add_disk(devices, "vda", boot.disk, "qcow2")
+        _add_disk(devices, "vda", boot.disk, "qcow2", boot.base)
         if boot.seed is not None:
             _add_disk(devices, "vdb", boot.seed, "raw")
     if card is not None:
@@ -160,14 +163,22 @@ def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card |
     SubElement(serial, "target", type="isa-serial", port="0")
 
 
-def _add_disk(devices: Element, target: str, path: Path, form: str) -> None:
+def _add_disk(devices: Element, target: str, path: Path, form: str, base: Path | None = None) -> None:
     disk = SubElement(devices, "disk", type="file", device="disk")
     # Its form is given: a guest that wrote another one's header onto a raw disk could have it opened as that.
-    SubElement(disk, "driver", name="qemu", type=form)
+    # A file system that is full is the guest's error then; libvirt would stop the node.
+    SubElement(disk, "driver", name="qemu", type=form, error_policy="report", discard="unmap")
     SubElement(disk, "source", file=str(path))
+    if base is not None:
+        # Nor is it read from the files what else to open: of a user's image that could be anything.
+        backing = SubElement(disk, "backingStore", type="file")
+        SubElement(backing, "format", type="qcow2")
+        SubElement(backing, "source", file=str(base))
+        SubElement(backing, "backingStore")
     SubElement(disk, "target", dev=target, bus="virtio")
     if form == "raw":
         SubElement(disk, "readonly")
+    SubElement(disk, "address", type="pci", bus="0x00", slot=DISK_SLOTS[target])
 
 
 def _add_labels(domain: Element, user: QemuUser | None, models: set[str] | None) -> None:

@@ -30,14 +30,14 @@ _FIELDS = {
     "nodes": ("nodes", "1 to 40 virtual machines"),
     "fam": ("FAM", "memory that all nodes share: a power of two, such as 256M or 1G"),
     "accel": ("accelerator", "auto takes KVM where it works"),
-    "image": ("image", "what the nodes boot"),
+    "image": ("image", "appliance, debian, or the path of your own"),
     "network": ("network", "user: SSH alone, on loopback; libvirt: nodes reach each other by name too"),
     "layout": ("layout", "which books of FAM are at home on which node"),
     "start": ("start", "how nodes come up"),
     "trace": ("trace", "whether each access to FAM can be counted; takes TCG"),
     "book": ("book", "unit in which FAM is laid out; auto is 8M or what fits"),
     "vcpus": ("CPUs", "of each node"),
-    "memory": ("memory", "of each node's own"),
+    "memory": ("memory", "of each node's own; auto is what the image needs"),
     "fam_path": ("FAM's file", "empty: one of the lab's own, which goes with it"),
     "subnet": ("subnet", "the nodes' addresses in a network of libvirt's"),
 }
@@ -99,7 +99,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for field in _COUNTS:
             text = str(told[field]).strip()
             told[field] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-        for field in (*_SIZES, "name", "subnet"):
+        for field in (*_SIZES, "name", "image", "subnet"):
             told[field] = told[field].strip()
         told["fam_path"] = told["fam_path"].strip() or None
         return told
@@ -164,9 +164,11 @@ def _widget(field: str) -> Any:
     default = _DEFAULTS[field]
     if field == "trace":
         return ipywidgets.Checkbox(value=False, indent=False, layout=layout)
+    if field == "image":  # a path too
+        return ipywidgets.Combobox(options=CHOICES[field], value=default, layout=layout)
     if field in CHOICES:
         return ipywidgets.Dropdown(options=CHOICES[field], value=default, layout=layout)
-    if field in ("fam", "memory"):
+    if field == "fam":
         default = format_size(int(default))
     return ipywidgets.Text(
         value="" if default is None else str(default), continuous_update=True, layout=layout

@@ -1,0 +1,66 @@
+"""A node's own disk: a thin layer above an image, which keeps what the node writes and goes with its lab.
+
+It lies in the cache and not with the lab's other files in /dev/shm: FAM is there, and a guest that fills its
+disk must not take the room that other nodes' memory needs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from fame_lab.directory import LabDirectory, cache_directory
+from fame_lab.errors import HostError
+
+__all__ = ["layer"]
+
+_SECONDS = 60
+_making = threading.Lock()
+
+
+def layer(directory: LabDirectory, node: str, base: Path) -> Path:
+    """Give the node's layer above `base`, a qcow2 file: the one that it had before, or a new one.
+
+    QEMU's group may write to it.
+
+    Raises
+    ------
+    HostError
+        If it cannot be made.
+    """
+    path = _room(directory) / f"{node}.qcow2"
+    if path.exists():
+        return path
+    # Forms are given, never guessed from what a guest or a user has written.
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except FileNotFoundError as error:
+        raise HostError("qemu-img is missing: apt-get install qemu-utils, or `make setup`") from error
+    if done.returncode:
+        path.unlink(missing_ok=True)
+        raise HostError(f"the disk of {node} cannot be made at {path}: {done.stderr.strip()}")
+    directory.share(path)
+    return path
+
+
+def _room(directory: LabDirectory) -> Path:
+    """Give the directory of a lab's disks, made if it is not there; it goes with the lab's own."""
+    with _making:  # a lab's nodes come up in threads of one process
+        # The cache may be another one when the lab is taken away: a link tells where they lie.
+        if directory.disks.is_symlink():
+            return directory.disks.readlink()
+        there = cache_directory() / "disks" / directory.path.name
+        try:
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.parent.chmod(0o755)
+            if there.exists():
+                shutil.rmtree(there)  # of a lab of this name that ended with the host
+            there.mkdir(mode=0o700)
+            directory.share(there, directory.path.stat().st_mode & 0o770)
+            directory.disks.symlink_to(there)
+        except OSError as error:
+            raise HostError(f"cannot make {there}, for the nodes' disks: {error.strerror}") from error
+        return there

@@ -1,0 +1,169 @@
+"""A lab on Debian disks, two nodes that the tests share; the image is built first, unless it is there."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from leftovers import leftovers
+
+from fame_lab import Lab, LabSpec
+from fame_lab.cli import main
+from fame_lab.directory import cache_directory
+from fame_lab.errors import LabError
+from fame_lab.guest import disk_image, images
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    name = f"debian-{os.getpid()}"
+    with Lab(LabSpec(name, nodes=2, fam="64M", image="debian", trace=True), progress=False) as made:
+        yield made
+    assert leftovers(name) == []
+
+
+def test_a_node_is_a_debian_that_its_own_boot_loader_booted(lab: Lab) -> None:
+    image = disk_image.ensure("debian")
+    first = lab.nodes[0]
+    assert first.run("uname -r").stdout.strip() == image.kernel_release
+    assert "VERSION_CODENAME=bookworm" in first.run("cat /etc/os-release").stdout
+    assert first.run("cat /proc/cmdline").stdout.startswith("BOOT_IMAGE=/vmlinuz ")
+    assert first.run("ps -o comm= -p 1").stdout.strip() == "systemd"
+    assert first.run("systemctl --failed --no-legend").stdout == ""
+
+
+def test_each_node_has_its_name_its_hosts_file_and_its_own_keys(lab: Lab) -> None:
+    found = lab.run("uname -n; getent hosts $(uname -n); cat /etc/machine-id; ssh-keyscan -t ed25519 ::1")
+    for name, told in found.items():
+        words = told.stdout.split()
+        assert words[:3] == [name, "127.0.1.1", name]
+    one, two = (told.stdout.split() for told in found.values())
+    assert one[3] != two[3]  # machine-id
+    assert one[-1] != two[-1]  # host key
+
+
+def test_nobody_gets_in_by_a_password_and_no_secret_may_be_read(lab: Lab) -> None:
+    first = lab.nodes[0]
+    assert "passwordauthentication no" in first.run("/usr/sbin/sshd -T").stdout
+    assert first.run("cut -d: -f2 /etc/shadow | grep -v '^[*!]' || true").stdout == ""
+    own = "/etc/ssh/ssh_host_ed25519_key /root/.ssh/authorized_keys"
+    assert first.run(f"stat -c %a {own}").stdout.split() == ["600", "600"]
+    assert "host_key" not in first.run("cat /proc/cmdline").stdout
+    # Root alone can read them where QEMU gives them.
+    given = first.run("find /sys/firmware/qemu_fw_cfg/by_name/opt/ -name raw -perm /077").stdout
+    assert given == ""
+
+
+def test_fam_is_where_it_was_at_home(lab: Lab) -> None:
+    first = lab.nodes[0]
+    assert first.run("readlink /dev/fam").stdout.strip().endswith("0000:00:09.0/resource2")
+    assert "Inter-VM shared memory" in first.run("lspci -s 00:09.0").stdout
+
+
+def test_a_probe_measures_on_debian(lab: Lab) -> None:
+    result = lab.probe("chase", working_sets=["64K"], batches=5)
+    assert not result.failed
+
+
+def test_accesses_are_counted_on_debian(lab: Lab) -> None:
+    with lab.record() as traffic:
+        words = ["--fam", "/dev/fam", "--size", str(lab.fam.size), "--offset", "0", "--count", "1000"]
+        lab.nodes[1].probe("add", *words)
+    matrix = traffic.matrix("accesses")
+    assert [float(matrix.sel(op=op, initiator="node02", home="node01")) for op in ("load", "store")] == [
+        1000,
+        1000,
+    ]
+    assert float(matrix.sel(initiator="node01").sum()) == 0
+
+
+def test_nodes_write_to_layers_of_their_own(lab: Lab) -> None:
+    image = disk_image.ensure("debian")
+    before = image.disk.stat()
+    lab.run("uname -n >/srv/who; sync")
+    assert {name: told.stdout.strip() for name, told in lab.run("cat /srv/who").items()} == {
+        "node01": "node01",
+        "node02": "node02",
+    }
+    assert image.disk.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_guests_disk_cannot_take_the_room_of_fam(lab: Lab) -> None:
+    (layers,) = (cache_directory() / "disks").glob(f"*-{lab.spec.name}")
+    assert sorted(path.name for path in layers.iterdir()) == ["node01.qcow2", "node02.qcow2"]
+    assert not layers.is_relative_to("/dev/shm")  # noqa: S108
+
+
+def test_an_image_that_a_lab_runs_on_is_listed_so_and_not_removed(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "ls", "--json"]) == 0
+    listed = {each["digest"]: each for each in json.loads(capsys.readouterr().out)}
+    digest = disk_image.ensure("debian").digest
+    assert listed[digest]["in_use"] is True
+    assert main(["image", "rm", "debian"]) == 1
+    assert "a lab runs on debian" in capsys.readouterr().err
+    with pytest.raises(LabError):
+        images.remove(digest, [digest])
+
+
+def test_a_node_that_starts_again_has_its_disk_and_its_fam(lab: Lab) -> None:
+    first = lab.nodes[0]
+    lab.fam.array("u1", writable=True)[0] = 0xFA
+    first.run("echo kept >/srv/kept; sync")
+    first.restart()
+    assert first.run("cat /srv/kept").stdout == "kept\n"
+    assert lab.fam.array("u1")[0] == 0xFA
+
+
+def test_an_attached_lab_knows_its_image(lab: Lab) -> None:
+    attached = Lab.attach(lab.spec.name)
+    try:
+        assert attached.manifest()["image"] == disk_image.ensure("debian").digest
+    finally:
+        attached.detach()
+
+
+def test_an_exported_image_boots_elsewhere_and_lets_its_owner_in() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        key = Path(scratch) / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        output = Path(scratch) / "out"
+        words = ["image", "export", "--output", str(output), "--authorized-key", f"{key}.pub"]
+        assert main(words) == 0
+        info = ["qemu-img", "info", "--output=json", str(output / "debian.qcow2")]
+        told = json.loads(subprocess.run(info, capture_output=True, check=True).stdout)
+        assert "backing-filename" not in told
+        assert told["actual-size"] < 600 << 20
+        assert subprocess.run(["virt-xml-validate", str(output / "debian.xml")], check=False).returncode == 0
+        console = Path(scratch) / "console"
+        with console.open("wb") as log:
+            # A session of its own: whatever the script becomes is ended with it.
+            machine = subprocess.Popen(
+                ["sh", str(output / "debian.sh")], stdout=log, stdin=subprocess.DEVNULL,
+                env=os.environ | {"PORT": "0", "ACCEL": "tcg", "FAM": f"{scratch}/fam"},
+            )  # fmt: skip
+        try:
+            while b"fame: debian ready" not in console.read_bytes():
+                assert machine.poll() is None, console.read_bytes()
+                time.sleep(0.1)
+            assert _login(machine.pid, key) == "debian /sys/bus/pci/devices/0000:00:09.0/resource2"
+        finally:
+            machine.kill()
+            machine.wait()
+
+
+def _login(pid: int, key: Path) -> str:
+    import psutil
+
+    (port,) = {each.laddr.port for each in psutil.Process(pid).net_connections() if each.status == "LISTEN"}
+    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR"]
+    words = ["ssh", "-i", str(key), *(word for option in options for word in ("-o", option))]
+    command = [*words, "-p", str(port), "root@127.0.0.1", "echo $(uname -n) $(readlink /dev/fam)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,54 @@
+import io
+import json
+
+import pycdlib
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+from fame_lab.guest import seed
+from fame_lab.guest.image import Identity
+
+IDENTITY = Identity("node07", "ssh-ed25519 AAAA lab\n", Ed25519PrivateKey.generate())
+
+
+def user_data() -> dict[str, object]:
+    first, _, rest = seed.documents(IDENTITY)["user-data"].partition("\n")
+    assert first == "#cloud-config"
+    found: dict[str, object] = json.loads(rest)
+    return found
+
+
+def test_the_node_gets_its_name() -> None:
+    told = json.loads(seed.documents(IDENTITY)["meta-data"])
+    assert told == {"instance-id": "node07", "local-hostname": "node07"}
+
+
+def test_root_alone_may_log_in_and_by_the_labs_key_alone() -> None:
+    told = user_data()
+    assert told["users"] == []
+    assert told["disable_root"] is False
+    assert told["ssh_pwauth"] is False
+    assert told["ssh_authorized_keys"] == ["ssh-ed25519 AAAA lab"]
+
+
+def test_the_node_shows_its_own_key_and_no_other() -> None:
+    told = user_data()
+    keys = told["ssh_keys"]
+    assert isinstance(keys, dict)
+    private = load_ssh_private_key(keys["ed25519_private"].encode(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    assert private.private_bytes_raw() == IDENTITY.host_key.private_bytes_raw()
+    assert told["ssh_genkeytypes"] == []
+
+
+def test_cloud_init_finds_its_files_on_the_disk_by_its_label() -> None:
+    image = pycdlib.PyCdlib()
+    files = seed.documents(IDENTITY)
+    image.open_fp(io.BytesIO(seed.iso(files)))
+    assert image.pvd.volume_identifier.strip() == b"CIDATA"
+    for name, text in files.items():
+        for kind in ("rr_path", "joliet_path"):
+            found = io.BytesIO()
+            image.get_file_from_iso_fp(found, **{kind: f"/{name}"})
+            assert found.getvalue().decode() == text
+    image.close()
