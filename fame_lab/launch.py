@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from fame_lab import boot
+from fame_lab import boot, network
 from fame_lab.errors import LabError
 from fame_lab.hosting import Hosting, prepared
 from fame_lab.node import Node
@@ -127,8 +127,14 @@ class Launch:
                 concurrent.futures.wait(coming)
                 raise failed[0].exception() or LabError("unreachable")
         nodes = [future.result() for future in coming]
-        if self._cancelled.is_set():
+        try:
+            if self._spec.addresses is not None:
+                self._tell(self._spec.name, "proving the network")
+                network.prove_connected(self._spec, nodes)
+            if self._cancelled.is_set():
+                raise LabError("the start was cancelled")
+        except BaseException:
             for node in nodes:
                 node.connection.close()
-            raise LabError("the start was cancelled")
+            raise
         return nodes

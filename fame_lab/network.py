@@ -19,7 +19,7 @@ from fame_lab.directory import LabDirectory
 from fame_lab.errors import CommandError, NetworkError
 from fame_lab.guest.image import Attachment
 from fame_lab.host import network, switch
-from fame_lab.host.domain_xml import Card
+from fame_lab.host.card import Card
 from fame_lab.spec import LabSpec
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fame_lab.node import Node
 
-__all__ = ["attachment", "card", "check", "end", "make", "prove_connected", "prove_up"]
+__all__ = ["attachment", "card", "check", "end", "labs", "make", "prove_connected", "prove_up"]
 
 _SSH_PORT = 22
 #: Seconds in which a node's card has to answer, or another node.
@@ -75,6 +75,11 @@ def end(connection: libvirt.virConnect, lab: str) -> bool:
     return there
 
 
+def labs(connection: libvirt.virConnect) -> list[str]:
+    """Name the labs that have a network which their directory may not tell of."""
+    return list(network.labs(connection)) if _has_bridge() else []
+
+
 def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
     """Say how a node is to be connected; None where labs have no network of their own."""
     if spec.addresses is None:
@@ -99,7 +104,7 @@ def attachment(spec: LabSpec, index: int) -> Attachment | None:
     )
 
 
-def prove_up(node: Node, address: str, cancelled: Callable[[], bool]) -> None:
+def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
     """See that a node has its address, and that the host reaches it there where it can.
 
     Raises
@@ -107,6 +112,9 @@ def prove_up(node: Node, address: str, cancelled: Callable[[], bool]) -> None:
     NetworkError
         If not.
     """
+    address = node.address
+    if address is None:
+        return
     if not _has_bridge():
         if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
             raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")

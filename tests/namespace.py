@@ -36,7 +36,9 @@ mount -t tmpfs -o mode=1777 none /dev/shm
 cp -a /etc/libvirt /run/etc-libvirt
 rm -rf /run/etc-libvirt/qemu/networks /run/etc-libvirt/qemu/autostart
 mount --bind /run/etc-libvirt /etc/libvirt
-mount -t sysfs none /sys  # for the bridges of this namespace
+# Its own bridges are in its own /sys. The host's control groups are not, and stay as they are.
+mount -t sysfs none /sys
+echo 'cgroup_controllers = [ ]' >>/etc/libvirt/qemu.conf
 ip link set lo up
 exec "$@"
 """

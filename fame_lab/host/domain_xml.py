@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.guest.image import PERSONAL, Boot, DiskBoot, KernelBoot
+from fame_lab.host.card import Card
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
@@ -46,6 +47,7 @@ def domain_xml(
     user: QemuUser | None,
     models: set[str],
     trace: TracePlugin | None = None,
+    card: Card | None = None,
 ) -> str:
     """Write the domain of one node.
 
@@ -64,6 +66,8 @@ def domain_xml(
         Security drivers of this libvirt.
     trace : TracePlugin, optional
         Loaded to count the node's accesses.
+    card : Card, optional
+        In the lab's own network, if it has one.
 
     Returns
     -------
@@ -91,9 +95,9 @@ def domain_xml(
     SubElement(domain, "on_poweroff").text = "destroy"
     SubElement(domain, "on_reboot").text = "restart"
     SubElement(domain, "on_crash").text = "destroy"
-    _add_devices(domain, boot, console)
+    _add_devices(domain, boot, console, card)
     _add_labels(domain, user, models)
-    _add_qemu_arguments(domain, record, trace)
+    _add_qemu_arguments(domain, record, trace, card)
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
     return ElementTree.tostring(domain, encoding="unicode")
@@ -113,7 +117,7 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path]) -> None
             SubElement(configuration, "entry", name=f"{PERSONAL}/{name}", file=str(path))
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path, card: Card | None) -> None:
     devices = SubElement(domain, "devices")
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
@@ -121,6 +125,8 @@ def _add_devices(domain: Element, boot: Boot, console: Path) -> None:
         _add_disk(devices, "vda", boot.disk, "qcow2")
         if boot.seed is not None:
             _add_disk(devices, "vdb", boot.seed, "raw")
+    if card is not None:
+        card.add_interface(devices)
     serial = SubElement(devices, "serial", type="file")
     SubElement(serial, "source", path=str(console))
     SubElement(serial, "target", type="isa-serial", port="0")
@@ -156,7 +162,9 @@ def _skip_cpu_check(domain: Element) -> None:
     SubElement(capabilities, f"{{{QEMU_NAMESPACE}}}del", capability="cpu-unavailable-features")
 
 
-def _add_qemu_arguments(domain: Element, record: NodeRecord, trace: TracePlugin | None) -> None:
+def _add_qemu_arguments(
+    domain: Element, record: NodeRecord, trace: TracePlugin | None, card: Card | None
+) -> None:
     size = record.spec.fam_size
     commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
     traced = (
@@ -176,5 +184,6 @@ def _add_qemu_arguments(domain: Element, record: NodeRecord, trace: TracePlugin 
         "user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
         "-device",
         f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
+        *(card.arguments() if card else []),
     ):
         SubElement(commandline, f"{{{QEMU_NAMESPACE}}}arg", value=argument)

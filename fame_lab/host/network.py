@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
@@ -24,6 +25,7 @@ _TAG = f"{{{NAMESPACE}}}network"
 ElementTree.register_namespace("fame-net", NAMESPACE)
 #: Of an interface, in Linux.
 _LONGEST_NAME = 15
+_STATE = Path("/run/libvirt/network")
 _ROUTES = Path("/proc/net/route")
 _GONE = (libvirt.VIR_ERR_NO_NETWORK, libvirt.VIR_ERR_OPERATION_INVALID)
 _LACKING = (
@@ -109,14 +111,17 @@ def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
 
 def check_free(connection: libvirt.virConnect, spec: LabSpec) -> None:
     """Raise SpecError if something on this host has addresses of the lab's network, and propose free ones."""
-    wanted = Subnet.parse(spec.subnet).network
+    _check_free(connection, Subnet.parse(spec.subnet).network)
+
+
+def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
     taken = list(_taken(connection))
     whose = [f"{network} is of {what}" for network, what in taken if network.overlaps(wanted)]
     if not whose:
         return
     free = free_subnet(network for network, _ in taken)
     error = SpecError(
-        f"subnet is {spec.subnet!r}, which is in use on this host ({'; '.join(dict.fromkeys(whose))}): "
+        f"subnet is {str(wanted)!r}, which is in use on this host ({'; '.join(dict.fromkeys(whose))}): "
         + (f"give subnet={str(free)!r}, which is free" if free else "no other private one is free either")
     )
     error.field = "subnet"
@@ -146,6 +151,9 @@ def destroy(connection: libvirt.virConnect, lab: str) -> bool:
     except libvirt.libvirtError as error:
         if error.get_error_code() not in _GONE:
             raise HostError(f"libvirt cannot end the network of {lab!r}: {error}") from error
+    # What libvirt 9.0 forgets.
+    (_STATE / f"{network_name(lab)}.pid").unlink(missing_ok=True)
+    shutil.rmtree(_STATE / network_name(lab), ignore_errors=True)
     return True
 
 
