@@ -28,8 +28,8 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     directory = LabDirectory.of(name)
     domains = domain.find(connection, name)
     _destroy(domains, name)
-    connected = network.end(connection, name)
     record = domains[0].record if domains else record_left(directory)
+    connected = (record is None or record.spec.network != "user") and network.end(connection, name)
     if record is not None:
         lease.give_back(lease.fam_of(record), directory)
     there = bool(domains) or connected or directory.path.exists()

@@ -45,9 +45,12 @@ class Attachment:
     hosts: str
 
     def personal(self) -> dict[str, bytes]:
-        """Give what the node finds under :data:`PERSONAL`: ``network``, a line, and ``hosts``."""
+        """Give what the node finds under :data:`PERSONAL`: a line that is ``network``, and the hosts file."""
         how = "dhcp" if self.leased else f"{self.address} {self.netmask}"
-        return {"network": f"{self.mac} {how}\n".encode(), "hosts": self.hosts.encode()}
+        return {
+            "network": f"{self.mac} {how}\n".encode(),
+            "hosts": f"127.0.0.1 localhost\n{self.hosts}".encode(),
+        }
 
 
 @dataclass(frozen=True)

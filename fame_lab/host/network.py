@@ -71,8 +71,7 @@ def network_xml(spec: LabSpec) -> str:
     dhcp = SubElement(ip, "dhcp")
     for index, node in enumerate(spec.node_names):
         address = str(subnet.address(index))
-        # By the lease alone a name would be known only while its node runs, and one of another libvirt's
-        # version not at all.
+        # By its lease alone a name would be known only once its node is up.
         SubElement(SubElement(dns, "host", ip=address), "hostname").text = node
         host = SubElement(dhcp, "host", mac=subnet.mac(index), name=node, ip=address)
         SubElement(host, "lease", expiry="0")  # never: a node need not come back for it
@@ -92,18 +91,14 @@ def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
     HostError
         If libvirt cannot make it.
     """
-    with _refused("cannot be asked for its networks"):
-        if spec.name in labs(connection):
-            raise LabError(
-                f"the lab {spec.name!r} was killed and left its network: `fame-lab down {spec.name}`"
-            )
-        check_free(connection, spec)
+    if spec.name in labs(connection):
+        raise LabError(f"the lab {spec.name!r} was killed and left its network: `fame-lab down {spec.name}`")
+    check_free(connection, spec)
     try:
         connection.networkCreateXML(network_xml(spec))
     except libvirt.libvirtError as error:
         # Someone may have come first since.
-        with _refused("cannot be asked for its networks"):
-            check_free(connection, spec)
+        check_free(connection, spec)
         raise HostError(
             f"libvirt cannot make the network of {spec.name!r}, {spec.subnet}: {error}; {_LACKING}"
         ) from error
@@ -115,7 +110,8 @@ def check_free(connection: libvirt.virConnect, spec: LabSpec) -> None:
 
 
 def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
-    taken = list(_taken(connection))
+    with _refused("cannot list its networks"):
+        taken = list(_taken(connection))
     whose = [f"{network} is of {what}" for network, what in taken if network.overlaps(wanted)]
     if not whose:
         return
@@ -129,9 +125,14 @@ def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, libvirt.virNetwork]:
-    """Find the networks of labs by what they carry, by the lab's name."""
+    """Find the networks of labs by what they carry, by the lab's name; none where libvirt has no networks."""
     with _refused("cannot list its networks"):
-        found = {_lab(element): handle for handle, element in _networks(connection)}
+        try:
+            found = {_lab(element): handle for handle, element in _networks(connection)}
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                raise
+            return {}
     return {name: handle for name, handle in found.items() if name is not None}
 
 
