@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 
 from fame_lab import boot, network
-from fame_lab.errors import LabError
+from fame_lab.cancel import cancellable
+from fame_lab.errors import LabError, SSHError
 from fame_lab.hosting import Hosting, prepared
 from fame_lab.node import Node
 from fame_lab.spec import LabSpec
@@ -130,11 +131,14 @@ class Launch:
         try:
             if self._spec.addresses is not None:
                 self._tell(self._spec.name, "proving the network")
-                network.prove_connected(self._spec, nodes)
+                with cancellable(self._cancelled):
+                    network.prove_connected(self._spec, nodes)
             if self._cancelled.is_set():
                 raise LabError("the start was cancelled")
-        except BaseException:
+        except BaseException as error:
             for node in nodes:
                 node.connection.close()
+            if isinstance(error, SSHError) and self._cancelled.is_set():
+                raise LabError("the start was cancelled") from error
             raise
         return nodes
