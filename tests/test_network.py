@@ -17,7 +17,9 @@ from leftovers import leftovers
 from namespace import apart
 
 from fame_lab import Lab, LabSpec
+from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, LabError, NetworkError, SpecError
+from fame_lab.guest import appliance
 from fame_lab.host import network
 from fame_lab.host.connection import connect
 
@@ -152,6 +154,7 @@ def ordinary_user() -> Iterator[list[str]]:
         return
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
+    appliance.ensure()  # he may not write where it is
     home = Path(tempfile.mkdtemp(prefix="fame_lab-user-"))
     (home / "run").mkdir(mode=0o700)
     for path in (home, home / "run"):
@@ -160,7 +163,7 @@ def ordinary_user() -> Iterator[list[str]]:
         # That he may read all is for the sake of a Python in root's home.
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
         *(f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
-        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", "FAME_LAB_CACHE=/var/cache/fame_lab"),
+        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"FAME_LAB_CACHE={cache_directory()}"),
     ]
     for pid in (home / "run/libvirt").glob("*.pid"):
         os.kill(int(pid.read_text()), signal.SIGTERM)
