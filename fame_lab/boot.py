@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from fame_lab import network
 from fame_lab.errors import BootError, CommandError, LabError, SharingError, SSHError
 from fame_lab.guest.image import READY
 from fame_lab.progress import job
@@ -111,6 +112,7 @@ def _attempt(
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
             _prove(hosting, node)
+            network.prove_up(node, cancelled.is_set)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()

@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
         help="where FAM lies: kept if it is there already, else made, and gone with the lab",
     )
     up.add_argument("--trace", action="store_true", default=None, help="count accesses to FAM; takes TCG")
+    up.add_argument(
+        "--network", choices=("user", "libvirt"), help="libvirt: nodes reach each other over IP, by name"
+    )
+    up.add_argument("--subnet", metavar="NETWORK", help="of --network libvirt: such as 192.168.42.0/24")
     up.set_defaults(command="up")
 
     xml = words.add_parser(

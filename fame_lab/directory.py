@@ -94,6 +94,11 @@ class LabDirectory:
         """The access list of an existing FAM file, before QEMU's user was let in."""
         return self.path / "fam.acl"
 
+    @property
+    def switch(self) -> Path:
+        """The sockets of the switch at which the nodes meet, if they do at one."""
+        return self.path / "switch"
+
     def host_key(self, node: str) -> Path:
         """Give the file of the private key that the node shows, kept for when it boots anew."""
         return self.path / f"{node}.host_key"

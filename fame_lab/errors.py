@@ -6,6 +6,7 @@ FameError
 │   └── ApplianceError            the guest image could not be built
 ├── LabError                      a lab is not there, is there already, or did not come up
 │   ├── BootError                 a node missed its deadline, or its QEMU died
+│   ├── NetworkError              a node is not reached in the lab's own network
 │   └── SharingError              a node does not see the FAM that the others see
 ├── SSHError                      a node does not answer, or is not who it says
 │   └── CommandError              a command in a guest ended with a status other than 0
@@ -25,6 +26,7 @@ __all__ = [
     "FameError",
     "HostError",
     "LabError",
+    "NetworkError",
     "ProbeError",
     "ReportError",
     "SSHError",
@@ -64,6 +66,10 @@ class LabError(FameError):
 
 class BootError(LabError):
     """A node missed its deadline, or its QEMU died."""
+
+
+class NetworkError(LabError):
+    """A node is not reached in the lab's own network."""
 
 
 class SharingError(LabError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import libvirt
 
-from fame_lab import console, lease
+from fame_lab import console, lease, network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.fam import Fam
@@ -93,7 +93,9 @@ class Hosting:
         record = self.record(index)
         console = self.directory.console(record.node)
         console.unlink(missing_ok=True)
-        identity = self.keys.identity(record.node, self.directory)
+        identity = replace(
+            self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
+        )
         tsc_khz = tsc.khz() if self.accelerator.kind == "tcg" else None
         boot = self.image.boot(identity, self.directory, tsc_khz=tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
@@ -107,6 +109,7 @@ class Hosting:
                 user=self.user,
                 models=security_models(self.connection),
                 trace=trace,
+                card=network.card(self.spec, index, self.directory),
             )
             ensure_daemons()
             return domain.create(self.connection, xml, record)
@@ -171,6 +174,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
             f"or end it with `fame-lab down {spec.name}`"
         )
+    network.check(connection, spec)
     image = appliance.ensure(tell)
     tell("choosing the accelerator")
     if spec.trace:
@@ -204,6 +208,7 @@ def _furnish(
         fam = lease.take(spec, directory, user, taken, undo)
         if user is not None:
             access.check_readable(image.files, user)
+        network.make(connection, spec, directory)
         hosting = Hosting(
             connection=connection,
             spec=spec,

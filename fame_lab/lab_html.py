@@ -52,6 +52,8 @@ def node_html(name: str, spec: LabSpec) -> str:
         "memory": format_size(spec.memory_size),
         "FAM": f"{format_size(spec.fam_size)}, shared by {spec.nodes} nodes",
     }
+    if spec.addresses is not None:
+        facts["address"] = str(spec.addresses.address(spec.node_names.index(name)))
     return _facts("node", name, "", facts)
 
 
@@ -85,6 +87,9 @@ def _of_spec(spec: LabSpec) -> dict[str, str]:
         "image, network, start": f"{spec.image}, {spec.network}, {spec.start}",
         "trace": "each access to FAM can be counted" if spec.trace else "no",
     }
+    if spec.addresses is not None:
+        last = spec.addresses.address(spec.nodes - 1)
+        facts["addresses"] = f"{spec.addresses.address(0)} to {last}, in {spec.subnet}"
     if spec.fam_path is not None:
         facts["FAM's file"] = str(spec.fam_path)
     return facts

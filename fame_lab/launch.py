@@ -10,8 +10,9 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from fame_lab import boot
-from fame_lab.errors import LabError
+from fame_lab import boot, network
+from fame_lab.cancel import cancellable
+from fame_lab.errors import LabError, SSHError
 from fame_lab.hosting import Hosting, prepared
 from fame_lab.node import Node
 from fame_lab.spec import LabSpec
@@ -127,8 +128,17 @@ class Launch:
                 concurrent.futures.wait(coming)
                 raise failed[0].exception() or LabError("unreachable")
         nodes = [future.result() for future in coming]
-        if self._cancelled.is_set():
+        try:
+            if self._spec.addresses is not None:
+                self._tell(self._spec.name, "proving the network")
+                with cancellable(self._cancelled):
+                    network.prove_connected(self._spec, nodes)
+            if self._cancelled.is_set():
+                raise LabError("the start was cancelled")
+        except BaseException as error:
             for node in nodes:
                 node.connection.close()
-            raise LabError("the start was cancelled")
+            if isinstance(error, SSHError) and self._cancelled.is_set():
+                raise LabError("the start was cancelled") from error
+            raise
         return nodes

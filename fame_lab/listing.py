@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
+from fame_lab import network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.host import domain
@@ -67,6 +68,8 @@ class Listing:
         directory = LabDirectory.of(self.name)
         if not self.is_orphan or directory.is_held():
             return False
+        if not directory.path.exists():
+            return self._end_without_directory(directory)
         # A start that begins just now waits for us, and then finds its directory gone.
         with directory.held() as ours:
             # What was seen then may be another's by now.
@@ -74,6 +77,18 @@ class Listing:
                 return False
             self._end()
             return True
+
+    def _end_without_directory(self, directory: LabDirectory) -> bool:
+        """Take away what else is left, with a directory made meanwhile: so nobody starts one of that name."""
+        try:
+            with directory.made_and_held(None):
+                if not self._runs():
+                    self._end()
+                    return True
+                directory.remove()
+        except LabError:  # somebody came first
+            pass
+        return False
 
     def _runs(self) -> bool:
         connection = connect()
@@ -84,15 +99,18 @@ class Listing:
 
     @classmethod
     def all(cls) -> list[Listing]:
-        """Look at libvirt's domains and this user's lab directories."""
+        """Look at libvirt's domains, this user's lab directories, and networks of libvirt's."""
         connection = connect()
         try:
             running = domain.labs(connection)
             found = [cls._running(name, domains) for name, domains in running.items()]
+            connected = network.labs(connection)
         finally:
             connection.close()
         left = [directory for directory in LabDirectory.all() if directory.name not in running]
         found += [cls._left(directory) for directory in left]
+        known = {listing.name for listing in found}
+        found += [cls(name, None, {}, "") for name in connected if name not in known]
         return sorted(found, key=lambda listing: listing.name)
 
     @classmethod

@@ -81,6 +81,12 @@ class Node:
         return self._domain.ssh_port()
 
     @property
+    def address(self) -> str | None:
+        """Its address in the lab's own network, such as 192.168.42.1; None where it has none."""
+        addresses = self._hosting.spec.addresses
+        return None if addresses is None else str(addresses.address(self.index))
+
+    @property
     def ssh_command(self) -> list[str]:
         """The words that open a shell on the node with OpenSSH's client, pinned to the lab's host key."""
         directory = self._hosting.directory

@@ -25,6 +25,7 @@ from fame_lab.spec_checks import (
     check_name,
     check_path,
 )
+from fame_lab.subnet import DEFAULT_SUBNET, Subnet
 
 __all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec"]
 
@@ -45,8 +46,10 @@ class LabSpec:
         ``auto`` takes KVM where a functional check shows that it works.
     image : {"appliance"}
         What the nodes boot.
-    network : {"user"}
-        User-mode networking: SSH alone, on loopback.
+    network : {"user", "libvirt"}
+        ``user`` is SSH alone, on loopback. With ``libvirt`` the nodes also reach each other over IP, by name:
+        as root through a bridge of the lab's own, which libvirt makes, by which the host reaches them and
+        they what it reaches (NAT); as an ordinary user through a switch, which ends at the nodes.
     start : {"auto", "cold"}
         How nodes come up.
     trace : bool
@@ -63,6 +66,9 @@ class LabSpec:
     fam_path : str or Path, optional
         Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
         one in a private directory of /dev/shm, which goes with the lab.
+    subnet : str
+        Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
+        node N has 192.168.42.N, and the host 192.168.42.254.
 
     Raises
     ------
@@ -89,6 +95,7 @@ class LabSpec:
     vcpus: int = 1
     memory: int | str = 128 * MIB
     fam_path: Path | None = None
+    subnet: str = DEFAULT_SUBNET
 
     def __post_init__(self) -> None:
         with blamed("name"):
@@ -114,6 +121,8 @@ class LabSpec:
         if self.fam_path is not None:
             with blamed("fam_path"):
                 self._keep("fam_path", check_path(self.fam_path))
+        with blamed("subnet"):
+            self._keep("subnet", str(Subnet.parse(self.subnet)))
 
     def _keep(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
@@ -132,6 +141,11 @@ class LabSpec:
     def books(self) -> Books:
         """The books of FAM and their homes."""
         return Books(self.fam_size, int(self.book), self.nodes, self.layout)
+
+    @property
+    def addresses(self) -> Subnet | None:
+        """The addresses of the lab's own network; None where nodes have none."""
+        return Subnet.parse(self.subnet) if self.network == "libvirt" else None
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -206,7 +220,8 @@ class LabSpec:
         Returns
         -------
         dict of str to str
-            XML by the node's name, in order. With ``accel="auto"`` it asks for KVM if that works here; KVM
+            XML by the node's name, in order; before them, with ``network="libvirt"``, that of the network as
+            ``network``. With ``accel="auto"`` it asks for KVM if that works here; KVM
             that is asked for by name is not tried, for it is for elsewhere.
 
         Raises
@@ -228,6 +243,7 @@ class LabSpec:
         dict of str to list of str
             Program and arguments by the node's name; :func:`shlex.join` makes a shell's line of them. The
             serial line, with root's shell and QEMU's monitor (Ctrl-A C), is on stdin and stdout.
+            With ``network="libvirt"`` the nodes alone reach each other, by a multicast group on loopback.
         """
         from fame_lab import export
 

@@ -44,7 +44,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
 CHOICES: dict[str, tuple[str | bool, ...]] = {
     "accel": get_args(Accel),
     "image": ("appliance",),
-    "network": ("user",),
+    "network": ("user", "libvirt"),
     "start": ("auto", "cold"),
     "trace": (False, True),
     "layout": get_args(Interleaving),

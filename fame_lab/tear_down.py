@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from fame_lab import lease
+from fame_lab import lease, network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
 from fame_lab.host import domain
@@ -18,7 +18,7 @@ __all__ = ["record_left", "tear_down"]
 
 
 def tear_down(connection: libvirt.virConnect, name: str) -> bool:
-    """Take a lab away: its domains, FAM if it made it, keys, consoles and logs. Safe to repeat.
+    """Take a lab away: its domains, its network, FAM if it made it, keys, consoles and logs. Safe to repeat.
 
     Returns
     -------
@@ -29,9 +29,10 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     domains = domain.find(connection, name)
     _destroy(domains, name)
     record = domains[0].record if domains else record_left(directory)
+    connected = (record is None or record.spec.network != "user") and network.end(connection, name)
     if record is not None:
         lease.give_back(lease.fam_of(record), directory)
-    there = bool(domains) or directory.path.exists()
+    there = bool(domains) or connected or directory.path.exists()
     directory.remove()
     domain.remove_logs(name)
     return there

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from namespace import Namespace, namespace
 
 from fame_lab import Lab, LabSpec
 
@@ -23,6 +24,13 @@ def lab() -> Iterator[Lab]:
     """Two nodes that all tests share which leave them as they were."""
     with Lab(LabSpec(f"shared-{os.getpid()}", nodes=2, fam="64M"), progress=False) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def network_namespace() -> Iterator[Namespace]:
+    """A namespace in which bridges can be made that nobody else sees."""
+    with namespace() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

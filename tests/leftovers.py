@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from fame_lab.host import domain
@@ -11,7 +13,7 @@ from fame_lab.host.connection import connect
 
 
 def leftovers(name: str) -> list[str]:
-    """List what is there of the lab `name`: domains, processes, files, logs, threads."""
+    """List what is there of the lab `name`: domains, networks, processes, files, logs, threads."""
     connection = connect()
     try:
         found = [
@@ -19,9 +21,18 @@ def leftovers(name: str) -> list[str]:
             for handle in connection.listAllDomains()
             if f"-{name}-" in handle.name()
         ]
+        if os.geteuid() == 0:
+            found += [
+                f"network {net.name()}"
+                for net in connection.listAllNetworks()
+                if net.name() == f"fame-{name}"
+            ]
     finally:
         connection.close()
     found += [f"process {pid}" for pid in qemu_processes(name)]
+    found += [f"process {pid}" for pid in network_processes(name)]
+    for place in ("/sys/class/net", "/run/libvirt/network", "/var/lib/libvirt/dnsmasq"):
+        found += [str(path) for pattern in ("", ".*") for path in Path(place).glob(f"fame-{name}{pattern}")]
     found += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
     found += [str(path) for path in domain.log_path("x").parent.glob(f"fame-{name}-*")]
     found += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
@@ -29,17 +40,27 @@ def leftovers(name: str) -> list[str]:
 
 
 def qemu_processes(name: str) -> list[int]:
-    """Find the QEMU processes of the lab `name` in /proc."""
-    found = []
+    """Find the QEMU processes of the lab `name`."""
+    return [
+        pid
+        for pid, words in _processes()
+        if words[0].endswith(b"qemu-system-x86_64")
+        and any(f"=fame-{name}-".encode() in word for word in words)
+    ]
+
+
+def network_processes(name: str) -> list[int]:
+    """Find the servers and switches of the lab `name`."""
+    programs = {b"dnsmasq": f"/fame-{name}.conf".encode(), b"vde_switch": f"-{name}/switch".encode()}
+    return [
+        pid
+        for pid, words in _processes()
+        if (sign := programs.get(words[0].rpartition(b"/")[2])) and any(word.endswith(sign) for word in words)
+    ]
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended while we looked
-        if words[0].endswith(b"qemu-system-x86_64") and any(
-            f"=fame-{name}-".encode() in word for word in words
-        ):
-            found.append(int(entry.name))
-    return found
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):  # it ended while we looked
+                yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")

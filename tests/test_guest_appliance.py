@@ -2,6 +2,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from fame_lab import native
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import appliance, cpio, packages, rootfs
 from fame_lab.guest.appliance import Appliance
-from fame_lab.guest.image import Identity
+from fame_lab.guest.image import Attachment, Identity
 from fame_lab.progress import heard_by
 
 RELEASE = "6.1.0-1-test"
@@ -204,6 +205,21 @@ def test_what_is_a_nodes_own_is_its_name_and_its_keys(ingredients: Ingredients) 
     assert own["node"] == b"node07\n"
     assert own["authorized_keys"] == b"ssh-ed25519 AAAA\n"
     assert key.private_bytes_raw() in own["host_key"]
+
+
+@pytest.mark.parametrize(
+    ("leased", "line"),
+    [(True, b"48:50:42:07:07:07 dhcp\n"), (False, b"48:50:42:07:07:07 192.168.42.7 255.255.255.0\n")],
+)
+def test_a_node_in_a_network_is_told_its_card_and_all_names(
+    ingredients: Ingredients, leased: bool, line: bytes
+) -> None:
+    address, netmask = IPv4Address("192.168.42.7"), IPv4Address("255.255.255.0")
+    attachment = Attachment("48:50:42:07:07:07", address, netmask, leased, "192.168.42.7 node07\n")
+    identity = Identity("node07", "ssh-ed25519 AAAA\n", Ed25519PrivateKey.generate(), attachment)
+    own = appliance.ensure().personal(identity)
+    assert own["network"] == line
+    assert own["hosts"] == b"127.0.0.1 localhost\n192.168.42.7 node07\n"
 
 
 @pytest.fixture(scope="module")

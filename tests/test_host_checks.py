@@ -91,3 +91,15 @@ def test_apparmor_is_off_where_the_kernel_has_none(tmp_path: Path) -> None:
 def test_an_image_that_is_not_built_yet_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path))
     assert checks.guest_image().verdict == "warn"
+
+
+def test_what_a_network_lacks_is_a_warning_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check = checks.lab_network()
+    assert check.verdict == "warn"
+    assert "vde2" in check.mend
+    (tmp_path / "vde_switch").touch(mode=0o755)
+    assert checks.lab_network().verdict == "ok"

@@ -2,6 +2,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from fame_lab.guest.image import Boot, DiskBoot, KernelBoot
+from fame_lab.host.card import Card
 from fame_lab.host.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
@@ -31,8 +32,9 @@ def parsed(
     user: QemuUser | None = None,
     models: frozenset[str] = frozenset(),
     boot: Boot = BOOT,
+    card: Card | None = None,
 ) -> ElementTree.Element:
-    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models))
+    xml = domain_xml(node, boot, console=CONSOLE, personal=OWN, user=user, models=set(models), card=card)
     return ElementTree.fromstring(xml)  # noqa: S314
 
 
@@ -115,3 +117,19 @@ def test_a_disk_is_booted_by_firmware_and_its_form_is_given() -> None:
     disks = domain.findall("devices/disk")
     assert [disk.find("driver").get("type") for disk in disks] == ["qcow2", "raw"]  # type: ignore[union-attr]
     assert [disk.find("readonly") is not None for disk in disks] == [False, True]
+
+
+def test_a_card_in_the_lab_s_network_has_a_place_of_its_own() -> None:
+    domain = parsed(record(), card=Card("48:50:42:01:01:01", network="fame-demo"))
+    (interface,) = domain.findall("devices/interface")
+    assert interface.find("source[@network='fame-demo']") is not None
+    assert interface.find("mac[@address='48:50:42:01:01:01']") is not None
+    assert interface.find("address[@slot='0xa']") is not None
+    assert not [told for told in arguments(domain) if "48:50:42" in told]
+
+
+def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
+    domain = parsed(record(), card=Card("48:50:42:01:01:01", switch=Path("/lab/switch")))
+    assert domain.findall("devices/interface") == []
+    assert "vde,id=lab,sock=/lab/switch" in arguments(domain)
+    assert "virtio-net-pci,netdev=lab,mac=48:50:42:01:01:01,bus=pcie.0,addr=0xa,romfile=" in arguments(domain)

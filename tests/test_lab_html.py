@@ -56,3 +56,10 @@ def test_results_are_a_dict_and_check_raises_the_first_failure() -> None:
     assert both["node02"] is FAILED
     with pytest.raises(CommandError, match="status 3"):
         both.check()
+
+
+def test_a_network_s_addresses_are_shown() -> None:
+    spec = LabSpec("demo", nodes=3, network="libvirt")
+    assert "192.168.42.1 to 192.168.42.3, in 192.168.42.0/24" in spec._repr_html_()
+    assert "192.168.42.2" in node_html("node02", spec)
+    assert "192.168" not in node_html("node02", SPEC)

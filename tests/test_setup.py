@@ -216,6 +216,15 @@ def test_only_the_tests_need_a_browser(clone: Clone) -> None:
     assert "chromium" not in output
 
 
+def test_what_networks_alone_need_stops_nobody_who_cannot_install_it(clone: Clone) -> None:
+    (clone.stand_ins / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    (clone.stand_ins / "sudo").chmod(0o755)
+    status, output, errors = clone.setup(MISSING="vde2")
+    assert (status, errors) == (0, "")
+    assert "but for labs with network='libvirt': vde2" in output
+    assert clone.calls == ["pip", "image"]
+
+
 def test_without_a_python_that_will_do_it_is_said_which_would(clone: Clone) -> None:
     status, _, errors = clone.setup(PYTHON="/nowhere/python3")
     assert status != 0

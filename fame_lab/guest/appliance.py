@@ -101,6 +101,7 @@ class Appliance:
             "node": identity.node.encode() + b"\n",
             "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
             "host_key": _dropbear_key(identity.host_key),
+            **(identity.attachment.personal() if identity.attachment else {}),
         }
 
 

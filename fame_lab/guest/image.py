@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fame_lab.directory import LabDirectory
 
-__all__ = ["PERSONAL", "READY", "SHELL", "Boot", "DiskBoot", "Identity", "Image", "KernelBoot"]
+__all__ = [
+    "PERSONAL",
+    "READY",
+    "SHELL",
+    "Attachment",
+    "Boot",
+    "DiskBoot",
+    "Identity",
+    "Image",
+    "KernelBoot",
+]
 
 READY = "fame: {node} ready"
 """What a node writes on its serial line once its SSH server listens."""
@@ -21,6 +32,38 @@ PERSONAL = "opt/fame_lab"
 
 SHELL = "console"
 """Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A node's card in the lab's own network.
+
+    Parameters
+    ----------
+    mac : str
+        By which the node finds it.
+    address : IPv4Address
+    netmask : IPv4Address
+    leased : bool
+        Whether a server on the host leases it the address by DHCP, is its way out, and answers for names.
+        Otherwise it is the node that gives the card its address.
+    hosts : str
+        Lines for /etc/hosts: every node, and the host where it has an address.
+    """
+
+    mac: str
+    address: IPv4Address
+    netmask: IPv4Address
+    leased: bool
+    hosts: str
+
+    def personal(self) -> dict[str, bytes]:
+        """Give what the node finds under :data:`PERSONAL`: a line that is ``network``, and the hosts file."""
+        how = "dhcp" if self.leased else f"{self.address} {self.netmask}"
+        return {
+            "network": f"{self.mac} {how}\n".encode(),
+            "hosts": f"127.0.0.1 localhost\n{self.hosts}".encode(),
+        }
 
 
 @dataclass(frozen=True)
@@ -35,11 +78,14 @@ class Identity:
         The public key that may log in as root: a line in OpenSSH's format.
     host_key : Ed25519PrivateKey
         The key that it shows.
+    attachment : Attachment, optional
+        To the lab's own network, if it has one.
     """
 
     node: str
     authorized_key: str
     host_key: Ed25519PrivateKey
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True)

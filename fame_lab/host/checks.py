@@ -24,6 +24,7 @@ __all__ = [
     "cores",
     "guest_image",
     "kvm_device",
+    "lab_network",
     "locked_memory",
     "open_files",
     "qemu",
@@ -33,6 +34,7 @@ __all__ = [
 
 SHM = Path("/dev/shm")  # noqa: S108 - only asked how large it is
 QEMU = "qemu-system-x86_64"
+TUN = Path("/dev/net/tun")
 #: What a node takes of the host: 160 MiB were resident under TCG with the default memory, and something over.
 NODE_BYTES = 192 * MIB
 #: A lab's own files beside FAM: its initrd with the keys, and consoles.
@@ -76,6 +78,24 @@ def qemu() -> Check:
             "apt-get install --reinstall qemu-system-x86",
         )
     return Check("QEMU", "ok", f"{match[1]}{match[2]} at {program}")
+
+
+def lab_network() -> Check:
+    """Say whether a lab can have a network of its own, which takes programs that no other lab does."""
+    wanted = {"dnsmasq": "dnsmasq-base", "iptables": "iptables"}
+    if os.geteuid() != 0:
+        wanted = {"vde_switch": "vde2"}
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/sbin"
+    missing = [program for program in wanted if shutil.which(program, path=path) is None]
+    if missing:
+        packages = " ".join(wanted[program] for program in missing)
+        found = f"{' and '.join(missing)} missing: labs with network='libvirt' cannot run"
+        return Check("network", "warn", found, f"apt-get install {packages}, or `make setup`")
+    if os.geteuid() == 0 and not TUN.exists():
+        found = f"no {TUN}: labs with network='libvirt' cannot run"
+        return Check("network", "warn", found, "load the module tun, or give the container that device")
+    way = "a bridge of libvirt's" if os.geteuid() == 0 else "a switch of yours (vde_switch)"
+    return Check("network", "ok", f"with network='libvirt' nodes reach each other through {way}")
 
 
 def room_for_fam(free: int | None = None, size: int | None = None) -> Check:

@@ -48,6 +48,7 @@ def doctor() -> Diagnosis:
         _Step("/dev/kvm", checks.kvm_device),
         _Step("libvirt", lambda: _apart("libvirt", 30), 35),
         _Step("QEMU", checks.qemu),
+        _Step("network", checks.lab_network),
         _Step("guest image", checks.guest_image),
         _Step("room for FAM", checks.room_for_fam),
         _Step("room for nodes", checks.room_for_nodes),

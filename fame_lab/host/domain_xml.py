@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.guest.image import PERSONAL, Boot, DiskBoot, KernelBoot
+from fame_lab.host.card import Card
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
@@ -46,6 +47,7 @@ def domain_xml(
     user: QemuUser | None,
     models: set[str] | None,
     trace: TracePlugin | None = None,
+    card: Card | None = None,
     ssh_port: int = 0,
     metadata: Element | None = None,
 ) -> str:
@@ -67,6 +69,8 @@ def domain_xml(
         Security drivers of this libvirt; none where it is another one, which has its own way with owners.
     trace : TracePlugin, optional
         Loaded to count the node's accesses.
+    card : Card, optional
+        In the lab's own network, if it has one.
     ssh_port : int
         The port of 127.0.0.1 that leads to the node's SSH server; by default QEMU chooses.
     metadata : Element, optional
@@ -98,9 +102,9 @@ def domain_xml(
     SubElement(domain, "on_poweroff").text = "destroy"
     SubElement(domain, "on_reboot").text = "restart"
     SubElement(domain, "on_crash").text = "destroy"
-    _add_devices(domain, boot, console)
+    _add_devices(domain, boot, console, card)
     _add_labels(domain, user, models)
-    _add_qemu_arguments(domain, record, trace, ssh_port)
+    _add_qemu_arguments(domain, record, trace, card, ssh_port)
     if record.accelerator == "tcg":
         _skip_cpu_check(domain)
     ElementTree.indent(domain)  # people read it too
@@ -125,7 +129,7 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path | str]) -
                 entry.text = content
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path | None) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card | None) -> None:
     devices = SubElement(domain, "devices")
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
@@ -133,6 +137,8 @@ def _add_devices(domain: Element, boot: Boot, console: Path | None) -> None:
         _add_disk(devices, "vda", boot.disk, "qcow2")
         if boot.seed is not None:
             _add_disk(devices, "vdb", boot.seed, "raw")
+    if card is not None:
+        card.add_interface(devices)
     serial = SubElement(devices, "serial", type="pty" if console is None else "file")
     if console is not None:
         SubElement(serial, "source", path=str(console))
@@ -174,7 +180,7 @@ def _skip_cpu_check(domain: Element) -> None:
 
 
 def _add_qemu_arguments(
-    domain: Element, record: NodeRecord, trace: TracePlugin | None, ssh_port: int
+    domain: Element, record: NodeRecord, trace: TracePlugin | None, card: Card | None, ssh_port: int
 ) -> None:
     size = record.spec.fam_size
     commandline = SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
@@ -195,5 +201,6 @@ def _add_qemu_arguments(
         f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
         "-device",
         f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
+        *(card.arguments() if card else []),
     ):
         SubElement(commandline, f"{{{QEMU_NAMESPACE}}}arg", value=argument)

@@ -31,7 +31,7 @@ _FIELDS = {
     "fam": ("FAM", "memory that all nodes share: a power of two, such as 256M or 1G"),
     "accel": ("accelerator", "auto takes KVM where it works"),
     "image": ("image", "what the nodes boot"),
-    "network": ("network", "user: SSH alone, on loopback"),
+    "network": ("network", "user: SSH alone, on loopback; libvirt: nodes reach each other by name too"),
     "layout": ("layout", "which books of FAM are at home on which node"),
     "start": ("start", "how nodes come up"),
     "trace": ("trace", "whether each access to FAM can be counted; takes TCG"),
@@ -39,8 +39,9 @@ _FIELDS = {
     "vcpus": ("CPUs", "of each node"),
     "memory": ("memory", "of each node's own"),
     "fam_path": ("FAM's file", "empty: one of the lab's own, which goes with it"),
+    "subnet": ("subnet", "the nodes' addresses in a network of libvirt's"),
 }
-_MORE = ("book", "vcpus", "memory", "fam_path")
+_MORE = ("book", "vcpus", "memory", "fam_path", "subnet")
 
 
 def problems(values: Mapping[str, Any]) -> dict[str, str]:
@@ -98,7 +99,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for field in _COUNTS:
             text = str(told[field]).strip()
             told[field] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-        for field in (*_SIZES, "name"):
+        for field in (*_SIZES, "name", "subnet"):
             told[field] = told[field].strip()
         told["fam_path"] = told["fam_path"].strip() or None
         return told

@@ -1,0 +1,50 @@
+"""A node's card in the lab's own network, as its domain has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement
+
+__all__ = ["Card"]
+
+#: Behind the card by which SSH comes in, and FAM.
+SLOT = "0xa"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card, and where its cable ends: at a network of libvirt's, or at a switch.
+
+    Parameters
+    ----------
+    mac : str
+    network : str
+        Its name; empty for a switch.
+    switch : Path, optional
+        The directory of a VDE switch's sockets.
+    """
+
+    mac: str
+    network: str = ""
+    switch: Path | None = None
+
+    def add_interface(self, devices: Element) -> None:
+        """Add the interface that libvirt connects, if it is one of its networks."""
+        if not self.network:
+            return
+        interface = SubElement(devices, "interface", type="network")
+        SubElement(interface, "mac", address=self.mac)
+        SubElement(interface, "source", network=self.network)
+        SubElement(interface, "model", type="virtio")
+        SubElement(interface, "rom", enabled="no")  # nothing boots from it
+        SubElement(interface, "address", type="pci", domain="0", bus="0", slot=SLOT, function="0")
+
+    def arguments(self) -> list[str]:
+        """Give QEMU's own words for a card at a switch, of which libvirt knows nothing."""
+        if self.switch is None:
+            return []
+        return [
+            *("-netdev", f"vde,id=lab,sock={self.switch}"),
+            *("-device", f"virtio-net-pci,netdev=lab,mac={self.mac},bus=pcie.0,addr={SLOT},romfile="),
+        ]

@@ -1,0 +1,124 @@
+from ipaddress import IPv4Network
+from xml.etree import ElementTree
+
+import pytest
+from leftovers import leftovers
+from namespace import apart
+
+from fame_lab import Lab, LabSpec
+from fame_lab.errors import HostError, LabError, SpecError
+from fame_lab.host import network
+from fame_lab.host.connection import connect
+
+SPEC = LabSpec("wired", nodes=2, network="libvirt")
+
+
+def parsed(spec: LabSpec) -> ElementTree.Element:
+    return ElementTree.fromstring(network.network_xml(spec))  # noqa: S314
+
+
+def test_every_node_has_a_lease_that_does_not_end_and_a_name() -> None:
+    described = parsed(SPEC)
+    hosts = described.findall("ip/dhcp/host")
+    assert [host.attrib for host in hosts] == [
+        {"mac": "48:50:42:01:01:01", "name": "node01", "ip": "192.168.42.1"},
+        {"mac": "48:50:42:02:02:02", "name": "node02", "ip": "192.168.42.2"},
+    ]
+    assert [host.find("lease").get("expiry") for host in hosts] == ["0", "0"]  # type: ignore[union-attr]
+    names = {host.get("ip"): host.findtext("hostname") for host in described.findall("dns/host")}
+    assert names == {"192.168.42.1": "node01", "192.168.42.2": "node02", "192.168.42.254": "host"}
+
+
+def test_the_network_is_translated_and_has_the_subnet_that_was_asked_for() -> None:
+    described = parsed(LabSpec("wired", network="libvirt", subnet="10.7.0.0/16"))
+    assert described.find("forward[@mode='nat']") is not None
+    ip = described.find("ip")
+    assert ip is not None and (ip.get("address"), ip.get("prefix")) == ("10.7.0.254", "16")
+
+
+@pytest.mark.parametrize("lab", ["a", "demo", "ten-letter", "a" * 32, "a" * 31 + "b"])
+def test_a_bridge_has_a_name_that_linux_takes(lab: str) -> None:
+    assert len(network.bridge_name(lab)) <= 15
+    assert network.bridge_name(lab).startswith("fame-")
+
+
+def test_long_names_give_different_bridges() -> None:
+    assert network.bridge_name("a" * 32) != network.bridge_name("a" * 31 + "b")
+
+
+def test_routes_are_read_but_those_to_everywhere() -> None:
+    table = (
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "eth0\t002AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    )
+    assert list(network._routes(table)) == [("eth0", IPv4Network("192.168.42.0/24"))]
+
+
+@pytest.mark.net
+@apart
+def test_a_network_is_there_once_made_and_gone_once_ended() -> None:
+    connection = connect()
+    network.create(connection, SPEC)
+    assert list(network.labs(connection)) == ["wired"]
+    assert "network fame-wired" in leftovers("wired")
+    assert network.destroy(connection, "wired")
+    assert leftovers("wired") == []
+    assert not network.destroy(connection, "wired")
+
+
+@pytest.mark.net
+@apart
+def test_addresses_in_use_are_refused_and_the_ones_proposed_are_free() -> None:
+    connection = connect()
+    network.create(connection, SPEC)
+    try:
+        with pytest.raises(SpecError) as caught:
+            network.create(connection, LabSpec("second", network="libvirt"))
+        told = str(caught.value)
+        assert "192.168.42.0/24" in told and "the lab 'wired'" in told and caught.value.field == "subnet"
+        free = told.partition("give subnet='")[2].partition("'")[0]
+        network.create(connection, LabSpec("second", network="libvirt", subnet=free))
+    finally:
+        for lab in ("wired", "second"):
+            network.destroy(connection, lab)
+    assert leftovers("wired") + leftovers("second") == []
+
+
+@pytest.mark.net
+@apart
+def test_what_another_interface_has_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"127\.0\.0\.0/8 is of the interface lo"):
+        # None that a spec would take, but the one that is surely there.
+        network._check_free(connect(), IPv4Network("127.0.0.0/16"))
+
+
+@pytest.mark.net
+@apart
+def test_a_network_that_a_killed_start_left_is_named_and_taken_away_as_an_orphan() -> None:
+    connection = connect()
+    network.create(connection, SPEC)
+    with pytest.raises(LabError, match="fame-lab down wired"):
+        network.create(connection, LabSpec("wired", network="libvirt", subnet="192.168.77.0/24"))
+    (found,) = Lab.list()
+    assert (found.name, found.is_orphan) == ("wired", True)
+    assert found.end_if_orphan()
+    assert leftovers("wired") == []
+
+
+@pytest.mark.net
+@apart
+def test_where_libvirt_cannot_make_it_the_error_says_what_it_takes() -> None:
+    connection = connect()
+    network.create(connection, SPEC)
+    try:
+        # Another one's bridge bears the name already.
+        taken = LabSpec("taken", network="libvirt", subnet="192.168.77.0/24")
+        spec = network.network_xml(taken).replace('"fame-taken"', '"fame-wired"')
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(network, "network_xml", lambda _: spec)
+            with pytest.raises(HostError, match="dnsmasq-base"):
+                network.create(connection, taken)
+    finally:
+        network.destroy(connection, "wired")
+    assert leftovers("wired") + leftovers("taken") == []
