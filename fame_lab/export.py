@@ -7,14 +7,24 @@ from pathlib import Path
 
 from fame_lab.errors import SpecError
 from fame_lab.guest import appliance
-from fame_lab.guest.image import SHELL, Boot, KernelBoot
-from fame_lab.host import accel
+from fame_lab.guest.image import SHELL, Attachment, Boot, KernelBoot
+from fame_lab.host import accel, network
+from fame_lab.host.card import Card
 from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_args import qemu_args
 from fame_lab.host.record import NodeRecord
 from fame_lab.spec import LabSpec
 
-__all__ = ["SSH_PORT", "Exported", "domains", "fam_path", "to_qemu_args", "to_xml"]
+__all__ = [
+    "SSH_PORT",
+    "Exported",
+    "command_lines",
+    "domains",
+    "fam_path",
+    "networks",
+    "to_qemu_args",
+    "to_xml",
+]
 
 #: The port of 127.0.0.1 that leads to the first node's SSH server, and the next to the next node's: of what
 #: was exported nobody asks QEMU which it chose.
@@ -26,14 +36,29 @@ Exported = tuple[Boot, Mapping[str, Path | str]]
 
 def to_xml(spec: LabSpec, *, ssh_port: int = SSH_PORT) -> dict[str, str]:
     """Write each node's domain; see :meth:`fame_lab.LabSpec.to_xml`."""
-    image = appliance.ensure()
-    boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))
-    return domains(spec, {node: (boot, {"node": node}) for node in spec.node_names}, ssh_port)
+    return networks(spec) | domains(spec, _printed(spec), ssh_port)
 
 
 def to_qemu_args(spec: LabSpec, *, ssh_port: int = SSH_PORT) -> dict[str, list[str]]:
     """Write each node's command line; see :meth:`fame_lab.LabSpec.to_qemu_args`."""
-    return {node: qemu_args(xml) for node, xml in to_xml(spec, ssh_port=ssh_port).items()}
+    return command_lines(spec, _printed(spec), ssh_port)
+
+
+def _printed(spec: LabSpec) -> dict[str, Exported]:
+    """Give what nodes boot that have nothing but the cache."""
+    image = appliance.ensure()
+    boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))
+    return {node: (boot, {"node": node}) for node in spec.node_names}
+
+
+def networks(spec: LabSpec) -> dict[str, str]:
+    """Write the network of libvirt's that the domains are connected to, by the name ``network``, if any."""
+    return {} if spec.addresses is None else {"network": network.network_xml(spec, exported=True)}
+
+
+def command_lines(spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int) -> dict[str, list[str]]:
+    """Write the command line of each node, by its name; see :func:`domains`."""
+    return {node: qemu_args(xml) for node, xml in domains(spec, nodes, ssh_port, leased=False).items()}
 
 
 def fam_path(spec: LabSpec) -> Path:
@@ -41,14 +66,28 @@ def fam_path(spec: LabSpec) -> Path:
     return spec.fam_path or Path(f"/dev/shm/fame-{spec.name}.fam")  # noqa: S108 - SECURITY.md says what of it
 
 
-def domains(spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int) -> dict[str, str]:
+def domains(
+    spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int, *, leased: bool = True
+) -> dict[str, str]:
     """Write the domain of each node, by its name.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    nodes : mapping
+        What each boots, and what is its own.
+    ssh_port : int
+        Of the first.
+    leased : bool
+        Whether the network gives the nodes their addresses, as libvirt's does.
 
     Raises
     ------
     SpecError
-        If `trace` is set, the ports are none, or FAM is too large for the accelerator.
+        If `trace` is set, the image is not the appliance, the ports are none, or FAM is too large.
     """
+    if spec.image != "appliance":
+        raise SpecError(f"image is {spec.image!r}: what can be exported is the appliance, image='appliance'")
     if spec.trace:
         raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
     if not 1 <= ssh_port <= 65536 - spec.nodes:
@@ -69,14 +108,32 @@ def domains(spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int) -> dict
             accelerator_reason=accelerator.reason,
             image="",
         )
+        card, attached = _connection(spec, index, leased)
         written[node] = domain_xml(
             record,
             boot,
             console=None,
-            personal={**personal, SHELL: "yes"},
+            personal={**personal, **attached, SHELL: "yes"},
+            card=card,
             user=None,
             models=None,
             ssh_port=ssh_port + index,
             metadata=record.to_exported_element(),
         )
     return written
+
+
+def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Card | None, dict[str, str]]:
+    """Give a node's card in the lab's own network, if any, and what the node has to know of it."""
+    addresses = spec.addresses
+    if addresses is None:
+        return None, {}
+    attachment = Attachment(
+        mac=addresses.mac(index),
+        address=addresses.address(index),
+        netmask=addresses.network.netmask,
+        leased=leased,
+        hosts=addresses.hosts(spec.node_names, with_host=leased),
+    )
+    card = Card(attachment.mac, network=network.network_name(spec.name))
+    return card, {name: content.decode() for name, content in attachment.personal().items()}

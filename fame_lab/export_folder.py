@@ -13,11 +13,11 @@ from pathlib import Path
 from fame_lab import __version__
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import HostError, SpecError
-from fame_lab.export import SSH_PORT, Exported, domains, fam_path
+from fame_lab.export import SSH_PORT, Exported, command_lines, domains, fam_path, networks
 from fame_lab.guest import appliance
 from fame_lab.guest.image import KernelBoot
 from fame_lab.host.domain_xml import domain_name
-from fame_lab.host.qemu_args import qemu_args
+from fame_lab.host.network import network_name
 from fame_lab.keys import Keys
 from fame_lab.spec import LabSpec
 
@@ -50,11 +50,12 @@ def write(spec: LabSpec, directory: Path, *, ssh_port: int = SSH_PORT) -> Path:
 
 def _fill(spec: LabSpec, directory: LabDirectory, ssh_port: int) -> None:
     folder = directory.path
-    written = domains(spec, _furnished(spec, directory), ssh_port)
-    for node, xml in written.items():
-        (folder / f"{node}.xml").write_text(xml + "\n")
+    nodes = _furnished(spec, directory)
+    for name, xml in (networks(spec) | domains(spec, nodes, ssh_port)).items():
+        (folder / f"{name}.xml").write_text(xml + "\n")
+    for node, words in command_lines(spec, nodes, ssh_port).items():
         # Relative, so that the scripts run wherever the folder is taken.
-        command = shlex.join(word.replace(f"{folder}/", "") for word in qemu_args(xml))
+        command = shlex.join(word.replace(f"{folder}/", "") for word in words)
         _write_script(folder / f"{node}.sh", _node_script(spec, node, command))
     _write_script(folder / "all.sh", _script_of_all(spec))
     (folder / "ssh_config").write_text(_ssh_config(spec, directory, ssh_port))
@@ -136,15 +137,27 @@ def _readme(spec: LabSpec) -> str:
     fam = fam_path(spec)
     each = f"for node in {' '.join(spec.node_names)}; do"
     domain = domain_name(spec.name, "$node")
+    begin, end = _network_words(spec)
     return f"""{replace(spec, fam_path=fam)}, by fame_lab {__version__}. In this folder:
-- libvirt:    {each} virsh define $node.xml && virsh start {domain}; done
+- libvirt:    {begin}{each} virsh define $node.xml && virsh start {domain}; done
 - QEMU alone: ./all.sh, or ./node01.sh for one node with its serial line on the terminal
 - log in:     ssh -F ssh_config node01, or under libvirt: virsh console {domain_name(spec.name, "node01")}
-- end:        {each} virsh destroy {domain}; virsh undefine {domain}; done; rm {shlex.quote(str(fam))}
+- end:        {each} virsh destroy {domain}; virsh undefine {domain}; done; {end}rm {shlex.quote(str(fam))}
 
 QEMU's user, which is libvirt-qemu under qemu:///system, has to be able to enter this folder and to write
 FAM's file, which QEMU makes if it is not there. If the folder moves, *.xml and ssh_config need its new path.
 """
+
+
+def _network_words(spec: LabSpec) -> tuple[str, str]:
+    """Say what comes before the domains and after them, where they have a network."""
+    if spec.addresses is None:
+        return "", ""
+    name = network_name(spec.name)
+    return (
+        f"virsh net-define network.xml && virsh net-start {name} && ",
+        f"virsh net-destroy {name}; virsh net-undefine {name}; ",
+    )
 
 
 def _check_path(path: Path) -> None:

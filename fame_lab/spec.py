@@ -233,7 +233,8 @@ class LabSpec:
         Returns
         -------
         dict of str to str
-            XML by the node's name, in order. With ``accel="auto"`` it asks for KVM if that works here; KVM
+            XML by the node's name, in order; before them, with ``network="libvirt"``, that of the network as
+            ``network``. With ``accel="auto"`` it asks for KVM if that works here; KVM
             that is asked for by name is not tried, for it is for elsewhere.
 
         Raises
@@ -255,6 +256,7 @@ class LabSpec:
         dict of str to list of str
             Program and arguments by the node's name; :func:`shlex.join` makes a shell's line of them. The
             serial line, with root's shell and QEMU's monitor (Ctrl-A C), is on stdin and stdout.
+            With ``network="libvirt"`` the nodes alone reach each other, by a multicast group on loopback.
         """
         from fame_lab import export
 

@@ -26,12 +26,14 @@ def image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(appliance, "ensure", lambda: IMAGE)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(specs(trace=False), st.sampled_from(["tcg", "kvm"]))
 def test_each_spec_comes_back_from_each_of_its_domains(image: None, spec: LabSpec, accel: Any) -> None:
     spec = dataclasses.replace(spec, accel=accel)
-    for xml in spec.to_xml().values():
-        assert LabSpec.from_xml(xml) == spec
+    written = spec.to_xml()
+    assert ("network" in written) == (spec.network == "libvirt")
+    assert [LabSpec.from_xml(written[node]) for node in spec.node_names] == [spec] * spec.nodes
+    assert list(spec.to_qemu_args()) == list(spec.node_names)
 
 
 def test_auto_comes_back_as_auto() -> None:
@@ -68,6 +70,13 @@ def test_ports_that_are_none_are_refused(image: None, port: int) -> None:
 def test_a_trace_is_refused_with_the_way_out() -> None:
     with pytest.raises(SpecError, match="trace=False"):
         dataclasses.replace(TCG, trace=True).to_xml()
+
+
+def test_no_other_image_is_exported_as_the_appliance(image: None) -> None:
+    spec = dataclasses.replace(TCG)
+    object.__setattr__(spec, "image", "other")  # whatever images there will be
+    with pytest.raises(SpecError, match="image is 'other'"):
+        spec.to_xml()
 
 
 def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

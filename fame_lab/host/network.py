@@ -45,13 +45,15 @@ def bridge_name(lab: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"fame-{hashlib.sha256(lab.encode()).hexdigest()[:10]}"
 
 
-def network_xml(spec: LabSpec) -> str:
+def network_xml(spec: LabSpec, *, exported: bool = False) -> str:
     """Write the network of a lab.
 
     Parameters
     ----------
     spec : LabSpec
         One with ``network="libvirt"``.
+    exported : bool
+        Whether it is to be no lab's, so that no lab's end is its own.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def network_xml(spec: LabSpec) -> str:
     subnet = Subnet.parse(spec.subnet)
     network = Element("network")
     SubElement(network, "name").text = network_name(spec.name)
-    SubElement(SubElement(network, "metadata"), _TAG, lab=spec.name)
+    if not exported:
+        SubElement(SubElement(network, "metadata"), _TAG, lab=spec.name)
     SubElement(network, "forward", mode="nat")
     # A port of it forwards at once: nothing that hangs on it can make a loop.
     SubElement(network, "bridge", name=bridge_name(spec.name), stp="off", delay="0")
@@ -76,6 +79,7 @@ def network_xml(spec: LabSpec) -> str:
         host = SubElement(dhcp, "host", mac=subnet.mac(index), name=node, ip=address)
         SubElement(host, "lease", expiry="0")  # never: a node need not come back for it
     SubElement(SubElement(dns, "host", ip=str(subnet.host)), "hostname").text = HOST_NAME
+    ElementTree.indent(network)  # people read it too
     return ElementTree.tostring(network, encoding="unicode")
 
 
