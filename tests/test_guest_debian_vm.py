@@ -67,7 +67,7 @@ def test_fam_is_where_it_was_at_home(lab: Lab) -> None:
 
 
 def test_a_probe_measures_on_debian(lab: Lab) -> None:
-    result = lab.probe("chase", working_sets=["64K"], batches=5)
+    result = lab.probe("chase", working_sets=["64K"], batches=30)
     assert not result.failed
 
 

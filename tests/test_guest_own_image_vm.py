@@ -35,7 +35,7 @@ def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
             "node01": "node01",
             "node02": "node02",
         }
-        assert not lab.probe("chase", working_sets=["64K"], batches=5).failed
+        assert not lab.probe("chase", working_sets=["64K"], batches=30).failed
         lab.nodes[1].restart()
         assert lab.nodes[1].run("readlink /dev/fam").stdout.endswith("resource2\n")
     assert (readable / "initrd").read_bytes() == before

@@ -51,6 +51,9 @@ _GENERATORS = (
 #: Keys and random numbers are not to be the same in two nodes, so none is in the image. What a machine is
 #: called it makes up at each boot (an empty machine-id).
 _CUSTOMIZE = f"""
+# What came before our etc/dpkg/dpkg.cfg.d/fame. (mmdebstrap can leave it out, by a Python program a package.)
+find "$1/usr/share/doc" ! -type d ! -name copyright -delete
+rm -rf "$1"/usr/share/man/* "$1"/usr/share/locale/*
 rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed
 : >"$1/etc/machine-id"
 ln -sf ../run/systemd/resolve/resolv.conf "$1/etc/resolv.conf"
@@ -63,10 +66,6 @@ chroot "$1" systemctl --quiet disable systemd-resolved
 chroot "$1" systemctl --quiet enable systemd-networkd fame-own fame-ready
 chroot "$1" systemctl --quiet mask {" ".join(MASKED)}
 """
-_NO_DOCUMENTS = (
-    "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/doc/*",
-    "path-include=/usr/share/doc/*/copyright",
-)  # fmt: skip
 _GRUB = Path("/usr/lib/grub/i386-pc")
 _GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux", "normal", "configfile", "boot")
 _HERE = Path(__file__).parent
@@ -99,7 +98,7 @@ def inputs(packages: Sequence[str]) -> list[str]:
     return [
         *(f"{path} {file.read_bytes()!r}" for path, file in sorted(files().items())),
         (_HERE / "debian_disk.sh").read_text(),
-        repr((SUITE, DISK_MIB, PACKAGES, MASKED, _CUSTOMIZE, _NO_DOCUMENTS, _GRUB_MODULES, sorted(packages))),
+        repr((SUITE, DISK_MIB, PACKAGES, MASKED, _CUSTOMIZE, _GRUB_MODULES, sorted(packages))),
     ]
 
 
@@ -136,7 +135,6 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
     command = [
         *("mmdebstrap", "--variant=minbase", "--architectures=amd64", f"--include={wanted}"),
         *("--format=tar", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"'),
-        *(f"--dpkgopt={option}" for option in _NO_DOCUMENTS),
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
         # Before the kernel comes, whose initramfs is made as these files say.
         f"--essential-hook=sync-in {tree} /",
