@@ -80,13 +80,14 @@ class DiskImage:
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
-        """Give the name and the keys, as fame-own.service reads them."""
+        """Give name, keys and addresses, as fame-own.service reads them."""
         key = identity.host_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         return {
             "node": identity.node.encode() + b"\n",
             "hosts": f"127.0.0.1 localhost\n127.0.1.1 {identity.node}\n".encode(),
             "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
             "host_key": key,
+            **(identity.attachment.personal() if identity.attachment else {}),
         }
 
 

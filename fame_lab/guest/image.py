@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fame_lab.directory import LabDirectory
 
 __all__ = [
+    "CONTROL_MAC",
     "FAM_LINK",
     "PERSONAL",
     "READY",
@@ -37,6 +38,9 @@ PERSONAL = "opt/fame_lab"
 
 FAM_LINK = Path(__file__).parent / "files/usr/sbin/fam-link"
 """The script that points /dev/fam at FAM, in any guest with a shell."""
+
+CONTROL_MAC = "52:54:00:12:34:56"
+"""Of the card by which the host reaches each node's SSH server. Each is alone in its network: one does for all."""
 
 SHELL = "console"
 """Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
@@ -68,10 +72,12 @@ class Attachment:
     def personal(self) -> dict[str, bytes]:
         """Give what the node finds under :data:`PERSONAL`: a line that is ``network``, and the hosts file."""
         how = "dhcp" if self.leased else f"{self.address} {self.netmask}"
-        return {
-            "network": f"{self.mac} {how}\n".encode(),
-            "hosts": f"127.0.0.1 localhost\n{self.hosts}".encode(),
-        }
+        return {"network": f"{self.mac} {how}\n".encode(), "hosts": self.hosts_file.encode()}
+
+    @property
+    def hosts_file(self) -> str:
+        """The whole of /etc/hosts."""
+        return f"127.0.0.1 localhost\n{self.hosts}"
 
 
 @dataclass(frozen=True)

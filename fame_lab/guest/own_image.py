@@ -173,11 +173,16 @@ def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
     key = identity.host_key
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    hosts = (
+        identity.attachment.hosts_file
+        if identity.attachment
+        else f"127.0.0.1 localhost\n127.0.1.1 {identity.node}\n"
+    )
     authorized = identity.authorized_key.strip().encode() + b"\n"
     return {
         "etc": cpio.directory(),
         "etc/hostname": cpio.file(identity.node.encode() + b"\n"),
-        "etc/hosts": cpio.file(f"127.0.0.1 localhost\n127.0.1.1 {identity.node}\n".encode()),
+        "etc/hosts": cpio.file(hosts.encode()),
         "etc/ssh": cpio.directory(),
         "etc/ssh/ssh_host_ed25519_key": cpio.file(private, 0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public + b"\n"),

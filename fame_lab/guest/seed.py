@@ -6,12 +6,13 @@ import base64
 import io
 import json
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Any
 
 import pycdlib
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.image import FAM_LINK, Identity
+from fame_lab.guest.image import CONTROL_MAC, FAM_LINK, Attachment, Identity
 
 __all__ = ["documents", "iso"]
 
@@ -47,8 +48,13 @@ def documents(identity: Identity) -> dict[str, str]:
         "ssh_deletekeys": True,
         "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
-        "manage_etc_hosts": "localhost",
+        "manage_etc_hosts": "localhost" if identity.attachment is None else False,
         "write_files": [
+            *(
+                []
+                if identity.attachment is None
+                else [_file("/etc/hosts", identity.attachment.hosts_file, "0644")]
+            ),
             _file(_LINK_PROGRAM, FAM_LINK.read_text(), "0755"),
             _file("/etc/udev/rules.d/60-fame.rules", _LINK_RULE, "0644"),
         ],
@@ -59,10 +65,13 @@ def documents(identity: Identity) -> dict[str, str]:
         "growpart": {"mode": "off"},
         "resize_rootfs": False,
     }
-    return {
+    told = {
         "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
         "user-data": "#cloud-config\n" + json.dumps(user_data, indent=1),
     }
+    if identity.attachment is not None:
+        told["network-config"] = json.dumps(_network(identity.attachment), indent=1)
+    return told
 
 
 def iso(files: Mapping[str, str]) -> bytes:
@@ -78,6 +87,21 @@ def iso(files: Mapping[str, str]) -> bytes:
     image.write_fp(written)
     image.close()
     return written.getvalue()
+
+
+def _network(attachment: Attachment) -> dict[str, Any]:
+    """Give both cards in netplan's words, the lab's own network as the way out where it is one."""
+    if attachment.leased:
+        lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}
+    else:
+        prefix = IPv4Network(f"{attachment.address}/{attachment.netmask}", strict=False).prefixlen
+        lab = {"addresses": [f"{attachment.address}/{prefix}"]}
+    control = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 1000}}
+    ethernets = {
+        "lab": lab | {"match": {"macaddress": attachment.mac}},
+        "control": control | {"match": {"macaddress": CONTROL_MAC}},
+    }
+    return {"version": 2, "ethernets": ethernets}
 
 
 def _file(path: str, content: str, mode: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from fame_lab.guest.image import PERSONAL, Boot, DiskBoot, KernelBoot
+from fame_lab.guest.image import CONTROL_MAC, PERSONAL, Boot, DiskBoot, KernelBoot
 from fame_lab.host.card import Card
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
@@ -233,5 +233,5 @@ def _forwarded(ssh_port: int) -> list[str]:
         "-netdev",
         f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
         "-device",
-        f"virtio-net-pci,netdev=ssh,bus=pcie.0,addr={NET_SLOT},romfile=",
+        f"virtio-net-pci,netdev=ssh,mac={CONTROL_MAC},bus=pcie.0,addr={NET_SLOT},romfile=",
     ]
