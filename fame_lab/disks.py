@@ -6,6 +6,7 @@ disk must not take the room that other nodes' memory needs.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -34,7 +35,9 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
     if path.exists():
         return path
     # Forms are given, never guessed from what a guest or a user has written.
-    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(path)]
+    within = base.is_relative_to(directory.path)
+    named = os.path.relpath(base, path.parent) if within else str(base)  # so that a folder can be moved
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", named, str(path)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError as error:
@@ -49,6 +52,8 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
 def _room(directory: LabDirectory) -> Path:
     """Give the directory of a lab's disks, made if it is not there; it goes with the lab's own."""
     with _making:  # a lab's nodes come up in threads of one process
+        if directory.disks.is_dir() and not directory.disks.is_symlink():
+            return directory.disks  # of an exported lab, which has them in its own folder
         # The cache may be another one when the lab is taken away: a link tells where they lie.
         if directory.disks.is_symlink():
             return directory.disks.readlink()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fame_lab.errors import SpecError
-from fame_lab.guest import appliance
-from fame_lab.guest.image import SHELL, Attachment, Boot, KernelBoot
+from fame_lab.guest import appliance, images
+from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.disk_image import DiskImage
+from fame_lab.guest.image import SHELL, Attachment, Boot, DiskBoot, KernelBoot
 from fame_lab.host import accel, network
 from fame_lab.host.card import Card
 from fame_lab.host.domain_xml import domain_xml
@@ -45,9 +47,21 @@ def to_qemu_args(spec: LabSpec, *, ssh_port: int = SSH_PORT) -> dict[str, list[s
 
 
 def _printed(spec: LabSpec) -> dict[str, Exported]:
-    """Give what nodes boot that have nothing but the cache."""
-    image = appliance.ensure()
-    boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))
+    """Give what nodes boot that have nothing but the cache.
+
+    Raises
+    ------
+    SpecError
+        If the image is a user's own: its nodes need files to know who they are.
+    """
+    image = images.ensure(str(spec.image))
+    boot: Boot
+    if isinstance(image, Appliance):
+        boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))
+    elif isinstance(image, DiskImage):
+        boot = DiskBoot(image.disk, image.disk, kept=False)
+    else:
+        raise SpecError(f"image is {spec.image!r}: nodes of your own image need files; export to a folder")
     return {node: (boot, {"node": node}) for node in spec.node_names}
 
 
@@ -84,10 +98,15 @@ def domains(
     Raises
     ------
     SpecError
-        If `trace` is set, the image is not the appliance, the ports are none, or FAM is too large.
+        If `trace` is set, the ports are none, FAM is too large, or an own disk is to have a network.
     """
-    if spec.image != "appliance":
-        raise SpecError(f"image is {spec.image!r}: what can be exported is the appliance, image='appliance'")
+    if spec.addresses is not None and any(
+        isinstance(boot, DiskBoot) and boot.seed for boot, _ in nodes.values()
+    ):
+        raise SpecError(
+            "image is your own disk and network is 'libvirt': what is exported cannot tell it its addresses; "
+            "export with network='user'"
+        )
     if spec.trace:
         raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
     if not 1 <= ssh_port <= 65536 - spec.nodes:

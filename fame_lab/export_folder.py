@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -14,8 +15,10 @@ from fame_lab import __version__
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import HostError, SpecError
 from fame_lab.export import SSH_PORT, Exported, command_lines, domains, fam_path, networks
-from fame_lab.guest import appliance
+from fame_lab.guest import images
+from fame_lab.guest.disk_image import DiskImage
 from fame_lab.guest.image import KernelBoot
+from fame_lab.guest.own_image import OwnDisk
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.network import network_name
 from fame_lab.keys import Keys
@@ -65,11 +68,17 @@ def _fill(spec: LabSpec, directory: LabDirectory, ssh_port: int) -> None:
 
 def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
     """Put into the folder what the nodes boot, and fresh keys."""
-    folder, image = directory.path, appliance.ensure()
+    folder, image = directory.path, images.ensure(str(spec.image))
     keys = Keys.make(directory, spec.node_names)
     for path in image.files:  # the cache is not for ever, nor everywhere
         shutil.copyfile(path, folder / path.name)
         (folder / path.name).chmod(0o644)
+    # Layers are made above the copy.
+    if isinstance(image, DiskImage):
+        image = replace(image, disk=folder / image.disk.name)
+    elif isinstance(image, OwnDisk):
+        image = replace(image, path=folder / image.path.name)
+    directory.disks.mkdir()
     nodes: dict[str, Exported] = {}
     for node in spec.node_names:
         identity = keys.identity(node, directory)
@@ -82,6 +91,8 @@ def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
         if isinstance(boot, KernelBoot):
             boot = replace(boot, kernel=folder / boot.kernel.name, initrd=folder / boot.initrd.name)
         nodes[node] = (boot, personal)
+    with contextlib.suppress(OSError):
+        directory.disks.rmdir()  # there are none
     return nodes
 
 

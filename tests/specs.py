@@ -28,7 +28,7 @@ def specs(draw: st.DrawFn, /, **fixed: Any) -> LabSpec:
         "fam": fam,
         "book": 1 << draw(st.integers(min(KIB * 4, largest).bit_length() - 1, largest.bit_length() - 1)),
         "vcpus": draw(st.integers(1, 16)),
-        "memory": draw(st.integers(96, 65536)) * MIB,
+        "memory": draw(st.integers(128, 65536)) * MIB,
         "fam_path": draw(
             st.none() | st.text(_PRINTABLE, min_size=1, max_size=40).map(lambda text: Path(f"/{text}"))
         ),

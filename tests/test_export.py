@@ -5,6 +5,7 @@ import stat
 import tomllib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,18 +13,21 @@ from hypothesis import strategies as st
 from specs import specs
 
 from fame_lab.errors import FameError, SpecError
-from fame_lab.guest import appliance
+from fame_lab.guest import appliance, disk_image
 from fame_lab.guest.appliance import Appliance
+from fame_lab.guest.disk_image import DiskImage
 from fame_lab.spec import LabSpec
 
 TCG = LabSpec("demo", nodes=2, fam="64M", accel="tcg")
+DEBIAN = DiskImage("debian", Path("/cache/disk.qcow2"), "0" * 64, "6.1", (), {}, "")
 IMAGE = Appliance(Path("/cache/kernel"), Path("/cache/initrd"), "0" * 64, "6.1")
 
 
 @pytest.fixture
 def image(monkeypatch: pytest.MonkeyPatch) -> None:
     """No image is built for what only names it."""
-    monkeypatch.setattr(appliance, "ensure", lambda: IMAGE)
+    monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
+    monkeypatch.setattr(disk_image, "ensure", lambda _name, _tell=None: DEBIAN)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,17 +76,29 @@ def test_a_trace_is_refused_with_the_way_out() -> None:
         dataclasses.replace(TCG, trace=True).to_xml()
 
 
-def test_no_other_image_is_exported_as_the_appliance(image: None) -> None:
-    spec = dataclasses.replace(TCG)
-    object.__setattr__(spec, "image", "other")  # whatever images there will be
-    with pytest.raises(SpecError, match="image is 'other'"):
-        spec.to_xml()
+def test_a_debian_that_is_printed_keeps_nothing_so_that_nodes_can_share_it(
+    image: None,
+) -> None:
+    spec = dataclasses.replace(TCG, image="debian", memory="auto")
+    for xml in spec.to_xml().values():
+        disk = ElementTree.fromstring(xml).find("devices/disk")
+        assert disk is not None
+        assert disk.find("source[@file='/cache/disk.qcow2']") is not None
+        assert disk.find("transient[@shareBacking='yes']") is not None
+    assert all("snapshot=on" in " ".join(words) for words in spec.to_qemu_args().values())
+
+
+def test_a_users_own_image_is_exported_to_a_folder_alone(tmp_path: Path) -> None:
+    for name in ("kernel", "initrd"):
+        (tmp_path / name).touch()
+    with pytest.raises(SpecError, match="export to a folder"):
+        dataclasses.replace(TCG, image=str(tmp_path)).to_xml()
 
 
 def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from fame_lab.host import accel
 
-    monkeypatch.setattr(appliance, "ensure", lambda: IMAGE)
+    monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(accel, "_try_kvm", lambda *_: accel._Trial(False, "none"))
     with pytest.raises(SpecError, match="512G"):
         LabSpec("demo", fam="1T").to_xml()

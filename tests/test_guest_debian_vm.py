@@ -1,5 +1,6 @@
 """A lab on Debian disks, two nodes that the tests share; the image is built first, unless it is there."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -167,3 +168,25 @@ def _login(pid: int, key: Path) -> str:
     words = ["ssh", "-i", str(key), *(word for option in options for word in ("-o", option))]
     command = [*words, "-p", str(port), "root@127.0.0.1", "echo $(uname -n) $(readlink /dev/fam)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_an_exported_node_boots_by_qemu_alone_and_lets_its_owner_in(tmp_path: Path) -> None:
+    spec = LabSpec(f"debian-x{os.getpid()}", nodes=1, fam="64M", image="debian", accel="tcg")
+    spec = dataclasses.replace(spec, fam_path=tmp_path / "fam")
+    folder = spec.export(tmp_path / "exported")
+    assert "disks/node01.qcow2" in (folder / "node01.sh").read_text()
+    with (tmp_path / "said").open("wb") as said:
+        node = subprocess.Popen([folder / "node01.sh"], stdin=subprocess.PIPE, stdout=said, stderr=said)
+    try:
+        end = time.monotonic() + disk_image.DiskImage.deadline
+        while b"fame: node01 ready" not in (tmp_path / "said").read_bytes():
+            assert node.poll() is None, (tmp_path / "said").read_text(errors="replace")
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        ssh = ["ssh", "-F", str(folder / "ssh_config"), "node01", "uname -n; readlink /dev/fam"]
+        told = subprocess.run(ssh, capture_output=True, text=True, timeout=120, check=True).stdout
+        assert told.split()[0] == "node01"
+        assert told.split()[1].endswith("0000:00:09.0/resource2")
+    finally:
+        node.kill()
+        node.wait()

@@ -54,11 +54,16 @@ def test_what_is_a_nodes_own_is_a_file_or_a_text_with_its_commas_doubled() -> No
 
 
 def test_a_disk_has_its_form_given() -> None:
-    told = words(boot=DiskBoot(Path("/a,b.qcow2"), Path("/seed")))
+    told = words(boot=DiskBoot(Path("/a,b.qcow2"), Path("/base.qcow2"), Path("/seed")))
     assert "if=none,id=vda,format=qcow2,file=/a,,b.qcow2" in told
     assert "if=none,id=vdb,format=raw,file=/seed,readonly=on" in told
-    assert "virtio-blk-pci,drive=vda" in told
+    assert "virtio-blk-pci,drive=vda,bus=pcie.0,addr=0x4" in told
     assert "-kernel" not in told
+
+
+def test_a_disk_that_keeps_nothing_is_not_written_to() -> None:
+    told = words(boot=DiskBoot(Path("/base.qcow2"), Path("/base.qcow2"), kept=False))
+    assert "if=none,id=vda,format=qcow2,file=/base.qcow2,snapshot=on" in told
 
 
 def test_what_plain_qemu_cannot_be_given_is_not_left_out_without_a_word() -> None:

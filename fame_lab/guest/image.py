@@ -40,7 +40,7 @@ FAM_LINK = Path(__file__).parent / "files/usr/sbin/fam-link"
 """The script that points /dev/fam at FAM, in any guest with a shell."""
 
 CONTROL_MAC = "52:54:00:12:34:56"
-"""Of the card by which the host reaches each node's SSH server. Each is alone in its network: one does for all."""
+"""Of the card by which the host reaches a node's SSH server: each is alone there, so one does for all."""
 
 SHELL = "console"
 """Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
@@ -129,11 +129,15 @@ class DiskBoot:
         A qcow2 file that stands alone, and that nobody writes to.
     seed : Path, optional
         A second disk, read only, that tells the node who it is.
+    kept : bool
+        Whether what the node writes is kept in `disk`. If not, it goes when the node ends, `disk` is `base`,
+        and several nodes may have it.
     """
 
     disk: Path
     base: Path
     seed: Path | None = None
+    kept: bool = True
 
 
 Boot = KernelBoot | DiskBoot

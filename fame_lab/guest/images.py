@@ -15,14 +15,14 @@ from fame_lab.guest.image import Image
 __all__ = ["Cached", "cached", "ensure", "of_running", "remove"]
 
 
-def ensure(name: str, tell: Callable[[str], None]) -> Image:
+def ensure(name: str, tell: Callable[[str], None] | None = None) -> Image:
     """Return the image that a spec names, built if it is not there.
 
     Parameters
     ----------
     name : str
         ``appliance``, the name of a Debian image, or a path.
-    tell : callable
+    tell : callable, optional
         Told in a few words what goes on.
 
     Raises

@@ -152,7 +152,9 @@ def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card |
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
     if isinstance(boot, DiskBoot):
-        _add_disk(devices, "vda", boot.disk, "qcow2", boot.base)
+        _add_disk(devices, "vda", boot.disk, "qcow2", boot.base if boot.kept else None)
+        if not boot.kept:
+            SubElement(devices[-1], "transient", shareBacking="yes")
         if boot.seed is not None:
             _add_disk(devices, "vdb", boot.seed, "raw")
     if card is not None:

@@ -89,11 +89,13 @@ def _sysinfo(element: Element) -> list[str]:
 
 def _disk(element: Element) -> list[str]:
     name, form = _of(element, "target", "dev"), _of(element, "driver", "type")
-    path = _escaped(_of(element, "source", "file"))
-    read_only = ",readonly=on" if element.find("readonly") is not None else ""
+    path, slot = _escaped(_of(element, "source", "file")), _of(element, "address", "slot")
+    options = ",readonly=on" if element.find("readonly") is not None else ""
+    # What lies beneath a layer its own header names: it is we who made it.
+    options += ",snapshot=on" if element.find("transient") is not None else ""
     return [
-        *("-drive", f"if=none,id={name},format={form},file={path}{read_only}"),
-        *("-device", f"virtio-blk-pci,drive={name}"),
+        *("-drive", f"if=none,id={name},format={form},file={path}{options}"),
+        *("-device", f"virtio-blk-pci,drive={name},bus=pcie.0,addr={slot}"),
     ]
 
 
