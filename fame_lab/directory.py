@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,7 @@ class LabDirectory:
     def all(cls) -> list[LabDirectory]:
         """Find the directories of this user's labs, running or left behind."""
         prefix = f"fame_lab-{os.geteuid()}-"
-        found = (path for path in SHM.glob(f"{prefix}*") if path.is_dir() and not path.is_symlink())
-        return [cls(path) for path in sorted(found) if path.stat().st_uid == os.geteuid()]
+        return [made for path in sorted(SHM.glob(f"{prefix}*")) if (made := cls(path)).is_ours()]
 
     @property
     def name(self) -> str:
@@ -131,12 +131,25 @@ class LabDirectory:
                 os.chown(self.path, -1, group)
                 self.path.chmod(0o710)
         except FileExistsError:
+            if not self.is_ours():
+                raise LabError(
+                    f"{self.path} is there and is another user's, or a link: it is left alone; "
+                    "choose another name for the lab"
+                ) from None
             raise LabError(
                 f"a lab named {self.name!r} exists, or was killed and left {self.path}: choose another name, "
                 f"Lab.attach({self.name!r}), or `fame-lab down {self.name}`"
             ) from None
         except OSError as error:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
+
+    def is_ours(self) -> bool:
+        """Say whether it is there and this user's, and no link."""
+        try:
+            there = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
 
     @contextlib.contextmanager
     def made_and_held(self, group: int | None) -> Iterator[None]:
@@ -250,7 +263,10 @@ def nobody_begins() -> Iterator[None]:
     cache = cache_directory()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # A file of our own: whoever can open the cache itself could hold it, and us, for ever.
+        descriptor = os.open(
+            cache / f".begin-{os.geteuid()}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
     except OSError as error:
         raise HostError(
             f"cannot use the cache {cache}: {error.strerror}; set FAME_LAB_CACHE to a directory of yours"

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import threading
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab.directory import LabDirectory
-from fame_lab.errors import LabError
+from fame_lab.errors import HostError, LabError
 from fame_lab.listing import Listing
 
 
@@ -74,3 +75,69 @@ def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: py
         assert not Listing("held", None, {}, "").end_if_orphan()
         assert directory.path.is_dir()
     assert Listing._left(directory).is_orphan
+
+
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
+    """Give the directory that a lab would have, in a place where anybody may put anything."""
+    monkeypatch.setattr("fame_lab.directory.SHM", tmp_path / "shm")
+    (tmp_path / "shm").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "kept").write_text("kept")
+    return LabDirectory.of("demo")
+
+
+@pytest.mark.parametrize("target", ["theirs", "nowhere", "theirs/kept"])
+def test_a_link_in_its_place_is_neither_followed_nor_taken_for_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    directory = planted(tmp_path, monkeypatch)
+    directory.path.symlink_to(tmp_path / target)
+    with pytest.raises(LabError, match="another user's, or a link"), directory.made_and_held(None):
+        pass
+    assert LabDirectory.all() == []
+    assert not directory.is_held()
+    with directory.held() as ours:
+        assert not ours
+    assert directory.path.is_symlink()
+    assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["kept"]
+
+
+def test_another_users_directory_in_its_place_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = planted(tmp_path, monkeypatch)
+    directory.path.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(LabError, match="another user's, or a link"):
+        directory.make(None)
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path, directory: LabDirectory) -> None:
+    (directory.path / "id_ed25519").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HostError, match="File exists"):
+        directory.write(directory.key, b"secret")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_written_is_its_owners_alone(directory: LabDirectory) -> None:
+    directory.write(directory.key, b"secret")
+    assert directory.key.stat().st_mode & 0o777 == 0o600
+    assert directory.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_who_can_read_the_cache_cannot_hold_up_a_start(
+    tmp_path: Path, directory: LabDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    descriptor = os.open(tmp_path / "cache", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        looking = threading.Thread(target=directory.is_held, daemon=True)
+        looking.start()
+        looking.join(10)
+        assert not looking.is_alive()
+    finally:
+        os.close(descriptor)
+    (lock,) = (tmp_path / "cache").iterdir()
+    assert lock.stat().st_mode & 0o777 == 0o600

@@ -42,6 +42,16 @@ def test_every_door_that_the_documents_name_is_in_the_makefile() -> None:
         assert named <= doors, path.name
 
 
+def test_every_promise_of_security_names_tests_that_are_there() -> None:
+    promises = (ROOT / "SECURITY.md").read_text().partition("## What is promised")[2].partition("\n## ")[0]
+    for promise in promises.split("\n- ")[1:]:
+        named = re.findall(r"`(test_\w+)(?:::(test_\w+))?`", promise)
+        assert named, promise
+        for file, function in named:
+            text = (ROOT / "tests" / f"{file}.py").read_text()
+            assert f"def {function or 'test_'}" in text, (file, function)
+
+
 def test_conda_users_get_what_pip_users_get() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     by_pip = {re.split(r"[<>=]", each)[0].strip() for each in project["dependencies"]}

@@ -199,6 +199,17 @@ def test_a_file_put_in_its_place_is_not_removed(fam: Fam) -> None:
     assert fam.path.read_bytes() == b"somebody's"
 
 
+def test_a_link_put_in_the_place_of_fam_is_not_followed(tmp_path: Path) -> None:
+    fam = Fam.create(tmp_path / "fam", MIB)
+    fam.path.rename(tmp_path / "moved")
+    fam.path.symlink_to(tmp_path / "moved")
+    for look in (fam.check, lambda: fam.write(0, b"x"), lambda: fam.array("u8")):
+        with pytest.raises(HostError, match="cannot open FAM"):
+            look()
+    fam.remove()
+    assert (tmp_path / "moved").exists()
+
+
 TRUNCATED = """
 import os, pathlib
 from fame_lab.fam import Fam

@@ -66,6 +66,14 @@ def test_an_access_that_none_can_be_is_refused(
         ring.drain()
 
 
+def test_what_came_after_a_ring_was_given_back_is_thrown_away(path: Path, ring: OrderRing) -> None:
+    tell(path, RECORDS, accesses((5, 0, 8, LOAD)))
+    ring.give_back()
+    tell(path, WRITTEN, (1).to_bytes(8, "little"))
+    ring.discard()
+    assert [len(each) for each in ring.drain()] == [0, 0]
+
+
 WORDS = st.integers(0, (1 << 64) - 1) | st.integers(0, CAPACITY + 2)
 
 

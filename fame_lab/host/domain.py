@@ -19,6 +19,7 @@ from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NAMESPACE, NodeRecord
+from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
 
@@ -279,7 +280,7 @@ def last_words(name: str, most: int = 2000) -> str:
         return ""
     said = [line for line in lines if line.startswith("qemu")]
     others = [line for line in lines if line and not _LIBVIRTS.match(line)]
-    return "\n".join((said or others)[-5:])
+    return "\n".join(map(plain, (said or others)[-5:]))
 
 
 def remove_logs(lab: str) -> None:

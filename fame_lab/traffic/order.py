@@ -73,7 +73,7 @@ class Order:
     def start(self) -> None:
         """Begin to drain: what was left in the rings is thrown away."""
         for ring in self._rings.values():
-            ring.drain()
+            ring.discard()
         self._lost_before = {name: ring.lost() for name, ring in self._rings.items()}
         for ring in self._rings.values():
             ring.want(True)

@@ -111,6 +111,12 @@ class OrderRing:
         """
         return [self._drain(vcpu) for vcpu in range(self.vcpus)]
 
+    def discard(self) -> None:
+        """Throw away what is there: of what came after a ring was given back, nothing can be read."""
+        for vcpu in range(self.vcpus):
+            line = _RINGS + vcpu * _RING_STRIDE
+            os.pwrite(self._file.fileno(), self._read(line, 8), line + _DRAINED)
+
     def lost(self) -> int:
         """Tell how many accesses found their ring full, since the node booted."""
         places = [_RINGS + vcpu * _RING_STRIDE + _LOST for vcpu in range(self.vcpus)]
