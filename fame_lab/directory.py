@@ -184,7 +184,7 @@ class LabDirectory:
     def is_held(self) -> bool:
         """Say whether somebody, in this process or another, is starting this lab or taking it away."""
         with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
-            return descriptor is None and self.path.exists()
+            return descriptor is None and self.is_ours()
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[int | None]:
