@@ -103,7 +103,7 @@ def _inode(directory: LabDirectory) -> int | None:
 
 def renounce(directory: LabDirectory) -> None:
     """Have a lab be an orphan if this process dies while it takes it away."""
-    with contextlib.suppress(FileNotFoundError):  # there is no directory
+    if directory.is_ours():
         directory.owner.touch(mode=0o600)
 
 

@@ -57,7 +57,7 @@ class LabDirectory:
     def all(cls) -> list[LabDirectory]:
         """Find the directories of this user's labs, running or left behind."""
         prefix = f"fame_lab-{os.geteuid()}-"
-        return [made for path in sorted(SHM.glob(f"{prefix}*")) if (made := cls(path))._is_ours()]
+        return [made for path in sorted(SHM.glob(f"{prefix}*")) if (made := cls(path)).is_ours()]
 
     @property
     def name(self) -> str:
@@ -149,7 +149,7 @@ class LabDirectory:
                 os.chown(self.path, -1, group)
                 self.path.chmod(0o710)
         except FileExistsError:
-            if not self._is_ours():
+            if not self.is_ours():
                 raise LabError(
                     f"{self.path} is there and is another user's, or a link: it is left alone; "
                     "choose another name for the lab"
@@ -161,7 +161,8 @@ class LabDirectory:
         except OSError as error:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
 
-    def _is_ours(self) -> bool:
+    def is_ours(self) -> bool:
+        """Say whether it is there and this user's, and no link."""
         try:
             there = self.path.lstat()
         except FileNotFoundError:
@@ -201,7 +202,7 @@ class LabDirectory:
     def is_held(self) -> bool:
         """Say whether somebody, in this process or another, is starting this lab or taking it away."""
         with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
-            return descriptor is None and self.path.exists()
+            return descriptor is None and self.is_ours()
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[int | None]:

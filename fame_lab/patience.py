@@ -16,10 +16,16 @@ def given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], 
     paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
     are missing where a command waits for being taken.
     """
-    over = threading.Timer(seconds, give_up)
+    given_up = threading.Event()
+
+    def end() -> None:
+        given_up.set()
+        give_up()
+
+    over = threading.Timer(seconds, end)
     over.daemon = True
     over.start()
     try:
-        yield over.finished.is_set
+        yield given_up.is_set
     finally:
         over.cancel()
