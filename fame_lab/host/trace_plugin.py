@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def delivered(qemu: int) -> Path:
     place = cache_directory() / "plugin" / plugin.digest / program.name
     if place.is_file():
         return place
-    part = place.with_name(f".{place.name}.{os.getpid()}")
+    part = place.with_name(f".{place.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(program.read_bytes())
