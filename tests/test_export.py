@@ -81,7 +81,7 @@ def test_a_debian_that_is_printed_keeps_nothing_so_that_nodes_can_share_it(
 ) -> None:
     spec = dataclasses.replace(TCG, image="debian", memory="auto")
     for xml in spec.to_xml().values():
-        disk = ElementTree.fromstring(xml).find("devices/disk")
+        disk = ElementTree.fromstring(xml).find("devices/disk")  # noqa: S314
         assert disk is not None
         assert disk.find("source[@file='/cache/disk.qcow2']") is not None
         assert disk.find("transient[@shareBacking='yes']") is not None

@@ -74,7 +74,7 @@ def test_a_probe_measures_on_debian(lab: Lab) -> None:
 
 def test_accesses_are_counted_on_debian(lab: Lab) -> None:
     with lab.record() as traffic:
-        words = ["--fam", "/dev/fam", "--size", str(lab.fam.size), "--offset", "0", "--count", "1000"]
+        words = ["--fam", "/dev/fam", "--offset", "0", "--count", "1000"]
         lab.nodes[1].probe("add", *words)
     matrix = traffic.matrix("accesses")
     assert [float(matrix.sel(op=op, initiator="node02", home="node01")) for op in ("load", "store")] == [

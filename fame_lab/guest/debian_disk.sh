@@ -7,7 +7,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$scratch/root"
-tar -x --numeric-owner --xattrs --xattrs-include='*' -C "$scratch/root" # the archive comes from mmdebstrap
+# Devices only root can make, and the kernel makes them anew at each boot.
+tar -x --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$scratch/root"
 disk=$scratch/disk
 
 truncate -s "$1M" "$disk"
