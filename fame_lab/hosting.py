@@ -100,12 +100,12 @@ class Hosting:
         identity = self.keys.identity(record.node, self.directory)
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
-        own = self.image.personal(identity)
-        if start.template is None:
-            return self._create(record, boot, own, trace=trace)
-        made = self._create(record, boot, own, trace=trace, arguments=start.template.restored())
+        own, template = self.image.personal(identity), start.template
+        restored = () if template is None else template.restored()
+        made = self._create(record, boot, own, trace=trace, arguments=restored)
         try:
-            incoming.restore(made, start.template.state)
+            if template is not None:
+                incoming.restore(made, template.state)
         except BaseException:
             made.destroy()
             raise
