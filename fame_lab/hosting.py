@@ -101,8 +101,7 @@ class Hosting:
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
         own, template = self.image.personal(identity), start.template
-        restored = () if template is None else template.restored()
-        made = self._create(record, boot, own, trace=trace, arguments=restored)
+        made = self._create(record, boot, own, trace=trace, arguments=template.restored() if template else ())
         try:
             if template is not None:
                 incoming.restore(made, template.state)
