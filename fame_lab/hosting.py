@@ -122,13 +122,13 @@ class Hosting:
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node) if self.spec.trace else None
-        own = self.image.personal(identity)
-        if start.template is None:
-            card = network.card(self.spec, index, self.directory)
-            return self._create(record, boot, own, trace=trace, card=card)
-        made = self._create(record, boot, own, trace=trace, arguments=start.template.restored())
+        card = network.card(self.spec, index, self.directory)
+        own, template = self.image.personal(identity), start.template
+        arguments = template.restored() if template else ()
+        made = self._create(record, boot, own, trace=trace, card=card, arguments=arguments)
         try:
-            incoming.restore(made, start.template.state)
+            if template is not None:
+                incoming.restore(made, template.state)
         except BaseException:
             made.on(self.connection).destroy()
             raise
