@@ -117,9 +117,9 @@ def _write(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
 
 def _write_into(raw: Path, content: Path, path: str) -> None:
     """Put a file, for root alone, into the disk's file system, which is not mounted: e2fsprogs can."""
-    commands = (
-        f"rm {path}\nwrite {content} {path}\nsif {path} mode 0100600\nsif {path} uid 0\nsif {path} gid 0\n"
-    )
+    parent, _, name = path.rpartition("/")
+    commands = [f"cd {parent}", f"write {content} {name}"]
+    commands += [f"sif {path} {field}" for field in ("mode 0100600", "uid 0", "gid 0")]
     device = f"{raw}?offset={_PARTITION}"
     _run("debugfs", "-w", "-f", "/dev/stdin", device, stdin="\n".join(commands) + "\n")
     # It ends with status 0 whatever happened: look.
