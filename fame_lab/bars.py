@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 
 import tqdm.auto
 
-from fame_lab.hosting import RUN_VARIABLE
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.progress import Job, State
 
 __all__ = ["Bar", "Lines", "Shown"]

@@ -1,11 +1,10 @@
-"""What the nodes of one lab have in common on this host, and how all of it is taken away."""
+"""What the nodes of one lab have in common on this host."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,10 @@ from fame_lab.claim import Claim
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import DaemonError, LabError
 from fame_lab.fam import Fam
-from fame_lab.guest import appliance, images
+from fame_lab.guest import images
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import Boot, Image
-from fame_lab.handover import under_way
-from fame_lab.host import accel, access, domain, incoming, trace_plugin, tsc
+from fame_lab.host import accel, domain, incoming, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.card import Card
 from fame_lab.host.connection import Libvirt, ensure_daemons, qemu_user, security_models
@@ -29,9 +27,7 @@ from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.keys import Keys
-from fame_lab.notebook import this_notebook
 from fame_lab.spec import LabSpec
-from fame_lab.tear_down import tear_down
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
 from fame_lab.traffic.order_ring import OrderRing
@@ -39,12 +35,9 @@ from fame_lab.traffic.order_ring import OrderRing
 if TYPE_CHECKING:
     from libvirt import virConnect
 
-__all__ = ["RUN_VARIABLE", "Hosting", "attach", "prepared"]
+__all__ = ["Hosting", "attach"]
 
 log = logging.getLogger(__name__)
-
-#: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
-RUN_VARIABLE = "FAME_LAB_RUN"
 
 
 @dataclass(frozen=True)
@@ -215,103 +208,6 @@ class Hosting:
     def console(self, node: str, most: int = console.TAIL) -> str:
         """Give the last `most` bytes that a node wrote on its serial line."""
         return console.tail(self.directory.console(node), most)
-
-
-@contextlib.contextmanager
-def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
-    """Make what a lab stands on: image, accelerator, directory, keys, FAM.
-
-    Nothing is left, domains included, if this or the block fails. In it the lab's directory is held, which
-    tells a lab that is starting from one that was killed.
-
-    Parameters
-    ----------
-    spec : LabSpec
-    tell : callable
-        Told in a few words what goes on.
-
-    Raises
-    ------
-    SpecError
-        If FAM cannot be of that size here.
-    LabError
-        If a lab of that name is there.
-    HostError
-        If this host lacks something.
-    """
-    libvirt = Libvirt()
-    connection = libvirt.connection
-    user = qemu_user(connection)
-    taken = domain.labs(connection)
-    if spec.name in taken:
-        raise LabError(
-            f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
-            f"or end it with `fame-lab down {spec.name}`"
-        )
-    network.check(connection, spec)
-    image = images.ensure(str(spec.image), tell)
-    tell("choosing the accelerator")
-    if spec.trace:
-        accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
-    else:
-        # The trial of KVM boots the appliance, whatever the nodes boot.
-        tried = appliance.ensure(tell) if spec.accel != "tcg" else None
-        accelerator = accel.choose(spec.accel, tried, qemu_user=(user.uid, user.gid) if user else None)
-    accelerator.check_addressable(spec.fam_size)
-    directory = LabDirectory.of(spec.name)
-    with directory.made_and_held(user.gid if user else None), under_way(directory):
-        hosting: Hosting | None = None
-        try:
-            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, taken, tell)
-            yield hosting
-        except BaseException:
-            tear_down(libvirt.connection, spec.name)
-            if hosting is not None:
-                hosting.claim.release()
-            raise
-
-
-def _furnish(
-    libvirt: Libvirt,
-    spec: LabSpec,
-    directory: LabDirectory,
-    accelerator: Accelerator,
-    image: Image,
-    user: QemuUser | None,
-    taken: dict[str, list[domain.Domain]],
-    tell: Callable[[str], None],
-) -> Hosting:
-    """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
-    with contextlib.ExitStack() as undo:
-        claim = Claim.make(directory)
-        undo.callback(claim.release)
-        tell("making keys and FAM")
-        keys = Keys.make(directory, spec.node_names)
-
-        def around(fam: Fam) -> Hosting:
-            return Hosting(
-                libvirt=libvirt,
-                spec=spec,
-                directory=directory,
-                keys=keys,
-                fam=fam,
-                accelerator=accelerator,
-                image=image,
-                user=user,
-                run=os.environ.get(RUN_VARIABLE, ""),
-                notebook=this_notebook(),
-                claim=claim,
-            )
-
-        def announce(fam: Fam) -> None:
-            directory.write(directory.record, around(fam).record(0).to_xml().encode())
-
-        hosting = around(lease.take(spec, directory, user, taken, announce))
-        if user is not None:
-            access.check_readable(image.files, user)
-        network.make(libvirt.connection, spec, directory)
-        undo.pop_all()
-    return hosting
 
 
 def attach(name: str) -> Hosting:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from fame_lab.notebook import RUN_VARIABLE
+
 if TYPE_CHECKING:
     from ipympl.backend_nbagg import Canvas
 
@@ -64,7 +66,5 @@ def _interactive() -> bool:
         return False
     if matplotlib.get_backend().removeprefix("module://") not in ("ipympl", "widget", _BACKEND):
         return False
-    from fame_lab.hosting import RUN_VARIABLE  # it needs libvirt, and a figure does not
-
     # A notebook that is executed for a report has nobody who could zoom.
     return RUN_VARIABLE not in os.environ

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from fame_lab import boot, network, template
 from fame_lab.cancel import cancellable
 from fame_lab.errors import LabError, SSHError
-from fame_lab.hosting import Hosting, prepared
+from fame_lab.hosting import Hosting
 from fame_lab.node import Node
+from fame_lab.prepare import prepared
 from fame_lab.spec import LabSpec
 from fame_lab.tear_down import tear_down
 

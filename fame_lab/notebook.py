@@ -1,18 +1,21 @@
-"""Which notebook this kernel serves, so that it finds the lab again that it had before a restart."""
+"""Which notebook this kernel serves, and whether it is a person's or is run for a report."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 
-__all__ = ["this_notebook"]
+__all__ = ["RUN_VARIABLE", "this_notebook"]
+
+#: Set by whoever runs a notebook, so that the labs it leaves behind can be told from a person's.
+RUN_VARIABLE = "FAME_LAB_RUN"
 
 #: Set by Jupyter's server for each kernel: the path of the notebook. A restart keeps it.
 _SESSION = "JPY_SESSION_NAME"
 
 
 def this_notebook() -> str:
-    """Give a token of the notebook; empty where there is none, or none that says so.
+    """Give a token of the notebook, by which it finds its lab after a restart; empty where there is none.
 
     A token and not the path: it is kept with the lab, and whose notebooks lie where is nobody's business.
     """

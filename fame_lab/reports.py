@@ -21,8 +21,8 @@ from nbclient.util import run_sync
 from nbconvert.exporters import HTMLExporter
 
 from fame_lab.errors import HostError, ReportError, SpecError
-from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.progress import current, job
 from fame_lab.signals import deferred
 

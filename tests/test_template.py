@@ -20,8 +20,8 @@ from fame_lab.directory import LabDirectory
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import incoming
 from fame_lab.host.domain import Domain
-from fame_lab.hosting import prepared
 from fame_lab.listing import Listing
+from fame_lab.prepare import prepared
 
 NODES = 8
 

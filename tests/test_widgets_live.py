@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.layout import Books
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.traffic.glance import Glance
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.traffic import Traffic

@@ -16,7 +16,7 @@ from leftovers import leftovers, qemu_processes
 import fame_lab
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.hosting import RUN_VARIABLE
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.spec import CHOICES
 from fame_lab.vitals import Vitals
 from fame_lab.widgets.node_rows import node_rows

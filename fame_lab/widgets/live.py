@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fame_lab.errors import FameError, SpecError
-from fame_lab.hosting import RUN_VARIABLE
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.plots import size_label
 from fame_lab.traffic.panels import draw_matrix, label_nodes, log_norm
 from fame_lab.traffic.words import count_label

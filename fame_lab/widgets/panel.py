@@ -13,8 +13,8 @@ from typing import Any
 
 import ipywidgets
 
-from fame_lab.hosting import RUN_VARIABLE
 from fame_lab.lab import Lab
+from fame_lab.notebook import RUN_VARIABLE
 from fame_lab.results import Result
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.widgets.box import button, when_pressed
