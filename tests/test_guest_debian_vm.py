@@ -16,7 +16,7 @@ from fame_lab import Lab, LabSpec
 from fame_lab.cli import main
 from fame_lab.directory import cache_directory
 from fame_lab.errors import LabError
-from fame_lab.guest import disk_image, images
+from fame_lab.guest import debian, disk_image, images
 from fame_lab.host.connection import connect
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
@@ -130,6 +130,30 @@ def test_an_attached_lab_knows_its_image(lab: Lab) -> None:
         assert attached.manifest()["image"] == disk_image.ensure("debian").digest
     finally:
         attached.detach()
+
+
+def test_a_build_that_is_called_off_leaves_neither_files_nor_mounts(tmp_path: Path) -> None:
+    class CalledOffError(Exception):
+        pass
+
+    def tell(words: str) -> None:
+        if words.startswith("running special hook: sync-in"):  # /proc, /sys and /dev/shm are mounted by then
+            raise CalledOffError
+
+    def there() -> set[Path]:
+        temporary = Path(tempfile.gettempdir())
+        return {*temporary.glob("fame_lab-image-*"), *temporary.glob("mmdebstrap*")}
+
+    before, kept = there(), Path(f"/dev/shm/kept-{os.getpid()}")  # noqa: S108
+    kept.write_text("kept")
+    try:
+        with pytest.raises(CalledOffError):
+            debian.build(tmp_path / "scratch", (), tell)
+        assert kept.read_text() == "kept"
+    finally:
+        kept.unlink()
+    assert there() == before
+    assert "mmdebstrap" not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_an_exported_image_boots_elsewhere_and_lets_its_owner_in() -> None:

@@ -5,12 +5,15 @@ It works as root, and as a user who has further user numbers (/etc/subuid): mmde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -77,6 +80,9 @@ _TOOLS = {
     "grub-mkimage": "grub-common",
 }
 _SECONDS = 1800.0
+#: As root, mmdebstrap mounts /proc, /sys and this host's /dev/shm into what it makes. Killed it leaves them
+#: there, and whoever removes the rest empties /dev/shm. In namespaces of its own they end with it.
+_APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
 _ADVICE = (
     "Check that this host reaches deb.debian.org and security.debian.org and that $TMPDIR (or /tmp) and the "
     "cache have 2 GB free, then try again."
@@ -142,12 +148,12 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
         f"--customize-hook=download /var/lib/dpkg/status {status}",
         *(SUITE, str(archive)),
     ]
-    _run(f"install Debian's packages {wanted}", command, tell)
-    tell("making the disk")
     script = ["sh", "-c", (_HERE / "debian_disk.sh").read_text(), "debian-disk", str(DISK_MIB)]
-    as_root = [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
-    with archive.open("rb") as source, disk.open("wb") as target:
-        _run("make a disk of it", [*as_root, *script], tell, source, target)
+    with _room() as room:
+        _run(f"install Debian's packages {wanted}", [*_APART, *command], tell, room=room)
+        tell("making the disk")
+        with archive.open("rb") as source, disk.open("wb") as target:
+            _run("make a disk of it", [*_as_root(), *script], tell, source, target, room=room)
     archive.unlink()
     return disk, status
 
@@ -185,6 +191,26 @@ def missing() -> list[str]:
     return lacking
 
 
+@contextlib.contextmanager
+def _room() -> Iterator[Path]:
+    """Give a directory for what the tools make, which goes whatever becomes of them."""
+    room = Path(tempfile.mkdtemp(prefix="fame_lab-image-"))
+    # apt's user has to pass through, and root in a user's namespace, who is another one here, to write.
+    room.chmod(0o755 if os.geteuid() == 0 else 0o1777)
+    try:
+        yield room
+    finally:
+        # As whoever made it. It has no mounts: those are in namespaces that have ended.
+        clear = ["find", str(room), "-xdev", "-mindepth", "1", "-delete"]
+        subprocess.run([*_as_root(), *clear], capture_output=True, check=False)
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _as_root() -> list[str]:
+    """Give what makes a command root, and owner of everybody's files, where we are not."""
+    return [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
+
+
 def _path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # a user's lacks these
 
@@ -211,32 +237,34 @@ def _run(
     tell: Callable[[str], None] = lambda _words: None,
     source: IO[bytes] | int = subprocess.DEVNULL,
     target: IO[bytes] | int = subprocess.DEVNULL,
+    room: Path | None = None,
 ) -> None:
     """Run a tool in a session of its own, told of by the lines that it writes, ended with all it started."""
     environment = {
         **os.environ,
         "LC_ALL": "C",
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
+        "PATH": _path(),
+        **({} if room is None else {"TMPDIR": str(room)}),
     }
     said: list[str] = []
     process = subprocess.Popen(
         command, stdin=source, stdout=target, stderr=subprocess.PIPE, text=True, errors="replace",
         env=environment, start_new_session=True,
     )  # fmt: skip
-    late = threading.Timer(_SECONDS, process.terminate)
+    late = threading.Timer(_SECONDS, process.kill)
     late.start()
-    try:
-        with process:
+    with process:
+        try:
             for line in process.stderr or ():
                 said = [*said[-30:], line.rstrip()]
                 if line.startswith("I: "):
                     tell(line.removeprefix("I: ").strip().rstrip("."))
-    finally:
-        late.cancel()
-        if process.poll() is None:
-            # mmdebstrap unmounts and removes what it made when it is told to end.
-            process.terminate()
             process.wait()
+        finally:
+            late.cancel()
+            if process.poll() is None:
+                # Called off. What it made goes with its room, and its mounts with their namespace.
+                os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
         words = "\n".join(line for line in said if line)[-2000:]
         raise ApplianceError(f"could not {step}: status {process.returncode}:\n{words}\n{_ADVICE}")
