@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from fame_lab import network
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
 from fame_lab.guest.image import FAM_LINK, READY
-from fame_lab.host.connection import ensure_daemons
 from fame_lab.progress import job
 from fame_lab.quoting import quoted, shortened
 
@@ -213,9 +212,6 @@ def await_ready(
         if now > look_at_domain:
             if domain.on(hosting.connection).state() not in ("running", "paused"):
                 raise _failed(hosting, domain, "ended while it booted")
-            # The log daemon that writes the console leaves half a minute after it was last asked, whether or
-            # not a console is open (libvirt 9.0): nobody would ever read that a node is ready.
-            ensure_daemons()
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:
             raise _failed(hosting, domain, f"was not up within {deadline:.0f} s")

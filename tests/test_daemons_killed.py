@@ -19,6 +19,21 @@ def kill(daemon):
             while (entry / "exe").exists(): time.sleep(0.01)
 """
 
+AFTER_A_WHILE = """
+import time
+from fame_lab.host import connection
+from fame_lab import Lab, LabSpec
+
+connection.IDLE_SECONDS["libvirtd"] = 2
+with Lab(LabSpec("daemons", nodes=1, fam="1M"), progress=False) as lab:
+    time.sleep(6)
+    lab.nodes[0].run("echo after a while >/dev/ttyS0")
+    end = time.monotonic() + 30
+    while "after a while" not in lab.nodes[0].console():
+        assert time.monotonic() < end, lab.nodes[0].console()
+        time.sleep(0.1)
+"""
+
 WHILE_IT_RUNS = (
     KILL
     + """
@@ -64,6 +79,10 @@ with lab.start(tell=tell):
 def host() -> Iterator[PrivateHost]:
     with private_host() as made:
         yield made
+
+
+def test_a_console_is_kept_when_nobody_has_asked_libvirt_anything_for_a_while(host: PrivateHost) -> None:
+    host.run(AFTER_A_WHILE)
 
 
 def test_a_lab_outlives_libvirts_daemons(host: PrivateHost) -> None:

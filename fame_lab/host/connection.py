@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
+import platformdirs
 
 from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
@@ -20,12 +21,15 @@ from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "security_models", "uri"]
 
-#: Daemons that the kit starts leave by themselves after so many idle seconds; a running domain keeps
-#: libvirtd, and its console keeps virtlogd.
-IDLE_SECONDS = 30
+#: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd. Nothing
+#: keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it is given a day after
+#: the last start.
+IDLE_SECONDS = {"libvirtd": 30, "virtlogd": 86_400}
 START_DEADLINE = 20.0
 _ATTEMPTS = 3
-_DAEMONS = {"virtlogd": "/run/libvirt/virtlogd-sock", "libvirtd": "/run/libvirt/libvirt-sock"}
+_SOCKETS = {"virtlogd": "virtlogd", "libvirtd": "libvirt"}
+#: Of our environment, what tells a session's daemon where its files are.
+_PLACES = ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def uri() -> str:
@@ -138,22 +142,22 @@ def _check_kvm_device() -> None:
 
 
 def ensure_daemons() -> None:
-    """Start the system daemons that do not answer, where nothing else does.
+    """Start the daemons that do not answer, where nothing else does.
 
     Asked again before each domain: an idle log daemon leaves even while libvirtd stays, which then starts
-    nothing any more. Being asked keeps it for another while.
+    nothing any more. Being asked keeps it for another while. A session's libvirtd starts by itself, and its
+    log daemon too, but one that leaves after two minutes.
 
     Raises
     ------
     HostError
         If one is missing or does not start.
     """
-    if os.geteuid() != 0:
-        return  # a session's libvirtd starts its own
-    for daemon, address in _DAEMONS.items():
+    is_system = os.geteuid() == 0
+    for daemon, address in _addresses().items():
         if _answers(address):
             continue
-        if Path("/run/systemd/system").is_dir():
+        if is_system and Path("/run/systemd/system").is_dir():
             raise HostError(f"{daemon} does not answer at {address}: `systemctl start {daemon}.socket`")
         program = shutil.which(daemon, path=_search_path())
         if program is None:
@@ -161,11 +165,18 @@ def ensure_daemons() -> None:
         _start(program, address)
 
 
+def _addresses() -> dict[str, str]:
+    if os.geteuid() == 0:
+        return {daemon: f"/run/libvirt/{name}-sock" for daemon, name in _SOCKETS.items()}
+    directory = os.environ.get("XDG_RUNTIME_DIR") or platformdirs.user_cache_dir()
+    return {"virtlogd": f"{directory}/libvirt/{_SOCKETS['virtlogd']}-sock"}
+
+
 def _start(program: str, address: str) -> None:
-    # Nothing of our environment, directory or open files goes with a daemon that outlives us.
+    # Nothing else of our environment, directory or open files goes with a daemon that outlives us.
     started = subprocess.run(
-        [program, "--daemon", "--timeout", str(IDLE_SECONDS)],
-        env={"PATH": _search_path()},
+        [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
+        env={"PATH": _search_path()} | {name: os.environ[name] for name in _PLACES if name in os.environ},
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
