@@ -21,9 +21,8 @@ from fame_lab.host.qemu_user import QemuUser
 
 __all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "security_models", "uri"]
 
-#: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd. Nothing
-#: keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it is given a day after
-#: the last start.
+#: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd.
+#: Nothing keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it has a day.
 IDLE_SECONDS = {"libvirtd": 30, "virtlogd": 86_400}
 START_DEADLINE = 20.0
 _ATTEMPTS = 3
