@@ -285,17 +285,13 @@ class LabDirectory:
 @contextlib.contextmanager
 def nobody_begins() -> Iterator[None]:
     """Keep this user's starts from making their directories meanwhile; it takes an instant."""
-    cache = cache_directory()
+    # A file of our own, beside our labs: whoever can open what is held could hold it, and us, for ever. Not
+    # in the cache, which may be one that a user can only read.
+    path = SHM / f"fame_lab-{os.geteuid()}.begin"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        # A file of our own: whoever can open the cache itself could hold it, and us, for ever.
-        descriptor = os.open(
-            cache / f".begin-{os.geteuid()}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HostError(
-            f"cannot use the cache {cache}: {error.strerror}; set FAME_LAB_CACHE to a directory of yours"
-        ) from error
+        raise HostError(f"cannot open {path}: {error.strerror}; is it another user's?") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,3 @@
-import fcntl
 import os
 import shutil
 import threading
@@ -6,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.directory import LabDirectory
+from fame_lab.directory import SHM, LabDirectory, nobody_begins
 from fame_lab.errors import HostError, LabError
 from fame_lab.listing import Listing
 
@@ -125,19 +124,21 @@ def test_what_is_written_is_its_owners_alone(directory: LabDirectory) -> None:
     assert directory.path.stat().st_mode & 0o777 == 0o700
 
 
-def test_who_can_read_the_cache_cannot_hold_up_a_start(
-    tmp_path: Path, directory: LabDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    descriptor = os.open(tmp_path / "cache", os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+def test_nobody_else_can_open_what_holds_up_a_start(directory: LabDirectory) -> None:
+    with nobody_begins():
         looking = threading.Thread(target=directory.is_held, daemon=True)
         looking.start()
-        looking.join(10)
-        assert not looking.is_alive()
-    finally:
-        os.close(descriptor)
-    (lock,) = (tmp_path / "cache").iterdir()
-    assert lock.stat().st_mode & 0o777 == 0o600
+        looking.join(0.2)
+        assert looking.is_alive()
+        lock = SHM / f"fame_lab-{os.geteuid()}.begin"
+        assert lock.stat().st_mode & 0o777 == 0o600
+    looking.join(10)
+    assert not looking.is_alive()
+
+
+def test_a_cache_that_can_only_be_read_is_enough(
+    tmp_path: Path, directory: LabDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "nowhere"))
+    assert not directory.is_held()
+    assert not (tmp_path / "nowhere").exists()

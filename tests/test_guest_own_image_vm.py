@@ -42,6 +42,7 @@ def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
     assert leftovers(name) == []
 
 
+@pytest.mark.soak  # it builds an image, and cloud-init, emulated, takes minutes
 def test_a_disk_with_cloud_init_becomes_a_node(readable: Path) -> None:
     built = disk_image.build("debian-cloud-init", ["cloud-init"])
     disk = readable / "mine.qcow2"

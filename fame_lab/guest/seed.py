@@ -64,6 +64,7 @@ def documents(identity: Identity) -> dict[str, str]:
         "package_upgrade": False,
         "growpart": {"mode": "off"},
         "resize_rootfs": False,
+        "locale": False,  # the image's own stays
     }
     told = {
         "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
