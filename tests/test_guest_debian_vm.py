@@ -115,6 +115,7 @@ def test_an_image_that_a_lab_runs_on_is_listed_so_and_not_removed(
         images.remove(digest, [digest])
 
 
+@pytest.mark.soak  # the time of another boot, or build
 def test_a_node_that_starts_again_has_its_disk_and_its_fam(lab: Lab) -> None:
     first = lab.nodes[0]
     lab.fam.array("u1", writable=True)[0] = 0xFA
@@ -132,6 +133,7 @@ def test_an_attached_lab_knows_its_image(lab: Lab) -> None:
         attached.detach()
 
 
+@pytest.mark.soak  # the time of another boot, or build
 def test_a_build_that_is_called_off_leaves_neither_files_nor_mounts(tmp_path: Path) -> None:
     class CalledOffError(Exception):
         pass
@@ -196,6 +198,7 @@ def _login(pid: int, key: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.soak  # the time of another boot, or build
 def test_an_exported_node_boots_by_qemu_alone_and_lets_its_owner_in(tmp_path: Path) -> None:
     spec = LabSpec(f"debian-x{os.getpid()}", nodes=1, fam="64M", image="debian", accel="tcg")
     spec = dataclasses.replace(spec, fam_path=tmp_path / "fam")
