@@ -53,7 +53,9 @@ def test_a_disk_with_cloud_init_becomes_a_node(readable: Path) -> None:
     with Lab(LabSpec(name, nodes=1, fam="64M", image=disk), progress=False) as lab:
         (node,) = lab.nodes
         assert node.run("uname -n; getent hosts node01").stdout.split()[::2] == ["node01", "node01"]
-        assert "datasource: datasource nocloud" in node.run("cloud-init status --long --wait").stdout.lower()
+        told = node.run("cloud-init status --long --wait").stdout
+        assert "status: done" in told
+        assert "DataSourceNoCloud [seed=/dev/vdb]" in told
         assert node.run("readlink /dev/fam").stdout.endswith("resource2\n")
         assert node.run("cut -d: -f2 /etc/shadow | grep -v '^[*!]' || true").stdout == ""
     assert leftovers(name) == []
