@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -199,12 +200,21 @@ def _execute_cells(
         except (KeyboardInterrupt, SystemExit):
             # What the cell had begun is put away by the cell itself, as if Ctrl-C had been pressed in it.
             _interrupt(kernel)
+            run_sync(_wait_no_more)()
             raise
         current().step()
 
 
 def _interrupt(kernel: AsyncKernelManager) -> None:
     run_sync(kernel.interrupt_kernel)()
+
+
+async def _wait_no_more() -> None:
+    """Call off what waits for the kernel: its end would be an error that nobody asks for, and is printed."""
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _end_labs(run: str, tell: Callable[[str], None]) -> None:
