@@ -91,7 +91,10 @@ def test_every_result_has_the_clocks_in_its_manifest(lab: Any) -> None:
     assert told["step_ns"] > 0
     assert told["tsc_khz"] > 1e5
     assert told["mapping"] == "unknown"
-    assert math.isclose(told["guest_over_host"], 1, abs_tol=told["guest_over_host_bound"] + 1e-12)
+    if told["guest_over_host"] is None:  # where a busy host answered too few questions
+        assert told["why"]
+    else:
+        assert math.isclose(told["guest_over_host"], 1, abs_tol=told["guest_over_host_bound"] + 1e-12)
 
 
 def test_the_timer_itself_is_measured_once(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
