@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shlex
@@ -74,11 +73,12 @@ def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
         shutil.copyfile(path, folder / path.name)
         (folder / path.name).chmod(0o644)
     # Layers are made above the copy.
+    if isinstance(image, DiskImage | OwnDisk):
+        directory.disks.mkdir()
     if isinstance(image, DiskImage):
         image = replace(image, disk=folder / image.disk.name)
     elif isinstance(image, OwnDisk):
         image = replace(image, path=folder / image.path.name)
-    directory.disks.mkdir()
     nodes: dict[str, Exported] = {}
     for node in spec.node_names:
         identity = keys.identity(node, directory)
@@ -91,8 +91,6 @@ def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
         if isinstance(boot, KernelBoot):
             boot = replace(boot, kernel=folder / boot.kernel.name, initrd=folder / boot.initrd.name)
         nodes[node] = (boot, personal)
-    with contextlib.suppress(OSError):
-        directory.disks.rmdir()  # there are none
     return nodes
 
 

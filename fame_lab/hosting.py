@@ -173,7 +173,7 @@ class Hosting:
 
     def _domains_of(self, node: str) -> list[domain.Domain]:
         of_lab = domain.find(self.connection, self.spec.name)
-        templates = incoming.template(self.connection, self.spec.name)
+        templates = domain.find(self.connection, self.spec.name, TemplateRecord)
         return [each for each in (*of_lab, *templates) if each.record.node == node]
 
     @property

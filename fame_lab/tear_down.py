@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from fame_lab import claim, lease, network
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.host import domain, incoming
-from fame_lab.host.record import NodeRecord
+from fame_lab.host import domain
+from fame_lab.host.connection import Libvirt
+from fame_lab.host.record import NodeRecord, TemplateRecord
 
 if TYPE_CHECKING:
     import libvirt
@@ -31,7 +32,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     record = record_left(directory)
     there = directory.path.exists()
     # Again, because libvirt may yet be at work on one that a killed start has asked for.
-    while domains := [*domain.find(connection, name), *incoming.template(connection, name)]:
+    while domains := [*domain.find(connection, name), *domain.find(connection, name, TemplateRecord)]:
         _destroy(domains, name)
         record, there = domains[0].record, True
     if record is None or record.spec.network != "user":
@@ -54,12 +55,19 @@ def record_left(directory: LabDirectory) -> NodeRecord | None:
 
 
 def _destroy(domains: list[domain.Domain], lab: str) -> None:
-    """End domains together: libvirt waits for each QEMU to be gone."""
+    """End domains together, each by a connection of its own.
+
+    libvirt waits for each QEMU to be gone, and serves five requests of one connection at a time.
+    """
     failed: list[FameError] = []
 
     def destroy(each: domain.Domain) -> None:
         try:
-            each.destroy()
+            own = Libvirt()
+            try:
+                each.on(own.connection).destroy()
+            finally:
+                own.close()
         except FameError as error:
             failed.append(error)
 

@@ -19,7 +19,7 @@ from fame_lab.guest.image import TEMPLATE
 from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
-from fame_lab.host.record import NAMESPACE, NodeRecord
+from fame_lab.host.record import NodeRecord
 from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
@@ -124,9 +124,7 @@ class Domain:
         BootError
             If QEMU has ended.
         """
-        with self._asked(f"does not answer {command}") as handle:
-            told = json.dumps({"execute": command, "arguments": arguments})
-            return monitor.returned(monitor.ask(handle, told, monitor.MACHINE))
+        return self._ask(command, arguments)
 
     def hand(self, descriptor: int, name: str) -> None:
         """Give QEMU an open file, to be known to it by a name, as in ``fd:name``.
@@ -138,9 +136,12 @@ class Domain:
         BootError
             If QEMU has ended.
         """
-        with self._asked("takes no open file") as handle:
-            told = json.dumps({"execute": "getfd", "arguments": {"fdname": name}})
-            monitor.returned(monitor.ask(handle, told, monitor.MACHINE, descriptor))
+        self._ask("getfd", {"fdname": name}, descriptor)
+
+    def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
+        with self._asked(f"does not answer {command}") as handle:
+            told = json.dumps({"execute": command, "arguments": arguments})
+            return monitor.returned(monitor.ask(handle, told, monitor.MACHINE, *files))
 
     def fam_address(self, interface: int) -> int:
         """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -226,22 +227,23 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
         raise refusal(connection, f"{record.node} cannot be started: {error}") from error
 
 
-def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]:
-    """Find the nodes of one lab, or of all, by what they carry; in order of their numbers."""
-    try:
-        handles = connection.listAllDomains()
-    except libvirt.libvirtError as error:
-        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
+def find(
+    connection: libvirt.virConnect, lab: str | None = None, kind: type[NodeRecord] = NodeRecord
+) -> list[Domain]:
+    """Find the nodes of one lab, or of all, by what they carry; in order of their numbers.
+
+    With `kind` TemplateRecord, find what nodes are being restored from.
+    """
     found = []
-    for handle in handles:
+    for handle in _all(connection):
         try:
-            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, kind.namespace)
         except libvirt.libvirtError as error:
             if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
                 continue  # none of ours, or gone since
             raise refusal(connection, f"libvirt cannot tell what {handle.name()} is: {error}") from error
         try:
-            record = NodeRecord.from_xml(text)
+            record = kind.from_xml(text)
         except LabError as error:
             # Another version's lab is not to stand in the way of all that concerns this one's.
             log.warning("%s is left alone: %s", handle.name(), error)
@@ -253,12 +255,15 @@ def find(connection: libvirt.virConnect, lab: str | None = None) -> list[Domain]
 
 def names(connection: libvirt.virConnect, lab: str) -> set[str]:
     """Name the domains of a lab, whatever they carry: another version's cannot be read."""
+    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
+    return {name for handle in _all(connection) if its.fullmatch(name := handle.name())}
+
+
+def _all(connection: libvirt.virConnect) -> list[libvirt.virDomain]:
     try:
-        there = [handle.name() for handle in connection.listAllDomains()]
+        return list(connection.listAllDomains())
     except libvirt.libvirtError as error:
         raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
-    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
-    return {name for name in there if its.fullmatch(name)}
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:

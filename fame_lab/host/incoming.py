@@ -13,11 +13,10 @@ from pathlib import Path
 
 import libvirt
 
-from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.errors import BootError, HostError
 from fame_lab.host.domain import Domain
-from fame_lab.host.record import TEMPLATE_NAMESPACE, TemplateRecord
 
-__all__ = ["is_possible", "restore", "save", "template"]
+__all__ = ["is_possible", "restore", "save"]
 
 #: libvirt's number of its first version that hands an open file on to QEMU.
 _HANDS_FILES = 8_002_000
@@ -30,28 +29,6 @@ _LOOK = 0.005
 def is_possible(connection: libvirt.virConnect) -> bool:
     """Say whether this libvirt can do it."""
     return int(connection.getLibVersion()) >= _HANDS_FILES
-
-
-def template(connection: libvirt.virConnect, lab: str) -> list[Domain]:
-    """Find the domain that a lab's nodes are restored from, if it is there.
-
-    Raises
-    ------
-    HostError
-        If libvirt cannot tell.
-    """
-    try:
-        handles = connection.listAllDomains()
-    except libvirt.libvirtError as error:
-        raise HostError(f"libvirt cannot list its domains: {error}") from error
-    found = []
-    for handle in handles:
-        with contextlib.suppress(libvirt.libvirtError, LabError):  # no template, gone since, or too old
-            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, TEMPLATE_NAMESPACE)
-            record = TemplateRecord.from_xml(text)
-            if record.spec.name == lab:
-                found.append(Domain(handle, record))
-    return found
 
 
 def save(domain: Domain, state: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 from xml.etree import ElementTree
 
 from fame_lab.errors import LabError
@@ -18,7 +18,6 @@ NAMESPACE = "urn:fame_lab:node:1"
 TEMPLATE_NAMESPACE = "urn:fame_lab:template:1"
 #: Of what an exported domain carries: another one, for it is nobody's lab, and no lab's end is its own.
 SPEC_NAMESPACE = "urn:fame_lab:spec:1"
-_TAG = f"{{{NAMESPACE}}}node"
 ElementTree.register_namespace("fame", NAMESPACE)
 ElementTree.register_namespace("fame-spec", SPEC_NAMESPACE)
 
@@ -53,6 +52,8 @@ class NodeRecord:
         Token of the notebook that started it, see :func:`fame_lab.notebook.this_notebook`; empty for none.
     """
 
+    namespace: ClassVar[str] = NAMESPACE
+
     spec: LabSpec
     index: int
     fam_path: str
@@ -71,15 +72,11 @@ class NodeRecord:
         """The node's name."""
         return self.spec.node_names[self.index]
 
-    @property
-    def _tag(self) -> str:
-        return _TAG
-
     def to_element(self) -> ElementTree.Element:
         """Give the metadata element."""
         device, inode = self.fam_identity
         element = ElementTree.Element(
-            self._tag,
+            f"{{{self.namespace}}}node",
             {
                 "lab": self.spec.name,
                 "index": str(self.index),
@@ -150,14 +147,12 @@ class NodeRecord:
 class TemplateRecord(NodeRecord):
     """Of the domain that a lab's nodes are restored from: no node, so that none looks for it as one."""
 
+    namespace: ClassVar[str] = TEMPLATE_NAMESPACE
+
     @property
     def node(self) -> str:
         """What it goes by in place of a node's name."""
         return TEMPLATE
-
-    @property
-    def _tag(self) -> str:
-        return f"{{{TEMPLATE_NAMESPACE}}}template"
 
 
 def _for_xml(text: str) -> str:
