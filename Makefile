@@ -1,8 +1,8 @@
 # Each door begins with `make setup`, which does what is missing and nothing else.
 
 PYTEST_ARGS ?=
-# What has the whole machine to itself; everything else runs on all cores.
-ALONE := vm or browser or net
+# Files of tests side by side, one a core; more labs at a time than that would only wait for each other.
+BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 NOTEBOOK := notebooks/01_first_lab.ipynb
 # Jupyter refuses to run as root unless told; here it listens on loopback alone, with its token.
@@ -35,8 +35,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/pytest -m 'not ($(ALONE) or soak)' --numprocesses auto --dist loadfile $(PYTEST_ARGS)
-	$(BIN)/pytest -m '($(ALONE)) and not soak' $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not soak' $(BESIDE) $(PYTEST_ARGS)
 
 # --strict-markers and the rest of pytest's options are in pyproject.toml.
 soak: setup

@@ -67,5 +67,8 @@ def _room(directory: LabDirectory) -> Path:
             directory.share(there, directory.path.stat().st_mode & 0o770)
             directory.disks.symlink_to(there)
         except OSError as error:
-            raise HostError(f"cannot make {there}, for the nodes' disks: {error.strerror}") from error
+            raise HostError(
+                f"cannot make {there}, for the nodes' disks: {error.strerror}; "
+                "let FAME_LAB_CACHE name a directory of your own"
+            ) from error
         return there

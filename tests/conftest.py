@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,8 @@ from hypothesis import settings
 from namespace import Namespace, namespace
 
 from fame_lab import Lab, LabSpec
+from fame_lab.directory import cache_directory
+from fame_lab.guest import appliance
 
 if TYPE_CHECKING:
     from jupyter_lab import JupyterLab
@@ -22,6 +26,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy host is no mistake of what is tested.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that start VMs come first: the quick ones fill the cores at the end."""
+    slow = {item.path for item in items if any(map(item.get_closest_marker, ("vm", "browser", "net")))}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +46,32 @@ def network_namespace() -> Iterator[Namespace]:
     """A namespace in which bridges can be made that nobody else sees."""
     with namespace() as made:
         yield made
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[list[str]]:
+    """The words before a command that have it run as somebody who is not root, with a home of his own."""
+    if os.geteuid() != 0:
+        yield []
+        return
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    appliance.ensure()  # he may not write where it is
+    home = Path(tempfile.mkdtemp(prefix="fame_lab-user-"))
+    for path in (home, home / "run", home / "cache"):
+        path.mkdir(mode=0o700, exist_ok=True)
+        os.chown(path, 65534, 65534)
+    for kind in ("appliance", "images"):
+        (home / "cache" / kind).symlink_to(cache_directory() / kind)
+    yield [
+        # That he may read all is for the sake of a Python in root's home.
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        *(f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
+        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"FAME_LAB_CACHE={home / 'cache'}"),
+    ]
+    for pid in (home / "run/libvirt").glob("*.pid"):
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")

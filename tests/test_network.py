@@ -1,14 +1,11 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,9 +14,7 @@ from leftovers import leftovers
 from namespace import apart
 
 from fame_lab import Lab, LabSpec
-from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, LabError, NetworkError, SpecError
-from fame_lab.guest import appliance
 from fame_lab.host import network
 from fame_lab.host.connection import connect
 
@@ -144,30 +139,6 @@ def test_a_lab_whose_start_was_killed_among_its_nodes_is_ended_by_its_name() -> 
         start.kill()
     subprocess.run([sys.executable, "-m", "fame_lab", "down", "cut"], check=True)
     assert leftovers("cut") == []
-
-
-@pytest.fixture
-def ordinary_user() -> Iterator[list[str]]:
-    """The words before a command that have it run as somebody who is not root, with a home of his own."""
-    if os.geteuid() != 0:
-        yield []
-        return
-    if shutil.which("setpriv") is None:
-        pytest.skip("setpriv is not installed")
-    appliance.ensure()  # he may not write where it is
-    home = Path(tempfile.mkdtemp(prefix="fame_lab-user-"))
-    (home / "run").mkdir(mode=0o700)
-    for path in (home, home / "run"):
-        os.chown(path, 65534, 65534)
-    yield [
-        # That he may read all is for the sake of a Python in root's home.
-        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-        *(f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
-        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"FAME_LAB_CACHE={cache_directory()}"),
-    ]
-    for pid in (home / "run/libvirt").glob("*.pid"):
-        os.kill(int(pid.read_text()), signal.SIGTERM)
-    shutil.rmtree(home)
 
 
 SWITCHED = """
