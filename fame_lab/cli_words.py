@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fame_lab import __version__, cli_image
+from fame_lab import __version__, cli_image, cli_report
 from fame_lab.probes import parameters
 
 __all__ = ["parse", "parser"]
@@ -147,10 +147,7 @@ def parser() -> argparse.ArgumentParser:
     cli_image.add_words(image)
     image.set_defaults(command="image")
 
-    report = words.add_parser("report", help="execute a notebook and write one HTML page")
-    report.add_argument("notebook", type=Path, metavar="NOTEBOOK")
-    report.add_argument("--output", type=Path, required=True, metavar="DIR")
-    report.set_defaults(command="report")
+    cli_report.add_words(words)
     return whole
 
 
