@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fame_lab.comparing.comparison import Comparison, compare
     from fame_lab.errors import (
         ApplianceError,
         BootError,
@@ -44,6 +45,7 @@ __all__ = [
     "ApplianceError",
     "BootError",
     "CommandError",
+    "Comparison",
     "DaemonError",
     "FabricModel",
     "Fam",
@@ -61,12 +63,14 @@ __all__ = [
     "SpecError",
     "Traffic",
     "TrafficError",
+    "compare",
     "doctor",
     "panel",
     "report",
 ]
 
 _HOMES = {
+    "Comparison": "fame_lab.comparing.comparison",
     "FabricModel": "fame_lab.traffic.fabric",
     "Fam": "fame_lab.fam",
     "Lab": "fame_lab.lab",
@@ -75,6 +79,7 @@ _HOMES = {
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.run_result",
     "Traffic": "fame_lab.traffic.traffic",
+    "compare": "fame_lab.comparing.comparison",
     "doctor": "fame_lab.host.doctor",
     "panel": "fame_lab.widgets.panel",
     "report": "fame_lab.reports",

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_image, cli_output, cli_report
+from fame_lab import cli_compare, cli_image, cli_output, cli_report
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.progress import current, job
@@ -227,6 +227,7 @@ def _probe(arguments: argparse.Namespace) -> int:
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "compare": cli_compare.compare,
     "doctor": _doctor,
     "down": _down,
     "image": cli_image.image,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fame_lab import __version__, cli_image, cli_report
+from fame_lab import __version__, cli_compare, cli_image, cli_report
 from fame_lab.probes import parameters
 
 __all__ = ["parse", "parser"]
@@ -146,6 +146,10 @@ def parser() -> argparse.ArgumentParser:
     image = words.add_parser("image", help="build, list, remove and export guest images")
     cli_image.add_words(image)
     image.set_defaults(command="image")
+
+    compare = words.add_parser("compare", help="tell two results, recordings or reports apart")
+    cli_compare.add_words(compare)
+    compare.set_defaults(command="compare")
 
     cli_report.add_words(words)
     return whole

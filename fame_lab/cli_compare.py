@@ -1,0 +1,42 @@
+"""The word ``compare``: two results, recordings or reports, told apart."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from fame_lab.errors import SpecError
+
+__all__ = ["add_words", "compare"]
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Say which words it takes."""
+    parser.add_argument(
+        "a", type=Path, metavar="A", help="a saved result, saved traffic, or a report's folder"
+    )
+    parser.add_argument("b", type=Path, metavar="B", help="another of its kind")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Print what differs in how they were made, then in what they say."""
+    from fame_lab.comparing.comparison import compare as compared
+
+    plot: Path | None = arguments.plot
+    if plot is not None:
+        if plot.suffix not in _PICTURES:
+            raise SpecError(f"--plot is {str(plot)!r}: give a name that ends in .png, .svg or .pdf")
+        if plot.exists() or not plot.absolute().parent.is_dir():
+            raise SpecError(
+                f"--plot is {str(plot)!r}: give a name that is not there yet, in a directory that is"
+            )
+    comparison = compared(arguments.a, arguments.b)
+    print(json.dumps(comparison.to_dict(), indent=1) if arguments.json else comparison)
+    if plot is not None:
+        comparison.plot().savefig(plot)
+    return 0

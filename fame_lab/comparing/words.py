@@ -1,0 +1,79 @@
+"""A comparison in words: what differs in how it was made comes before any number."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from fame_lab.quoting import plain
+
+if TYPE_CHECKING:
+    from fame_lab.comparing.comparison import Comparison
+    from fame_lab.comparing.rows import Row
+
+__all__ = ["in_words", "row_in_words", "summed_up", "verdict", "worst"]
+
+_MOST = 20
+
+
+def in_words(comparison: Comparison) -> str:
+    """Write what differs in how they were made, then sums, then each row that differs."""
+    lines = [plain(f"a: {comparison.a}\nb: {comparison.b}", keep="\n")]
+    lines += _listed("made differently (a | b):", [str(each) for each in comparison.differs])
+    if not comparison.differs:
+        lines.append("made alike, as far as the manifests tell")
+    for which, names in comparison.only.items():
+        lines += _listed(f"only in {which}:", names)
+    lines += ["", verdict(comparison)]
+    lines += [f"  {line}" for line in summed_up(comparison.rows)]
+    differing = worst(comparison.rows)
+    lines += _listed("differ by more than the spread:", [row_in_words(row) for row in differing])
+    return "\n".join(lines)
+
+
+def verdict(comparison: Comparison) -> str:
+    """Say in a line how many rows came to what."""
+    counted = comparison.verdicts
+    return (
+        f"{counted['agrees']:,} agree, {counted['differs']:,} differ, "
+        f"{counted['too few']:,} have too few batches to tell (emulated: no fabric's latency)"
+    )
+
+
+def summed_up(rows: Sequence[Row]) -> Iterator[str]:
+    """Write a line for each quantity of each result."""
+    held: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        held[row.result, row.quantity, row.units].append(row)
+    for (result, quantity, units), of_it in held.items():
+        counted = Counter(row.verdict for row in of_it)
+        came = ", ".join(f"{counted[each]:,} {_PLURAL[each]}" for each in _PLURAL if counted[each])
+        yield f"{result} {quantity}{f' [{units}]' if units else ''}: {came}"
+
+
+_PLURAL = {"agrees": "agree", "differs": "differ", "too few": "too few"}
+
+
+def worst(rows: Sequence[Row]) -> list[Row]:
+    """Give those that differ: counts first, then the largest ratios, either way."""
+    found = [row for row in rows if row.verdict == "differs"]
+    return sorted(found, key=lambda row: (row.kind != "exact", -row.factor))
+
+
+def row_in_words(row: Row) -> str:
+    """Write one row."""
+    where = f" at {row.place}" if row.at else ""
+    told = f"{row.result} {row.quantity}{where}: {row.a:,.6g} | {row.b:,.6g} {row.units}".rstrip()
+    if row.kind == "exact":
+        return plain(f"{told} (exact)", keep="")
+    if row.low == row.low:
+        told += f", ratio {row.ratio:.3g} ({row.low:.3g} to {row.high:.3g})"
+    return plain(f"{told}, n = {row.n_a} | {row.n_b}", keep="")
+
+
+def _listed(head: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - _MOST:,} more"] if len(lines) > _MOST else []
+    return [head, *(f"  {line}" for line in lines[:_MOST]), *more]
