@@ -234,6 +234,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ls": _ls,
     "probe": _probe,
     "report": cli_report.report,
+    "rerun": cli_report.rerun,
     "run": _run,
     "ssh": _ssh,
     "trace": _trace,

@@ -18,7 +18,8 @@ JSON = st.recursive(
 
 def content(source: str = "nodes = 2\nfam: str = '64M'  # >= 1M, a = b\nnodes = 3") -> nbformat.NotebookNode:
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), cell])
+    made: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), cell])
+    return made
 
 
 def test_the_parameters_are_what_the_tagged_cell_assigns() -> None:
