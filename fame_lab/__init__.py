@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fame_lab.lab import Lab
     from fame_lab.node import Node
     from fame_lab.reports import report
+    from fame_lab.reruns import rerun
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
@@ -67,6 +68,7 @@ __all__ = [
     "doctor",
     "panel",
     "report",
+    "rerun",
 ]
 
 _HOMES = {
@@ -83,6 +85,7 @@ _HOMES = {
     "doctor": "fame_lab.host.doctor",
     "panel": "fame_lab.widgets.panel",
     "report": "fame_lab.reports",
+    "rerun": "fame_lab.reruns",
 }
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_compare, cli_image, cli_output
+from fame_lab import cli_compare, cli_image, cli_output, cli_report
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.progress import current, job
@@ -226,17 +226,6 @@ def _probe(arguments: argparse.Namespace) -> int:
     return 1 if result.failed else 0
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    from fame_lab.reports import report
-
-    def tell(stage: str) -> None:
-        print(stage, file=sys.stderr, flush=True)
-
-    # In a log each cell has its line, so that whoever reads it later knows which one took so long.
-    print(report(arguments.notebook, arguments.output, progress=None if sys.stderr.isatty() else tell))
-    return 0
-
-
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": cli_compare.compare,
     "doctor": _doctor,
@@ -244,7 +233,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "image": cli_image.image,
     "ls": _ls,
     "probe": _probe,
-    "report": _report,
+    "report": cli_report.report,
+    "rerun": cli_report.rerun,
     "run": _run,
     "ssh": _ssh,
     "trace": _trace,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fame_lab import __version__, cli_compare, cli_image
+from fame_lab import __version__, cli_compare, cli_image, cli_report
 from fame_lab.probes import parameters
 
 __all__ = ["parse", "parser"]
@@ -151,10 +151,7 @@ def parser() -> argparse.ArgumentParser:
     cli_compare.add_words(compare)
     compare.set_defaults(command="compare")
 
-    report = words.add_parser("report", help="execute a notebook and write one HTML page")
-    report.add_argument("notebook", type=Path, metavar="NOTEBOOK")
-    report.add_argument("--output", type=Path, required=True, metavar="DIR")
-    report.set_defaults(command="report")
+    cli_report.add_words(words)
     return whole
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
 
-__all__ = ["manifest"]
+__all__ = ["host", "manifest"]
 
 
 def manifest(hosting: Hosting) -> dict[str, Any]:
@@ -44,9 +44,14 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
             for domain in hosting.domains()
             if domain.handle is not None
         },
-        "host": {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))},
+        "host": host(),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def host() -> dict[str, Any]:
+    """Describe this host: its CPU, and how many cores this process may use."""
+    return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))}
 
 
 def _dotted(number: int) -> str:

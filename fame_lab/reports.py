@@ -1,77 +1,44 @@
-"""A notebook in, one self-contained HTML page out: executed without a display, and nothing left running."""
+"""A notebook in, a report out: one self-contained page, its data, and what it takes to repeat it."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import base64
+import datetime
+import hashlib
+import json
 import os
-import secrets
-import sys
-import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbclient.util import run_sync
-from nbconvert.exporters import HTMLExporter
 
-from fame_lab.errors import HostError, ReportError, SpecError
-from fame_lab.lab import Lab
-from fame_lab.notebook import RUN_VARIABLE
-from fame_lab.progress import current, job
-from fame_lab.signals import deferred
+from fame_lab.errors import ReportError, SpecError
+from fame_lab.execution import execute
+from fame_lab.notebook_parameters import as_options, checked, with_parameters
+from fame_lab.progress import job
+from fame_lab.report_crate import CRATE, write_crate
+from fame_lab.report_data import Kept
+from fame_lab.report_manifest import MANIFEST, SOURCE, origin, read
+from fame_lab.report_page import page
+from fame_lab.saved import save_directory
 
-__all__ = ["report"]
-
-log = logging.getLogger(__name__)
+__all__ = ["CELL_DEADLINE", "make", "report"]
 
 CELL_DEADLINE = 900.0
-#: How long a kernel that was interrupted may take to put away what it had begun, in seconds.
-_GRACE = 30.0
 
-# The page asks no other host for anything: a browser is told to refuse it, scripts included. What comes
-# from a guest is data, and stays so in the page.
-_TEMPLATE = """\
-{% extends 'lab/index.html.j2' %}
-{% block html_head_js %}{% endblock %}
-{% block jupyter_widgets %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-{% block extra_css %}
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:">
-<style>
-main { max-width: 1040px; margin: auto }
-.fame-stopped { border: 2px solid #dc4545; padding: .8em }
-</style>
-{% endblock %}
-{% block data_png scoped %}
-<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
-<img alt="Picture that {{ (cell.source.strip().splitlines() or [''])[-1] | e }} shows"
- src="data:image/png;base64,{{ output.data['image/png'] | e }}">
-</div>
-{% endblock %}
-{% block body_header %}
-{{ super() }}
-{% if resources.stopped %}<p class="fame-stopped"><strong>{{ resources.stopped | e }}</strong></p>{% endif %}
-{% endblock %}
-"""
+_DATA, _FIGURES = "data", "figures"
 
 
 def report(
     notebook: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
+    parameters: Mapping[str, Any] | None = None,
     cell_deadline: float = CELL_DEADLINE,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """Execute a notebook and write what it showed as one HTML page.
+    """Execute a notebook and make a folder of what it showed and measured.
 
     The kernel is this Python. Labs that the notebook leaves running end with the run, however it ends.
 
@@ -80,7 +47,13 @@ def report(
     notebook : path
         It is read, and not changed.
     output : path
-        Directory for NAME.html, and beside it the executed NAME.ipynb; made if it is not there.
+        The folder, made if it is not there; an earlier report of a notebook of that name is replaced as a
+        whole. In it are NAME.html, the page; NAME.ipynb, executed; ``data/``, every result and traffic that
+        was made, one folder each, for :meth:`Result.load` and :meth:`Traffic.load`; ``figures/``, by cell;
+        ``source/``, the notebook as it was; ``manifest.json``, where all this comes from; and
+        ``ro-crate-metadata.json``, the same for archives of research data.
+    parameters : mapping, optional
+        Values for what the notebook's cell tagged ``parameters`` assigns, as JSON can hold them.
     cell_deadline : float
         Seconds that one cell may take.
     progress : callable, optional
@@ -94,13 +67,107 @@ def report(
     Raises
     ------
     SpecError
-        If there is no such notebook, or the output would overwrite it.
+        If there is no such notebook, it has no such parameter, or the output holds something else.
     ReportError
-        If a cell failed or took too long. The page is written all the same, and shows where.
+        If a cell failed or took too long. The folder is made all the same, and shows where.
+    HostError
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> report("experiment.ipynb", "out", parameters={"nodes": 4})  # doctest: +SKIP
+    PosixPath('/.../out/experiment.html')
     """
-    source, page, executed = _paths(Path(notebook), Path(output))
-    content = _read(source)
-    stopped = ""
+    return make(Path(notebook), Path(output), parameters or {}, cell_deadline, progress)
+
+
+def make(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    cell_deadline: float,
+    progress: Callable[[str], None] | None,
+    *,
+    ran: list[str] | None = None,
+    commit: str | None = None,
+) -> Path:
+    """Make a report; see :func:`report`.
+
+    Parameters
+    ----------
+    notebook, output, parameters, cell_deadline, progress
+        As there.
+    ran : list of str, optional
+        The words of the command, where they are not report's.
+    commit : str, optional
+        Of the notebook, where it does not lie in its clone any more.
+    """
+    source, place = _paths(notebook, output)
+    raw = source.read_bytes()
+    content = _read(source, raw)
+    given = checked(content, parameters)
+    ran = ran or ["fame-lab", "report", str(notebook), *as_options(given), "--output", str(output)]
+    content = with_parameters(content, given)
+    told = origin(source, hashlib.sha256(raw).hexdigest(), given, ran)
+    told["commit"]["notebook"] = commit or told["commit"]["notebook"]
+
+    def fill(folder: Path) -> None:
+        (folder / SOURCE).mkdir()
+        (folder / SOURCE / source.name).write_bytes(raw)
+        told.update(_run(content, source, folder / _DATA, cell_deadline, progress))
+        told["figures"] = _save_figures(content, folder / _FIGURES)
+        (folder / source.name).write_text(nbformat.writes(content), encoding="utf-8")
+        (folder / f"{source.stem}.html").write_text(page(content, source.parent, told), encoding="utf-8")
+        (folder / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")
+        write_crate(folder, told)
+
+    held = {source.name, f"{source.stem}.html", MANIFEST, CRATE, SOURCE, _DATA, _FIGURES}
+    save_directory(place, held, fill, f"a report of {source.name}")
+    shown = place / f"{source.stem}.html"
+    if told["stopped"]:
+        raise ReportError(f"{source}: {told['stopped']}; the report up to there is {shown}")
+    return shown
+
+
+def _paths(source: Path, output: Path) -> tuple[Path, Path]:
+    source, output = source.resolve(), output.resolve()
+    if not source.is_file():
+        raise SpecError(f"there is no notebook {source}: give the path of an .ipynb file")
+    if source.is_relative_to(output):
+        raise SpecError(f"output is {output}, where the notebook itself lies: give another directory")
+    # Whoever has `data` and `figures` of his own in a directory is not to lose them by their names.
+    if output.is_dir() and any(output.iterdir()) and not _is_report(output, source.name):
+        raise SpecError(
+            f"output is {output}, which holds something else than a report of {source.name}: give a "
+            f"directory that is not there yet"
+        )
+    return source, output
+
+
+def _is_report(folder: Path, notebook: str) -> bool:
+    try:
+        return read(folder).notebook == notebook
+    except SpecError:
+        return False
+
+
+def _read(source: Path, raw: bytes) -> nbformat.NotebookNode:
+    try:
+        content: nbformat.NotebookNode = nbformat.reads(raw.decode("utf-8"), as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
+        raise SpecError(f"{source} is not a notebook: {str(error).splitlines()[0]}") from error
+    return content
+
+
+def _run(
+    content: nbformat.NotebookNode,
+    source: Path,
+    data: Path,
+    cell_deadline: float,
+    progress: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    """Execute the cells, and tell what came of it for the manifest."""
+    kept, stopped, began = Kept(data), "", _now()
     try:
         with job(source.name, total=len(content.cells), unit="cell", shown=progress is None) as running:
 
@@ -109,158 +176,35 @@ def report(
                 if progress is not None:
                     progress(words)
 
-            _execute(content, source.parent, cell_deadline, tell)
+            execute(content, source.parent, cell_deadline, tell, kept)
     except ReportError as error:
         stopped = str(error)
-    _write(executed, nbformat.writes(content))
-    _write(page, _page(content, source, stopped))
-    if stopped:
-        raise ReportError(f"{source}: {stopped}; the report up to there is {page}")
-    return page
-
-
-def _paths(source: Path, output: Path) -> tuple[Path, Path, Path]:
-    source, output = source.resolve(), output.resolve()
-    if not source.is_file():
-        raise SpecError(f"there is no notebook {source}: give the path of an .ipynb file")
-    if output == source.parent:
-        raise SpecError(f"output is {output}, where the notebook itself lies: give another directory")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SpecError(
-            f"output is {output}, which cannot be made: {error.strerror}; give another"
-        ) from error
-    return source, output / f"{source.stem}.html", output / f"{source.stem}.ipynb"
-
-
-def _read(source: Path) -> nbformat.NotebookNode:
-    try:
-        content: nbformat.NotebookNode = nbformat.read(source, as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
-        raise SpecError(f"{source} is not a notebook: {str(error).splitlines()[0]}") from error
-    return content
-
-
-def _execute(
-    content: nbformat.NotebookNode, directory: Path, cell_deadline: float, tell: Callable[[str], None]
-) -> None:
-    """Run each cell, and end whatever labs the kernel leaves, however it ends."""
-    run = secrets.token_hex(16)
-    environment = os.environ | {
-        RUN_VARIABLE: run,
-        # Set to Agg, as it is on many a machine without a display, it would give a report without plots.
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    return {
+        "stopped": stopped,
+        "time": {"began": began, "ended": _now()},
+        "results": kept.results(),
+        "missing": kept.missing(),
     }
-    # Sockets in a directory of our own, and no ports: nobody else on this host can speak to the kernel.
-    with (
-        tempfile.TemporaryDirectory(prefix="fame_lab-") as sockets,
-        tempfile.TemporaryFile() as words,  # what the kernel itself says, of interest only if it dies
-    ):
-        kernel = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=_ThisPython(),
-            transport="ipc",
-            connection_file=f"{sockets}/kernel.json",
-            shutdown_wait_time=_GRACE,
-        )
-        client = NotebookClient(
-            content, km=kernel, timeout=cell_deadline, store_widget_state=False, coalesce_streams=True
-        )
-        try:
-            with client.setup_kernel(
-                env=environment, cwd=str(directory), stdout=words, stderr=words, cleanup_kc=True
-            ):
-                _execute_cells(client, kernel, words, tell)
-        finally:
-            with deferred(threading.Event()):
-                _end_labs(run, tell)
 
 
-def _execute_cells(
-    client: NotebookClient, kernel: AsyncKernelManager, words: IO[bytes], tell: Callable[[str], None]
-) -> None:
-    cells = client.nb.cells
-    for index, cell in enumerate(cells):
-        where = f"cell {index + 1} of {len(cells)}"
-        if cell.cell_type == "code":
-            first = next(iter(cell.source.strip().splitlines()), "")
-            tell(f"{where}: {first[:70]}")
-        try:
-            client.execute_cell(cell, index)
-        except CellExecutionError as error:
-            raise ReportError(f"{where} failed with {error.ename}: {error.evalue}") from error
-        except CellTimeoutError as error:
-            _interrupt(kernel)
-            raise ReportError(f"{where} took more than {client.timeout:g} s") from error
-        except DeadKernelError as error:
-            words.seek(0)
-            said = words.read().decode(errors="replace").strip()[-500:]
-            raise ReportError(f"{where} ended the kernel{': ' * bool(said)}{said}") from error
-        except (KeyboardInterrupt, SystemExit):
-            # What the cell had begun is put away by the cell itself, as if Ctrl-C had been pressed in it.
-            _interrupt(kernel)
-            run_sync(_wait_no_more)()
-            raise
-        current().step()
+def _save_figures(content: nbformat.NotebookNode, place: Path) -> list[dict[str, Any]]:
+    """Save each picture as a file, named by its cell, and tell which there are."""
+    saved = []
+    for cell, picture, png in _pictures(content):
+        path = place / f"cell{cell:02d}-{picture}.png"
+        place.mkdir(exist_ok=True)
+        path.write_bytes(png)
+        saved.append({"cell": cell, "file": f"{place.name}/{path.name}"})
+    return saved
 
 
-def _interrupt(kernel: AsyncKernelManager) -> None:
-    run_sync(kernel.interrupt_kernel)()
+def _pictures(content: nbformat.NotebookNode) -> Iterator[tuple[int, int, bytes]]:
+    for number, cell in enumerate(content.cells, start=1):
+        outputs = [output.get("data", {}) for output in cell.get("outputs", [])]
+        pngs = [data["image/png"] for data in outputs if "image/png" in data]
+        for picture, png in enumerate(pngs, start=1):
+            yield number, picture, base64.b64decode(png)
 
 
-async def _wait_no_more() -> None:
-    """Call off what waits for the kernel: its end would be an error that nobody asks for, and is printed."""
-    waiting = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-
-
-def _end_labs(run: str, tell: Callable[[str], None]) -> None:
-    try:
-        for entry in Lab.list():
-            if entry.run == run:
-                tell(f"ending lab {entry.name}, which the notebook left running")
-                entry.end()
-    except HostError as error:
-        # What the notebook itself came to is still to be told.
-        log.warning("cannot tell whether the notebook left a lab running: %s", error)
-
-
-def _page(content: nbformat.NotebookNode, source: Path, stopped: str) -> str:
-    exporter = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
-    # Widgets and scripts need a script from elsewhere to be shown; each has something plainer beside it.
-    exporter.config.NbConvertBase.display_data_priority = [
-        "text/html",
-        "text/markdown",
-        "image/svg+xml",
-        "image/png",
-        "image/jpeg",
-        "text/latex",
-        "text/plain",
-    ]
-    resources = {"metadata": {"name": source.stem, "path": str(source.parent)}, "stopped": stopped}
-    html, _ = exporter.from_notebook_node(content, resources)
-    return str(html)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file at once: who looks sees the old one or the new one, never a half."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HostError(
-            f"cannot write {path}: {error.strerror}; make room, or give another output"
-        ) from error
-
-
-class _ThisPython(KernelSpecManager):
-    """The kernel is the Python that runs here, whatever kernels have been registered on this machine."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name=kernel_name, language="python")
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,6 +1,8 @@
+import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,11 +12,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from made_notebook import KEEPS, notebook
 
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.lab import Lab
 from fame_lab.progress import heard_by
 from fame_lab.reports import report
+from fame_lab.results import Result
 
 PLOT = """
 %matplotlib inline
@@ -37,17 +41,6 @@ class Outside(HTMLParser):
             fetched = name in ("src", "srcset", "poster", "data") or (name == "href" and tag != "a")
             if fetched and not (value or "").startswith(("data:", "#")):
                 self.found.append(f"<{tag} {name}={value}>")
-
-
-def notebook(directory: Path, *cells: str, markdown: str = "") -> Path:
-    content = nbformat.v4.new_notebook()
-    content.cells = [nbformat.v4.new_code_cell(source.strip()) for source in cells]
-    if markdown:
-        content.cells.insert(0, nbformat.v4.new_markdown_cell(markdown))
-    content.metadata["kernelspec"] = {"name": "of-another-machine", "display_name": "?", "language": "python"}
-    path = directory / "n.ipynb"
-    path.write_text(nbformat.writes(content))
-    return path
 
 
 def test_the_page_has_outputs_and_plots(tmp_path: Path) -> None:
@@ -164,6 +157,92 @@ def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
 def test_the_notebook_s_own_directory_is_no_output(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="where the notebook itself lies"):
         report(notebook(tmp_path, "1"), tmp_path)
+
+
+def test_parameters_take_the_place_of_the_notebook_s_own(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print('nodes:', nodes, fam)", parameters="nodes, rest = 2, 0\nfam = '64M'")
+    page = report(source, tmp_path / "out", parameters={"fam": "256M"})
+    assert "nodes: 2 256M" in page.read_text()
+
+
+def test_a_parameter_that_the_notebook_has_not_is_refused_before_it_runs(tmp_path: Path) -> None:
+    source = notebook(tmp_path, f"open({str(tmp_path / 'ran')!r}, 'w')", parameters="nodes = 2")
+    with pytest.raises(SpecError, match="no parameter 'node'; it has nodes"):
+        report(source, tmp_path / "out", parameters={"node": 4})
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
+
+
+def test_the_folder_has_all_that_was_made_and_where_it_comes_from(tmp_path: Path) -> None:
+    source = notebook(tmp_path, KEEPS, PLOT, markdown="# Title", parameters="nodes = 2")
+    folder = report(source, tmp_path / "out", parameters={"nodes": 4}).parent
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "data",
+        "figures",
+        "manifest.json",
+        "n.html",
+        "n.ipynb",
+        "ro-crate-metadata.json",
+        "source",
+    ]
+    assert (folder / "source" / "n.ipynb").read_bytes() == source.read_bytes()
+    assert Result.load(folder / "data" / "001-made").dataset["rate"].values.tolist() == [4, 1, 2]
+    assert (folder / "figures" / "cell05-1.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads((folder / "manifest.json").read_text())
+    assert told["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert told["parameters"] == {"nodes": 4}
+    assert told["stopped"] == ""
+    assert told["figures"] == [{"cell": 5, "file": "figures/cell05-1.png"}]
+    (result,) = told["results"]
+    assert (result["cell"], result["kind"], result["directory"]) == (4, "result", "data/001-made")
+    assert result["manifest"]["accelerator"] == {"kind": "tcg"}
+
+
+def test_the_commands_are_what_was_run_and_what_runs_it_again(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "1", parameters="name, sizes = 0, 0\nsizes = 1\nname = 2")
+    output = tmp_path / "out of it"
+    folder = report(source, output, parameters={"name": "it's", "sizes": [1, 2]}).parent
+    ran, rerun, again = json.loads((folder / "manifest.json").read_text())["commands"]
+    given = ["-p", "name=it's", "-p", "sizes=[1, 2]"]
+    assert shlex.split(ran) == ["fame-lab", "report", str(source), *given, "--output", str(output)]
+    assert rerun == "fame-lab rerun ."
+    assert shlex.split(again) == ["fame-lab", "report", "source/n.ipynb", *given, "--output", "../again"]
+
+
+def test_the_page_says_where_its_numbers_come_from_and_escapes_it(tmp_path: Path) -> None:
+    page = report(
+        notebook(tmp_path, KEEPS, parameters="nodes = 2"), tmp_path / "out", parameters={"nodes": 3}
+    )
+    text = page.read_text().partition("Where this comes from")[2]
+    assert "nodes = 3" in text and "data/001-made" in text
+    assert "&lt;b&gt;" in text and "<b>" not in text
+
+
+def test_a_run_that_fails_keeps_what_it_had_measured_and_says_where_it_stopped(tmp_path: Path) -> None:
+    source = notebook(tmp_path, KEEPS + "\n1 / 0", "print('never')", parameters="nodes = 2")
+    with pytest.raises(ReportError, match="cell 2 of 3 failed"):
+        report(source, tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert told["stopped"].startswith("cell 2 of 3 failed with ZeroDivisionError")
+    assert Result.load(tmp_path / "out" / told["results"][0]["directory"]).probe == "made"
+
+
+def test_a_report_replaces_an_earlier_one_of_its_notebook_as_a_whole(tmp_path: Path) -> None:
+    source = notebook(tmp_path, KEEPS, parameters="nodes = 2")
+    report(source, tmp_path / "out")
+    report(notebook(tmp_path, "print('new')"), tmp_path / "out")
+    assert not (tmp_path / "out" / "data").exists()
+    assert "new" in (tmp_path / "out" / "n.html").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.ipynb", "out"]
+
+
+@pytest.mark.parametrize("names", [["data"], ["n.html", "notes.md"], ["manifest.json"]])
+def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path, names: list[str]) -> None:
+    (tmp_path / "out").mkdir()
+    for name in names:
+        (tmp_path / "out" / name).write_text("{}")
+    with pytest.raises(SpecError, match="holds something else than a report"):
+        report(notebook(tmp_path, "1"), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
 def up(name: str) -> str:

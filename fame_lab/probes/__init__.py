@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fame_lab.errors import SpecError
 from fame_lab.progress import job
+from fame_lab.report_data import keep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,14 +85,15 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
     parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
     # A lab that starts in silence is measured in silence.
     with job(name, unit="run", shown=lab.progress):
-        if name == "timer":
-            return probe.run(lab, **parameters)
         # So late, for with it comes numpy, which a list of names does not need.
         from fame_lab.probes import timer
 
-        clocks = timer.short(lab, parameters.get("mapping", "uc"))
+        clocks = None if name == "timer" else timer.short(lab, parameters.get("mapping", "uc"))
         result = probe.run(lab, **parameters)
-    return dataclasses.replace(result, manifest=result.manifest | {"timer": clocks})
+    if clocks is not None:
+        result = dataclasses.replace(result, manifest=result.manifest | {"timer": clocks})
+    keep(name, result.save)
+    return result
 
 
 def plot(result: Result) -> Figure:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from fame_lab.report_data import keep
 from fame_lab.traffic.glance import Glance
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.views import TrafficViews
@@ -61,6 +62,7 @@ class Recording(TrafficViews):
         self._after.append(do)
 
     def _has_stopped(self) -> None:
+        keep("traffic", lambda place: self.traffic().save(place))
         while self._after:
             self._after.pop()()
 

@@ -1,0 +1,131 @@
+"""An executed notebook as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import HTMLExporter
+
+__all__ = ["page"]
+
+#: What is shown of each result's provenance, and where it stands in its manifest.
+_COLUMNS = {
+    "nodes": ("spec", "nodes"),
+    "accelerator": ("accelerator", "kind"),
+    "mapping": ("mapping",),
+    "QEMU": ("versions", "qemu"),
+    "libvirt": ("versions", "libvirt"),
+    "guest kernel": ("versions", "guest_kernel"),
+}
+
+# The page asks no other host for anything: a browser is told to refuse it, scripts included. What comes
+# from a guest is data, and stays so in the page.
+_TEMPLATE = """\
+{% extends 'lab/index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block extra_css %}
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:">
+<style>
+main { max-width: 1040px; margin: auto }
+.fame-origin { margin: 3em 1em; font-family: var(--jp-ui-font-family); font-size: .85em }
+.fame-origin :is(th, td) { padding: .2em .8em .2em 0; text-align: left; vertical-align: top }
+.fame-stopped { border: 2px solid #dc4545; padding: .8em }
+</style>
+{% endblock %}
+{% block data_png scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img alt="Picture that {{ (cell.source.strip().splitlines() or [''])[-1] | e }} shows"
+ src="data:image/png;base64,{{ output.data['image/png'] | e }}">
+</div>
+{% endblock %}
+{% block body_header %}
+{{ super() }}
+{% if resources.told.stopped %}
+<p class="fame-stopped"><strong>{{ resources.told.stopped | e }}</strong></p>
+{% endif %}
+{% endblock %}
+{% block body_footer %}
+{% set told = resources.told %}
+<section class="fame-origin">
+<h2>Where this comes from</h2>
+<table>
+<tr><th>notebook</th><td>{{ told.notebook | e }}, sha256 {{ told.sha256 | e }}
+{%- if told.commit.notebook %}, commit {{ told.commit.notebook | e }}{% endif %}</td></tr>
+<tr><th>parameters</th><td>
+{%- for name, value in told.parameters.items() %}{{ name | e }} = {{ value | tojson | e }}<br>{% else -%}
+as the notebook has them{% endfor %}</td></tr>
+<tr><th>run</th><td>{{ told.time.began | e }} to {{ told.time.ended | e }}</td></tr>
+<tr><th>on</th><td>{{ told.host.cpu | e }}, {{ told.host.cores }} cores,
+{% for name, version in told.versions.items() %}{{ name | e }} {{ version | e }}{{ ", " if not loop.last }}
+{%- endfor %}</td></tr>
+<tr><th>again</th><td><code>fame-lab rerun FOLDER</code>, which executes the notebook's code</td></tr>
+</table>
+{% if resources.rows %}
+<table>
+<thead><tr><th>cell</th><th>data, emulated</th>
+{%- for column in resources.columns %}<th>{{ column | e }}</th>{% endfor %}</tr></thead>
+{% for row in resources.rows %}
+<tr>{% for held in row %}<td>{{ held | e }}</td>{% endfor %}</tr>
+{% endfor %}
+</table>
+{% endif %}
+{% if told.missing %}
+<p class="fame-stopped"><strong>Measured, and could not be saved:
+{% for each in told.missing %}{{ each.name | e }} of cell {{ each.cell }}{{ ", " if not loop.last }}
+{%- endfor %}</strong></p>
+{% endif %}
+</section>
+{{ super() }}
+{% endblock %}
+"""
+
+
+def page(content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]) -> str:
+    """Write a notebook's cells and outputs as HTML, and below them where they come from.
+
+    Parameters
+    ----------
+    content : NotebookNode
+        Executed, as far as it came.
+    directory : path
+        Where the pictures lie that its prose shows.
+    told : dict
+        The report's manifest.
+    """
+    exporter = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
+    # Widgets and scripts need a script from elsewhere to be shown; each has something plainer beside it.
+    exporter.config.NbConvertBase.display_data_priority = [
+        "text/html",
+        "text/markdown",
+        "image/svg+xml",
+        "image/png",
+        "image/jpeg",
+        "text/latex",
+        "text/plain",
+    ]
+    name = told["notebook"].removesuffix(".ipynb")
+    rows = [
+        [each["cell"], each["directory"], *(_at(each["manifest"], *path) for path in _COLUMNS.values())]
+        for each in told["results"]
+    ]
+    resources = {
+        "metadata": {"name": name, "path": str(directory)},
+        "told": told,
+        "columns": list(_COLUMNS),
+        "rows": rows,
+    }
+    html, _ = exporter.from_notebook_node(content, resources)
+    return str(html)
+
+
+def _at(held: Any, *path: str) -> str:
+    """Give what stands there in a manifest; nothing if it is not there, for a notebook may keep any."""
+    for key in path:
+        held = held.get(key) if isinstance(held, dict) else None
+    return "" if held is None else str(held)

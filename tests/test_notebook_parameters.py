@@ -1,0 +1,99 @@
+import ast
+from typing import Any
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame_lab.errors import SpecError
+from fame_lab.notebook_parameters import as_options, checked, names, option, with_parameters
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(), held, max_size=3),
+    max_leaves=8,
+)
+
+
+def content(source: str = "nodes = 2\nfam: str = '64M'  # >= 1M, a = b\nnodes = 3") -> nbformat.NotebookNode:
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+    made: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), cell])
+    return made
+
+
+def test_the_parameters_are_what_the_tagged_cell_assigns() -> None:
+    assert names(content()) == ["nodes", "fam"]
+    assert names(content("%matplotlib inline\na = 1\nb, c = 1, 2\nd.e = 3")) == ["a"]
+
+
+def test_a_notebook_without_a_tagged_cell_has_none() -> None:
+    assert names(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("nodes = 2")])) == []
+
+
+def test_a_tagged_cell_that_is_no_python_is_refused() -> None:
+    with pytest.raises(SpecError, match="the cell tagged 'parameters' is not Python"):
+        names(content("nodes ="))
+
+
+def test_an_unknown_parameter_is_refused_with_what_there_is() -> None:
+    with pytest.raises(SpecError, match="no parameter 'node'; it has nodes, fam"):
+        checked(content(), {"node": 4})
+    with pytest.raises(SpecError, match="it has none: no cell is tagged 'parameters'"):
+        checked(nbformat.v4.new_notebook(), {"nodes": 4})
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, b"x", [complex(1)]])
+def test_a_value_that_no_manifest_could_hold_is_refused(value: Any) -> None:
+    with pytest.raises(SpecError, match=r"parameter nodes is .*: give a number"):
+        checked(content(), {"nodes": value})
+
+
+def test_a_number_of_numpy_s_is_a_number() -> None:
+    import numpy as np
+
+    assert checked(content(), {"nodes": np.int64(4), "fam": (1, np.float64(2.5))}) == {
+        "nodes": 4,
+        "fam": [1, 2.5],
+    }
+
+
+def test_the_cell_with_the_values_comes_behind_the_one_with_the_defaults() -> None:
+    made = with_parameters(content(), {"nodes": 4})
+    tags = [cell.metadata.tags for cell in made.cells]
+    assert tags == [[], ["parameters"], ["injected-parameters"]]
+    assert "nodes = 4" in made.cells[2].source
+
+
+def test_without_parameters_no_cell_is_added() -> None:
+    assert len(with_parameters(content(), {}).cells) == 2
+
+
+@given(JSON)
+def test_python_reads_in_the_added_cell_what_was_given(value: Any) -> None:
+    made = with_parameters(content(), {"nodes": value})
+    (assignment,) = ast.parse(made.cells[2].source).body
+    assert isinstance(assignment, ast.Assign)
+    assert ast.literal_eval(assignment.value) == value
+
+
+@given(JSON)
+def test_what_is_typed_for_a_value_is_read_as_that_value(value: Any) -> None:
+    (_, typed) = as_options({"nodes": value})
+    assert option(typed.removeprefix("nodes=")) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("4", 4),
+        ("true", True),
+        ("True", True),
+        ("None", None),
+        ("256M", "256M"),
+        ("2,4", [2, 4]),
+        ("1e3", 1e3),
+    ],
+)
+def test_a_typed_value_is_json_or_text_or_a_list(text: str, value: Any) -> None:
+    assert option(text) == value
