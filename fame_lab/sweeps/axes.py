@@ -133,7 +133,7 @@ def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
             f"over has {quoted(name)}, which is no field of a lab ({', '.join(_FIELDS)}) and no parameter of "
             f"probe {probe!r} ({', '.join(kinds)})"
         )
-    labels = list(map(_text, axis.values))
+    labels = axis.labels
     if twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
         raise SpecError(f"over has {name} {twice[0]} twice: give each value once; repeats= measures it again")
     return axis

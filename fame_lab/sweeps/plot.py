@@ -12,6 +12,7 @@ import xarray as xr
 
 from fame_lab import plots
 from fame_lab.errors import ProbeError
+from fame_lab.probes.contention import contention_note
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +50,11 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     """
     name = main_quantity(dataset)
     first, *further = np.atleast_1d(dataset.attrs["axes"]).tolist()
-    found, n = _of_repeats(dataset, name)
+    found = dataset[name].astype(float)
     second = next((axis for axis in further if found.sizes.get(axis, 1) > 1), None)
     kept = [first, "repeat", *([second] if second else [])]
     fixed, panels = [], []
-    for dim in [str(dim) for dim in found.dims if dim not in kept]:
+    for dim in [str(dim) for dim in found.dims if dim not in kept and dim in found.coords]:
         if found[dim].dtype.kind in "OUS" and found.sizes[dim] > 1:
             panels.append(dim)
             continue
@@ -62,6 +63,8 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
         found = found.isel({dim: -1})
     chosen = [*itertools.product(*(found[dim].values for dim in panels))]
     shown = chosen[:_PANELS]
+    n = sum(int(np.isfinite(found.sel(dict(zip(panels, each, strict=True)))).sum()) for each in shown)
+    found = _of_repeats(found)
     notes = [
         f"n = {n:,} measurements in {dataset.sizes['repeat']} repeats; marks: median of the repeats' "
         "medians, bars: from the lowest repeat to the highest",
@@ -96,13 +99,11 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     return made
 
 
-def _of_repeats(dataset: xr.Dataset, name: str) -> tuple[xr.DataArray, int]:
-    """Give each repeat's median over what has no labels, such as batches; and how many numbers that were."""
-    values = dataset[name].astype(float)
-    unlabelled = [dim for dim in values.dims if dim not in dataset.coords]
+def _of_repeats(found: xr.DataArray) -> xr.DataArray:
+    """Give each repeat's median over what has no labels, such as batches."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that are missing
-        return values.median(unlabelled), int(np.isfinite(values).sum())
+        return found.median([dim for dim in found.dims if dim not in found.coords])
 
 
 def _draw(panel: Axes, found: xr.DataArray, first: str, second: str | None) -> None:
@@ -139,6 +140,9 @@ def _said(dataset: xr.Dataset, fixed: list[str], shown: int, of: int) -> list[st
         said.append(f"{shown} of {of} panels")
     if missing := int(dataset.attrs.get("missing", 0)):
         said.append(f"{missing} of {dataset['error'].size} points missing")
+    waits = dataset.get("host_cpu_wait", xr.DataArray(dataset.attrs.get("host_cpu_wait", np.nan)))
+    if np.isfinite(waits).any():
+        said.append(f"at most: {contention_note(float(waits.max()))}")
     hosts = sorted({str(host) for host in dataset["host"].values.flat} - {""})
     if len(hosts) > 1:
         said.append(f"measured on {len(hosts)} hosts")
