@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fame_lab import plots
 from fame_lab.comparing.words import busy, verdict
+from fame_lab.quoting import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +113,7 @@ def _draw(axes: Axes, lines: dict[str, list[Row]], tall: npt.NDArray[np.float64]
     plots.plain_log(axes.xaxis)
     axes.set_xlabel("b / a, of medians or of counts (1: the same)")
     axes.set_yticks(middles, [plots.plain(_short(label)) for label in lines])
-    axes.set_ylim(tall.sum(), 0)
+    axes.set_ylim(max(tall.sum(), _INCH), 0)
     plots.legend_above(axes, len(_STYLES))
 
 
@@ -150,4 +151,5 @@ def _foot(comparison: Comparison, left_out: int) -> list[str]:
 
 def _short(text: str) -> str:
     """Cut in the middle: both ends of a name tell something."""
+    text = plain(text, keep="")
     return text if len(text) <= _LABEL else f"{text[: _LABEL // 2]}…{text[-_LABEL // 2 :]}"
