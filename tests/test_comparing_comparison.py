@@ -55,7 +55,7 @@ def test_hosts_accelerators_and_mappings_that_differ_are_named_before_any_number
         assert max(named) < min(
             told.index(word) for word in ("agree, ", "verdicts", "latency [ns]") if word in told
         )
-    title = comparison.plot().axes[0].get_title()
+    title = comparison.plot().get_suptitle()
     assert "host.cpu: not told | Another" in title and "mapping: uncached-minus | write-back" in title
 
 

@@ -26,5 +26,5 @@ def test_a_probe_is_compared_with_itself_and_with_another_mapping(tmp_path: Path
     ]
     told = repr(other)
     assert told.index("write-back") < told.index("agree, ")
-    assert "write-back" in other.plot().axes[0].get_title()
+    assert "write-back" in other.plot().get_suptitle()
     assert "emulated" in other._repr_html_()

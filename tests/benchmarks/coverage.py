@@ -1,4 +1,4 @@
-"""How often intervals of 95 % of two runs of the same enclose no difference: the kit's, and a plain bootstrap's.
+"""How often an interval of 95 % encloses no difference of two runs of the same: the kit's, a bootstrap's.
 
 python tests/benchmarks/coverage.py [--tries 1000]
 """
