@@ -139,8 +139,9 @@ def _foot(comparison: Comparison, left_out: int) -> list[str]:
     zeros = sum(row.a == row.b for row in undrawn)
     return [
         *comparison.kinds,
-        f"a: {_short(comparison.a)}; b: {_short(comparison.b)}",
-        f"n = {told}; bars: bounds of b / a that all hold together, 95 %; {verdict(comparison)}",
+        f"a: {_short(comparison.a)}; b: {_short(comparison.b)}" if comparison.a != "a" else "",
+        f"n = {told}; bars: bounds of b / a that all hold together, 95 %",
+        verdict(comparison),
         f"not drawn: {zeros:,} that are 0 in both, {len(undrawn) - zeros:,} that are 0 in one"
         if undrawn
         else "",
