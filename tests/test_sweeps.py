@@ -245,5 +245,6 @@ def test_words_that_contradict_each_other_are_said(
 def test_without_dask_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "fame_lab.sweeps.cluster", raising=False)
+    monkeypatch.delattr("fame_lab.sweeps.cluster", raising=False)
     with pytest.raises(HostError, match=r"pip install 'fame_lab\[cluster\]'"):
         sweep("chase", OVER, directory=tmp_path, cluster="tcp://127.0.0.1:1")

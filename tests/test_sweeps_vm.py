@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.vm, needs_root]
 SWEEP = """
 import sys
 from fame_lab import LabSpec, sweep
-sweep("timer", {"nodes": [1, 2], "batch_ms": [1, 2]}, repeats=2, spec=LabSpec("swept", fam="1M"),
-      directory=sys.argv[1], cluster=None, batches=30, seconds=0.05)
+sweep("chase", {"nodes": [1, 2], "stride": [64, 128]}, repeats=2, spec=LabSpec("swept", fam="1M"),
+      directory=sys.argv[1], memories="fam", working_sets="16K", orders="random", batches=30)
 """
 
 
@@ -50,8 +50,7 @@ def test_a_sweep_killed_half_way_goes_on_without_repeating_and_leaves_no_lab(
     assert json.loads(host.fame_lab("ls", "--json")) == []
     made = Sweep.load(tmp_path / "sweep")
     assert made.dataset.attrs["missing"] == 0
-    assert made.dataset["cost"].sel(nodes=1, node="node01").notnull().all()
-    assert made.dataset["cost"].sel(nodes=1, node="node02").isnull().all()
+    assert made.dataset["latency"].notnull().all()
     assert len({manifest["spec"]["name"] for manifest in made.manifests}) >= 4
 
 
@@ -77,19 +76,20 @@ if __name__ == "__main__":
         killer = threading.Thread(target=kill_one, args=[client])
         killer.start()
         made = sweep(
-            "timer", {"nodes": [1, 2], "batch_ms": [1, 2]}, repeats=2, spec=LabSpec("dealt", fam="1M"),
-            directory=sys.argv[1], cluster=cluster.scheduler_address, batches=30, seconds=0.05,
+            "chase", {"nodes": [1, 2], "stride": [64, 128]}, repeats=2, spec=LabSpec("dealt", fam="1M"),
+            directory=sys.argv[1], cluster=cluster.scheduler_address,
+            memories="fam", working_sets="16K", orders="random", batches=30,
         )
         killer.join()
-    print(json.dumps([made.attrs["missing"], [entry.name for entry in Lab.list()]]))
+    print(json.dumps([made.attrs["errors"], [entry.name for entry in Lab.list()]]))
 """
 
 
 def test_a_worker_killed_half_way_has_its_points_measured_by_another_and_leaves_no_lab(
     host: PrivateHost, tmp_path: Path
 ) -> None:
-    assert json.loads(host.run(CLUSTER, str(tmp_path / "sweep"))) == [0, []]
+    assert json.loads(host.run(CLUSTER, str(tmp_path / "sweep"))) == ["", []]
     made = Sweep.load(tmp_path / "sweep").dataset
     assert set(made["host"].values.flat) == {Path("/proc/sys/kernel/hostname").read_text().strip()}
-    assert made["cost"].sel(node="node01").notnull().all()
+    assert made["latency"].notnull().all()
     assert host.processes("qemu-system-x86_64") == []

@@ -105,8 +105,8 @@ def _seat(client: distributed.Client, plan: Plan) -> None:
         client.register_plugin(Seat(plan))
     except Exception as error:  # of whatever kind a worker's host may raise, or Dask
         raise HostError(
-            f"the cluster's workers cannot measure: {type(error).__name__}: {error}; each needs fame_lab, of the "
-            "version that is here"
+            f"the cluster's workers cannot measure: {type(error).__name__}: {error}; each needs fame_lab, "
+            "of the version that is here"
         ) from error
 
 
