@@ -237,6 +237,12 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_sweep import sweep
+
+    return sweep(arguments)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": cli_compare.compare,
     "doctor": _doctor,
@@ -247,6 +253,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "report": _report,
     "run": _run,
     "ssh": _ssh,
+    "sweep": _sweep,
     "trace": _trace,
     "up": _up,
     "xml": _xml,
