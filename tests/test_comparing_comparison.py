@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_lab import LocalLab
 from made_results import MANIFEST, a_chase, a_report
-from made_traffic import a_trace
+from made_traffic import a_spec, a_trace
+from stand_in_lab import measured
 from test_results import ARRAYS, ATTRIBUTES, resaid
 
 import fame_lab
-from fame_lab import Comparison, compare, probes
+from fame_lab import Comparison, Sweep, compare, probes
 from fame_lab.errors import FameError, SpecError
 from fame_lab.results import Result
+from fame_lab.sweeps.folder import Folder
+from fame_lab.sweeps.plan import Plan
 
 EVIL = "<script>alert(1)</script>$x_$\x1b[2J"
 
@@ -124,6 +127,26 @@ def test_what_differs_in_the_reports_and_in_all_their_results_is_told_once(tmp_p
         kept = {"001-chase": a_chase(host=host), "002-chase": a_chase(host=host)}
         reports.append(a_report(tmp_path / cpu, kept, host=host))
     assert [str(each) for each in compare(*reports).differs] == ["host.cpu: A | B"]
+
+
+def test_sweeps_are_compared_point_by_point_in_memory_on_disk_and_in_a_report(tmp_path: Path) -> None:
+    plan = Plan.make(
+        "chase", {"stride": [64, 512]}, repeats=3, seed=0, spec=a_spec(), parameters={"batches": 30}
+    )
+    folder = Folder(tmp_path / "report" / "data" / "001-sweep_of_chase")
+    folder.path.parent.mkdir(parents=True)
+    with folder.taken_up(plan):
+        for point, result in measured(plan).items():
+            folder.keep(point, result)
+    place = a_report(tmp_path / "report", {})
+    swept = Sweep.load(folder.path)
+    for one, other in ((swept, swept.dataset), (folder.path, swept), (place, place)):
+        comparison = compare(one, other)
+        assert comparison.agrees and comparison.differs == ()
+        rows = [row for row in comparison.rows if row.quantity == "latency"]
+        # Two strides, memories and nodes; of three repeats all batches are one sample.
+        assert len(rows) == 8
+        assert {row.n_a for row in rows} == {3 * swept.dataset.sizes["batch"]}
 
 
 def test_an_empty_report_neither_agrees_nor_fails(tmp_path: Path) -> None:
