@@ -16,7 +16,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Say which words it takes."""
     parser.add_argument(
-        "a", type=Path, metavar="A", help="a saved result, saved traffic, or a report's folder"
+        "a", type=Path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"
     )
     parser.add_argument("b", type=Path, metavar="B", help="another of its kind")
     parser.add_argument("--json", action="store_true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import xarray as xr
 from fame_lab.probes.batches import summary
 from fame_lab.results import Result
 from fame_lab.spec import LabSpec
+from fame_lab.sweeps.plan import Plan, Point
 
 Hook = Callable[[LabSpec, dict[str, Any]], None]
 
@@ -37,7 +39,8 @@ class StandInLab:
         return self
 
     def stop(self) -> None:
-        self.stopped.append(self.spec)
+        if self.spec in self.started:
+            self.stopped.append(self.spec)
 
     @staticmethod
     def list() -> list[Any]:
@@ -76,3 +79,13 @@ def a_chase(spec: LabSpec, **parameters: Any) -> Result:
         "time": "2025-03-04T05:06:07+00:00",
     }
     return Result("chase", dataset, manifest)
+
+
+def measured(plan: Plan) -> dict[Point, Result]:
+    """All that such labs would give of a sweep."""
+    made = {}
+    for point in plan.points:
+        result = a_chase(plan.spec_of(point), **plan.parameters_of(point))
+        told = result.manifest | {"sweep": {"host": "here", "time": "now"}}
+        made[point] = dataclasses.replace(result, manifest=told)
+    return made

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -6,24 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from stand_in_lab import a_chase
+from stand_in_lab import measured
 from test_sweeps_plan import a_plan
 
-from fame_lab.results import Result
 from fame_lab.sweeps.combined import TAGS, combined
 from fame_lab.sweeps.folder import Failure
-from fame_lab.sweeps.plan import Plan, Point
+from fame_lab.sweeps.plan import Point
 
 FAILURE = Failure("ProbeError", "it cannot be", "far", "2025-03-04T05:06:07+00:00")
-
-
-def measured(plan: Plan) -> dict[Point, Result]:
-    made = {}
-    for point in plan.points:
-        result = a_chase(plan.spec_of(point), **plan.parameters_of(point))
-        told = result.manifest | {"sweep": {"host": "here", "time": "now"}}
-        made[point] = dataclasses.replace(result, manifest=told)
-    return made
 
 
 def test_each_axis_is_a_dimension_and_each_number_at_its_place() -> None:

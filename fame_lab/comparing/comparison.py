@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from fame_lab.sweeps import Sweep
+
 __all__ = ["Comparison", "compare"]
 
 
@@ -121,7 +123,8 @@ class Comparison:
 
 
 def compare(
-    a: Measurement | xr.Dataset | str | os.PathLike[str], b: Measurement | xr.Dataset | str | os.PathLike[str]
+    a: Measurement | Sweep | xr.Dataset | str | os.PathLike[str],
+    b: Measurement | Sweep | xr.Dataset | str | os.PathLike[str],
 ) -> Comparison:
     """Compare two measurements, or all of two reports.
 
@@ -133,8 +136,8 @@ def compare(
 
     Parameters
     ----------
-    a, b : Result, Traffic, Dataset of a sweep, or path
-        A path is that of a saved result, of saved traffic, or of a report's folder.
+    a, b : Result, Traffic, Sweep or its Dataset, or path
+        A path is that of a saved result, of saved traffic, of a sweep, or of a report's folder.
 
     Returns
     -------

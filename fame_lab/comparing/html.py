@@ -52,9 +52,7 @@ def comparison_html(comparison: Comparison) -> str:
         else "<p>made alike, as far as the manifests tell</p>",
         only=f"<ul>{_bounded(only, '<li>{}</li>')}</ul>" if only else "",
         verdict=escape("; ".join([*busy(comparison), verdict(comparison)])),
-        worst=_table("differ by more than the spread", _HEADS, [_cells(row) for row in differing])
-        if differing
-        else "",
+        worst=_table("what differs", _HEADS, [_cells(row) for row in differing]) if differing else "",
         sums="".join(f"<li>{escape(each)}</li>" for each in summed_up(comparison.rows, _MOST)),
     )
 

@@ -133,6 +133,8 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
     if not set(dims) <= set(a.dims) & set(b.dims):
         return
     labels = [_common(a, b, dim) for dim in dims]
+    if not all(map(len, labels)):
+        return
     if np.prod([len(each) for each in labels], dtype=float) > _MOST:
         raise SpecError(f"{a.name!s} has more than {_MOST} points: compare parts of it")
     places = [
@@ -216,9 +218,9 @@ def _raced(dataset: xr.Dataset) -> set[tuple[str, Any]]:
 
 def _sample(dataset: xr.Dataset, variable: str, at: dict[str, Any], values: Any) -> Sample:
     """Take the values; a single one with the bounds that the probe itself gives, if it gives any."""
-    bounds = [dataset.get(f"{variable}{end}") for end in ("_low", "_high")]
-    if values.size == 1 and all(each is not None and set(each.dims) == set(at) for each in bounds):
-        low, high = (float(each.sel(at)) for each in bounds if each is not None)
+    names = f"{variable}_low", f"{variable}_high"
+    if values.size == 1 and all(name in dataset and set(dataset[name].dims) == set(at) for name in names):
+        low, high = (float(dataset[name].sel(at)) for name in names)
         if low <= values[0] <= high:
             return Sample(values, (low, high))
     return Sample(values)

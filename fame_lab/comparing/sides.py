@@ -16,13 +16,14 @@ import xarray as xr
 from fame_lab.errors import SpecError
 from fame_lab.quoting import plain, quoted
 from fame_lab.results import Result
+from fame_lab.sweeps import Sweep
 from fame_lab.traffic.traffic import Traffic
 
 __all__ = ["Measurement", "Pair", "Side", "matched", "side"]
 
 Measurement = Result | Traffic
 
-_MANIFEST, _RESULT, _TRAFFIC = "manifest.json", "dataset.nc", "counts.nc"
+_MANIFEST, _RESULT, _TRAFFIC, _SWEEP = "manifest.json", "dataset.nc", "counts.nc", "plan.json"
 _MOST = 64 << 20  # bytes of a manifest: far more than a thousand results have
 _MOST_RESULTS = 10_000
 _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
@@ -74,8 +75,8 @@ def side(given: Any, which: str) -> Side:
 
     Parameters
     ----------
-    given : Result, Traffic, Dataset of a sweep, or path
-        Of a saved result, of saved traffic, or of a report's folder.
+    given : Result, Traffic, Sweep or its Dataset, or path
+        Of a saved result, of saved traffic, of a sweep, or of a report's folder.
     which : {"a", "b"}
         For messages.
 
@@ -87,9 +88,11 @@ def side(given: Any, which: str) -> Side:
         If it is saved traffic that cannot be right.
     """
     if isinstance(given, Measurement):
-        found = Side(which, {_kind(given): _checked(given, which)})
+        found = _one(which, _checked(given, which))
     elif isinstance(given, xr.Dataset) and "probe" in given.attrs:
-        found = Side(which, {(swept := _swept(given)).probe: swept})
+        found = _one(which, _swept(given))
+    elif isinstance(given, Sweep):
+        found = _one(which, _swept(given.dataset))
     elif isinstance(given, (str, os.PathLike)):
         found = _from_path(Path(given))
     elif isinstance(getattr(given, "manifest", None), Mapping) and "projected" in given.manifest:
@@ -157,15 +160,18 @@ def _kind(measured: Measurement) -> str:
     return f"traffic by {measured.source}"
 
 
+def _one(name: str, measured: Measurement) -> Side:
+    return Side(name, {_kind(measured): measured})
+
+
 def _from_path(place: Path) -> Side:
     name = plain(str(place), keep="")
     if _is_measured(place):
-        held = _load(place)
-        return Side(name, {_kind(held): held})
+        return _one(name, _load(place))
     if not (place / "data").is_dir() and not (place / _MANIFEST).is_file():
         raise SpecError(
             f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
-            "Result.save, Traffic.save or `fame-lab report` wrote"
+            "Result.save, Traffic.save, a sweep or `fame-lab report` wrote"
         )
     kept = _kept(place / "data")
     known = [path for path in kept if _is_measured(path)]
@@ -188,10 +194,12 @@ def _kept(place: Path) -> list[Path]:
 
 
 def _is_measured(place: Path) -> bool:
-    return any((place / name).is_file() for name in (_RESULT, _TRAFFIC))
+    return any((place / name).is_file() for name in (_RESULT, _TRAFFIC, _SWEEP))
 
 
 def _load(place: Path) -> Measurement:
+    if (place / _SWEEP).is_file():
+        return _swept(Sweep.load(place).dataset)
     held = Traffic.load(place) if (place / _TRAFFIC).is_file() else Result.load(place)
     return _checked(held, str(place))
 
@@ -205,7 +213,7 @@ def _swept(dataset: xr.Dataset) -> Result:
         raise SpecError(f"the manifests of a sweep's points cannot be read: {error}") from error
     first = manifests[0] if manifests else {}
     same = {key: held for key, held in first.items() if all(each.get(key) == held for each in manifests)}
-    return Result(f"sweep of {dataset.attrs['probe']}", dataset, same)
+    return _checked(Result(f"sweep of {dataset.attrs['probe']}", dataset, same), "a sweep")
 
 
 def _checked(measured: Measurement, where: str) -> Measurement:

@@ -28,7 +28,7 @@ def in_words(comparison: Comparison) -> str:
     lines += ["", *comparison.kinds, *busy(comparison), verdict(comparison)]
     lines += [f"  {line}" for line in summed_up(comparison.rows, _MOST)]
     differing = worst(comparison.rows)
-    lines += _listed("differ by more than the spread:", [row_in_words(row) for row in differing])
+    lines += _listed("what differs:", [row_in_words(row) for row in differing])
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fame_lab.errors import HostError, ProbeError, SpecError
 from fame_lab.progress import Job, job
 from fame_lab.results import Result
+from fame_lab.saved import BROKEN
 from fame_lab.spec import LabSpec
 from fame_lab.sweeps.bench import Bench
 from fame_lab.sweeps.combined import combined
@@ -199,7 +200,12 @@ class Sweep:
         if not results:
             why = next((f": {each.kind}: {each.error}" for each in failures.values()), "")
             raise ProbeError(f"no point of the sweep in {str(folder.path)!r} has been measured{why}")
-        return cls(combined(plan, results, failures))
+        try:
+            return cls(combined(plan, results, failures))
+        except BROKEN as error:
+            raise SpecError(
+                f"the points in {str(folder.path)!r} are not those of one sweep: {error}"
+            ) from error
 
     @property
     def manifests(self) -> list[dict[str, Any]]:

@@ -77,8 +77,8 @@ class Bench:
         if self._lab is None or block != self._block:
             self.end()
             end_forsaken(self._plan)
-            lab = Lab(self._plan.lab_of(point), progress=self._progress)
-            self._lab, self._block = lab.start(cancelled=self._cancelled), block
+            self._lab, self._block = Lab(self._plan.lab_of(point), progress=self._progress), block
+            self._lab.start(cancelled=self._cancelled)
         return self._lab
 
     def cancel(self) -> None:

@@ -93,11 +93,21 @@ def measure(plan: Plan, waiting: list[Point], keep: Keep, cluster: str | distrib
     """
     with _client(cluster) as client, client.as_current():
         name = _name(plan)
-        client.register_plugin(Seat(plan))
         try:
+            _seat(client, plan)
             _deal(client, plan, name, list(waiting), keep)
         finally:
             _end(client, plan, name)
+
+
+def _seat(client: distributed.Client, plan: Plan) -> None:
+    try:
+        client.register_plugin(Seat(plan))
+    except Exception as error:  # of whatever kind a worker's host may raise, or Dask
+        raise HostError(
+            f"the cluster's workers cannot measure: {type(error).__name__}: {error}; each needs fame_lab, "
+            "of the version that is here"
+        ) from error
 
 
 def _deal(client: distributed.Client, plan: Plan, name: str, waiting: list[Point], keep: Keep) -> None:
