@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
+
 from fame_lab.errors import SpecError
-from fame_lab.netcdf import read
 from fame_lab.result_html import result_html
 from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
 
 if TYPE_CHECKING:
     import os
 
-    import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["Result"]
@@ -96,7 +96,7 @@ class Result:
             if "sha256" in told:
                 check_digest(place / _DATASET, told["sha256"])
             check_size(place / _DATASET)
-            dataset = read(place / _DATASET)
+            dataset = xr.load_dataset(place / _DATASET, engine="h5netcdf")
         except BROKEN as error:
             raise SpecError(f"{str(place)!r} holds no result that can be read: {error}") from error
         return cls(probe, dataset, manifest)
