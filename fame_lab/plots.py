@@ -28,6 +28,7 @@ __all__ = [
     "legend_above",
     "legend_beside",
     "letter",
+    "plain",
     "plain_log",
     "provenance",
     "size_axis",
@@ -140,8 +141,8 @@ def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, f
     told = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
     height += _FOOT_LINE * (1 + told.count("\n"))
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
-    made.suptitle(_plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
-    made.supxlabel(_plain(told), fontsize=_FOOT_POINTS, color="0.35")
+    made.suptitle(plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
+    made.supxlabel(plain(told), fontsize=_FOOT_POINTS, color="0.35")
     return made
 
 
@@ -185,7 +186,7 @@ def _time(manifest: Mapping[str, Any]) -> str:
         return ""
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep a dollar sign, which may come from anywhere, from beginning mathematics."""
     return text.replace("$", r"\$")
 

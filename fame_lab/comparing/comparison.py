@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -9,14 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
+from fame_lab import plots
 from fame_lab.comparing.counts import counts
 from fame_lab.comparing.points import Counted, Sampled, points, unmatched
-from fame_lab.comparing.provenance import Difference, differences, merged
+from fame_lab.comparing.provenance import Difference, differences, merged, sort
 from fame_lab.comparing.rows import Row, judged
 from fame_lab.comparing.sides import Measurement, Pair, Side, matched, side
 from fame_lab.results import Result
+from fame_lab.traffic import words
 from fame_lab.traffic.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -41,6 +45,11 @@ class Comparison:
         By the side, ``"a"`` or ``"b"``, what it alone has: results, quantities, labels.
     rows : tuple of Row
         What each quantity came to at each place that both have.
+    host_cpu_wait : tuple of float
+        Of a and of b, the largest share of the time in which programs of the host waited for a CPU; NaN if
+        unknown.
+    kinds : tuple of str
+        What kinds of numbers they are, and what they are not.
     manifests : tuple of dict
         Of all that is compared.
     """
@@ -50,6 +59,8 @@ class Comparison:
     differs: tuple[Difference, ...]
     only: Mapping[str, tuple[str, ...]]
     rows: tuple[Row, ...]
+    host_cpu_wait: tuple[float, float]
+    kinds: tuple[str, ...]
     manifests: tuple[dict[str, Any], ...]
 
     @property
@@ -85,15 +96,18 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it as values that JSON can hold."""
-        return {
+        told = {
             "a": self.a,
             "b": self.b,
+            "kinds": list(self.kinds),
             "differs": [each.to_dict() for each in self.differs],
             "only": {which: list(names) for which, names in self.only.items()},
             "agrees": self.agrees,
             "verdicts": self.verdicts,
+            "host_cpu_wait": list(self.host_cpu_wait),
             "rows": [row.to_dict() for row in self.rows],
         }
+        return dict(_told(told))
 
     def __repr__(self) -> str:
         from fame_lab.comparing.words import in_words
@@ -106,7 +120,9 @@ class Comparison:
         return comparison_html(self)
 
 
-def compare(a: Measurement | str | os.PathLike[str], b: Measurement | str | os.PathLike[str]) -> Comparison:
+def compare(
+    a: Measurement | xr.Dataset | str | os.PathLike[str], b: Measurement | xr.Dataset | str | os.PathLike[str]
+) -> Comparison:
     """Compare two measurements, or all of two reports.
 
     Times and rates are compared by their medians, with an interval of the ratio and beside the spread of
@@ -117,7 +133,7 @@ def compare(a: Measurement | str | os.PathLike[str], b: Measurement | str | os.P
 
     Parameters
     ----------
-    a, b : Result, Traffic, or path
+    a, b : Result, Traffic, Dataset of a sweep, or path
         A path is that of a saved result, of saved traffic, or of a report's folder.
 
     Returns
@@ -143,15 +159,28 @@ def compare(a: Measurement | str | os.PathLike[str], b: Measurement | str | os.P
         found += _points(pair)
         for which, names in _unmatched(pair).items():
             only[which] += [f"{pair.name}: {name}" for name in names]
-    manifests = [dict(held.manifest) for each in (side_a, side_b) for held in each.measured.values()]
+    every = [held for each in (side_a, side_b) for held in each.measured.values()]
     return Comparison(
         side_a.name,
         side_b.name,
         tuple(_differs(side_a, side_b, pairs)),
         {which: tuple(names) for which, names in only.items()},
         tuple(judged(found)),
-        tuple(manifests),
+        (_host_cpu_wait(side_a), _host_cpu_wait(side_b)),
+        tuple(dict.fromkeys(map(_kind, every))),
+        tuple(dict(held.manifest) for held in every),
     )
+
+
+def _told(value: Any) -> Any:
+    """Give it as JSON can hold it, which has no word for what is no number."""
+    if isinstance(value, dict):
+        return {str(key): _told(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(held) for held in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(value) if math.isinf(value) else value
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def _points(pair: Pair) -> list[Sampled | Counted]:
@@ -177,7 +206,19 @@ def _differs(a: Side, b: Side, pairs: list[Pair]) -> list[Difference]:
     of_reports = differences(a.told, b.told)
     told = {(each.what, str(each.a), str(each.b)) for each in of_reports}
     of_results = merged([(pair.name, differences(_made(pair.a), _made(pair.b))) for pair in pairs])
-    return [*of_reports, *(e for e in of_results if (e.what, str(e.a), str(e.b)) not in told)]
+    untold = [each for each in of_results if (each.what, str(each.a), str(each.b)) not in told]
+    return sort([*of_reports, *untold])
+
+
+def _kind(measured: Measurement) -> str:
+    return words.source_caveat(measured) if isinstance(measured, Traffic) else plots.caveat(measured.manifest)
+
+
+def _host_cpu_wait(side: Side) -> float:
+    told = [
+        held.dataset.attrs.get("host_cpu_wait") for held in side.measured.values() if isinstance(held, Result)
+    ]
+    return max((float(each) for each in told if isinstance(each, (float, np.floating))), default=math.nan)
 
 
 def _made(measured: Measurement) -> dict[str, Any]:

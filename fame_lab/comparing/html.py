@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from fame_lab.comparing.words import summed_up, verdict, worst
+from fame_lab.comparing.words import busy, summed_up, verdict, worst
 
 if TYPE_CHECKING:
     from fame_lab.comparing.comparison import Comparison
@@ -20,12 +20,12 @@ _PAGE = """\
 <style>.fame-comparison :is(td, th) {{ padding: .1em .6em; text-align: right; }}
 .fame-comparison :is(td, th):first-child {{ text-align: left; }}</style>
 <div class="fame-comparison">
-<strong>a: {a}</strong><br><strong>b: {b}</strong>
+<strong>a: {a}</strong><br><strong>b: {b}</strong><br><em>{kinds}</em>
 {differs}
 {only}
 <p>{verdict}</p>
 {worst}
-<details><summary>all quantities</summary><ul>{sums}</ul></details>
+<details><summary>by quantity</summary><ul>{sums}</ul></details>
 </div>"""
 
 _HEADS = ("", "units", "a", "b", "b / a", "interval", "n", "verdict")
@@ -46,15 +46,16 @@ def comparison_html(comparison: Comparison) -> str:
     return _PAGE.format(
         a=escape(comparison.a),
         b=escape(comparison.b),
+        kinds=escape("; ".join(comparison.kinds)),
         differs=_table("made differently", ("", "a", "b", "in"), made)
         if made
         else "<p>made alike, as far as the manifests tell</p>",
         only=f"<ul>{_bounded(only, '<li>{}</li>')}</ul>" if only else "",
-        verdict=escape(verdict(comparison)),
+        verdict=escape("; ".join([*busy(comparison), verdict(comparison)])),
         worst=_table("differ by more than the spread", _HEADS, [_cells(row) for row in differing])
         if differing
         else "",
-        sums="".join(f"<li>{escape(each)}</li>" for each in summed_up(comparison.rows)),
+        sums="".join(f"<li>{escape(each)}</li>" for each in summed_up(comparison.rows, _MOST)),
     )
 
 

@@ -95,7 +95,7 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counte
     SpecError
         If they are not of one unit, hold a label twice, or claim more points than anybody could read.
     """
-    failed_a, failed_b = (int(bool(each.attrs.get("failed"))) for each in (a, b))
+    failed_a, failed_b = (int(bool(str(each.attrs.get("failed", "")))) for each in (a, b))
     yield Counted(name, "failed", "", {}, failed_a, failed_b, failed_a == failed_b)
     a, b = _with_lost(a), _with_lost(b)
     raced = _raced(a) | _raced(b)
@@ -108,13 +108,14 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counte
         units = _units(name, variable, a[variable], b[variable])
         for at, values_a, values_b in aligned(a[variable], b[variable]):
             if exact:
-                if (variable, at.get("workload")) not in raced:
+                # Where a sweep lacks points of one, sums tell nothing.
+                if values_a.size == values_b.size > 0 and (variable, at.get("workload")) not in raced:
                     total_a, total_b = _total(values_a), _total(values_b)
                     yield Counted(name, variable, units, at, total_a, total_b, total_a == total_b)
             elif values_a.size and values_b.size:
                 samples = _sample(a, variable, at, values_a), _sample(b, variable, at, values_b)
                 yield Sampled(name, variable, units, at, *samples)
-    if "outcome" in a.dims and "verdict" in a.coords:
+    if all("count" in each and "outcome" in each.indexes for each in (a, b)) and "verdict" in a.coords:
         yield from _outcomes(name, a, b)
 
 
@@ -175,7 +176,7 @@ def _is_measured(name: str, held: xr.DataArray) -> bool:
         return False
     if name.endswith(("_low", "_high")):
         return False
-    return bool(held.attrs.get("units")) or name.endswith(_SHARES)
+    return bool(str(held.attrs.get("units", ""))) or name.endswith(_SHARES)
 
 
 def _units(name: str, variable: str, a: xr.DataArray, b: xr.DataArray) -> str:
@@ -190,21 +191,24 @@ def _units(name: str, variable: str, a: xr.DataArray, b: xr.DataArray) -> str:
 
 def _with_lost(dataset: xr.Dataset) -> xr.Dataset:
     """Add the updates that were lost, where a probe leaves it at what was expected and what was held."""
-    if {"expected", "held"} <= set(dataset.data_vars) and "lost" not in dataset.data_vars:
+    if {"expected", "held"} <= set(dataset.data_vars) and "lost" not in dataset:
         expected, held = dataset["expected"], dataset["held"]
-        if expected.dtype.kind in "iu" and held.dtype.kind in "iu":
+        if expected.dims == held.dims and all(each.dtype.kind in "iu" for each in (expected, held)):
             return dataset.assign(lost=expected.astype("i8") - held.astype("i8"))
     return dataset
 
 
 def _raced(dataset: xr.Dataset) -> set[tuple[str, Any]]:
     """Name the counts, and their workloads, that a race between nodes decided, and not the seed alone."""
-    if not {"workload", "node"} <= set(dataset.dims) or "retries" not in dataset.data_vars:
+    if "workload" not in dataset.indexes or "node" not in dataset.dims or "retries" not in dataset:
         return set()
-    again = dataset["retries"].sum([dim for dim in dataset["retries"].dims if dim != "workload"])
+    retries = dataset["retries"]
+    if "workload" not in retries.dims or retries.dtype.kind not in "iuf":
+        return set()
+    again = retries.sum([dim for dim in retries.dims if dim != "workload"])
     retried = {
         (name, _label(label))
-        for label in dataset["workload"].values[np.atleast_1d(again.values > 0)]
+        for label in dataset["workload"].values[again.values > 0]
         for name in ("loads", "stores")
     }
     return retried | ({("errors", "gups")} if dataset.sizes["node"] > 1 else set())
@@ -226,10 +230,12 @@ def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Cou
     How often a race goes one way is the scheduler's: two runs of one thing differ in it by all there is, so
     no share is held against another.
     """
+    if a["verdict"].dims != ("outcome",):
+        return
     verdict = dict(zip(a["outcome"].values.tolist(), a["verdict"].values.tolist(), strict=True))
     for at, count_a, count_b in aligned(a["count"], b["count"]):
         total_a, total_b = _total(count_a), _total(count_b)
-        what = str(verdict.get(at["outcome"]))
+        what = verdict.get(at.get("outcome"))
         if what == "forbidden":
             yield Counted(name, "forbidden outcomes", "", at, total_a, total_b, total_a == total_b)
         elif what == "relaxed":

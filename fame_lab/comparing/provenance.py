@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fame_lab.quoting import plain, quoted
 
-__all__ = ["Difference", "differences", "merged"]
+__all__ = ["Difference", "differences", "merged", "sort"]
 
 _UNTOLD = "not told"
 #: What explains most comes first.
-_ORDER = ("host", "accelerator", "mapping", "image", "versions", "spec", "parameters", "notebook", "seed")
+_ORDER = (
+    "stopped", "host", "accelerator", "mapping", "image", "versions", "notebook", "sha256",
+    "spec", "parameters", "seed",
+)  # fmt: skip
+#: Hundreds, of which hardly one matters.
+_LAST = "packages"
 #: These differ between any two runs, or are measured themselves, or are another's copy.
 _LEFT_OUT = {"time", "timer", "probe", "format", "results", "commands", "missing"}
 _DEPTH = 5
@@ -67,6 +72,11 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
         for path in dict.fromkeys((*leaves_a, *leaves_b))
         if not _same(leaves_a.get(path, _UNTOLD), leaves_b.get(path, _UNTOLD))
     ]
+    return sort(found)
+
+
+def sort(found: Iterable[Difference]) -> list[Difference]:
+    """Put the most telling first: where, on what, and how."""
     return sorted(found, key=lambda each: _rank(each.what))
 
 
@@ -79,11 +89,10 @@ def merged(found: Sequence[tuple[str, Sequence[Difference]]]) -> list[Difference
             key = (each.what, json.dumps([each.a, each.b]))
             first.setdefault(key, each)
             where.setdefault(key, []).append(name)
-    told = [
+    return sort(
         Difference(each.what, each.a, each.b, () if len(where[key]) == len(found) else tuple(where[key]))
         for key, each in first.items()
-    ]
-    return sorted(told, key=lambda each: _rank(each.what))
+    )
 
 
 def _leaves_of(manifest: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
@@ -107,7 +116,7 @@ def _same(a: Any, b: Any) -> bool:
 
 def _rank(what: str) -> int:
     first = what.partition(".")[0]
-    return _ORDER.index(first) if first in _ORDER else len(_ORDER)
+    return _ORDER.index(first) if first in _ORDER else len(_ORDER) + (first == _LAST)
 
 
 def _shown(value: Any) -> str:

@@ -70,8 +70,8 @@ class Row:
         return max(self.ratio, 1 / self.ratio) if self.ratio > 0 else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as values that JSON can hold: no number is None."""
-        return {name: None if value != value else value for name, value in asdict(self).items()}
+        """Give it by name."""
+        return asdict(self)
 
 
 def judged(points: Sequence[Sampled | Counted]) -> list[Row]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from fame_lab.errors import SpecError
 from fame_lab.quoting import plain, quoted
 from fame_lab.results import Result
@@ -20,7 +22,7 @@ __all__ = ["Measurement", "Pair", "Side", "matched", "side"]
 
 Measurement = Result | Traffic
 
-_MANIFEST = "manifest.json"
+_MANIFEST, _RESULT, _TRAFFIC = "manifest.json", "dataset.nc", "counts.nc"
 _MOST = 64 << 20  # bytes of a manifest: far more than a thousand results have
 _MOST_RESULTS = 10_000
 _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
@@ -40,12 +42,15 @@ class Side:
         Of a report, what its manifest says of it as a whole.
     is_report : bool
         Whether it is a report, of however many.
+    unread : tuple of str
+        What a report holds and is no result, no traffic and no sweep.
     """
 
     name: str
     measured: dict[str, Measurement]
     told: dict[str, Any] = field(default_factory=dict)
     is_report: bool = False
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def side(given: Any, which: str) -> Side:
 
     Parameters
     ----------
-    given : Result, Traffic, or path
+    given : Result, Traffic, Dataset of a sweep, or path
         Of a saved result, of saved traffic, or of a report's folder.
     which : {"a", "b"}
         For messages.
@@ -83,14 +88,16 @@ def side(given: Any, which: str) -> Side:
     """
     if isinstance(given, Measurement):
         found = Side(which, {_kind(given): _checked(given, which)})
+    elif isinstance(given, xr.Dataset) and "probe" in given.attrs:
+        found = Side(which, {(swept := _swept(given)).probe: swept})
     elif isinstance(given, (str, os.PathLike)):
         found = _from_path(Path(given))
     elif isinstance(getattr(given, "manifest", None), Mapping) and "projected" in given.manifest:
         raise SpecError(f"{which} is a {type(given).__name__}: {_PROJECTED}")
     else:
         raise SpecError(
-            f"{which} is a {type(given).__name__}: give a Result, a Traffic, or the path of a saved one "
-            "or of a report's folder"
+            f"{which} is a {type(given).__name__}: give a Result, a Traffic, what a sweep gave, "
+            "or the path of a saved one or of a report's folder"
         )
     return found
 
@@ -128,8 +135,8 @@ def matched(a: Side, b: Side) -> tuple[list[Pair], dict[str, list[str]]]:
         if key in numbered_b
     ]
     return pairs, {
-        "a": [name for key, name in numbered_a.items() if key not in numbered_b],
-        "b": [name for key, name in numbered_b.items() if key not in numbered_a],
+        "a": [name for key, name in numbered_a.items() if key not in numbered_b] + [*a.unread],
+        "b": [name for key, name in numbered_b.items() if key not in numbered_a] + [*b.unread],
     }
 
 
@@ -152,7 +159,7 @@ def _kind(measured: Measurement) -> str:
 
 def _from_path(place: Path) -> Side:
     name = plain(str(place), keep="")
-    if (place / "dataset.nc").is_file() or (place / "counts.nc").is_file():
+    if _is_measured(place):
         held = _load(place)
         return Side(name, {_kind(held): held})
     if not (place / "data").is_dir() and not (place / _MANIFEST).is_file():
@@ -160,12 +167,15 @@ def _from_path(place: Path) -> Side:
             f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
             "Result.save, Traffic.save or `fame-lab report` wrote"
         )
-    return Side(name, _data(place / "data"), _told(place), is_report=True)
+    kept = _kept(place / "data")
+    known = [path for path in kept if _is_measured(path)]
+    unread = tuple(f"{path.name}, which is not compared" for path in kept if path not in known)
+    return Side(name, {path.name: _load(path) for path in known}, _told(place), True, unread)
 
 
-def _data(place: Path) -> dict[str, Measurement]:
+def _kept(place: Path) -> list[Path]:
     if not place.is_dir():  # a notebook that measured nothing
-        return {}
+        return []
     # No link: it could lead out of the folder, which a stranger may have made.
     found = [
         (int(match[1]), path)
@@ -174,12 +184,28 @@ def _data(place: Path) -> dict[str, Measurement]:
     ]
     if len(found) > _MOST_RESULTS:
         raise SpecError(f"{str(place)!r} holds {len(found)} results: at most {_MOST_RESULTS} are compared")
-    return {path.name: _load(path) for _, path in sorted(found)}
+    return [path for _, path in sorted(found)]
+
+
+def _is_measured(place: Path) -> bool:
+    return any((place / name).is_file() for name in (_RESULT, _TRAFFIC))
 
 
 def _load(place: Path) -> Measurement:
-    held = Traffic.load(place) if (place / "counts.nc").is_file() else Result.load(place)
+    held = Traffic.load(place) if (place / _TRAFFIC).is_file() else Result.load(place)
     return _checked(held, str(place))
+
+
+def _swept(dataset: xr.Dataset) -> Result:
+    """Take a sweep's points as one result, made as all its points were."""
+    told = dataset["manifest"].values.ravel().tolist() if "manifest" in dataset.coords else []
+    try:
+        manifests = [dict(json.loads(each)) for each in dict.fromkeys(told) if each]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SpecError(f"the manifests of a sweep's points cannot be read: {error}") from error
+    first = manifests[0] if manifests else {}
+    same = {key: held for key, held in first.items() if all(each.get(key) == held for each in manifests)}
+    return Result(f"sweep of {dataset.attrs['probe']}", dataset, same)
 
 
 def _checked(measured: Measurement, where: str) -> Measurement:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fame_lab.comparing.comparison import Comparison
     from fame_lab.comparing.rows import Row
 
-__all__ = ["in_words", "row_in_words", "summed_up", "verdict", "worst"]
+__all__ = ["busy", "in_words", "row_in_words", "summed_up", "verdict", "worst"]
 
 _MOST = 20
 
@@ -25,11 +25,20 @@ def in_words(comparison: Comparison) -> str:
         lines.append("made alike, as far as the manifests tell")
     for which, names in comparison.only.items():
         lines += _listed(f"only in {which}:", names)
-    lines += ["", verdict(comparison)]
-    lines += [f"  {line}" for line in summed_up(comparison.rows)]
+    lines += ["", *comparison.kinds, *busy(comparison), verdict(comparison)]
+    lines += [f"  {line}" for line in summed_up(comparison.rows, _MOST)]
     differing = worst(comparison.rows)
     lines += _listed("differ by more than the spread:", [row_in_words(row) for row in differing])
     return "\n".join(lines)
+
+
+def busy(comparison: Comparison) -> list[str]:
+    """Say how busy the hosts were, as far as that is known."""
+    shares = comparison.host_cpu_wait
+    if all(share != share for share in shares):
+        return []
+    told = " | ".join("unknown" if share != share else f"{share:.0%}" for share in shares)
+    return [f"programs of the host waited for a CPU up to {told} of the time"]
 
 
 def verdict(comparison: Comparison) -> str:
@@ -37,19 +46,21 @@ def verdict(comparison: Comparison) -> str:
     counted = comparison.verdicts
     return (
         f"{counted['agrees']:,} agree, {counted['differs']:,} differ, "
-        f"{counted['too few']:,} have too few batches to tell (emulated: no fabric's latency)"
+        f"{counted['too few']:,} have too few batches to tell"
     )
 
 
-def summed_up(rows: Sequence[Row]) -> Iterator[str]:
-    """Write a line for each quantity of each result."""
+def summed_up(rows: Sequence[Row], most: int) -> Iterator[str]:
+    """Write a line for each quantity of each result; of more than `most`, for those that do not all agree."""
     held: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         held[row.result, row.quantity, row.units].append(row)
     for (result, quantity, units), of_it in held.items():
         counted = Counter(row.verdict for row in of_it)
+        if len(held) > most and set(counted) == {"agrees"}:
+            continue
         came = ", ".join(f"{counted[each]:,} {_PLURAL[each]}" for each in _PLURAL if counted[each])
-        yield f"{result} {quantity}{f' [{units}]' if units else ''}: {came}"
+        yield plain(f"{result} {quantity}{f' [{units}]' if units else ''}: {came}", keep="")
 
 
 _PLURAL = {"agrees": "agree", "differs": "differ", "too few": "too few"}
