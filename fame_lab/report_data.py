@@ -6,13 +6,14 @@ cell, and so knows which of them made what.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def keep(name: str, save: Callable[[Path], object]) -> None:
         log.warning("the report will be without the data of %s: %s", name, error)
 
 
-@contextmanager
+@contextlib.contextmanager
 def kept_as_one() -> Iterator[None]:
     """Keep nothing that this block measures: it is part of something that is kept as a whole."""
     token = _part_of_another.set(True)
@@ -71,9 +72,12 @@ def kept_as_one() -> Iterator[None]:
 def _next(place: Path, name: str) -> Path:
     with _numbering:
         place.mkdir(exist_ok=True)
-        number = max((at for at, _ in _numbered(place)), default=0) + 1
-        made = place / f"{number:03d}-{name}"
-        made.mkdir()
+        last = max((at for at, _ in _numbered(place)), default=0)
+        for number in itertools.count(last + 1):
+            made = place / f"{number:03d}-{name}"
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                made.mkdir()
+                break
     return made
 
 
