@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from local_lab import LocalLab
+from made_results import a_chase
 from made_traffic import a_crowd, a_spec, an_order, some_samples
 from matplotlib.figure import Figure
 
-from fame_lab import FabricModel, Result
+from fame_lab import FabricModel, Result, compare
 from fame_lab.probes import (
     atomics,
     bandwidth,
@@ -103,6 +104,24 @@ def _order(directory: Path) -> Drawn:
     return Drawn(order_plot.plot(found, node="node01"), "traced", 6000)
 
 
+def _compared(n: int, *, sets: int = 2) -> Callable[[Path], Drawn]:
+    """Draw two runs of a probe, on hosts whose names are long."""
+
+    def draw(_: Path) -> Drawn:
+        sizes = tuple(4096 * each for each in range(1, sets + 1))
+        host = {"cpu": "A very long name of a processor, as they have it " * 3, "cores": 64}
+        a = a_chase(0, sets=sizes, batches=n, **MANIFEST)
+        b = a_chase(1, sets=sizes, batches=n, times=1.3, **MANIFEST, host=host)
+        return Drawn(compare(a, b).plot(), "emulated", n)
+
+    return draw
+
+
+def _compared_recordings(_: Path) -> Drawn:
+    comparison = compare(_crowd(), _crowd(seed=1))
+    return Drawn(comparison.plot(), "traced", len(comparison.rows))
+
+
 def _projected(_: Path) -> Drawn:
     crowd = _crowd()
     return Drawn(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
@@ -140,6 +159,9 @@ FIGURES: dict[str, Callable[[Path], Drawn]] = {
     "sampled by node": _sampled("overview", by={0: [1, 1], 4096: [2, 1], 32 << 20: [0, 1]}),
     "matrices beside": _beside("matrix"),
     "heats beside": _beside("heat"),
+    "compared": _compared(30),
+    "compared at many points": _compared(40, sets=30),
+    "compared recordings": _compared_recordings,
     "order": _order,
     "projection": _projected,
 }  # fmt: skip

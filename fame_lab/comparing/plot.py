@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fame_lab import plots
 from fame_lab.comparing.words import busy, verdict
+from fame_lab.quoting import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 _MOST_LINES = 40
-_WIDE, _LABEL, _MOST_NAMED = 100, 58, 8
+_WIDE, _LABEL, _MOST_NAMED, _HEAD_POINTS = 100, 58, 8, 9.5
 _INCH, _MOST_INCHES, _A_POINT = (
     0.2,
     0.7,
@@ -46,15 +47,15 @@ def plot(comparison: Comparison) -> plots.LabFigure:
     tall *= min(1, _TALLEST / tall.sum()) if kept else 1
     made_differently = _made_differently(comparison)
     made = plots.begin(
-        "b against a",
+        "",
         "\n".join(_foot(comparison, len(lines) - len(kept))),
         *comparison.manifests,
-        height=1.6 + tall.sum() + 0.15 * len(made_differently),
+        height=1.4 + tall.sum() + 0.17 * len(made_differently),
     )
+    # Smaller than a title, as there may be much of it.
+    made.suptitle(plots.plain("\n".join(made_differently)), fontsize=_HEAD_POINTS)
     axes = made.subplots()
     plots.dress(axes)
-    # Above the legend, which is above the panel.
-    axes.set_title(plots.plain("\n".join(made_differently)), fontsize=9, pad=22)
     _draw(axes, kept, tall)
     return made
 
@@ -112,7 +113,7 @@ def _draw(axes: Axes, lines: dict[str, list[Row]], tall: npt.NDArray[np.float64]
     plots.plain_log(axes.xaxis)
     axes.set_xlabel("b / a, of medians or of counts (1: the same)")
     axes.set_yticks(middles, [plots.plain(_short(label)) for label in lines])
-    axes.set_ylim(tall.sum(), 0)
+    axes.set_ylim(max(tall.sum(), _INCH), 0)
     plots.legend_above(axes, len(_STYLES))
 
 
@@ -123,23 +124,23 @@ def _bar(row: Row) -> tuple[float, float]:
 def _made_differently(comparison: Comparison) -> list[str]:
     named = [str(each) for each in comparison.differs]
     if not named:
-        return ["made alike, as far as the manifests tell"]
+        return ["b against a, made alike as far as the manifests tell"]
     told = [textwrap.shorten(each, _WIDE, placeholder=" …") for each in named[:_MOST_NAMED]]
     more = [f"and {len(named) - _MOST_NAMED:,} more"] if len(named) > _MOST_NAMED else []
-    return ["made differently (a | b):", *told, *more]
+    return ["b against a, made differently (a | b):", *told, *more]
 
 
 def _foot(comparison: Comparison, left_out: int) -> list[str]:
     n = sorted({n for row in comparison.rows if row.kind == "measured" for n in (row.n_a, row.n_b)})
-    batches = (
-        f"n = {n[0]} to {n[-1]} batches a point; " if len(n) > 1 else f"n = {n[0]} a point; " if n else ""
-    )
+    told = f"{len(comparison.rows):,} counts"
+    if n:
+        told = f"{n[0]:,} to {n[-1]:,} batches a point" if len(n) > 1 else f"{n[0]:,} batches a point"
     undrawn = [row for row in comparison.rows if not row.ratio > 0]
     zeros = sum(row.a == row.b for row in undrawn)
     return [
         *comparison.kinds,
         f"a: {_short(comparison.a)}; b: {_short(comparison.b)}",
-        f"{batches}bars: bounds of b / a that all hold together, 95 %; {verdict(comparison)}",
+        f"n = {told}; bars: bounds of b / a that all hold together, 95 %; {verdict(comparison)}",
         f"not drawn: {zeros:,} that are 0 in both, {len(undrawn) - zeros:,} that are 0 in one"
         if undrawn
         else "",
@@ -150,4 +151,5 @@ def _foot(comparison: Comparison, left_out: int) -> list[str]:
 
 def _short(text: str) -> str:
     """Cut in the middle: both ends of a name tell something."""
+    text = plain(text, keep="")
     return text if len(text) <= _LABEL else f"{text[: _LABEL // 2]}…{text[-_LABEL // 2 :]}"

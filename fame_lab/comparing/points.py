@@ -133,6 +133,8 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
     if not set(dims) <= set(a.dims) & set(b.dims):
         return
     labels = [_common(a, b, dim) for dim in dims]
+    if not all(map(len, labels)):
+        return
     if np.prod([len(each) for each in labels], dtype=float) > _MOST:
         raise SpecError(f"{a.name!s} has more than {_MOST} points: compare parts of it")
     places = [
