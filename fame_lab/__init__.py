@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
     from fame_lab.spec import LabSpec
+    from fame_lab.sweeps import Sweep, sweep
     from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
     from fame_lab.widgets.panel import panel
@@ -62,6 +63,7 @@ __all__ = [
     "SSHError",
     "SharingError",
     "SpecError",
+    "Sweep",
     "Traffic",
     "TrafficError",
     "compare",
@@ -69,6 +71,7 @@ __all__ = [
     "panel",
     "report",
     "rerun",
+    "sweep",
 ]
 
 _HOMES = {
@@ -80,12 +83,14 @@ _HOMES = {
     "Node": "fame_lab.node",
     "Result": "fame_lab.results",
     "RunResult": "fame_lab.run_result",
+    "Sweep": "fame_lab.sweeps",
     "Traffic": "fame_lab.traffic.traffic",
     "compare": "fame_lab.comparing.comparison",
     "doctor": "fame_lab.host.doctor",
     "panel": "fame_lab.widgets.panel",
     "report": "fame_lab.reports",
     "rerun": "fame_lab.reruns",
+    "sweep": "fame_lab.sweeps",
 }
 
 

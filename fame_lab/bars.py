@@ -159,13 +159,21 @@ class Lines:
 
     def show(self, state: State) -> None:
         """Write how far it is."""
-        self._write(f"{self._how_far(state)}{', ' * bool(state.words)}{state.words}")
+        told = [self._how_far(state), self._left(state), state.words]
+        self._write(", ".join(filter(None, told)))
         # The longer it takes, the less often anybody wants to read of it.
         self.interval = min(2 * self.interval, 120.0)
 
     def end(self, state: State, *, failed: bool) -> None:
         """Write how it ended."""
         self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
+
+    def _left(self, state: State) -> str:
+        """Say how long it takes yet, if its steps go on as they did."""
+        if not state.done or state.total is None or state.done >= state.total:
+            return ""
+        seconds = (time.time() - self._began) / state.done * (state.total - state.done)
+        return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
     def _how_far(self, state: State) -> str:
         of = "" if state.total is None else f"/{state.total}"

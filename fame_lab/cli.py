@@ -226,6 +226,12 @@ def _probe(arguments: argparse.Namespace) -> int:
     return 1 if result.failed else 0
 
 
+def _sweep(arguments: argparse.Namespace) -> int:
+    from fame_lab.cli_sweep import sweep
+
+    return sweep(arguments)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": cli_compare.compare,
     "doctor": _doctor,
@@ -237,6 +243,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "rerun": cli_report.rerun,
     "run": _run,
     "ssh": _ssh,
+    "sweep": _sweep,
     "trace": _trace,
     "up": _up,
     "xml": _xml,

@@ -152,6 +152,32 @@ def parser() -> argparse.ArgumentParser:
     compare.set_defaults(command="compare")
 
     cli_report.add_words(words)
+
+    sweep = words.add_parser(
+        "sweep",
+        help="measure while the lab and what the probe is told change",
+        epilog="Each point is saved at once. The same words again go on where it was, also after a kill.",
+    )
+    sweep.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
+    sweep.add_argument(
+        "--over", action="append", required=True, type=_parameter, metavar="NAME=VALUE,VALUE",
+        help="a field of the lab or a parameter of the probe; may be given again: --over nodes=2,4,8",
+    )  # fmt: skip
+    sweep.add_argument("--repeats", type=int, default=5, metavar="N", help="by default 5")
+    sweep.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the sweep is kept")
+    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the random order; by default 0")
+    sweep.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what every lab has")
+    sweep.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://host:8786; only in a network that you trust",
+    )  # fmt: skip
+    sweep.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE",
+        help="of the probe, at every point",
+    )  # fmt: skip
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+    sweep.add_argument("--json", action="store_true", help="where it is, and what became of it")
+    sweep.set_defaults(command="sweep")
     return whole
 
 

@@ -11,8 +11,9 @@ from local_lab import LocalLab
 from made_results import a_chase
 from made_traffic import a_crowd, a_spec, an_order, some_samples
 from matplotlib.figure import Figure
+from stand_in_lab import measured
 
-from fame_lab import FabricModel, Result, compare
+from fame_lab import FabricModel, Result, Sweep, compare
 from fame_lab.probes import (
     atomics,
     bandwidth,
@@ -27,6 +28,8 @@ from fame_lab.probes import (
     visibility,
     workloads,
 )  # fmt: skip
+from fame_lab.sweeps.combined import combined
+from fame_lab.sweeps.plan import Plan
 from fame_lab.traffic import beside, order_plot
 from fame_lab.traffic.traffic import Traffic
 
@@ -127,6 +130,13 @@ def _projected(_: Path) -> Drawn:
     return Drawn(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
 
 
+def _swept(_: Path) -> Drawn:
+    over = {"stride": [64, 512, 4096], "mapping": ["uc", "wb"]}
+    plan = Plan.make("chase", over, repeats=3, seed=0, spec=a_spec(), parameters={})
+    # Of each of the two memories and nodes, three batches.
+    return Drawn(Sweep(combined(plan, measured(plan), {})).plot(), "emulated", 3 * 2 * 3 * 4 * 3)
+
+
 _SETS: dict[str, Any] = {"working_sets": ["4K", "16K", "64K", "256K", "1M"], "batches": 30}
 _FEW: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 _WORK: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
@@ -164,4 +174,5 @@ FIGURES: dict[str, Callable[[Path], Drawn]] = {
     "compared recordings": _compared_recordings,
     "order": _order,
     "projection": _projected,
+    "sweep": _swept,
 }  # fmt: skip

@@ -1,0 +1,95 @@
+"""Sweeps on real labs: killed half-way and taken up, here and on a cluster."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from private_host import PrivateHost, needs_root, private_host
+
+from fame_lab import Sweep
+
+pytestmark = [pytest.mark.vm, needs_root]
+
+SWEEP = """
+import sys
+from fame_lab import LabSpec, sweep
+sweep("timer", {"nodes": [1, 2], "batch_ms": [1, 2]}, repeats=2, spec=LabSpec("swept", fam="1M"),
+      directory=sys.argv[1], cluster=None, batches=30, seconds=0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[PrivateHost]:
+    with private_host() as made:
+        yield made
+
+
+def points(directory: Path) -> dict[str, int]:
+    """Give the points that are done, and when each was written."""
+    found = directory.glob("points/[0-9]*/manifest.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in found}
+
+
+def test_a_sweep_killed_half_way_goes_on_without_repeating_and_leaves_no_lab(
+    host: PrivateHost, tmp_path: Path
+) -> None:
+    killed = host.start(SWEEP, str(tmp_path / "sweep"))
+    while len(points(tmp_path / "sweep")) < 3:
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.05)
+    host.kill(killed)
+    (left,) = json.loads(host.fame_lab("ls", "--json"))
+    assert left["name"].startswith("swept-") and left["orphan"]
+    before = points(tmp_path / "sweep")
+    assert 3 <= len(before) < 8
+    host.run(SWEEP, str(tmp_path / "sweep"))
+    after = points(tmp_path / "sweep")
+    assert len(after) == 8 and before.items() <= after.items()
+    assert json.loads(host.fame_lab("ls", "--json")) == []
+    made = Sweep.load(tmp_path / "sweep")
+    assert made.dataset.attrs["missing"] == 0
+    assert made.dataset["cost"].sel(nodes=1, node="node01").notnull().all()
+    assert made.dataset["cost"].sel(nodes=1, node="node02").isnull().all()
+    assert len({manifest["spec"]["name"] for manifest in made.manifests}) >= 4
+
+
+CLUSTER = """
+import json, os, signal, sys, threading, time
+from pathlib import Path
+from distributed import Client, LocalCluster
+from fame_lab import Lab, LabSpec, sweep
+
+def kill_one(client):
+    pids = client.run(os.getpid)
+    while not list(Path(sys.argv[1]).glob("points/[0-9]*/manifest.json")):
+        time.sleep(0.05)
+    # One that has a lab.
+    time.sleep(1)
+    os.kill(sorted(pids.values())[0], signal.SIGKILL)
+
+if __name__ == "__main__":
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50) as cluster,
+        Client(cluster) as client,
+    ):
+        killer = threading.Thread(target=kill_one, args=[client])
+        killer.start()
+        made = sweep(
+            "timer", {"nodes": [1, 2], "batch_ms": [1, 2]}, repeats=2, spec=LabSpec("dealt", fam="1M"),
+            directory=sys.argv[1], cluster=cluster.scheduler_address, batches=30, seconds=0.05,
+        )
+        killer.join()
+    print(json.dumps([made.attrs["missing"], [entry.name for entry in Lab.list()]]))
+"""
+
+
+def test_a_worker_killed_half_way_has_its_points_measured_by_another_and_leaves_no_lab(
+    host: PrivateHost, tmp_path: Path
+) -> None:
+    assert json.loads(host.run(CLUSTER, str(tmp_path / "sweep"))) == [0, []]
+    made = Sweep.load(tmp_path / "sweep").dataset
+    assert set(made["host"].values.flat) == {Path("/proc/sys/kernel/hostname").read_text().strip()}
+    assert made["cost"].sel(node="node01").notnull().all()
+    assert host.processes("qemu-system-x86_64") == []
