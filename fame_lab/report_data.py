@@ -110,8 +110,9 @@ class Kept:
         for directory, cell in self._cells.items():
             kind, manifest = self._saved(directory)
             if kind is not None:
-                entry = {"cell": cell, "kind": kind, "name": directory.partition("-")[2]}
-                told.append(entry | {"directory": f"{self.place.name}/{directory}", "manifest": manifest})
+                place = f"{self.place.name}/{directory}"
+                named = {"cell": cell, "kind": kind, "name": directory.partition("-")[2], "directory": place}
+                told.append(named | {"manifest": manifest})
         return told
 
     def missing(self) -> list[dict[str, Any]]:

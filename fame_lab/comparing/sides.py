@@ -16,13 +16,14 @@ import xarray as xr
 from fame_lab.errors import SpecError
 from fame_lab.quoting import plain, quoted
 from fame_lab.results import Result
+from fame_lab.sweeps import Sweep
 from fame_lab.traffic.traffic import Traffic
 
 __all__ = ["Measurement", "Pair", "Side", "matched", "side"]
 
 Measurement = Result | Traffic
 
-_MANIFEST, _RESULT, _TRAFFIC = "manifest.json", "dataset.nc", "counts.nc"
+_MANIFEST, _RESULT, _TRAFFIC, _SWEEP = "manifest.json", "dataset.nc", "counts.nc", "plan.json"
 _MOST = 64 << 20  # bytes of a manifest: far more than a thousand results have
 _MOST_RESULTS = 10_000
 _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
@@ -75,7 +76,7 @@ def side(given: Any, which: str) -> Side:
     Parameters
     ----------
     given : Result, Traffic, Dataset of a sweep, or path
-        Of a saved result, of saved traffic, or of a report's folder.
+        Of a saved result, of saved traffic, of a sweep, or of a report's folder.
     which : {"a", "b"}
         For messages.
 
@@ -188,10 +189,12 @@ def _kept(place: Path) -> list[Path]:
 
 
 def _is_measured(place: Path) -> bool:
-    return any((place / name).is_file() for name in (_RESULT, _TRAFFIC))
+    return any((place / name).is_file() for name in (_RESULT, _TRAFFIC, _SWEEP))
 
 
 def _load(place: Path) -> Measurement:
+    if (place / _SWEEP).is_file():
+        return _swept(Sweep.load(place).dataset)
     held = Traffic.load(place) if (place / _TRAFFIC).is_file() else Result.load(place)
     return _checked(held, str(place))
 
