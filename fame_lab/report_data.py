@@ -32,6 +32,8 @@ _NAME = re.compile(r"(\d{3,})-(\w+)", re.ASCII)
 _MANIFEST = "manifest.json"
 #: What was saved whole is known by a file of it.
 _KINDS = {"dataset.nc": "result", "counts.nc": "traffic", "plan.json": "sweep"}
+#: What a recording's numbers are, by its source.
+_LABELS = {"trace": "traced", "samples": "sampled"}
 
 _numbering = threading.Lock()
 _part_of_another: ContextVar[bool] = ContextVar("fame_lab_part_of_another", default=False)
@@ -105,14 +107,18 @@ class Kept:
             self._cells.setdefault(directory, cell)
 
     def results(self) -> list[dict[str, Any]]:
-        """Tell of each its ``cell``, ``kind``, ``name``, ``directory`` and ``manifest``, as made."""
+        """Tell of each, as made: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
+
+        The label says what its numbers are: emulated, traced or sampled.
+        """
         told = []
         for directory, cell in self._cells.items():
-            kind, manifest = self._saved(directory)
+            kind, saved = self._saved(directory)
             if kind is not None:
-                place = f"{self.place.name}/{directory}"
-                named = {"cell": cell, "kind": kind, "name": directory.partition("-")[2], "directory": place}
-                told.append(named | {"manifest": manifest})
+                entry = {"cell": cell, "kind": kind, "name": directory.partition("-")[2]}
+                entry["directory"] = f"{self.place.name}/{directory}"
+                entry["label"] = _LABELS.get(str(saved.get("source")), "emulated")
+                told.append(entry | {"manifest": saved.get("manifest", {})})
         return told
 
     def missing(self) -> list[dict[str, Any]]:
@@ -124,12 +130,12 @@ class Kept:
         ]
 
     def _saved(self, directory: str) -> tuple[str | None, dict[str, Any]]:
-        """Give the kind of what lies there, None if nothing whole does, and its manifest, if it has one."""
+        """Give the kind of what lies there, None if nothing whole does, and what its manifest file says."""
         place = self.place / directory
         kind = next((kind for file, kind in _KINDS.items() if (place / file).is_file()), None)
         if not (place / _MANIFEST).is_file():
             return kind, {}
         try:
-            return kind, dict(json.loads((place / _MANIFEST).read_text())["manifest"])
+            return kind, dict(json.loads((place / _MANIFEST).read_text()))
         except BROKEN:
             return None, {}
