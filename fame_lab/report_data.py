@@ -6,13 +6,14 @@ cell, and so knows which of them made what.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ _NAME = re.compile(r"(\d{3,})-(\w+)", re.ASCII)
 _MANIFEST = "manifest.json"
 #: What was saved whole is known by a file of it.
 _KINDS = {"dataset.nc": "result", "counts.nc": "traffic", "plan.json": "sweep"}
+#: What a recording's numbers are, by its source.
+_LABELS = {"trace": "traced", "samples": "sampled"}
 
 _numbering = threading.Lock()
 _part_of_another: ContextVar[bool] = ContextVar("fame_lab_part_of_another", default=False)
@@ -58,7 +61,7 @@ def keep(name: str, save: Callable[[Path], object]) -> None:
         log.warning("the report will be without the data of %s: %s", name, error)
 
 
-@contextmanager
+@contextlib.contextmanager
 def kept_as_one() -> Iterator[None]:
     """Keep nothing that this block measures: it is part of something that is kept as a whole."""
     token = _part_of_another.set(True)
@@ -71,9 +74,12 @@ def kept_as_one() -> Iterator[None]:
 def _next(place: Path, name: str) -> Path:
     with _numbering:
         place.mkdir(exist_ok=True)
-        number = max((at for at, _ in _numbered(place)), default=0) + 1
-        made = place / f"{number:03d}-{name}"
-        made.mkdir()
+        last = max((at for at, _ in _numbered(place)), default=0)
+        for number in itertools.count(last + 1):
+            made = place / f"{number:03d}-{name}"
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                made.mkdir()
+                break
     return made
 
 
@@ -101,13 +107,18 @@ class Kept:
             self._cells.setdefault(directory, cell)
 
     def results(self) -> list[dict[str, Any]]:
-        """Tell of each its ``cell``, ``kind``, ``name``, ``directory`` and ``manifest``, as made."""
+        """Tell of each, as made: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
+
+        The label says what its numbers are: emulated, traced or sampled.
+        """
         told = []
         for directory, cell in self._cells.items():
-            kind, manifest = self._saved(directory)
+            kind, saved = self._saved(directory)
             if kind is not None:
                 entry = {"cell": cell, "kind": kind, "name": directory.partition("-")[2]}
-                told.append(entry | {"directory": f"{self.place.name}/{directory}", "manifest": manifest})
+                entry["directory"] = f"{self.place.name}/{directory}"
+                entry["label"] = _LABELS.get(str(saved.get("source")), "emulated")
+                told.append(entry | {"manifest": saved.get("manifest", {})})
         return told
 
     def missing(self) -> list[dict[str, Any]]:
@@ -119,12 +130,12 @@ class Kept:
         ]
 
     def _saved(self, directory: str) -> tuple[str | None, dict[str, Any]]:
-        """Give the kind of what lies there, None if nothing whole does, and its manifest, if it has one."""
+        """Give the kind of what lies there, None if nothing whole does, and what its manifest file says."""
         place = self.place / directory
         kind = next((kind for file, kind in _KINDS.items() if (place / file).is_file()), None)
         if not (place / _MANIFEST).is_file():
             return kind, {}
         try:
-            return kind, dict(json.loads((place / _MANIFEST).read_text())["manifest"])
+            return kind, dict(json.loads((place / _MANIFEST).read_text()))
         except BROKEN:
             return None, {}

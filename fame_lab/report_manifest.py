@@ -18,7 +18,7 @@ from fame_lab.manifest import host
 from fame_lab.notebook_parameters import as_options
 from fame_lab.quoting import quoted
 
-__all__ = ["MANIFEST", "SOURCE", "Repeatable", "origin", "read"]
+__all__ = ["MANIFEST", "SOURCE", "Repeatable", "bounded", "origin", "read"]
 
 MANIFEST = "manifest.json"
 #: The directory of the notebook as it was, byte by byte.
@@ -26,7 +26,7 @@ SOURCE = "source"
 _FORMAT = 1
 _NAME = re.compile(r"[^/\0]{1,250}\.ipynb")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
-_MOST = 64 << 20  # bytes of a manifest: far more than a thousand results have
+_MOST = 64 << 20  # bytes of a manifest or a notebook: far more than a thousand results have
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,8 @@ def read(folder: Path) -> Repeatable:
     SpecError
         If the folder holds no report that this version can repeat.
     """
-    place = folder / MANIFEST
     try:
-        if place.stat().st_size > _MOST:
-            raise ValueError(f"{MANIFEST} has more than {_MOST} bytes")
-        told = json.loads(place.read_text(encoding="utf-8"))
+        told = json.loads(bounded(folder / MANIFEST))
         if not isinstance(told, dict) or told.get("format") != _FORMAT or "notebook" not in told:
             raise ValueError(f"{MANIFEST} is no report's, or not of format {_FORMAT}")
         notebook, parameters = told["notebook"], told.get("parameters", {})
@@ -118,6 +115,21 @@ def read(folder: Path) -> Repeatable:
     except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{str(folder)!r} holds no report that can be read: {error}") from error
     return Repeatable(notebook, str(told.get("sha256", "")), parameters, commit)
+
+
+def bounded(path: Path) -> bytes:
+    """Read a file of a folder that a stranger may have made.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, is no plain file, whose reading could last for ever, or is too large.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing, or no plain file")
+    if path.stat().st_size > _MOST:
+        raise ValueError(f"{path.name} has more than {_MOST} bytes")
+    return path.read_bytes()
 
 
 def _commit(directory: Path) -> str | None:

@@ -68,7 +68,7 @@ as the notebook has them{% endfor %}</td></tr>
 </table>
 {% if resources.rows %}
 <table>
-<thead><tr><th>cell</th><th>data, emulated</th>
+<thead><tr><th>cell, text counted</th><th>data</th><th>is</th>
 {%- for column in resources.columns %}<th>{{ column | e }}</th>{% endfor %}</tr></thead>
 {% for row in resources.rows %}
 <tr>{% for held in row %}<td>{{ held | e }}</td>{% endfor %}</tr>
@@ -111,7 +111,12 @@ def page(content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]) 
     ]
     name = told["notebook"].removesuffix(".ipynb")
     rows = [
-        [each["cell"], each["directory"], *(_at(each["manifest"], *path) for path in _COLUMNS.values())]
+        [
+            each["cell"],
+            each["directory"],
+            each["label"],
+            *(_at(each["manifest"], *path) for path in _COLUMNS.values()),
+        ]
         for each in told["results"]
     ]
     resources = {

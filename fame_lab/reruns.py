@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import SpecError
-from fame_lab.report_manifest import SOURCE, read
+from fame_lab.report_manifest import SOURCE, Repeatable, bounded, read
 
 if TYPE_CHECKING:
     from fame_lab.comparing.comparison import Comparison
@@ -69,7 +69,7 @@ def rerun(
     if new.is_relative_to(old):
         raise SpecError(f"output is {new}, in the report that is repeated: give another directory")
     before = read(old)
-    raw = _notebook(old / SOURCE / before.notebook, before.sha256)
+    raw = _notebook(old, before)
     with tempfile.TemporaryDirectory(prefix="fame_lab-") as place:
         notebook = Path(place) / before.notebook
         notebook.write_bytes(raw)
@@ -102,13 +102,12 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
     return place.with_name(f"{place.name}-rerun")
 
 
-def _notebook(path: Path, sha256: str) -> bytes:
+def _notebook(folder: Path, told: Repeatable) -> bytes:
+    path = folder / SOURCE / told.notebook
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"{str(path)!r}, the report's notebook, cannot be read: {error.strerror}") from error
-    if hashlib.sha256(raw).hexdigest() != sha256:
-        raise SpecError(
-            f"{str(path)!r} is not the notebook that the report was made from: its sha256 differs"
-        )
+        raw = bounded(path)
+    except (OSError, ValueError) as error:
+        raise SpecError(f"the notebook of the report in {str(folder)!r} cannot be read: {error}") from error
+    if hashlib.sha256(raw).hexdigest() != told.sha256:
+        raise SpecError(f"{str(path)!r} is not what the report was made from: its sha256 differs")
     return raw

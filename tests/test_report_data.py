@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import xarray as xr
 from local_lab import LocalLab
+from made_traffic import a_trace, some_samples
 
 from fame_lab import probes
 from fame_lab.errors import HostError
 from fame_lab.report_data import DATA_VARIABLE, Kept, keep, kept_as_one
 from fame_lab.results import Result
+from fame_lab.traffic.traffic import Traffic
 
 
 @pytest.fixture
@@ -54,11 +56,20 @@ def test_a_manifest_tells_cell_and_kind_and_provenance(place: Path) -> None:
             "kind": "result",
             "name": "made",
             "directory": f"data/00{number}-made",
+            "label": "emulated",
             "manifest": {"seed": 5},
         }
         for number, cell in [(1, 3), (2, 5)]
     ]
     assert kept.missing() == []
+
+
+@pytest.mark.parametrize(("made", "label"), [(a_trace({}), "traced"), (some_samples({0: 1}), "sampled")])
+def test_a_recording_is_labelled_by_its_source(place: Path, made: Traffic, label: str) -> None:
+    kept = Kept(place)
+    keep("traffic", made.save)
+    kept.look(1)
+    assert [(each["kind"], each["label"]) for each in kept.results()] == [("traffic", label)]
 
 
 def test_what_cannot_be_saved_is_told_and_missing_and_ends_nothing(

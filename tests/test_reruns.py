@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,17 @@ def test_a_notebook_other_than_the_report_s_is_refused(folder: Path) -> None:
     with (folder / "source" / "n.ipynb").open("a") as file:
         file.write(" ")
     with pytest.raises(SpecError, match="its sha256 differs"):
+        rerun(folder)
+
+
+def test_what_could_be_read_for_ever_is_refused(folder: Path) -> None:
+    (folder / "source" / "n.ipynb").unlink()
+    os.mkfifo(folder / "source" / "n.ipynb")
+    with pytest.raises(SpecError, match=r"cannot be read: n\.ipynb is missing, or no plain file"):
+        rerun(folder)
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    with pytest.raises(SpecError, match="holds no report that can be read"):
         rerun(folder)
 
 

@@ -10,9 +10,10 @@ import xarray as xr
 from stand_in_lab import StandInLab
 
 import fame_lab
-from fame_lab import Sweep, cli, sweep
+from fame_lab import Sweep, cli, compare, sweep
 from fame_lab.errors import HostError, ProbeError, SpecError
 from fame_lab.progress import heard_by
+from fame_lab.report_data import DATA_VARIABLE, Kept
 from fame_lab.spec import LabSpec
 from fame_lab.sweeps import bench
 
@@ -248,3 +249,18 @@ def test_without_dask_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.delattr("fame_lab.sweeps.cluster", raising=False)
     with pytest.raises(HostError, match=r"pip install 'fame_lab\[cluster\]'"):
         sweep("chase", OVER, directory=tmp_path, cluster="tcp://127.0.0.1:1")
+
+
+def test_a_report_keeps_a_sweep_as_one_with_what_its_points_have_in_common(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labs: type[StandInLab]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
+    made = sweep("chase", OVER, repeats=1, directory=tmp_path / "sweep")
+    kept = Kept(tmp_path / "data")
+    kept.look(2)
+    (told,) = kept.results()
+    assert (told["kind"], told["directory"]) == ("sweep", "data/001-sweep_of_chase")
+    assert told["manifest"]["accelerator"] == {"kind": "tcg", "reason": "a stand-in"}
+    assert "spec" not in told["manifest"]
+    xr.testing.assert_identical(Sweep.load(tmp_path / told["directory"]).dataset, made)
+    assert compare(tmp_path / told["directory"], made).agrees

@@ -20,7 +20,7 @@ _ORDER = (
 #: Hundreds, of which hardly one matters.
 _LAST = "packages"
 #: These differ between any two runs, or are measured themselves, or are another's copy.
-_LEFT_OUT = {"time", "timer", "probe", "format", "results", "commands", "missing"}
+_LEFT_OUT = {"time", "timer", "probe", "format", "results", "commands", "missing", "figures"}
 _DEPTH = 5
 
 

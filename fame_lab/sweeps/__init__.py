@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import HostError, ProbeError, SpecError
 from fame_lab.progress import Job, job
+from fame_lab.report_data import keep as keep_for_report
 from fame_lab.results import Result
 from fame_lab.saved import BROKEN
 from fame_lab.spec import LabSpec
@@ -123,6 +125,7 @@ def sweep(
                 else:
                     _cluster().measure(plan, waiting, keep, cluster)
         made = Sweep.load(folder.path)
+        keep_for_report(f"sweep_of_{probe}", lambda place: _copy(folder, made, place))
     if made.dataset.attrs["errors"]:
         log.warning(
             "%s points of the sweep could not be measured: %s; the same call tries them again",
@@ -130,6 +133,14 @@ def sweep(
             made.dataset.attrs["errors"],
         )
     return made.dataset
+
+
+def _copy(folder: Folder, made: Sweep, place: Path) -> None:
+    """Copy a sweep into a report, with what the manifests of all its points say alike."""
+    shutil.copytree(folder.path, place, dirs_exist_ok=True)
+    first, *others = made.manifests
+    alike = {key: held for key, held in first.items() if all(each.get(key) == held for each in others)}
+    (place / "manifest.json").write_text(json.dumps({"manifest": alike}, indent=1) + "\n")
 
 
 class _Keeper:

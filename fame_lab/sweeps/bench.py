@@ -11,6 +11,7 @@ import threading
 from fame_lab.cancel import cancellable
 from fame_lab.errors import FameError, HostError
 from fame_lab.lab import Lab
+from fame_lab.report_data import kept_as_one
 from fame_lab.results import Result
 from fame_lab.sweeps.folder import Failure
 from fame_lab.sweeps.plan import Plan, Point
@@ -59,7 +60,7 @@ class Bench:
         whole = contextlib.ExitStack()
         try:
             # What failed at one point is not trusted with the next, nor is what was interrupted.
-            with whole, cancellable(self._cancelled):
+            with whole, cancellable(self._cancelled), kept_as_one():
                 whole.callback(self.end)
                 lab = self._lab_for(point)
                 result = lab.probe(self._plan.probe, **self._plan.parameters_of(point))
