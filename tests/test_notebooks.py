@@ -16,6 +16,11 @@ SAYS = {
         r"00:09\.0 RAM memory: Red Hat, Inc\. Inter-VM shared memory",
         r"node02 loads\s+0xFA\nnumpy on the host\s+0xfa\nnode01 loads 0x42\nnode02 loads 0x42",
     ],
+    "02_anatomy_of_fam": [
+        r"BAR2 +67,108,864 bytes at 0x[0-9a-f]+  64 bit, prefetchable\n(.*BAR[02].*\n)*\nFAM has 67,108,864 bytes",
+        r"/dev/fam is /sys/devices/\S+/resource2",
+        r">([\d,]+) pages are signed, \1 of them by the node at which they are at home",
+    ],
     "06_access_patterns_and_traffic": [
         r"own +the program tells ([\d,]+), the trace \1 +equal in every cell",
         r"remote +the program tells ([\d,]+), the trace \1 +equal in every cell",
