@@ -29,7 +29,7 @@ SAYS = {
     "05_atomics_and_memory_order": [
         r"atomic: +2,000,000 to 2,000,000 are there",
         r"node02 -smp 1,maxcpus=2",
-        r"-smp 1,maxcpus=2 +2,000,000 of 2,000,000 atomic additions are there",
+        r"-smp 1,maxcpus=2 +20,000,000 of 20,000,000 atomic additions are there",
     ],
     "06_access_patterns_and_traffic": [
         r"own +the program tells ([\d,]+), the trace \1 +equal in every cell",
