@@ -46,7 +46,7 @@ SAYS = {
     "08_many_nodes": [r"[1-8] nodes: (template|cold)", r"each node more: \d+\.\d\d s"],
 }
 #: A cell with one of these is to show a picture.
-DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(")
+DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.figure\(")
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="notebooks are in a clone only"),
