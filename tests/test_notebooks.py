@@ -16,6 +16,21 @@ SAYS = {
         r"00:09\.0 RAM memory: Red Hat, Inc\. Inter-VM shared memory",
         r"node02 loads\s+0xFA\nnumpy on the host\s+0xfa\nnode01 loads 0x42\nnode02 loads 0x42",
     ],
+    "02_anatomy_of_fam": [
+        r"BAR2 +67,108,864 bytes at 0x[0-9a-f]+  64 bit, prefetchable\n\nFAM has 67,108,864 bytes",
+        r"/dev/fam is /sys/devices/\S+/resource2",
+        r">([\d,]+) pages are signed, \1 of them by the node at which they are at home",
+    ],
+    "03_latency": [
+        r"clock: [\d,]+ ns a look, in steps of \d+ ns",
+        r"Pond +published: local 78 ns, remote 142 ns",
+    ],
+    "04_cross_node_communication": [r"node02 looked (more than )?once, then read: hello from node01"],
+    "05_atomics_and_memory_order": [
+        r"atomic: +2,000,000 to 2,000,000 are there",
+        r"node02 -smp 1,maxcpus=2",
+        r"-smp 1,maxcpus=2 +20,000,000 of 20,000,000 atomic additions are there",
+    ],
     "06_access_patterns_and_traffic": [
         r"own +the program tells ([\d,]+), the trace \1 +equal in every cell",
         r"remote +the program tells ([\d,]+), the trace \1 +equal in every cell",
@@ -23,9 +38,15 @@ SAYS = {
         r"must be: ([\d,]+ bytes loaded, [\d,]+ stored)\n( *node0\d: \1\n){3}",
         r"interleaved +projected: ",
     ],
+    "07_placement": [
+        r"interleaved +busiest link: [\d,]+ bytes served, projected \d+\.\d\d% of the time",
+        r"go there: 8,192, 16,384, 32,768, 65,536 remote accesses",
+        r"move it: (8,192, ){3}8,192 remote accesses",
+    ],
+    "08_many_nodes": [r"[1-8] nodes: (template|cold)", r"each node more: \d+\.\d\d s"],
 }
 #: A cell with one of these is to show a picture.
-DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(")
+DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.figure\(")
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="notebooks are in a clone only"),
@@ -50,6 +71,11 @@ def test_it_is_stored_without_outputs_in_a_form_whose_changes_can_be_read(path: 
     identities = [cell.id for cell in content.cells]
     assert len(set(identities)) == len(identities) <= 25
     assert not re.search(r"/(root|home|work|tmp)/", text)
+
+
+def test_what_can_be_set_is_in_its_first_code_cell(path: Path) -> None:
+    tags = [cell.metadata.get("tags", []) for cell in code_of(path)]
+    assert all(("parameters" in tag) <= (number == 0) for number, tag in enumerate(tags))
 
 
 def test_it_asks_and_draws_and_puts_its_lab_away(path: Path) -> None:
