@@ -15,9 +15,11 @@ import platformdirs
 
 from fame_lab.errors import HostError, LabError
 
-__all__ = ["LabDirectory", "cache_directory", "is_still", "nobody_begins"]
+__all__ = ["LAB_BYTES", "SHM", "LabDirectory", "cache_directory", "is_still", "nobody_begins"]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
+#: What a lab keeps there beside FAM: keys, consoles, what is handed over to nodes that start.
+LAB_BYTES = 32 << 20
 
 
 def cache_directory() -> Path:
@@ -114,7 +116,7 @@ class LabDirectory:
 
     @property
     def disks(self) -> Path:
-        """A link to where the nodes' disks lie; see :mod:`fame_lab.disks`."""
+        """A link to what the lab has on disk; see :mod:`fame_lab.disks`."""
         return self.path / "disks"
 
     def initrd(self, node: str) -> Path:

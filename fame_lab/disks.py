@@ -1,7 +1,8 @@
-"""A node's own disk: a thin layer above an image, which keeps what the node writes and goes with its lab.
+"""What of a lab lies on disk: a thin layer above an image for each node, which keeps what the node writes.
 
-It lies in the cache and not with the lab's other files in /dev/shm: FAM is there, and a guest that fills its
-disk must not take the room that other nodes' memory needs.
+It goes with its lab, but lies in the cache and not with the lab's other files in /dev/shm: FAM is there, and
+a guest that fills its disk must not take the room that other nodes' memory needs. Where /dev/shm has no room
+for FAM, that is on disk too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from fame_lab.directory import LabDirectory, cache_directory
 from fame_lab.errors import HostError
 
-__all__ = ["layer"]
+__all__ = ["layer", "room"]
 
 _SECONDS = 60
 _making = threading.Lock()
@@ -31,7 +32,7 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
     HostError
         If it cannot be made.
     """
-    path = _room(directory) / f"{node}.qcow2"
+    path = room(directory) / f"{node}.qcow2"
     if path.exists():
         return path
     # Forms are given, never guessed from what a guest or a user has written.
@@ -49,8 +50,14 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
     return path
 
 
-def _room(directory: LabDirectory) -> Path:
-    """Give the directory of a lab's disks, made if it is not there; it goes with the lab's own."""
+def room(directory: LabDirectory) -> Path:
+    """Give the directory of what a lab has on disk, made if it is not there; it goes with the lab's own.
+
+    Raises
+    ------
+    HostError
+        If it cannot be made.
+    """
     with _making:  # a lab's nodes come up in threads of one process
         if directory.disks.is_dir() and not directory.disks.is_symlink():
             return directory.disks  # of an exported lab, which has them in its own folder
@@ -68,7 +75,7 @@ def _room(directory: LabDirectory) -> Path:
             directory.disks.symlink_to(there)
         except OSError as error:
             raise HostError(
-                f"cannot make {there}, for the nodes' disks: {error.strerror}; "
+                f"cannot make {there}, for what a lab has on disk: {error.strerror}; "
                 "let FAME_LAB_CACHE name a directory of your own"
             ) from error
         return there

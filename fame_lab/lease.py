@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from fame_lab import fam_place
 from fame_lab.directory import LabDirectory
 from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
@@ -42,7 +43,7 @@ def take(
     HostError
         If it cannot be made, or QEMU's user cannot reach it.
     """
-    path = spec.fam_path or directory.fam
+    path = spec.fam_path or fam_place.choose(spec, directory)
     if spec.fam_path is None or not path.exists():
         fam = Fam.create(path, spec.fam_size, announce)
         if user is not None:

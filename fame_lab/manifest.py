@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fame_lab import fam_place
+
 if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
 
@@ -22,9 +24,9 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
     -------
     dict
         ``spec``; ``accelerator``, what it is and why; ``versions`` of the package, Python, QEMU, libvirt and
-        both kernels; ``image``, the digest of what the nodes booted; ``start``, how each node that runs came
-        up and why so; ``host``, its CPU and cores; ``time``,
-        UTC. A probe adds its parameters, its seed and the effective mapping type.
+        both kernels; ``image``, the digest of what the nodes booted; ``fam``, where it lies and why;
+        ``start``, how each node that runs came up and why so; ``host``, its CPU and cores; ``time``, UTC. A
+        probe adds its parameters, its seed and the effective mapping type.
     """
     accelerator = hosting.accelerator
     return {
@@ -39,6 +41,7 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
             "guest_kernel": hosting.image.kernel_release,
         },
         "image": hosting.image.digest,
+        "fam": fam_place.describe(hosting.spec, hosting.fam, hosting.directory),
         "start": {
             domain.record.node: {"kind": domain.record.start, "reason": domain.record.start_reason}
             for domain in hosting.domains()

@@ -73,7 +73,8 @@ class LabSpec:
         256 MiB.
     fam_path : str or Path, optional
         Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
-        one in a private directory of /dev/shm, which goes with the lab.
+        one in a private directory of /dev/shm, which goes with the lab; on disk, in the cache, if /dev/shm
+        has no room for all of it and the disk has more.
     subnet : str
         Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
         node N has 192.168.42.N, and the host 192.168.42.254.

@@ -59,6 +59,33 @@ def test_the_versioned_kernel_and_the_programs_are_fetched(programs: Path, tmp_p
     assert all(each.sha256 == packages.sha256(tmp_path / "debs" / each.file) for each in found)
 
 
+def test_drivers_that_have_a_package_of_their_own_are_fetched(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "distribution", lambda: "ubuntu")
+    script = """case "$*" in
+        *' download '*) : > linux-modules-extra-6.1.0-9-cloud-amd64_6.1.27-1_amd64.deb ;;
+        *simulate*extra-6.1.0-9-cloud-amd64)
+            echo "Inst linux-modules-extra-6.1.0-9-cloud-amd64 (6.1.27-1 Ubuntu:24.04 [amd64])"
+            echo "Inst wireless-regdb (2024.01.23-0ubuntu1 Ubuntu:24.04 [all])"
+            exit ;;
+    esac"""
+    install_apt(programs, script)
+    assert [each.name for each in fetch(tmp_path)] == [
+        "linux-image-6.1.0-9-cloud-amd64",
+        "linux-modules-extra-6.1.0-9-cloud-amd64",
+        "pciutils",
+    ]
+
+
+def test_a_kernel_whose_drivers_are_all_in_one_package_will_do(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "distribution", lambda: "ubuntu")
+    install_apt(programs, 'case "$*" in *extra*) echo "E: no such package" >&2; exit 100 ;; esac')
+    assert len(fetch(tmp_path)) == 2
+
+
 def test_lists_of_our_own_are_fetched_when_the_systems_do_not_do(programs: Path, tmp_path: Path) -> None:
     install_apt(programs, 'case "$*" in *Dir::State=*) ;; *) echo "E: no such package" >&2; exit 100 ;; esac')
     assert fetch(tmp_path)

@@ -1,7 +1,11 @@
+import gzip
+import lzma
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from fame_lab.errors import ApplianceError
 from fame_lab.guest import rootfs
@@ -28,6 +32,18 @@ def test_a_module_comes_with_those_it_needs() -> None:
     )
     assert needs["virtio_net"] == {"kernel/a/virtio_net.ko", "kernel/b/failover.ko", "kernel/c/virtio.ko"}
     assert needs["virtio"] == {"kernel/c/virtio.ko"}
+
+
+def test_a_module_goes_by_its_name_however_it_is_compressed() -> None:
+    needs = rootfs._dependencies(["kernel/a/virtio_net.ko.zst: kernel/b/failover.ko.zst"])
+    assert needs == {"virtio_net": {"kernel/a/virtio_net.ko.zst", "kernel/b/failover.ko.zst"}}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress), (".zst", zstandard.compress)]
+)
+def test_a_compressed_module_is_what_it_was(suffix: str, compress: Callable[[bytes], bytes]) -> None:
+    assert rootfs._COMPRESSED[suffix](compress(b"a module" * 999)) == b"a module" * 999
 
 
 @pytest.mark.parametrize("names", [[], ["vmlinuz-1", "vmlinuz-2"]])

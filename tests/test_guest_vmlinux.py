@@ -4,6 +4,7 @@ import struct
 
 import lz4.block  # type: ignore[import-untyped]
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,9 +47,10 @@ def size(data: bytes) -> bytes:
         lz4_legacy(elf()) + size(elf()),
         gzip.compress(elf()),
         lzma.compress(elf()) + size(elf()),
+        zstandard.compress(elf()) + size(elf()),
         lz4_legacy(elf() + bytes(9 << 20)) + size(elf() + bytes(9 << 20)),
     ],
-    ids=["lz4", "gzip", "xz", "two blocks"],
+    ids=["lz4", "gzip", "xz", "zstd", "two blocks"],
 )
 def test_the_kernel_comes_out_whole(payload: bytes) -> None:
     assert (vmlinux.uncompressed(bzimage(payload)) or b"").rstrip(b"\0") == elf().rstrip(b"\0")
@@ -65,7 +67,7 @@ def test_the_kernel_comes_out_whole(payload: bytes) -> None:
         bzimage(gzip.compress(elf(note=17))),
         bzimage(gzip.compress(b"no ELF")),
     ],
-    ids=["empty", "no header", "zstd", "wrong size", "cut short", "no PVH entry", "no ELF"],
+    ids=["empty", "no header", "no zstd", "wrong size", "cut short", "no PVH entry", "no ELF"],
 )
 def test_an_image_that_cannot_be_started_uncompressed_stays_as_it_is(image: bytes) -> None:
     assert vmlinux.uncompressed(image) is None
@@ -79,6 +81,11 @@ def test_a_payload_of_any_bytes_is_no_crash(payload: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_a_gzip_payload_of_any_bytes_is_no_crash(payload: bytes) -> None:
     vmlinux.uncompressed(bzimage(b"\x1f\x8b\x08" + payload))
+
+
+@given(st.binary(max_size=300))
+def test_a_zstd_payload_of_any_bytes_is_no_crash(payload: bytes) -> None:
+    vmlinux.uncompressed(bzimage(b"\x28\xb5\x2f\xfd" + payload))
 
 
 @given(st.binary(max_size=200), st.integers(0, 1 << 63), st.integers(0, 9), st.integers(0, 99))

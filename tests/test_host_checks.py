@@ -49,6 +49,13 @@ def test_room_for_fam_is_judged_by_what_is_free(free: int, verdict: str) -> None
     assert checks.room_for_fam(free, 2 * GIB).verdict == verdict
 
 
+def test_a_fam_that_will_lie_on_disk_is_foretold() -> None:
+    check = checks.room_for_fam(60 * MIB, 64 * MIB, 5 * GIB)
+    assert check.verdict == "warn"
+    assert "a file on disk" in check.found and "5 GiB free" in check.found
+    assert "on disk" not in checks.room_for_fam(60 * MIB, 64 * MIB, MIB).found
+
+
 @pytest.mark.parametrize(
     ("available", "verdict"), [(0, "fail"), (checks.NODE_BYTES, "warn"), (8 * GIB, "ok")]
 )

@@ -146,8 +146,9 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
                 return cached() or _build(root, building, tell)
     except OSError as error:
         raise ApplianceError(
-            f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It takes "
-            f"300 MB; make room, or set FAME_LAB_CACHE to a directory that you can write to"
+            f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It "
+            f"takes 300 MB, of Ubuntu's packages 1 GB; make room, or set FAME_LAB_CACHE to a directory "
+            "that you can write to"
         ) from error
 
 
@@ -222,7 +223,9 @@ def _digest(known: list[packages.Package]) -> str:
 
 
 def _table() -> list[str]:
-    return [packages.KERNEL[packages.distribution()], *packages.USERLAND]
+    here = packages.distribution()
+    more = packages.MORE_DRIVERS.get(here)
+    return [packages.KERNEL[here], *([more] if more else []), *packages.USERLAND]
 
 
 def _recorded(root: Path) -> list[packages.Package] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -18,9 +19,12 @@ __all__ = ["Package", "distribution", "fetch", "sha256", "unpack"]
 # What the image is made of. A kernel's name leads to the package of its present version. Distributions that
 # are not named here are looked up by what they say they are like (ID_LIKE).
 KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
+# Where some of a kernel's drivers have a package of their own, which none that is asked for depends on: its
+# name begins so, and ends with the kernel's release. Ubuntu keeps qemu_fw_cfg there.
+MORE_DRIVERS = {"ubuntu": "linux-modules-extra-"}
 USERLAND = ("busybox-static", "dropbear-bin", "kmod", "pci.ids", "pciutils")
 
-_VERSIONED_KERNEL = re.compile(r"linux-(image|modules)(-unsigned)?-\d")
+_VERSIONED_KERNEL = re.compile(r"linux-(?:image|modules)(?:-unsigned|-extra)?-(\d.*)")
 _SELECTED = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
 _ADVICE = (
@@ -96,7 +100,8 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
     ApplianceError
         If apt-get is missing, or finds or downloads a package with neither list.
     """
-    kernel = KERNEL[distribution()]
+    here = distribution()
+    kernel, more = KERNEL[here], MORE_DRIVERS.get(here, "")
     for directory in (into, state / "state/lists/partial", state / "cache/archives/partial"):
         directory.mkdir(parents=True, exist_ok=True)
     # An empty dpkg status: what happens to be installed on this host must not shorten the list.
@@ -104,7 +109,7 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
             "-o", "APT::Get::AllowUnauthenticated=false"]  # fmt: skip
     try:
         progress("asking apt for the guest's packages")
-        return _download(_select(kernel, into, base), into, base, progress)
+        return _download(_select(kernel, more, into, base), into, base, progress)
     except _AptError:
         progress("fetching package lists")
     lists = f"Dir::State::lists={state / 'state/lists'}"
@@ -119,7 +124,7 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
     ]
     updated = _run("fetch package lists", ["apt-get", *private, "-q", "update"], into, _DOWNLOAD_SECONDS)
     try:
-        return _download(_select(kernel, into, private), into, private, progress)
+        return _download(_select(kernel, more, into, private), into, private, progress)
     except _AptError as error:
         # A source that nothing here needs may fail to update, so that only a missing package tells.
         raise ApplianceError(f"{error}\npackage lists: {_tail(updated.stderr)}\n{_ADVICE}") from None
@@ -129,7 +134,7 @@ class _AptError(Exception):
     """apt could not do it with these lists."""
 
 
-def _select(kernel: str, into: Path, options: Sequence[str]) -> list[str]:
+def _select(kernel: str, more: str, into: Path, options: Sequence[str]) -> list[str]:
     """Return name=version of all that goes in, as apt would install it on an empty system."""
 
     def selected(*names: str) -> list[tuple[str, str]]:
@@ -141,10 +146,17 @@ def _select(kernel: str, into: Path, options: Sequence[str]) -> list[str]:
         return _SELECTED.findall(answer.stdout)
 
     # A kernel depends on the tools that would make a disk bootable: those are not wanted.
-    kernels = [found for found in selected(kernel) if _VERSIONED_KERNEL.match(found[0])]
-    if not kernels:
+    def kernels(*names: str) -> list[tuple[str, str]]:
+        return [found for found in selected(*names) if _VERSIONED_KERNEL.match(found[0])]
+
+    found = kernels(kernel)
+    if not found:
         raise _AptError(f"{kernel} depends on no package that holds a kernel")
-    return sorted(f"{name}={version}" for name, version in {*kernels, *selected(*USERLAND)})
+    releases = {match[1] for name, _ in found if (match := _VERSIONED_KERNEL.match(name))}
+    for release in sorted(releases) if more else ():
+        with contextlib.suppress(_AptError):  # newer kernels have all drivers in one package
+            found += kernels(f"{more}{release}")
+    return sorted(f"{name}={version}" for name, version in {*found, *selected(*USERLAND)})
 
 
 def _download(

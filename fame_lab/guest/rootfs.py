@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+import zstandard
 
 from fame_lab.errors import ApplianceError
 from fame_lab.guest import cpio
@@ -19,6 +23,12 @@ MODULES = ("virtio_pci", "virtio_net", "qemu_fw_cfg")
 PCI_NAMES = "usr/share/misc/pci.ids"
 
 _FILES = Path(__file__).parent / "files"
+#: How distributions compress modules: Ubuntu by zstd, newer Debians by xz. busybox loads none of it.
+_COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".xz": lzma.decompress,
+    ".zst": lambda content: zstandard.ZstdDecompressor().stream_reader(content).read(),
+}
 _LOADER = "ld-linux-x86-64.so.2"
 _LIBRARY_DIRECTORIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
 _RESOLVED = re.compile(r"=> (\S+) \(0x")
@@ -142,7 +152,10 @@ def _modules(tree: Path, release: str) -> dict[str, Entry]:
     for path in (*chosen, "modules.builtin", "modules.builtin.modinfo", "modules.order"):
         target = few / home / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(modules / path, target)
+        if decompress := _COMPRESSED.get(target.suffix):
+            target.with_suffix("").write_bytes(decompress((modules / path).read_bytes()))
+        else:
+            shutil.copyfile(modules / path, target)
     _depmod(tree, few, release)
     return {
         path.relative_to(few).as_posix(): cpio.file(path.read_bytes())
@@ -156,7 +169,7 @@ def _dependencies(lines: Iterable[str]) -> dict[str, set[str]]:
     needs = {}
     for line in lines:
         path, _, others = line.partition(":")
-        needs[Path(path).stem] = {path, *others.split()}
+        needs[Path(path).name.partition(".")[0]] = {path, *others.split()}
     return needs
 
 

@@ -14,6 +14,7 @@ import struct
 import zlib
 
 import lz4.block  # type: ignore[import-untyped]
+import zstandard
 
 __all__ = ["uncompressed"]
 
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _LZ4_LEGACY = b"\x02\x21\x4c\x18"
 _LZ4_BLOCK = 8 << 20
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _PT_NOTE = 4
 _PVH_ENTRY = (b"Xen\0", 18)  # XEN_ELFNOTE_PHYS32_ENTRY
 
@@ -28,8 +30,8 @@ _PVH_ENTRY = (b"Xen\0", 18)  # XEN_ELFNOTE_PHYS32_ENTRY
 def uncompressed(image: bytes) -> bytes | None:
     """Return the ELF kernel in a bzImage, or None if it has none that QEMU would start.
 
-    That is so if it is compressed in a way that is not read here (zstd), or was built without a PVH entry
-    point; the image as it is boots then too, but slower.
+    That is so if it is compressed in a way that is not read here, or was built without a PVH entry point;
+    the image as it is boots then too, but slower.
     """
     try:
         kernel = _decompress(_payload(image))
@@ -38,7 +40,7 @@ def uncompressed(image: bytes) -> bytes | None:
         why: object = "it has no PVH entry point"
     except (ValueError, OverflowError, struct.error, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         why = error
-    except lz4.block.LZ4BlockError as error:
+    except (lz4.block.LZ4BlockError, zstandard.ZstdError) as error:
         why = error
     _log.info("the kernel stays compressed: %s", why)
     return None
@@ -63,8 +65,11 @@ def _decompress(payload: bytes) -> bytes:
         kernel = gzip.decompress(payload)
     elif payload.startswith(b"\xfd7zXZ\0"):
         kernel = lzma.LZMADecompressor().decompress(payload)
+    elif payload.startswith(_ZSTD):
+        # As Ubuntu has it. What the size says bounds what is allocated.
+        kernel = zstandard.ZstdDecompressor().stream_reader(payload[:-4]).read(size + 1)
     else:
-        raise ValueError(f"its payload begins {payload[:4].hex()}, which is not lz4, gzip or xz")
+        raise ValueError(f"its payload begins {payload[:4].hex()}, which is not lz4, gzip, xz or zstd")
     if len(kernel) != size:
         raise ValueError(f"its payload gave {len(kernel)} bytes instead of {size}")
     return kernel

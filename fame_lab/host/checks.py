@@ -12,7 +12,8 @@ import stat
 import subprocess
 from pathlib import Path
 
-from fame_lab.directory import cache_directory
+from fame_lab import fam_place
+from fame_lab.directory import LAB_BYTES, SHM, cache_directory
 from fame_lab.errors import ApplianceError
 from fame_lab.host.diagnosis import Check
 from fame_lab.host.kvm_device import KVM, stalls_libvirt
@@ -33,13 +34,10 @@ __all__ = [
     "room_for_nodes",
 ]
 
-SHM = Path("/dev/shm")  # noqa: S108 - only asked how large it is
 QEMU = "qemu-system-x86_64"
 TUN = Path("/dev/net/tun")
 #: What a node takes of the host: 160 MiB were resident under TCG with the default memory, and something over.
 NODE_BYTES = 192 * MIB
-#: A lab's own files beside FAM: its initrd with the keys, and consoles.
-LAB_BYTES = 32 * MIB
 
 
 def kvm_device(path: Path = KVM) -> Check:
@@ -99,13 +97,15 @@ def lab_network() -> Check:
     return Check("network", "ok", f"with network='libvirt' nodes reach each other through {way}")
 
 
-def room_for_fam(free: int | None = None, size: int | None = None) -> Check:
+def room_for_fam(free: int | None = None, size: int | None = None, on_disk: int | None = None) -> Check:
     """Judge the room in /dev/shm, where FAM lies by default.
 
     Parameters
     ----------
     free, size : int, optional
         Bytes; by default those of /dev/shm.
+    on_disk : int, optional
+        Bytes that are free where FAM lies otherwise; by default those of the cache's disk.
     """
     if free is None or size is None:
         there = os.statvfs(SHM)
@@ -113,14 +113,15 @@ def room_for_fam(free: int | None = None, size: int | None = None) -> Check:
     found = f"{_bytes(free)} free of {_bytes(size)} in {SHM}"
     mend = f"mount -o remount,size=2G {SHM}   (in a container: --shm-size=2g), or free some"
     if free < LAB_BYTES + MIB:
-        return Check("room for FAM", "fail", f"{found}: a lab keeps its keys and image there", mend)
+        return Check("room for FAM", "fail", f"{found}: a lab keeps its keys there", mend)
     if free < LAB_BYTES + 256 * MIB:
-        return Check(
-            "room for FAM",
-            "warn",
-            f"{found}: less than the default FAM of 256 MiB",
-            f"{mend}; or a smaller fam=, or fam_path= on another file system",
-        )
+        found += ", less than the default FAM of 256 MiB takes"
+        if on_disk is None:
+            on_disk = fam_place.room(cache_directory())
+        if on_disk > free:
+            found += f": a larger one is a file on disk, in {cache_directory()}, with {_bytes(on_disk)} free"
+        mend = f"{mend}; or a smaller fam=, or fam_path= on another file system"
+        return Check("room for FAM", "warn", found, mend)
     return Check("room for FAM", "ok", f"{found}; the file is sparse and takes what is touched")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from fame_lab.directory import SHM
 from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.host.trace_plugin import interface_version
 from fame_lab.layout import CONTROL_SIZE
@@ -185,7 +186,7 @@ class TraceRecording(Recording):
     def _warn_of_room(self, nodes: int) -> None:
         """Say so if the counters could fill their file system, which would kill the nodes."""
         spec = self._lab.spec
-        place = os.statvfs(self._lab.fam.path.parent if spec.fam_path is None else "/dev/shm")  # noqa: S108
+        place = os.statvfs(SHM)
         worst = nodes * spec.vcpus * spec.fam_size // self._granule * TALLY.itemsize
         if worst > (free := place.f_bavail * place.f_frsize):
             log.warning(
