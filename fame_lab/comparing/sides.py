@@ -213,7 +213,9 @@ def _swept(dataset: xr.Dataset) -> Result:
         raise SpecError(f"the manifests of a sweep's points cannot be read: {error}") from error
     first = manifests[0] if manifests else {}
     same = {key: held for key, held in first.items() if all(each.get(key) == held for each in manifests)}
-    return _checked(Result(f"sweep of {dataset.attrs['probe']}", dataset, same), "a sweep")
+    swept = Result(f"sweep of {dataset.attrs['probe']}", dataset, same)
+    _checked(swept, "a sweep")
+    return swept
 
 
 def _checked(measured: Measurement, where: str) -> Measurement:
