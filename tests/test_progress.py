@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fame_lab import bars
-from fame_lab.progress import LaunchProgress, current, heard_by, job
+from fame_lab.progress import LaunchProgress, State, current, heard_by, job
 from fame_lab.spec import LabSpec
 
 Heard = list[tuple[int, int | None, str]]
@@ -201,6 +201,18 @@ def test_a_log_has_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first == "chase: 0/400 run"
     assert last.startswith("chase: 400/400 run, ")
     assert "\r" not in log.getvalue()
+
+
+def test_a_log_tells_how_long_a_job_takes_yet() -> None:
+    log = io.StringIO()
+    lines = bars.Lines("sweep", "point", time.time() - 600, log)
+    for done in (0, 1, 4):
+        lines.show(State(done, 4, "booting"))
+    assert log.getvalue().splitlines() == [
+        "sweep: 0/4 point, booting",
+        "sweep: 1/4 point, about 30 min left, booting",
+        "sweep: 4/4 point, booting",
+    ]
 
 
 def test_a_log_tells_where_a_job_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

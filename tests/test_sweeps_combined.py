@@ -67,6 +67,15 @@ def test_each_point_is_tagged_with_where_it_comes_from() -> None:
     assert json.loads(made["manifest"].sel(nodes=2).values.flat[0])["spec"]["nodes"] == 2
 
 
+def test_what_must_not_happen_and_did_is_told() -> None:
+    plan = a_plan()
+    found = measured(plan)
+    found[plan.points[0]].dataset.attrs["failed"] = "2 updates lost"
+    made = combined(plan, found, {})
+    assert made.attrs["failed"].endswith(": 2 updates lost") and made.attrs["missing"] == 0
+    assert (made["failed"] == "2 updates lost").sum() == 1
+
+
 def test_attributes_that_differ_are_coordinates_and_others_stay() -> None:
     plan = a_plan()
     made = combined(plan, measured(plan), {})

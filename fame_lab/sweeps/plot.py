@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ _COLUMNS = 3
 
 
 def main_quantity(dataset: xr.Dataset) -> str:
-    """Name what a probe measures first of all: what it sums up itself, or else the first that has a unit.
+    """Name what a probe measures first of all: its summary, a unit, or a share of outcomes.
 
     Raises
     ------
@@ -37,16 +37,17 @@ def main_quantity(dataset: xr.Dataset) -> str:
     of_units = [
         name for name in names if "units" in dataset[name].attrs and dataset[name].dtype.kind in "fiu"
     ]
-    if not (found := [*summed, *of_units]):
-        raise ProbeError(f"a sweep with {', '.join(names) or 'nothing'} has no quantity with a unit to draw")
+    shares = [name for name in names if name == "share"]
+    if not (found := [*summed, *of_units, *shares]):
+        raise ProbeError(f"a sweep with {', '.join(names) or 'nothing'} has no quantity to draw")
     return found[0]
 
 
 def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw medians: each mark the median of the repeats' medians, each bar from the lowest to the highest.
 
-    What is named, such as memories, has a panel each; of what is numbered, such as working sets, and of
-    further axes the last is drawn, and said. `dataset.isel(...)` chooses others.
+    Nodes are taken together. What is named, such as memories, has a panel each; of what is numbered, such as
+    working sets, and of further axes the last is drawn, and said. `dataset.isel(...)` chooses others.
     """
     name = main_quantity(dataset)
     first, *further = np.atleast_1d(dataset.attrs["axes"]).tolist()
@@ -54,7 +55,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     second = next((axis for axis in further if found.sizes.get(axis, 1) > 1), None)
     kept = [first, "repeat", *([second] if second else [])]
     fixed, panels = [], []
-    for dim in [str(dim) for dim in found.dims if dim not in kept and dim in found.coords]:
+    for dim in [str(dim) for dim in found.dims if dim not in kept and dim in _labelled(found)]:
         if found[dim].dtype.kind in "OUS" and found.sizes[dim] > 1:
             panels.append(dim)
             continue
@@ -100,10 +101,15 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _of_repeats(found: xr.DataArray) -> xr.DataArray:
-    """Give each repeat's median over what has no labels, such as batches."""
+    """Give each repeat's median over batches and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that are missing
-        return found.median([dim for dim in found.dims if dim not in found.coords])
+        return found.median([dim for dim in found.dims if dim not in _labelled(found)])
+
+
+def _labelled(found: xr.DataArray) -> list[Hashable]:
+    """Name the dimensions whose places are to be told apart: not batches, nor nodes, which are alike."""
+    return [dim for dim in found.dims if dim in found.coords and dim != "node"]
 
 
 def _draw(panel: Axes, found: xr.DataArray, first: str, second: str | None) -> None:
@@ -136,6 +142,8 @@ def _said(dataset: xr.Dataset, fixed: list[str], shown: int, of: int) -> list[st
     said = []
     if fixed:
         said.append(f"at {', '.join(fixed)}")
+    if "node" in dataset.dims:
+        said.append("nodes together")
     if shown < of:
         said.append(f"{shown} of {of} panels")
     if missing := int(dataset.attrs.get("missing", 0)):
