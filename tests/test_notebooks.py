@@ -44,6 +44,11 @@ SAYS = {
         r"move it: (8,192, ){3}8,192 remote accesses",
     ],
     "08_many_nodes": [r"[1-8] nodes: (template|cold)", r"each node more: \d+\.\d\d s"],
+    "09_reproducible_experiment": [
+        r"of own, at most 0\.0 is remote",
+        r"seed: 1 \| 2",
+        r"still here: False",
+    ],
 }
 #: A cell with one of these is to show a picture.
 DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.figure\(")
