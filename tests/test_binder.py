@@ -52,7 +52,7 @@ def test_its_environment_is_the_repository_s() -> None:
 
 def test_pip_brings_what_conda_has_not_and_what_builds_the_package() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    assert {"libvirt-python", "hatchling", "ziglang", "editables"} == {
+    assert {"libvirt-python", "rocrate", "hatchling", "ziglang", "editables"} == {
         each.split(">")[0] for each in by_pip()
     }
     for each in by_pip():
