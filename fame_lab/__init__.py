@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fame_lab.host.doctor import doctor
     from fame_lab.lab import Lab
     from fame_lab.node import Node
+    from fame_lab.recorded_data import recorded, recorded_names, recorded_traffic
     from fame_lab.reports import report
     from fame_lab.results import Result
     from fame_lab.run_result import RunResult
@@ -63,6 +64,9 @@ __all__ = [
     "TrafficError",
     "doctor",
     "panel",
+    "recorded",
+    "recorded_names",
+    "recorded_traffic",
     "report",
 ]
 
@@ -77,6 +81,9 @@ _HOMES = {
     "Traffic": "fame_lab.traffic.traffic",
     "doctor": "fame_lab.host.doctor",
     "panel": "fame_lab.widgets.panel",
+    "recorded": "fame_lab.recorded_data",
+    "recorded_names": "fame_lab.recorded_data",
+    "recorded_traffic": "fame_lab.recorded_data",
     "report": "fame_lab.reports",
 }
 
