@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fame_lab.host.doctor import doctor
     from fame_lab.lab import Lab
     from fame_lab.node import Node
+    from fame_lab.recorded_data import recorded, recorded_names, recorded_traffic
     from fame_lab.reports import report
     from fame_lab.reruns import rerun
     from fame_lab.results import Result
@@ -69,6 +70,9 @@ __all__ = [
     "compare",
     "doctor",
     "panel",
+    "recorded",
+    "recorded_names",
+    "recorded_traffic",
     "report",
     "rerun",
     "sweep",
@@ -88,6 +92,9 @@ _HOMES = {
     "compare": "fame_lab.comparing.comparison",
     "doctor": "fame_lab.host.doctor",
     "panel": "fame_lab.widgets.panel",
+    "recorded": "fame_lab.recorded_data",
+    "recorded_names": "fame_lab.recorded_data",
+    "recorded_traffic": "fame_lab.recorded_data",
     "report": "fame_lab.reports",
     "rerun": "fame_lab.reruns",
     "sweep": "fame_lab.sweeps",

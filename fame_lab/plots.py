@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgb
 
 from fame_lab.lab_figure import LabFigure
 from fame_lab.log_axes import TICK_POINTS, plain_log, size_axis, size_label
+from fame_lab.recorded_data import label as recorded_label
 
 __all__ = [
     "LOOKS",
@@ -75,7 +76,8 @@ def caveat(manifest: Mapping[str, Any]) -> str:
     """Say what a measured number is not; every figure bears it."""
     accelerator = manifest.get("accelerator")
     kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
-    means = f"{str(kind).upper()} on this host" if kind in ("tcg", "kvm") else "on this host"
+    where = "on that host" if recorded_label(manifest) else "on this host"
+    means = f"{str(kind).upper()} {where}" if kind in ("tcg", "kvm") else where
     return f"emulated ({means}): not a fabric's latency"
 
 
@@ -137,7 +139,8 @@ def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, f
     head = [title]
     if failed:
         head += textwrap.wrap(f"FAILED: {failed}", 90)
-    lines = [*foot.split("\n"), provenance(*manifests)]
+    recorded = dict.fromkeys(map(recorded_label, manifests))
+    lines = [*recorded, *foot.split("\n"), provenance(*manifests)]
     told = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
     height += _FOOT_LINE * (1 + told.count("\n"))
     made = LabFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fame_lab.plots import caveat
+from fame_lab.recorded_data import label
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +22,7 @@ _MAX_ROWS = 60
 _PAGE = """\
 <style>.fame-result :is(td, th) {{ padding: .1em .6em; text-align: right; }}</style>
 <div class="fame-result">
-<strong>{probe}</strong> <em>{caveat}</em>{failed}
+<strong>{probe}</strong> {recorded}<em>{caveat}</em>{failed}
 {tables}
 <details><summary>manifest</summary><pre>{manifest}</pre></details>
 </div>"""
@@ -41,6 +42,7 @@ def result_html(probe: str, dataset: xr.Dataset, manifest: dict[str, Any]) -> st
     return _PAGE.format(
         probe=escape(probe),
         failed=_FAILED.format(escape(failed)) if failed else "",
+        recorded=f"<strong>{escape(told)}</strong> " if (told := label(manifest)) else "",
         caveat=escape(caveat(manifest)),
         tables="\n".join(tables),
         manifest=escape(json.dumps(manifest, indent=2, default=str)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.recorded_data import label
 from fame_lab.result_html import result_html
 from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
 
@@ -115,7 +116,8 @@ class Result:
             if "units" in variable.attrs
         )
         failed = f" FAILED: {self.failed}" if self.failed else ""
-        return f"<Result of {self.probe!r} ({sizes}): {measured}>{failed}"
+        recorded = f", {told}" if (told := label(self.manifest)) else ""
+        return f"<Result of {self.probe!r} ({sizes}): {measured}{recorded}>{failed}"
 
     def _repr_html_(self) -> str:
         return result_html(self.probe, self.dataset, self.manifest)

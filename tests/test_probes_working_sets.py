@@ -13,7 +13,7 @@ KIB, MIB = 1 << 10, 1 << 20
 
 
 class SmallNode(LocalNode):
-    """A node with 40 MiB of memory to spare, three of them in doubt."""
+    """A node with 40 MiB of memory to spare, one of them in doubt."""
 
     spare: Any = 40 * MIB
 
@@ -50,8 +50,8 @@ def test_the_default_goes_from_4_kib_to_4_times_the_last_cache(lab: Any) -> None
 def test_a_memory_with_less_room_ends_earlier_and_the_other_goes_on(lab: Any) -> None:
     found = choose(lab, step=4)
     assert found.sizes[-3:] == [16 * MIB, 32 * MIB, 64 * MIB]
-    assert found.room["dram"] == 37 * MIB
-    assert found.cut_short == "DRAM ends at 32 MiB: node01's memory has room for 37,888 KiB"
+    assert found.room["dram"] == 39 * MIB
+    assert found.cut_short == "DRAM ends at 32 MiB: node01's memory has room for 39,936 KiB"
 
 
 def test_the_control_area_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_host_that_does_not_tell_its_caches_is_said_to(lab: Any, monkeypatch: 
 def test_sizes_asked_for_stay_and_what_does_not_fit_in_dram_is_said(lab: Any) -> None:
     found = choose(lab, sizes=["64M", 4096])
     assert found.sizes == [64 * MIB, 4096]
-    assert found.cut_short == "DRAM ends at 4 KiB: node01's memory has room for 37,888 KiB"
+    assert found.cut_short == "DRAM ends at 4 KiB: node01's memory has room for 39,936 KiB"
     assert choose(lab, ("fam",), sizes=["64M"]).cut_short == ""
 
 

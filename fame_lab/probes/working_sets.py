@@ -24,8 +24,8 @@ SMALLEST = 4 * KIB
 LARGEST = 256 * MIB
 #: Where it ends if the host does not tell its caches.
 UNTOLD = 64 * MIB
-#: What a node may lose between the question and the measurement: over 1 MiB was seen, of Ubuntu's kernel.
-_MARGIN = 3 * MIB
+#: Memory that a node may lose between the question and the measurement.
+_MARGIN = MIB
 
 
 @dataclass(frozen=True)

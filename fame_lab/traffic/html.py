@@ -6,6 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING
 
+from fame_lab.recorded_data import label
 from fame_lab.size import format_size
 from fame_lab.traffic.sharing import KINDS, sharing
 from fame_lab.traffic.sums import matrix
@@ -18,7 +19,7 @@ __all__ = ["traffic_html"]
 
 _PAGE = """\
 <div class="fame-traffic">
-<strong>traffic of {name}</strong> <em>{caveat}</em>
+<strong>traffic of {name}</strong> {recorded}<em>{caveat}</em>
 <p>{resolution}</p>
 {body}
 <details><summary>manifest</summary><pre>{manifest}</pre></details>
@@ -35,6 +36,7 @@ def traffic_html(traffic: Traffic) -> str:
     body = [_initiators(traffic), _sharing(traffic)] if traffic.source == "trace" else [_changed(traffic)]
     return _PAGE.format(
         name=escape(str(traffic.spec["name"])),
+        recorded=f"<strong>{escape(told)}</strong> " if (told := label(traffic.manifest)) else "",
         caveat=escape(source_caveat(traffic)),
         resolution=escape(resolution(traffic)).replace("\n", "<br>"),
         body="\n".join(body),

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.recorded_data import label
 from fame_lab.traffic.fabric import FabricModel
 from fame_lab.traffic.sums import matrix
 
@@ -62,6 +63,7 @@ class Projection:
             for node, a, b in zip(self.dataset["initiator"].values, latency, transfer, strict=True)
         )
         return _PAGE.format(
+            recorded=f"<strong>{escape(told)}</strong> " if (told := label(self.manifest["traffic"])) else "",
             caveat=escape(CAVEAT),
             formula=escape(FORMULA),
             source=escape(str(self.manifest["model"]["source"])),
@@ -74,7 +76,7 @@ _PARTS = ("latency_time", "transfer_time")
 
 _PAGE = """\
 <div class="fame-projection">
-<strong>projection</strong> <em>{caveat}</em>
+<strong>projection</strong> {recorded}<em>{caveat}</em>
 <p>{formula}; {source}</p>
 <table><caption>projected time [ns]</caption>
 <thead><tr><th>initiator</th><th>latency</th><th>transfer</th><th>sum</th></tr></thead>

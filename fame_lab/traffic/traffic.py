@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import TrafficError
 from fame_lab.layout import Books
+from fame_lab.recorded_data import label
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.traffic import saved
@@ -104,10 +105,11 @@ class Traffic(TrafficViews):
         places = self.counts.sizes["granule"]
         looks = self.timeline.sizes["time"]
         ended = f", ended early: {', '.join(self.ended)}" if self.ended else ""
+        recorded = f", {told}" if (told := label(self.manifest)) else ""
         return (
             f"<Traffic of {self.spec['name']!r} by {self.source}: {len(self.nodes)} nodes, "
             f"{places:,} granules of {format_size(self.granule)}, {looks:,} looks"
-            f"{ended}{self._order_in_words()}>"
+            f"{ended}{self._order_in_words()}{recorded}>"
         )
 
     def _order_in_words(self) -> str:
