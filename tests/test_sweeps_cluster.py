@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import distributed
@@ -18,7 +19,7 @@ from fame_lab import sweep
 from fame_lab.errors import HostError
 from fame_lab.progress import heard_by
 from fame_lab.sweeps import cluster
-from fame_lab.sweeps.cluster import _next
+from fame_lab.sweeps.cluster import Seat, _next
 
 
 def test_a_worker_goes_on_in_its_lab() -> None:
@@ -46,6 +47,15 @@ def test_no_worker_goes_ahead_to_the_next_repeat() -> None:
     last = plan.points[0]
     waiting = [point for point in plan.points if plan.block_of(point) != plan.block_of(last)]
     assert _next(plan, waiting, last, {plan.block_of(waiting[0])}).repeat == 0
+
+
+def test_a_worker_that_measures_is_not_profiled() -> None:
+    stopped: list[str] = []
+    profiler = SimpleNamespace(stop=lambda: stopped.append("profile"))
+    worker: Any = SimpleNamespace(periodic_callbacks={"profile": profiler})
+    Seat(a_plan()).setup(worker)
+    assert stopped == ["profile"]
+    assert worker.periodic_callbacks == {}  # nor started anew
 
 
 def test_where_no_scheduler_answers_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

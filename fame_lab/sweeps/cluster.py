@@ -50,8 +50,12 @@ class Seat(distributed.WorkerPlugin):
         self.name = _name(plan)
         self._plan = plan
 
-    def setup(self, worker: distributed.Worker) -> None:  # noqa: ARG002 - Dask's to choose
+    def setup(self, worker: distributed.Worker) -> None:
         """Begin, on the worker."""
+        # Its profiler looks at all threads a hundred times a second, while we measure; and Python 3.11 may
+        # lock up for good if a thread starts just then: https://github.com/python/cpython/issues/106883
+        if profiler := worker.periodic_callbacks.pop("profile", None):
+            profiler.stop()
         self._bench = Bench(self._plan, progress=False)
         self._lock = threading.Lock()
         self._idle = threading.Timer(_IDLE, self._rest)
