@@ -67,7 +67,8 @@ def ordinary_user() -> Iterator[list[str]]:
         # That he may read all is for the sake of a Python in root's home.
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
         *(f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
-        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"FAME_LAB_CACHE={home / 'cache'}"),
+        *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"XDG_CACHE_HOME={home / 'cache'}"),
+        f"FAME_LAB_CACHE={home / 'cache'}",
     ]
     for pid in (home / "run/libvirt").glob("*.pid"):
         os.kill(int(pid.read_text()), signal.SIGTERM)

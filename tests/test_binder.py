@@ -109,6 +109,7 @@ def the_tutorial_runs(container: Container) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.soak  # minutes, of which the build has most
 @pytest.mark.timeout(900)
 def test_an_ordinary_user_without_kvm_has_the_tutorial(tmp_path: Path) -> None:
     home = tmp_path / "home"

@@ -158,6 +158,7 @@ def test_a_build_that_is_called_off_leaves_neither_files_nor_mounts(tmp_path: Pa
     assert "mmdebstrap" not in Path("/proc/self/mountinfo").read_text()
 
 
+@pytest.mark.soak  # a third Debian boots, beside the two
 def test_an_exported_image_boots_elsewhere_and_lets_its_owner_in() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         key = Path(scratch) / "key"

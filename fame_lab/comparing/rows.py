@@ -119,11 +119,11 @@ def _of_samples(point: Sampled, alone: float, together: float) -> Row:
 
 
 def _positive(a: Sample, b: Sample) -> bool:
-    return bool(min(a.values.min(), b.values.min()) > 0)
+    return all(each.values.min() > 0 and (each.given is None or each.given[0] > 0) for each in (a, b))
 
 
 def _apart(a: Sample, b: Sample, quantile: float) -> Bounds | None:
-    """Bound the difference of the medians: of their logarithms, unless a value is 0 or below."""
+    """Bound the difference of the medians: of their logarithms, unless a value or bound is 0 or below."""
     bounds_a, bounds_b = a.bounds(quantile), b.bounds(quantile)
     if bounds_a is None or bounds_b is None:
         return None
