@@ -184,7 +184,8 @@ class Domain:
     def obituary(self) -> str:
         """Say that it has ended, why as far as QEMU said, and what to do."""
         words = self.last_words()
-        cause = f"QEMU said {words!r}" if words else "QEMU said nothing, as where no room is left for FAM"
+        silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
+        cause = f"QEMU said {words!r}" if words else silence
         name = self.record.spec.name
         return (
             f"its QEMU has ended ({cause}); bring it back with lab.nodes[{self.record.index}].restart(), "
