@@ -39,7 +39,7 @@ test: check
 
 # --strict-markers and the rest of pytest's options are in pyproject.toml.
 soak: setup
-	$(BIN)/pytest -m soak --timeout=3600 tests $(PYTEST_ARGS)
+	$(BIN)/pytest -m soak $(BESIDE) --timeout=3600 tests $(PYTEST_ARGS)
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/forty.py
 	mkdir -p build

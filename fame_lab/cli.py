@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_compare, cli_image, cli_output, cli_report
+from fame_lab import cli_compare, cli_image, cli_output, cli_report, cli_sweep
+from fame_lab.cli_values import check_picture
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
 from fame_lab.progress import current, job
@@ -140,13 +141,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _trace(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
-    for path in filter(None, (arguments.output, arguments.order, arguments.plot)):
+    for path in filter(None, (arguments.output, arguments.order)):
         if path.exists():
             raise SpecError(f"{str(path)!r} is there: give a name that is not there yet")
         if not path.absolute().parent.is_dir():
             raise SpecError(f"{str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
-    if arguments.plot is not None and arguments.plot.suffix not in (".png", ".svg", ".pdf"):
-        raise SpecError(f"--plot is {str(arguments.plot)!r}: give a name that ends in .png, .svg or .pdf")
+    check_picture(arguments.plot)
     if arguments.words and arguments.seconds is not None:
         raise SpecError("--seconds and a command say two ends for one recording: give one of them")
     lab = Lab.attach(arguments.name)
@@ -226,12 +226,6 @@ def _probe(arguments: argparse.Namespace) -> int:
     return 1 if result.failed else 0
 
 
-def _sweep(arguments: argparse.Namespace) -> int:
-    from fame_lab.cli_sweep import sweep
-
-    return sweep(arguments)
-
-
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": cli_compare.compare,
     "doctor": _doctor,
@@ -243,7 +237,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "rerun": cli_report.rerun,
     "run": _run,
     "ssh": _ssh,
-    "sweep": _sweep,
+    "sweep": cli_sweep.sweep,
     "trace": _trace,
     "up": _up,
     "xml": _xml,

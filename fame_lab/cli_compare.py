@@ -6,11 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from fame_lab.errors import SpecError
+from fame_lab.cli_values import check_picture
 
 __all__ = ["add_words", "compare"]
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +25,9 @@ def compare(arguments: argparse.Namespace) -> int:
     """Print what differs in how they were made, then in what they say."""
     from fame_lab.comparing.comparison import compare as compared
 
-    plot: Path | None = arguments.plot
-    if plot is not None:
-        if plot.suffix not in _PICTURES:
-            raise SpecError(f"--plot is {str(plot)!r}: give a name that ends in .png, .svg or .pdf")
-        if plot.exists() or not plot.absolute().parent.is_dir():
-            raise SpecError(
-                f"--plot is {str(plot)!r}: give a name that is not there yet, in a directory that is"
-            )
+    check_picture(arguments.plot)
     comparison = compared(arguments.a, arguments.b)
     print(json.dumps(comparison.to_dict(), indent=1) if arguments.json else comparison)
-    if plot is not None:
-        comparison.plot().savefig(plot)
+    if arguments.plot is not None:
+        comparison.plot().savefig(arguments.plot)
     return 0

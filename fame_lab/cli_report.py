@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fame_lab.cli_values import named
+
 __all__ = ["add_words", "report", "rerun"]
 
 
@@ -73,7 +75,5 @@ def _lines() -> Callable[[str], None] | None:
 def _parameter(text: str) -> tuple[str, Any]:
     from fame_lab.notebook_parameters import option  # it brings nbformat
 
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    name, value = named(text)
     return name, option(value)

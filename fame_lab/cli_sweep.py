@@ -6,12 +6,43 @@ import argparse
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
+from fame_lab.cli_values import check_picture, parameter
 from fame_lab.errors import SpecError
 from fame_lab.quoting import plain
 
-__all__ = ["sweep"]
+__all__ = ["add_words", "sweep"]
+
+
+def add_words(words: Any) -> None:
+    """Add it to the parser's, with what it takes."""
+    sweep = words.add_parser(
+        "sweep",
+        help="measure while the lab and what the probe is told change",
+        epilog="Each point is saved at once. The same words again go on where it was, also after a kill.",
+    )
+    sweep.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
+    sweep.add_argument(
+        "--over", action="append", required=True, type=parameter, metavar="NAME=VALUE,VALUE",
+        help="a field of the lab or a parameter of the probe; may be given again: --over nodes=2,4,8",
+    )  # fmt: skip
+    sweep.add_argument("--repeats", type=int, default=5, metavar="N", help="by default 5")
+    sweep.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the sweep is kept")
+    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the random order; by default 0")
+    sweep.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what every lab has")
+    sweep.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://host:8786; only in a network that you trust",
+    )  # fmt: skip
+    sweep.add_argument(
+        "-p", dest="parameter", action="append", default=[], type=parameter, metavar="NAME=VALUE",
+        help="of the probe, at every point",
+    )  # fmt: skip
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+    sweep.add_argument("--json", action="store_true", help="where it is, and what became of it")
+    sweep.set_defaults(command="sweep")
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -24,8 +55,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         raise SpecError(
             f"-p {taken[0]}=... would be the sweep's own: give --over {taken[0]}=... with one value"
         )
-    if arguments.plot is not None and arguments.plot.suffix not in (".png", ".svg", ".pdf"):
-        raise SpecError(f"--plot is {str(arguments.plot)!r}: give a name that ends in .png, .svg or .pdf")
+    check_picture(arguments.plot, replaced=True)  # the same words go on with a sweep, or draw it again
     dataset = sweeps.sweep(
         arguments.probe,
         over,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fame_lab import __version__, cli_compare, cli_image, cli_report
-from fame_lab.probes import parameters
+from fame_lab import __version__, cli_compare, cli_image, cli_report, cli_sweep
+from fame_lab.cli_values import parameter
 
 __all__ = ["parse", "parser"]
 
@@ -119,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("name", metavar="NAME")
     probe.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
     probe.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE",
+        "-p", dest="parameter", action="append", default=[], type=parameter, metavar="NAME=VALUE",
         help="of the probe; several values are parted by commas: -p working_sets=4K,64K",
     )  # fmt: skip
     probe.add_argument("--output", type=Path, metavar="DIR", help="save the result there")
@@ -153,31 +152,7 @@ def parser() -> argparse.ArgumentParser:
 
     cli_report.add_words(words)
 
-    sweep = words.add_parser(
-        "sweep",
-        help="measure while the lab and what the probe is told change",
-        epilog="Each point is saved at once. The same words again go on where it was, also after a kill.",
-    )
-    sweep.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
-    sweep.add_argument(
-        "--over", action="append", required=True, type=_parameter, metavar="NAME=VALUE,VALUE",
-        help="a field of the lab or a parameter of the probe; may be given again: --over nodes=2,4,8",
-    )  # fmt: skip
-    sweep.add_argument("--repeats", type=int, default=5, metavar="N", help="by default 5")
-    sweep.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the sweep is kept")
-    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the random order; by default 0")
-    sweep.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what every lab has")
-    sweep.add_argument(
-        "--cluster", metavar="ADDRESS",
-        help="of a Dask scheduler, such as tcp://host:8786; only in a network that you trust",
-    )  # fmt: skip
-    sweep.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE",
-        help="of the probe, at every point",
-    )  # fmt: skip
-    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
-    sweep.add_argument("--json", action="store_true", help="where it is, and what became of it")
-    sweep.set_defaults(command="sweep")
+    cli_sweep.add_words(words)
     return whole
 
 
@@ -189,10 +164,3 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, parameters.value(value)

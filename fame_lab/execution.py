@@ -64,6 +64,8 @@ def execute(
     ------
     ReportError
         If a cell failed, took too long or ended the kernel; it says which. Those after it did not run.
+    HostError
+        If the kernel cannot be run at all.
     """
     run = secrets.token_hex(16)
     environment = os.environ | {
@@ -92,6 +94,8 @@ def execute(
                 env=environment, cwd=str(directory), stdout=words, stderr=words, cleanup_kc=True
             ):
                 _execute_cells(client, kernel, words, tell, kept)
+        except OSError as error:
+            raise HostError(f"the notebook's kernel cannot be run by {sys.executable}: {error}") from error
         finally:
             with deferred(threading.Event()):
                 _end_labs(run, tell)

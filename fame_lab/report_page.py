@@ -8,7 +8,9 @@ from typing import Any
 import nbformat
 from nbconvert.exporters import HTMLExporter
 
-__all__ = ["page"]
+from fame_lab.errors import HostError
+
+__all__ = ["exporter", "page"]
 
 #: What is shown of each result's provenance, and where it stands in its manifest.
 _COLUMNS = {
@@ -86,21 +88,23 @@ as the notebook has them{% endfor %}</td></tr>
 """
 
 
-def page(content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]) -> str:
-    """Write a notebook's cells and outputs as HTML, and below them where they come from.
+def exporter() -> HTMLExporter:
+    """Give what writes a page: before a notebook runs, lest its run be lost where none can be written.
 
-    Parameters
-    ----------
-    content : NotebookNode
-        Executed, as far as it came.
-    directory : path
-        Where the pictures lie that its prose shows.
-    told : dict
-        The report's manifest.
+    Raises
+    ------
+    HostError
+        If Jupyter does not find nbconvert's templates.
     """
-    exporter = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
+    try:
+        made = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
+    except ValueError as error:
+        raise HostError(
+            f"nbconvert cannot write a page: {' '.join(str(error).split())}; install nbconvert anew, or let "
+            "JUPYTER_PATH name the share/jupyter that has its templates"
+        ) from error
     # Widgets and scripts need a script from elsewhere to be shown; each has something plainer beside it.
-    exporter.config.NbConvertBase.display_data_priority = [
+    made.config.NbConvertBase.display_data_priority = [
         "text/html",
         "text/markdown",
         "image/svg+xml",
@@ -109,6 +113,25 @@ def page(content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]) 
         "text/latex",
         "text/plain",
     ]
+    return made
+
+
+def page(
+    exporter: HTMLExporter, content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]
+) -> str:
+    """Write a notebook's cells and outputs as HTML, and below them where they come from.
+
+    Parameters
+    ----------
+    exporter : HTMLExporter
+        As :func:`exporter` gives it.
+    content : NotebookNode
+        Executed, as far as it came.
+    directory : path
+        Where the pictures lie that its prose shows.
+    told : dict
+        The report's manifest.
+    """
     name = told["notebook"].removesuffix(".ipynb")
     rows = [
         [

@@ -20,7 +20,7 @@ from fame_lab.progress import job
 from fame_lab.report_crate import CRATE, write_crate
 from fame_lab.report_data import Kept
 from fame_lab.report_manifest import MANIFEST, SOURCE, origin, read
-from fame_lab.report_page import page
+from fame_lab.report_page import exporter, page
 from fame_lab.saved import save_directory
 
 __all__ = ["CELL_DEADLINE", "make", "report"]
@@ -108,6 +108,7 @@ def make(
     given = checked(content, parameters)
     ran = ran or ["fame-lab", "report", str(notebook), *as_options(given), "--output", str(output)]
     content = with_parameters(content, given)
+    writer = exporter()
     told = origin(source, hashlib.sha256(raw).hexdigest(), given, ran)
     told["commit"]["notebook"] = commit or told["commit"]["notebook"]
 
@@ -117,7 +118,9 @@ def make(
         told.update(_run(content, source, folder / _DATA, cell_deadline, progress))
         told["figures"] = _save_figures(content, folder / _FIGURES)
         (folder / source.name).write_text(nbformat.writes(content), encoding="utf-8")
-        (folder / f"{source.stem}.html").write_text(page(content, source.parent, told), encoding="utf-8")
+        (folder / f"{source.stem}.html").write_text(
+            page(writer, content, source.parent, told), encoding="utf-8"
+        )
         (folder / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")
         write_crate(folder, told)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -49,10 +52,10 @@ def network_namespace() -> Iterator[Namespace]:
 
 
 @pytest.fixture
-def ordinary_user() -> Iterator[list[str]]:
-    """The words before a command that have it run as somebody who is not root, with a home of his own."""
+def as_ordinary_user() -> Iterator[Callable[[str], Any]]:
+    """Run a Python program as one who is not root, with a home of his own; give the JSON that it prints."""
     if os.geteuid() != 0:
-        yield []
+        yield _printed_by
         return
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
@@ -63,16 +66,31 @@ def ordinary_user() -> Iterator[list[str]]:
         os.chown(path, 65534, 65534)
     for kind in ("appliance", "images"):
         (home / "cache" / kind).symlink_to(cache_directory() / kind)
-    yield [
+    words = [
         # That he may read all is for the sake of a Python in root's home.
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
         *(f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
         *("env", f"HOME={home}", f"XDG_RUNTIME_DIR={home / 'run'}", f"XDG_CACHE_HOME={home / 'cache'}"),
         f"FAME_LAB_CACHE={home / 'cache'}",
     ]
+    yield lambda program: _printed_by(program, words)
     for pid in (home / "run/libvirt").glob("*.pid"):
         os.kill(int(pid.read_text()), signal.SIGTERM)
     shutil.rmtree(home)
+
+
+def _printed_by(program: str, words: Sequence[str] = ()) -> Any:
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [*words, sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": f"{here}:{here.parent}"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """Debian's nodes, and a user's own disk, in a network of the lab's own: a bridge with leases, a switch."""
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from leftovers import leftovers
@@ -68,14 +66,5 @@ print(json.dumps(told | {"left": leftovers("switched-debian")}))
 """
 
 
-def test_an_ordinary_users_debians_meet_at_a_switch(ordinary_user: list[str]) -> None:
-    done = subprocess.run(
-        [*ordinary_user, sys.executable, "-c", SWITCHED],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parent.parent}"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"reached": 0, "host": 1, "failed": "", "left": []}
+def test_an_ordinary_users_debians_meet_at_a_switch(as_ordinary_user: Callable[[str], Any]) -> None:
+    assert as_ordinary_user(SWITCHED) == {"reached": 0, "host": 1, "failed": "", "left": []}

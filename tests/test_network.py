@@ -1,12 +1,12 @@
-import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -158,19 +158,12 @@ print(json.dumps(told | {"left": leftovers("switched")}))
 """
 
 
-def test_an_ordinary_users_nodes_meet_at_a_switch_and_reach_nothing_else(ordinary_user: list[str]) -> None:
+def test_an_ordinary_users_nodes_meet_at_a_switch_and_reach_nothing_else(
+    as_ordinary_user: Callable[[str], Any],
+) -> None:
     if shutil.which("vde_switch") is None:
         pytest.skip("vde2 is not installed")
-    done = subprocess.run(
-        [*ordinary_user, sys.executable, "-c", SWITCHED],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parent.parent}"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    assert as_ordinary_user(SWITCHED) == {
         "running": 1,
         "addresses": ["192.168.42.1", "192.168.42.2", "192.168.42.3"],
         "reached": 0,

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+from made_notebook import notebook
+
+from fame_lab.errors import HostError
+from fame_lab.reports import report
+
+
+def test_where_no_page_can_be_written_no_cell_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbconvert.exporters.templateexporter.jupyter_path", lambda *_: [])
+    told: list[str] = []
+    with pytest.raises(HostError, match="JUPYTER_PATH"):
+        report(notebook(tmp_path, "1"), tmp_path / "out", progress=told.append)
+    assert told == []
+    assert not (tmp_path / "out").exists()
