@@ -139,7 +139,8 @@ def _derive(found: xr.Dataset, held: npt.NDArray[np.uint64]) -> None:
     found["rate_summary"] = summary(found["rate"])
     median = found["rate_summary"].sel(statistic="p50", drop=True)
     ratio = median / median.isel(distance=-1, drop=True)
-    found["ratio"] = ratio.assign_attrs(long_name="median rate, to that at the largest distance")
+    ratio.attrs = {"long_name": "median rate, to that at the largest distance"}  # and no unit, as rates have
+    found["ratio"] = ratio
     expected = found["all_additions"].astype("i8")
     found["expected"] = expected.assign_attrs(long_name="additions that the node made, warm-up included")
     found["held"] = (dims, held, {"long_name": "what the counter held in the end"})
