@@ -144,7 +144,7 @@ import os
 from fame_lab import Lab, LabSpec
 with Lab(LabSpec(f"rerun-{os.getpid()}", nodes=nodes, fam="16M", trace=True), progress=False) as lab:
     with lab.record() as traffic:
-        lab.probe("workloads", workloads="sequential", size="16K", operations=4096)
+        lab.probe("workloads", workloads="sequential", size="16K")
 traffic.plot()
 """
 
