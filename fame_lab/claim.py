@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import logging
 import os
 import weakref
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from fame_lab.directory import LabDirectory, is_still, nobody_begins
 from fame_lab.errors import LabError
 
 __all__ = ["Claim", "Standing", "renounce", "settled", "standing"]
+
+log = logging.getLogger(__name__)
 
 #: Of somebody who lives; of somebody who has died, and nobody uses it; or left to run on purpose.
 Standing = Literal["used", "forsaken", "nobody's"]
@@ -49,7 +52,7 @@ class Claim:
         directory.write(directory.owner, b"")
         claim = cls._holding(directory, os.getpid())
         # Not when it is killed: then whoever clears up is to find it.
-        atexit.register(claim.leave)
+        atexit.register(claim._leave_at_exit)
         return claim
 
     @classmethod
@@ -79,7 +82,7 @@ class Claim:
 
     def release(self) -> None:
         """Use it no more; whose it is stays as it was. Safe to repeat."""
-        atexit.unregister(self.leave)
+        atexit.unregister(self._leave_at_exit)
         self._close()
 
     def leave(self) -> None:
@@ -87,6 +90,12 @@ class Claim:
         if self._owner == os.getpid() and self.is_current:  # and not a fork of it
             self._directory.owner.unlink(missing_ok=True)
         self.release()
+
+    def _leave_at_exit(self) -> None:
+        if self._owner == os.getpid() and self.is_current:
+            name = self._directory.name
+            log.warning("the lab %r runs on without this program; to end it: fame-lab down %s", name, name)
+        self.leave()
 
     @property
     def is_current(self) -> bool:

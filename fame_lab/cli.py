@@ -190,6 +190,16 @@ def _wait(seconds: float | None) -> None:
             recording.step()
 
 
+def _restart(arguments: argparse.Namespace) -> int:
+    from fame_lab.lab import Lab
+
+    lab = Lab.attach(arguments.name)
+    for node in [lab.node(name) for name in arguments.nodes]:
+        node.restart()
+        print(f"{node.name} has booted anew")
+    return 0
+
+
 def _down(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
@@ -235,6 +245,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "probe": _probe,
     "report": cli_report.report,
     "rerun": cli_report.rerun,
+    "restart": _restart,
     "run": _run,
     "ssh": _ssh,
     "sweep": cli_sweep.sweep,

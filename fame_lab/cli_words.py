@@ -20,7 +20,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         at = words.index("--")
         words, command = words[:at], words[at + 1 :]
     whole = parser()
-    found = whole.parse_args(words)
+    found, unknown = whole.parse_known_args(words)
+    if unknown:
+        # Options that were meant for the command in the nodes.
+        hint = f"; did you mean: fame-lab run {found.name} -- COMMAND" if found.command == "run" else ""
+        whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if found.command in ("up", "xml") and found.name is None and found.spec is None:
         whole.error(f"{found.command} needs NAME, or --spec FILE")
     if command:
@@ -100,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true")
     run.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
     run.set_defaults(command="run")
+
+    restart = words.add_parser("restart", help="boot nodes anew, into the same FAM")
+    restart.add_argument("name", metavar="NAME")
+    restart.add_argument("nodes", nargs="+", metavar="NODE")
+    restart.set_defaults(command="restart")
 
     down = words.add_parser("down", help="end labs and take away what they left")
     which = down.add_mutually_exclusive_group(required=True)

@@ -12,11 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 _PACKAGE = Path(__file__).parent
+#: A guest has whatever CPU its host gives it, so nothing beyond the x86-64 baseline may be assumed.
+FOR_GUESTS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64")
 _ALWAYS = ("-O2", "-s", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
 
 
@@ -78,14 +80,15 @@ class Native(NamedTuple):
             )
         return self.product
 
-    def build(self, *, keep_cache: bool = False) -> Path:
+    def build(self, cache: Path | None = None) -> Path:
         """Compile it, unless it is there and current.
 
         Parameters
         ----------
-        keep_cache : bool
-            Whether zig keeps its compiled C library (60 MB, half a minute's work) in the user's cache for
-            the next time. It is of no use to a zig in a passing directory, as pip's isolated builds have.
+        cache : Path, optional
+            Where zig keeps its compiled C library (60 MB, a minute's work); by default in the user's cache,
+            for the next time. That is of no use to a zig in a passing directory, as pip's isolated builds
+            have.
 
         Returns
         -------
@@ -102,21 +105,48 @@ class Native(NamedTuple):
         self.product.parent.mkdir(exist_ok=True)
         names = sorted(source.name for source in self.sources.glob("*.c"))
         # Compiled beside its place and moved there: nobody ever sees half a program.
-        with _cache(keep_cache) as cache, tempfile.TemporaryDirectory(dir=self.product.parent) as directory:
+        with tempfile.TemporaryDirectory(dir=self.product.parent) as directory:
             made = Path(directory) / self.product.name
             words = [*self.flags, f'-DSOURCES="{self.digest}"', *names, "-o", str(made)]
-            compiler = subprocess.run(
-                [sys.executable, "-m", "ziglang", "cc", *words],
-                cwd=self.sources,
-                env=_environment(cache),
-                capture_output=True,
-                text=True,
-            )
+            compiler = zig(words, cache=cache, cwd=self.sources)
             if compiler.returncode != 0:
                 raise RuntimeError(f"zig could not compile {self.what}:\n{compiler.stderr.strip()}")
             made.chmod(0o755)
             made.replace(self.product)
         return self.product
+
+
+def zig(
+    words: Sequence[str], *, cache: Path | None = None, cwd: Path | None = None, source: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run zig's C compiler.
+
+    Parameters
+    ----------
+    words : list of str
+        For the compiler.
+    cache : Path, optional
+        As of :meth:`Native.build`.
+    cwd : Path, optional
+        Where it runs.
+    source : str
+        What it is given on its stdin.
+
+    Returns
+    -------
+    CompletedProcess
+        With what it said.
+    """
+    with _users_cache() if cache is None else contextlib.nullcontext(cache) as place:
+        return subprocess.run(
+            [sys.executable, "-m", "ziglang", "cc", *words],
+            cwd=cwd,
+            env=_environment(place),
+            input=source,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 def _plugin(version: int) -> Native:
@@ -136,8 +166,7 @@ PROBE = Native(
     "the guest's probe program",
     _PACKAGE / "guest/probe",
     _PACKAGE / "guest/bin/fame-probe",
-    # A guest has whatever CPU its host gives it, so nothing beyond the x86-64 baseline may be assumed.
-    ("-target", "x86_64-linux-musl", "-mcpu=x86_64", "-static", *_ALWAYS),
+    (*FOR_GUESTS, "-static", *_ALWAYS),
 )
 #: By the version of QEMU's plugin interface: 7.2 takes 1; version 2, which QEMU 9 asks for, is untested.
 TRACE_PLUGINS = {version: _plugin(version) for version in (1, 2)}
@@ -145,15 +174,14 @@ ALL = (PROBE, *TRACE_PLUGINS.values())
 
 
 @contextlib.contextmanager
-def _cache(keep: bool = True) -> Iterator[Path]:
-    """Make a place for zig's cache, never in the source tree."""
+def _users_cache() -> Iterator[Path]:
+    """Give the user's cache, or a passing one where there is no home, or none that can be written."""
     with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
         place = Path(passing)
-        with contextlib.suppress(OSError, RuntimeError):  # no home, or one that cannot be written
-            if keep:
-                kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
-                kept.mkdir(parents=True, exist_ok=True)
-                place = kept if os.access(kept, os.W_OK) else place
+        with contextlib.suppress(OSError, RuntimeError):
+            kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
+            kept.mkdir(parents=True, exist_ok=True)
+            place = kept if os.access(kept, os.W_OK) else place
         yield place
 
 
@@ -171,8 +199,9 @@ def get_build_hook() -> type[Any]:
         """Compiles what is in C before a wheel or an editable install is put together."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-            for native in ALL:
-                native.build()
+            with tempfile.TemporaryDirectory(prefix="fame-zig-") as cache:
+                for native in ALL:
+                    native.build(Path(cache))
 
     return NativeBuildHook
 
@@ -180,6 +209,6 @@ def get_build_hook() -> type[Any]:
 if __name__ == "__main__":
     try:
         for each in ALL:
-            sys.stdout.write(f"{each.build(keep_cache=True)}\n")
+            sys.stdout.write(f"{each.build()}\n")
     except RuntimeError as error:
         sys.exit(str(error))

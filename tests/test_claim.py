@@ -36,6 +36,7 @@ def owner(directory: LabDirectory) -> subprocess.Popen[str]:
         [sys.executable, "-c", OWNER, str(directory.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
@@ -59,8 +60,9 @@ def test_an_owner_that_is_killed_leaves_it_forsaken(
 def test_an_owner_that_ends_by_itself_leaves_it_on_purpose(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
-    owner.communicate("")
+    _, said = owner.communicate("")
     assert standing(directory) == "nobody's"
+    assert f"the lab {directory.name!r} runs on without this program" in said
 
 
 def test_who_takes_up_a_forsaken_lab_uses_it_until_it_lets_go(

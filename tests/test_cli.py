@@ -51,6 +51,15 @@ def test_words_that_make_no_sense_end_with_status_2(
     assert "usage:" in capsys.readouterr().err
 
 
+def test_options_meant_for_the_nodes_command_are_told_where_to_stand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "demo", "uname", "-r"])
+    assert end.value.code == 2
+    assert "unrecognized arguments: -r; did you mean: fame-lab run demo -- COMMAND" in capsys.readouterr().err
+
+
 def test_every_command_has_its_function() -> None:
     choices: dict[str, Any] = next(
         action.choices for action in parser()._actions if isinstance(action.choices, dict)
@@ -237,6 +246,14 @@ def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
     answer = call("ssh", lab, "node02", "hostname; exit 4")
     assert answer.stdout == "node02\n"
     assert answer.returncode == 4
+
+
+@pytest.mark.vm
+def test_restart_boots_the_nodes_named_anew(lab: str) -> None:
+    assert call("run", lab, "--", "touch /run/before").returncode == 0
+    again = call("restart", lab, "node02")
+    assert (again.returncode, again.stdout) == (0, "node02 has booted anew\n"), again.stderr
+    assert call("run", lab, "--", "ls /run | grep before").stdout == "node01: before\n"
 
 
 @pytest.mark.vm

@@ -12,8 +12,8 @@ from leftovers import leftovers, qemu_processes
 
 from fame_lab import Lab, LabSpec, Node, cli
 from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
+from fame_lab.guest.c_program import compile_c
 from fame_lab.layout import CONTROL_SIZE
-from fame_lab.native import _cache, _environment
 from fame_lab.probes.together import together
 
 pytestmark = pytest.mark.vm
@@ -48,12 +48,7 @@ def test_every_node_has_fam_as_bar2_at_slot_9(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def old_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile what thinks all of FAM its own: it opens, maps and writes at the very start."""
-    directory = tmp_path_factory.mktemp("old")
-    (directory / "old.c").write_text(OLD_PROGRAM)
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static", "-O2"]
-    with _cache() as cache:  # musl is compiled once for the probe program, and not here again
-        subprocess.run([*compiler, "old.c", "-o", "old"], cwd=directory, env=_environment(cache), check=True)
-    return directory / "old"
+    return compile_c(OLD_PROGRAM, tmp_path_factory.mktemp("old") / "old")
 
 
 def test_what_an_old_program_writes_at_offset_0_is_seen_by_the_other_node_and_by_numpy(

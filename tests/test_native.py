@@ -46,12 +46,12 @@ def test_build_leaves_what_is_current_alone(each: native.Native) -> None:
 
 
 def test_build_tells_what_the_compiler_says_and_leaves_nothing(tmp_path: Path) -> None:
-    sources = tmp_path / "probe"
+    sources = tmp_path / "plugin"
     sources.mkdir()
-    (sources / "main.c").write_text("int main(void) { return nothing_here; }\n")
-    broken = native.PROBE._replace(sources=sources, product=tmp_path / "bin/fame-probe")
+    (sources / "trace.c").write_text("int main(void) { return nothing_here; }\n")
+    broken = native.TRACE_PLUGINS[1]._replace(sources=sources, product=tmp_path / "bin/fame-trace-1.so")
     with pytest.raises(RuntimeError, match="nothing_here"):
-        broken.build(keep_cache=True)
+        broken.build(tmp_path / "cache")
     assert list((tmp_path / "bin").iterdir()) == []
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from fame_lab import native
 from fame_lab.errors import HostError, SpecError
 
 __all__ = ["compile_c"]
@@ -39,22 +39,13 @@ def compile_c(source: str, program: Path) -> Path:
     HostError
         If the host has no compiler.
     """
-    done = subprocess.run(
-        [*_compiler(), *_FLAGS, "-", "-o", str(program)],
-        input=source,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [*_FLAGS, "-", "-o", str(program)]
+    if compiler := next(filter(None, map(shutil.which, _COMPILERS)), None):
+        done = subprocess.run([compiler, *words], input=source, capture_output=True, text=True, check=False)
+    elif importlib.util.find_spec("ziglang") is not None:
+        done = native.zig([*native.FOR_GUESTS, *words], source=source)
+    else:
+        raise HostError("this host has no C compiler: apt-get install gcc libc6-dev, or pip install ziglang")
     if done.returncode != 0:
         raise SpecError(f"the program does not compile:\n{done.stderr.strip()}")
     return program
-
-
-def _compiler() -> list[str]:
-    for name in _COMPILERS:
-        if path := shutil.which(name):
-            return [path]
-    if importlib.util.find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-mcpu=x86_64"]
-    raise HostError("this host has no C compiler: apt-get install gcc libc6-dev, or pip install ziglang")

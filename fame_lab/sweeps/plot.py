@@ -68,7 +68,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     found = _of_repeats(found)
     notes = [
         f"n = {n:,} measurements in {dataset.sizes['repeat']} repeats; marks: median of the repeats' "
-        "medians, bars: from the lowest repeat to the highest",
+        "medians, bars: lowest to highest",
         "; ".join(_said(dataset, fixed, len(shown), len(chosen))),
     ]
     columns = min(len(shown), _COLUMNS)
