@@ -1,11 +1,13 @@
 """The notebooks: how they are stored, and that each runs to its end and draws what it is to draw."""
 
+import json
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from fame_lab.recorded_data import recorded_names
 from fame_lab.reports import report
 
 ROOT = Path(__file__).parent.parent
@@ -72,6 +74,7 @@ def test_it_is_stored_without_outputs_in_a_form_whose_changes_can_be_read(path: 
     content = nbformat.read(path, as_version=4)
     nbformat.validate(content)
     assert text.startswith('{\n "cells"') and text.endswith("}\n")
+    assert all(isinstance(cell["source"], list) for cell in json.loads(text)["cells"])  # line by line
     assert all(not cell.outputs and cell.execution_count is None for cell in code_of(path))
     identities = [cell.id for cell in content.cells]
     assert len(set(identities)) == len(identities) <= 25
@@ -80,17 +83,26 @@ def test_it_is_stored_without_outputs_in_a_form_whose_changes_can_be_read(path: 
 
 def test_what_can_be_set_is_in_its_first_code_cell(path: Path) -> None:
     tags = [cell.metadata.get("tags", []) for cell in code_of(path)]
-    assert all(("parameters" in tag) <= (number == 0) for number, tag in enumerate(tags))
+    assert [("parameters" in tag) for tag in tags] == [True, *[False] * (len(tags) - 1)]
 
 
-def test_it_asks_and_draws_and_puts_its_lab_away(path: Path) -> None:
+def test_it_asks_and_draws_and_sets_an_exercise_and_puts_its_lab_away(path: Path) -> None:
     content = nbformat.read(path, as_version=4)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     code = code_of(path)
     assert "?" in prose
+    assert re.search(r"^## Exercises?$", prose, re.MULTILINE)
     assert any(DRAWS.search(cell.source) for cell in code)
     started = any(".start()" in cell.source for cell in code)
     assert not started or "lab.stop()" in code[-1].source
+
+
+def test_it_tells_which_of_its_first_measurements_are_recorded_too(path: Path) -> None:
+    if path.stem[:2] not in ("01", "03", "04", "05", "06"):
+        pytest.skip("what it measures belongs to its own lab")
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    measured = set(re.findall(r'lab\.probe\(\s*"(\w+)"', text)) & set(recorded_names())
+    assert set(re.findall(r'fame_lab\.recorded\("(\w+)"\)', text)) == measured
 
 
 @pytest.mark.vm
