@@ -98,10 +98,10 @@ def test_it_asks_and_draws_and_sets_an_exercise_and_puts_its_lab_away(path: Path
 
 
 def test_it_tells_which_of_its_first_measurements_are_recorded_too(path: Path) -> None:
-    if path.stem[:2] not in ("01", "03", "04", "05", "06"):
-        pytest.skip("what it measures belongs to its own lab")
     text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
     measured = set(re.findall(r'lab\.probe\(\s*"(\w+)"', text)) & set(recorded_names())
+    if path.stem in ("02_anatomy_of_fam", "08_many_nodes"):
+        measured = set()  # of homes, and of more nodes than were recorded
     assert set(re.findall(r'fame_lab\.recorded\("(\w+)"\)', text)) == measured
 
 
