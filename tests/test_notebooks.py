@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -51,6 +52,11 @@ SAYS = {
         r"seed: 1 \| 2",
         r"still here: False",
     ],
+}
+#: Smaller labs, for those whose own take longest.
+FEWER: dict[str, dict[str, Any]] = {
+    "08_many_nodes": {"nodes": 4},
+    "09_reproducible_experiment": {"sizes": [2], "repeats": 1},
 }
 #: A cell with one of these is to show a picture.
 DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.figure\(")
@@ -108,8 +114,19 @@ def test_it_tells_which_of_its_first_measurements_are_recorded_too(path: Path) -
 @pytest.mark.vm
 @pytest.mark.timeout(600)
 def test_it_runs_to_its_end_and_shows_each_picture(path: Path, tmp_path: Path) -> None:
+    runs_and_draws(path, tmp_path, FEWER.get(path.stem, {}))
+
+
+@pytest.mark.vm
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_it_runs_with_its_own_parameters(path: Path, tmp_path: Path) -> None:
+    runs_and_draws(path, tmp_path, {})
+
+
+def runs_and_draws(path: Path, folder: Path, parameters: dict[str, Any]) -> None:
     told: list[str] = []
-    page = report(path, tmp_path, progress=told.append)
+    page = report(path, folder, parameters=parameters, progress=told.append)
     text = page.read_text()
     executed = code_of(page.with_suffix(".ipynb"))
     for cell in executed:
