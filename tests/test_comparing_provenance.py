@@ -41,6 +41,11 @@ def test_hosts_accelerators_and_mappings_come_first() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_lab_is_called_is_no_difference() -> None:
+    a, b = ({"spec": {"name": name, "nodes": 2}} for name in ("first-12", "first-34"))
+    assert differences(a, b) == []
+
+
 def test_what_one_does_not_tell_differs() -> None:
     (found,) = differences({"image": "abc"}, {})
     assert str(found) == "image: abc | not told"

@@ -21,6 +21,8 @@ _ORDER = (
 _LAST = "packages"
 #: These differ between any two runs, or are measured themselves, or are another's copy.
 _LEFT_OUT = {"time", "timer", "probe", "format", "results", "commands", "missing", "figures"}
+#: What a lab is called, often by a process's number, changes nothing in it.
+_NAMES = {("spec", "name")}
 _DEPTH = 5
 
 
@@ -99,7 +101,8 @@ def _leaves_of(manifest: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
     kept = {str(key): value for key, value in manifest.items() if key not in _LEFT_OUT}
     # As it would be once saved, when tuples are lists.
     saved = json.loads(json.dumps(kept, default=str))
-    return {path: leaf for key, value in saved.items() for path, leaf in _leaves(value, (key,))}
+    leaves = (leaf for key, value in saved.items() for leaf in _leaves(value, (key,)))
+    return {path: leaf for path, leaf in leaves if path not in _NAMES}
 
 
 def _leaves(held: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
