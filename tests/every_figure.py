@@ -157,7 +157,7 @@ FIGURES: dict[str, Callable[[Path], Drawn]] = {
     "locks": _probe(locks, 60, **_FEW),
     "pingpong": _probe(pingpong, 30, batches=30),
     "pingpong of all": _probe(
-        pingpong, 30, nodes=4, pairs="all", variants=["cas", "one-line"], batches=30
+        pingpong, 30, nodes=3, pairs="all", variants=["cas", "one-line"], batches=30
     ),
     "ring": _probe(ring, 30),
     "timer": _probe(timer, 30, batches=30, seconds=0.3),

@@ -131,8 +131,10 @@ void batches_run_exactly(struct batches *batches)
 	for (uint64_t i = 0; i < batches->count; i++) {
 		batches->ns[i] = run_one(batches, &batches->preempted[i]);
 		if ((double)batches->ns[i] < 100 * batches->timer_ns)
-			fail("a batch took %" PRIu64 " ns, and reading the clock %.0f: ask for more operations a batch",
-			     batches->ns[i], batches->timer_ns);
+			fail("a batch took %" PRIu64 " ns, and reading the clock %.0f: ask for %" PRIu64
+			     " times as many operations a batch",
+			     batches->ns[i], batches->timer_ns,
+			     1 + (uint64_t)(200 * batches->timer_ns / (double)batches->ns[i]));
 		if (batches->meeting != NULL)
 			meeting_progress(batches->meeting, i + 1);
 	}
