@@ -103,8 +103,9 @@ def panel(jupyter: JupyterLab, browser: Browser, screenshots: Path) -> Iterator[
             entry.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running(panel: PanelPage) -> Iterator[PanelPage]:
+    """The panel with a lab that runs, from the first test that asks for it to the end of the last."""
     panel.start()
     yield panel
     panel.stop()
@@ -178,6 +179,85 @@ def test_rows_turn_ready_a_command_and_a_probe_run_and_all_is_stopped(panel: Pan
     assert leftovers(NAME) == []
 
 
+def test_a_start_that_cannot_be_says_why_in_full(panel: PanelPage) -> None:
+    panel.fill(fam="2T")
+    panel.button("Start").click()
+    expect(panel.alerts).to_contain_text("fam is 2T: TCG has 40 physical address bits here")
+    panel.says("not started")
+    panel.screenshot("panel-14-cannot-start")
+    expect(panel.button("Start")).to_be_enabled()
+
+
+def test_a_launch_cancelled_half_way_leaves_nothing(panel: PanelPage) -> None:
+    panel.fill()
+    panel.button("Start").click()
+    expect(panel.rows.first).to_contain_text("booting")
+    panel.button("Cancel").click()
+    panel.says("cancelled; nothing is left of it")
+    panel.screenshot("panel-14-cancelled")
+    assert leftovers(NAME) == []
+    expect(panel.button("Start")).to_be_enabled()
+
+
+def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage) -> None:
+    panel.fill()
+    panel.button("Start").click()
+    expect(panel.rows.first).to_contain_text("booting")
+    panel.cell(1).locator(".cm-content").click()
+    panel.page.keyboard.press("Control+Enter")
+    expect(panel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    panel.button("Cancel").click()
+    panel.says("cancelled; nothing is left of it")
+    expect(panel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    assert leftovers(NAME) == []
+    expect(panel.cell(1).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
+
+
+def test_a_lab_ended_elsewhere_is_seen_and_let_go(panel: PanelPage) -> None:
+    panel.start()
+    next(entry for entry in Lab.list() if entry.name == NAME).end()
+    panel.says(f"{NAME} was ended elsewhere")
+    expect(panel.button("Start")).to_be_enabled()
+    panel.screenshot("panel-16-ended-elsewhere")
+
+
+def test_a_lab_that_runs_already_is_taken_up_and_let_go(panel: PanelPage) -> None:
+    with Lab(LabSpec(f"{NAME}-b", nodes=1, fam="64M"), progress=False):
+        choice = panel.shown.locator("select:visible").first
+        expect(choice.locator("option", has_text=f"{NAME}-b")).to_have_count(1)
+        choice.select_option(label=f"{NAME}-b: 1 node around 64M of FAM")
+        panel.says(f"attached to {NAME}-b")
+        expect(panel.rows).to_have_count(1)
+        expect(panel.rows.first).to_contain_text("running")
+        panel.screenshot("panel-17-attached")
+        choice.select_option(label="a new lab")
+        expect(panel.rows).to_have_count(0)
+        assert [entry.name for entry in Lab.list() if entry.name == f"{NAME}-b"] == [f"{NAME}-b"]
+    panel.fill()
+
+
+def test_a_restarted_kernel_takes_up_the_lab_that_it_had(panel: PanelPage) -> None:
+    panel.start()
+    panel.restart_kernel()
+    panel.run(0)
+    panel.says(f"attached to {NAME}")
+    expect(panel.rows).to_have_count(2)
+    panel.screenshot("panel-18-attached-again")
+    panel.stop()
+    assert leftovers(NAME) == []
+
+
+def test_a_kernel_that_ends_during_a_start_leaves_nothing(panel: PanelPage, jupyter: JupyterLab) -> None:
+    panel.fill()
+    panel.button("Start").click()
+    expect(panel.rows.first).to_contain_text("booting")
+    before = kernels(jupyter.directory)
+    panel.restart_kernel()
+    wait_for(lambda: not set(before) & set(kernels(jupyter.directory)))
+    wait_for(lambda: leftovers(NAME) == [])
+    panel.open()
+
+
 def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: PanelPage) -> None:
     running.tab("Probes")
     running.shown.locator("select:visible").filter(
@@ -231,40 +311,6 @@ def test_the_live_view_follows_a_recording(running: PanelPage) -> None:
     running.tab("Commands")
 
 
-def test_a_start_that_cannot_be_says_why_in_full(panel: PanelPage) -> None:
-    panel.fill(fam="2T")
-    panel.button("Start").click()
-    expect(panel.alerts).to_contain_text("fam is 2T: TCG has 40 physical address bits here")
-    panel.says("not started")
-    panel.screenshot("panel-14-cannot-start")
-    expect(panel.button("Start")).to_be_enabled()
-
-
-def test_a_launch_cancelled_half_way_leaves_nothing(panel: PanelPage) -> None:
-    panel.fill()
-    panel.button("Start").click()
-    expect(panel.rows.first).to_contain_text("booting")
-    panel.button("Cancel").click()
-    panel.says("cancelled; nothing is left of it")
-    panel.screenshot("panel-14-cancelled")
-    assert leftovers(NAME) == []
-    expect(panel.button("Start")).to_be_enabled()
-
-
-def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage) -> None:
-    panel.fill()
-    panel.button("Start").click()
-    expect(panel.rows.first).to_contain_text("booting")
-    panel.cell(1).locator(".cm-content").click()
-    panel.page.keyboard.press("Control+Enter")
-    expect(panel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
-    panel.button("Cancel").click()
-    panel.says("cancelled; nothing is left of it")
-    expect(panel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
-    assert leftovers(NAME) == []
-    expect(panel.cell(1).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
-
-
 def test_a_node_that_dies_is_seen_and_can_be_brought_back(running: PanelPage) -> None:
     os.kill(qemu_processes(NAME)[-1], signal.SIGKILL)
     expect(running.rows.filter(has_text="gone")).to_have_count(1)
@@ -278,29 +324,6 @@ def test_a_node_that_dies_is_seen_and_can_be_brought_back(running: PanelPage) ->
     running.tab("Commands")
 
 
-def test_a_lab_ended_elsewhere_is_seen_and_let_go(panel: PanelPage) -> None:
-    panel.start()
-    next(entry for entry in Lab.list() if entry.name == NAME).end()
-    panel.says(f"{NAME} was ended elsewhere")
-    expect(panel.button("Start")).to_be_enabled()
-    panel.screenshot("panel-16-ended-elsewhere")
-
-
-def test_a_lab_that_runs_already_is_taken_up_and_let_go(panel: PanelPage) -> None:
-    with Lab(LabSpec(f"{NAME}-b", nodes=1, fam="64M"), progress=False):
-        choice = panel.shown.locator("select:visible").first
-        expect(choice.locator("option", has_text=f"{NAME}-b")).to_have_count(1)
-        choice.select_option(label=f"{NAME}-b: 1 node around 64M of FAM")
-        panel.says(f"attached to {NAME}-b")
-        expect(panel.rows).to_have_count(1)
-        expect(panel.rows.first).to_contain_text("running")
-        panel.screenshot("panel-17-attached")
-        choice.select_option(label="a new lab")
-        expect(panel.rows).to_have_count(0)
-        assert [entry.name for entry in Lab.list() if entry.name == f"{NAME}-b"] == [f"{NAME}-b"]
-    panel.fill()
-
-
 def test_running_the_cell_again_adds_nothing(running: PanelPage) -> None:
     running.run(0)
     expect(running.rows).to_have_count(2)
@@ -309,25 +332,3 @@ def test_running_the_cell_again_adds_nothing(running: PanelPage) -> None:
         running.run(0)
         expect(running.rows).to_have_count(2)
     assert running.run(2) == before
-
-
-def test_a_restarted_kernel_takes_up_the_lab_that_it_had(panel: PanelPage) -> None:
-    panel.start()
-    panel.restart_kernel()
-    panel.run(0)
-    panel.says(f"attached to {NAME}")
-    expect(panel.rows).to_have_count(2)
-    panel.screenshot("panel-18-attached-again")
-    panel.stop()
-    assert leftovers(NAME) == []
-
-
-def test_a_kernel_that_ends_during_a_start_leaves_nothing(panel: PanelPage, jupyter: JupyterLab) -> None:
-    panel.fill()
-    panel.button("Start").click()
-    expect(panel.rows.first).to_contain_text("booting")
-    before = kernels(jupyter.directory)
-    panel.restart_kernel()
-    wait_for(lambda: not set(before) & set(kernels(jupyter.directory)))
-    wait_for(lambda: leftovers(NAME) == [])
-    panel.open()

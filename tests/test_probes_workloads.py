@@ -55,7 +55,7 @@ def test_histogram_stands_for_both_of_its_kinds(lab: Any) -> None:
 
 
 def test_more_operations_a_batch_are_asked_for_where_the_clock_needs_it(lab: Any) -> None:
-    with pytest.raises(ProbeError, match="ask for [0-9]+ times as many operations a batch"):
+    with pytest.raises(ProbeError, match=r"ask for [0-9]+ times as many operations a batch"):
         workloads.run(lab, workloads="sequential", operations=1, nodes=[0])
 
 
