@@ -29,9 +29,11 @@ def packages() -> list[str]:
 
 def conda(path: Path) -> dict[str, str]:
     """Give the versions that an environment.yml asks of conda, by the package's name."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text().partition("\ndependencies:\n")[2].splitlines()
     return {
-        match[1]: match[2] for line in lines if (match := re.match(r"  - ([a-z0-9_-]+) ?([=>].*)?$", line))
+        match[1]: match[2] or ""
+        for line in lines
+        if (match := re.match(r"  - ([a-z0-9_-]+) ?([=>].*)?$", line))
     }
 
 
