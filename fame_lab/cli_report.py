@@ -59,7 +59,10 @@ def rerun(arguments: argparse.Namespace) -> int:
         print(json.dumps({"output": str(output), "holds": held, **comparison.to_dict()}, indent=1))
     else:
         print(comparison)
-        print(f"\nWhat must agree, all but times, {'agrees' if held else 'does NOT agree'}: see {output}")
+        verdict = f"What must agree, all but times, {'agrees' if held else 'does NOT agree'}"
+        if not comparison.rows and not any(comparison.only.values()):
+            verdict = "Neither report has a measurement, so nothing can be said"
+        print(f"\n{verdict}; what cells print and draw is not compared: see {output}")
     return 0 if held else 1
 
 

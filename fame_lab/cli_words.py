@@ -23,8 +23,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     found, unknown = whole.parse_known_args(words)
     if unknown:
         # Options that were meant for the command in the nodes.
-        hint = f"; did you mean: fame-lab run {found.name} -- COMMAND" if found.command == "run" else ""
-        whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        meant = {
+            "run": f"fame-lab run {getattr(found, 'name', '')} -- COMMAND",
+            "probe": "-p NAME=VALUE for a probe's parameter",
+        }.get(found.command)
+        whole.error(
+            f"unrecognized arguments: {' '.join(unknown)}{f'; did you mean: {meant}' if meant else ''}"
+        )
     if found.command in ("up", "xml") and found.name is None and found.spec is None:
         whole.error(f"{found.command} needs NAME, or --spec FILE")
     if command:

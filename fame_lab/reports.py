@@ -6,6 +6,7 @@ import base64
 import datetime
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ __all__ = ["CELL_DEADLINE", "make", "report"]
 CELL_DEADLINE = 900.0
 
 _DATA, _FIGURES = "data", "figures"
+_INTERRUPTED = "it was interrupted"
+
+log = logging.getLogger(__name__)
 
 
 def report(
@@ -70,6 +74,8 @@ def report(
         If there is no such notebook, it has no such parameter, or the output holds something else.
     ReportError
         If a cell failed or took too long. The folder is made all the same, and shows where.
+    KeyboardInterrupt
+        If it was interrupted. The folder is made all the same.
     HostError
         If the folder cannot be written.
 
@@ -127,6 +133,9 @@ def make(
     held = {source.name, f"{source.stem}.html", MANIFEST, CRATE, SOURCE, _DATA, _FIGURES}
     save_directory(place, held, fill, f"a report of {source.name}")
     shown = place / f"{source.stem}.html"
+    if told["stopped"] == _INTERRUPTED:
+        log.warning("the report up to the interrupt is %s", shown)
+        raise KeyboardInterrupt
     if told["stopped"]:
         raise ReportError(f"{source}: {told['stopped']}; the report up to there is {shown}")
     return shown
@@ -182,6 +191,8 @@ def _run(
             execute(content, source.parent, cell_deadline, tell, kept)
     except ReportError as error:
         stopped = str(error)
+    except KeyboardInterrupt:
+        stopped = _INTERRUPTED  # what was measured until then is worth having
     return {
         "stopped": stopped,
         "time": {"began": began, "ended": _now()},

@@ -86,13 +86,14 @@ def rerun(
 
 
 def holds(comparison: Comparison) -> bool:
-    """Say whether all agrees that has to: what there is, and what was counted.
+    """Say whether all agrees that has to: what there is, and what was counted. Nothing there, nothing agrees.
 
     Times need not. They are each host's own, and two runs on one host differ by more than either's batches
     tell; how far is said in the comparison.
     """
-    return not any(comparison.only.values()) and not any(
-        row.kind == "exact" and row.verdict == "differs" for row in comparison.rows
+    counts = [row for row in comparison.rows if row.kind == "exact"]
+    return (
+        bool(counts) and not any(comparison.only.values()) and all(row.verdict != "differs" for row in counts)
     )
 
 

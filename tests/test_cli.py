@@ -51,13 +51,20 @@ def test_words_that_make_no_sense_end_with_status_2(
     assert "usage:" in capsys.readouterr().err
 
 
-def test_options_meant_for_the_nodes_command_are_told_where_to_stand(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "demo", "uname", "-r"], "arguments: -r; did you mean: fame-lab run demo -- COMMAND"),
+        (["probe", "demo", "chase", "--batches=30"], "did you mean: -p NAME=VALUE for a probe's parameter"),
+    ],
+)
+def test_options_meant_for_something_else_are_told_where_to_stand(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(["run", "demo", "uname", "-r"])
+        cli.main(words)
     assert end.value.code == 2
-    assert "unrecognized arguments: -r; did you mean: fame-lab run demo -- COMMAND" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 def test_every_command_has_its_function() -> None:

@@ -154,7 +154,7 @@ def test_an_empty_report_neither_agrees_nor_fails(tmp_path: Path) -> None:
     comparison = compare(place, place)
     assert not comparison.agrees and comparison.table.empty
     comparison.plot().draw_without_rendering()
-    assert "0 agree" in repr(comparison) + comparison._repr_html_()
+    assert "nothing is compared" in repr(comparison) + comparison._repr_html_()
 
 
 def test_what_came_from_elsewhere_is_escaped_and_steers_nothing(tmp_path: Path) -> None:

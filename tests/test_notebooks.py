@@ -105,7 +105,8 @@ def test_it_asks_and_draws_and_sets_an_exercise_and_puts_its_lab_away(path: Path
 
 def test_it_tells_which_of_its_first_measurements_are_recorded_too(path: Path) -> None:
     text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
-    measured = set(re.findall(r'lab\.probe\(\s*"(\w+)"', text)) & set(recorded_names())
+    code = "\n".join(cell.source for cell in code_of(path))
+    measured = set(re.findall(r'lab\.probe\(\s*"(\w+)"', code)) & set(recorded_names())
     if path.stem in ("02_anatomy_of_fam", "08_many_nodes"):
         measured = set()  # of homes, and of more nodes than were recorded
     assert set(re.findall(r'fame_lab\.recorded\("(\w+)"\)', text)) == measured

@@ -289,6 +289,10 @@ def test_an_interrupted_run_leaves_no_lab_and_no_kernel(tmp_path: Path, number: 
         _, errors = process.communicate(timeout=120)
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], errors
         assert "Traceback" not in errors
+        # Who asks for an end by Ctrl-C has what there was until then; a system that ends has no time for it.
+        page = tmp_path / "out" / "n.html"
+        assert page.exists() == (number == signal.SIGINT), errors
+        assert number == signal.SIGTERM or "it was interrupted" in page.read_text()
         assert not Path(f"/proc/{ready.read_text()}").exists()
         assert name not in {entry.name for entry in Lab.list()}
     finally:

@@ -60,6 +60,15 @@ def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(folder
     assert after["commands"][0] == f"fame-lab rerun '{folder}' --output '{new}'"
 
 
+def test_a_report_without_a_measurement_says_nothing_about_itself(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(1)", parameters="nodes = 2")
+    report(source, tmp_path / "out")
+    told = fame_lab("rerun", "out", directory=tmp_path)
+    assert told.returncode == 1
+    assert "nothing is compared: they have no measurement in common" in told.stdout
+    assert "so nothing can be said; what cells print and draw is not compared" in told.stdout
+
+
 def test_the_old_folder_is_not_changed_and_nothing_else_is_left(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     rerun(folder, folder.parent / "new")

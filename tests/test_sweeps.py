@@ -75,6 +75,15 @@ def test_a_sweep_that_was_asked_for_otherwise_is_refused(labs: type[StandInLab],
         sweep("chase", OVER, repeats=2, directory=tmp_path)
 
 
+def test_a_sweep_that_has_measured_nothing_can_be_asked_for_otherwise(
+    labs: type[StandInLab], tmp_path: Path
+) -> None:
+    fail(labs, SpecError("none such"), nodes=1)
+    with pytest.raises(SpecError, match="none such"):
+        sweep("chase", {"nodes": [1]}, repeats=1, directory=tmp_path)
+    assert sweep("chase", {"nodes": [2]}, repeats=1, directory=tmp_path)["nodes"].values.tolist() == [2]
+
+
 def test_a_directory_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis").touch()
     with pytest.raises(SpecError, match="holds 'thesis' and is no sweep"):

@@ -43,6 +43,8 @@ def busy(comparison: Comparison) -> list[str]:
 
 def verdict(comparison: Comparison) -> str:
     """Say in a line how many rows came to what."""
+    if not comparison.rows:
+        return "nothing is compared: they have no measurement in common"
     counted = comparison.verdicts
     return (
         f"{counted['agrees']:,} agree, {counted['differs']:,} differ, "
@@ -60,10 +62,15 @@ def summed_up(rows: Sequence[Row], most: int) -> Iterator[str]:
         if len(held) > most and set(counted) == {"agrees"}:
             continue
         came = ", ".join(f"{counted[each]:,} {_PLURAL[each]}" for each in _PLURAL if counted[each])
-        yield plain(f"{result} {quantity}{f' [{units}]' if units else ''}: {came}", keep="")
+        yield plain(f"{result} {_called(quantity)}{f' [{units}]' if units else ''}: {came}", keep="")
 
 
 _PLURAL = {"agrees": "agree", "differs": "differ", "too few": "too few"}
+
+
+def _called(quantity: str) -> str:
+    """Tell a flag from what it would say of the result."""
+    return "failed or not" if quantity == "failed" else quantity
 
 
 def worst(rows: Sequence[Row]) -> list[Row]:
@@ -75,7 +82,7 @@ def worst(rows: Sequence[Row]) -> list[Row]:
 def row_in_words(row: Row) -> str:
     """Write one row."""
     where = f" at {row.place}" if row.at else ""
-    told = f"{row.result} {row.quantity}{where}: {row.a:,.6g} | {row.b:,.6g} {row.units}".rstrip()
+    told = f"{row.result} {_called(row.quantity)}{where}: {row.a:,.6g} | {row.b:,.6g} {row.units}".rstrip()
     if row.kind == "exact":
         return plain(f"{told} (exact)", keep="")
     if row.low == row.low:

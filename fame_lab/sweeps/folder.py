@@ -89,7 +89,13 @@ class Folder:
     def _plan_of(self, plan: Plan) -> Plan:
         if (self.path / _PLAN).exists():
             before = self.plan()
-            if differences := before.differences(plan):
+            differences = before.differences(plan)
+            if differences and not self.done():
+                # Nothing is lost with it: most likely what was asked for was refused at the first point.
+                shutil.rmtree(self._failures, ignore_errors=True)
+                self._write(self.path / _PLAN, plan.to_dict())
+                before, differences = plan, []
+            if differences:
                 raise SpecError(
                     f"{str(self.path)!r} holds a sweep that was asked for otherwise: "
                     f"{'; '.join(differences[:5])}; ask for the same, or give another directory"
