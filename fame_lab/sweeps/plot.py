@@ -66,8 +66,9 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     shown = chosen[:_PANELS]
     n = sum(int(np.isfinite(found.sel(dict(zip(panels, each, strict=True)))).sum()) for each in shown)
     found = _of_repeats(found)
+    repeats = dataset.sizes["repeat"]
     notes = [
-        f"n = {n:,} measurements in {dataset.sizes['repeat']} repeats; marks: median of the repeats' "
+        f"n = {n:,} measurements in {repeats} repeat{'s' * (repeats > 1)}; marks: median of the repeats' "
         "medians, bars: lowest to highest",
         "; ".join(_said(dataset, fixed, len(shown), len(chosen))),
     ]
