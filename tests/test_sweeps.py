@@ -175,6 +175,15 @@ def test_progress_is_told_in_points(labs: type[StandInLab], tmp_path: Path) -> N
     assert heard[0][:2] == (0, 4) and heard[-1][:2] == (4, 4)
 
 
+def test_a_sweep_that_goes_on_says_how_much_was_done_before(labs: type[StandInLab], tmp_path: Path) -> None:
+    heard = []
+    fail(labs, ProbeError("no"), nodes=2)
+    sweep("chase", OVER, repeats=1, directory=tmp_path)
+    with heard_by(lambda *told: heard.append(told)):
+        sweep("chase", OVER, repeats=1, directory=tmp_path)
+    assert heard[0] == (0, 2, "sweep of chase, 2 points done before")
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})

@@ -116,9 +116,9 @@ def sweep(
         done = folder.done()
         waiting = [point for point in plan.points if point.number not in done]
         if waiting:
-            with job(f"sweep of {probe}", total=len(waiting), unit="point", shown=progress) as running:
-                if done:
-                    running.tell(f"{len(done)} done before")
+            before = f", {len(done)} points done before" if done else ""
+            what = f"sweep of {probe}{before}"
+            with job(what, total=len(waiting), unit="point", shown=progress) as running:
                 keep = _Keeper(folder, running, bool(done))
                 if cluster is None:
                     _measure_here(plan, waiting, keep, progress=progress)
