@@ -60,7 +60,9 @@ def until_it_has_booted_anew(node: Node, before: str) -> None:
             time.sleep(0.2)
 
 
-@pytest.mark.parametrize("harm", ["reboot -f", "echo c > /proc/sysrq-trigger", "reboot"])
+@pytest.mark.parametrize(
+    "harm", [pytest.param("reboot -f", marks=pytest.mark.soak), "echo c > /proc/sysrq-trigger", "reboot"]
+)
 def test_a_guest_that_reboots_or_panics_comes_back_by_itself(ailing: Lab, sick: Node, harm: str) -> None:
     before = sick.run(BOOT_ID).stdout
     sick.run(f"(sleep 0.2; {harm}) > /dev/null 2>&1 &")
