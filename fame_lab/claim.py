@@ -92,7 +92,8 @@ class Claim:
         self.release()
 
     def _leave_at_exit(self) -> None:
-        if self._owner == os.getpid() and self.is_current:
+        # Not of one that somebody else has ended meanwhile.
+        if self._owner == os.getpid() and self._directory.path.exists() and self.is_current:
             name = self._directory.name
             log.warning("the lab %r runs on without this program; to end it: fame-lab down %s", name, name)
         self.leave()

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_an_owner_that_ends_by_itself_leaves_it_on_purpose(
     _, said = owner.communicate("")
     assert standing(directory) == "nobody's"
     assert f"the lab {directory.name!r} runs on without this program" in said
+
+
+def test_an_owner_whose_lab_was_ended_by_another_says_nothing_of_it(
+    owner: subprocess.Popen[str], directory: LabDirectory
+) -> None:
+    shutil.rmtree(directory.path)
+    assert owner.communicate("")[1] == ""
 
 
 def test_who_takes_up_a_forsaken_lab_uses_it_until_it_lets_go(
