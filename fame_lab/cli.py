@@ -194,9 +194,12 @@ def _restart(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
     lab = Lab.attach(arguments.name)
-    for node in [lab.node(name) for name in arguments.nodes]:
-        node.restart()
-        print(f"{node.name} has booted anew")
+    nodes = [lab.node(name) for name in arguments.nodes]
+    with job("restart", total=len(nodes), unit="node") as running:
+        for node in nodes:
+            node.restart(tell=lambda name, stage: running.tell(f"{name} {stage}"))
+            running.step()
+    print(*(f"{node.name} has booted anew" for node in nodes), sep="\n")
     return 0
 
 

@@ -75,7 +75,7 @@ def report(
     ReportError
         If a cell failed or took too long. The folder is made all the same, and shows where.
     KeyboardInterrupt
-        If it was interrupted. The folder is made all the same.
+        If it was interrupted. The folder is made all the same, unless an earlier report is there.
     HostError
         If the folder cannot be written.
 
@@ -122,6 +122,8 @@ def make(
         (folder / SOURCE).mkdir()
         (folder / SOURCE / source.name).write_bytes(raw)
         told.update(_run(content, source, folder / _DATA, cell_deadline, progress))
+        if told["stopped"] == _INTERRUPTED and place.exists():
+            raise KeyboardInterrupt  # the report that is there may be a whole one
         told["figures"] = _save_figures(content, folder / _FIGURES)
         (folder / source.name).write_text(nbformat.writes(content), encoding="utf-8")
         (folder / f"{source.stem}.html").write_text(

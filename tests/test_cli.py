@@ -368,7 +368,7 @@ def test_down_ends_a_lab_and_an_unknown_one_is_told() -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
     name = f"cli-int-{os.getpid()}-{int(number)}"
     process = subprocess.Popen(

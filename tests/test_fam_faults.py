@@ -76,7 +76,7 @@ def test_a_file_that_is_truncated_while_the_host_answers_a_node_ends_the_probe_a
     assert leftovers(NAME) == []
 
 
-@pytest.mark.parametrize("harm", [pytest.param("deleted", marks=pytest.mark.soak), "replaced"])
+@pytest.mark.parametrize("harm", ["deleted", "replaced"])
 def test_no_node_boots_into_another_file_than_the_others_have(harm: str) -> None:
     with harmed(nodes=2) as lab:
         held = lab.fam.array("u1", 0, 4, writable=True)

@@ -30,9 +30,9 @@ SAYS = {
     ],
     "04_cross_node_communication": [r"node02 looked (more than )?once, then read: hello from node01"],
     "05_atomics_and_memory_order": [
-        r"atomic: +([\d,]+) to \1 are there",
+        r"atomic: +2,000,000 to 2,000,000 are there",
         r"node02 -smp 1,maxcpus=2",
-        r"-smp 1,maxcpus=2 +([\d,]+) of \1 atomic additions are there",
+        r"-smp 1,maxcpus=2 +20,000,000 of 20,000,000 atomic additions are there",
     ],
     "06_access_patterns_and_traffic": [
         r"own +the program tells ([\d,]+), the trace \1 +equal in every cell",
@@ -55,7 +55,6 @@ SAYS = {
 }
 #: Smaller labs, for those whose own take longest.
 FEWER: dict[str, dict[str, Any]] = {
-    "05_atomics_and_memory_order": {"additions": 200_000, "iterations": 50_000},
     "07_placement": {"nodes": 2},
     "08_many_nodes": {"nodes": 4},
     "09_reproducible_experiment": {"sizes": [2], "repeats": 1},

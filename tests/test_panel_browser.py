@@ -50,6 +50,11 @@ class PanelPage(NotebookPage):
         if message.type == "error" and "fame" in message.text:
             self.errors.append(message.text)
 
+    def choose_probe(self, name: str) -> None:
+        self.tab("Probes")
+        options = self.page.locator("option", has_text="pingpong")
+        self.shown.locator("select:visible").filter(has=options).select_option(name)
+
     def open(self) -> None:
         self.run(0)
         expect(self.button("Start")).to_be_visible()
@@ -156,10 +161,7 @@ def test_rows_turn_ready_a_command_and_a_probe_run_and_all_is_stopped(panel: Pan
     assert "<b>bold</b>" in panel.shown.inner_text()
     panel.screenshot("panel-5-command")
 
-    panel.tab("Probes")
-    panel.shown.locator("select:visible").filter(
-        has=panel.page.locator("option", has_text="pingpong")
-    ).select_option("pingpong")
+    panel.choose_probe("pingpong")
     panel.says("half a round trip")
     panel.button("Run").click()
     panel.screenshot("panel-6-probing")
@@ -259,10 +261,7 @@ def test_a_kernel_that_ends_during_a_start_leaves_nothing(panel: PanelPage, jupy
 
 
 def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: PanelPage) -> None:
-    running.tab("Probes")
-    running.shown.locator("select:visible").filter(
-        has=running.page.locator("option", has_text="pingpong")
-    ).select_option("litmus")
+    running.choose_probe("litmus")
     running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
     running.field("iterations").fill("many")
     expect(running.reason("iterations")).to_contain_text("iterations is 'many': give a whole number")
@@ -285,10 +284,7 @@ def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: Panel
 
 
 def test_a_probes_refusal_is_shown_in_full(running: PanelPage) -> None:
-    running.tab("Probes")
-    running.shown.locator("select:visible").filter(
-        has=running.page.locator("option", has_text="pingpong")
-    ).select_option("ring")
+    running.choose_probe("ring")
     running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
     running.field("slots").fill("3")
     running.button("Run").click()

@@ -268,6 +268,25 @@ def test_a_person_s_lab_is_left_alone(tmp_path: Path) -> None:
         assert lab.spec.name in {entry.name for entry in Lab.list()}
 
 
+def test_an_interrupted_run_shows_what_there_was_but_never_in_an_earlier_report_s_place(
+    tmp_path: Path,
+) -> None:
+    def interrupt_at_the_second(stage: str) -> None:
+        if stage.startswith("cell 2"):
+            raise KeyboardInterrupt
+
+    source, out = notebook(tmp_path, "print('so ' 'far')", "1"), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        report(source, out, progress=interrupt_at_the_second)
+    assert "so far" in (out / "n.html").read_text()
+    assert json.loads((out / "manifest.json").read_text())["stopped"] == "it was interrupted"
+    before = report(source, out).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        report(source, out, progress=interrupt_at_the_second)
+    assert (out / "n.html").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.ipynb", "out"]
+
+
 @pytest.mark.vm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_lab_and_no_kernel(tmp_path: Path, number: signal.Signals) -> None:

@@ -87,22 +87,21 @@ class Folder:
             os.close(descriptor)
 
     def _plan_of(self, plan: Plan) -> Plan:
+        self._clear()
         if (self.path / _PLAN).exists():
             before = self.plan()
             differences = before.differences(plan)
-            if differences and not self.done():
-                # Nothing is lost with it: most likely what was asked for was refused at the first point.
-                shutil.rmtree(self._failures, ignore_errors=True)
-                self._write(self.path / _PLAN, plan.to_dict())
-                before, differences = plan, []
-            if differences:
+            if not differences:
+                return before
+            if self.done():
                 raise SpecError(
                     f"{str(self.path)!r} holds a sweep that was asked for otherwise: "
                     f"{'; '.join(differences[:5])}; ask for the same, or give another directory"
                 )
-            self._clear()
-            return before
-        self._clear()
+            # Nothing is lost with it: most likely what was asked for was refused at the first point.
+            shutil.rmtree(self._failures, ignore_errors=True)
+            self._write(self.path / _PLAN, plan.to_dict())
+            return plan
         if there := sorted(path.name for path in self.path.iterdir()):
             raise SpecError(
                 f"{str(self.path)!r} holds {quoted(there[0])} and is no sweep: give a directory of its own"
