@@ -17,7 +17,7 @@ from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import Libvirt, qemu_user
+from fame_lab.host.connection import Libvirt, kvm_refusal, qemu_user
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.hosting import Hosting
 from fame_lab.keys import Keys
@@ -67,7 +67,13 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     else:
         # The trial of KVM boots the appliance, whatever the nodes boot.
         tried = appliance.ensure(tell) if spec.accel != "tcg" else None
-        accelerator = accel.choose(spec.accel, tried, qemu_user=(user.uid, user.gid) if user else None)
+        accelerator = accel.choose(
+            spec.accel,
+            tried,
+            qemu_user=(user.uid, user.gid) if user else None,
+            refused=lambda: kvm_refusal(connection),
+            tell=tell,
+        )
     accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)
     with directory.made_and_held(user.gid if user else None), under_way(directory):

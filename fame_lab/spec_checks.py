@@ -15,6 +15,7 @@ from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
 
 __all__ = [
     "CHOICES",
+    "KVM_FAM_LIMIT",
     "MAX_VCPUS",
     "MIN_FAM",
     "TCG_FAM_LIMIT",
@@ -43,6 +44,9 @@ MAX_VCPUS = 16
 #: Largest BAR that QEMU's TCG can place: it has 40 physical address bits, and the BAR lies at an
 #: address equal to its size (measured on QEMU 7.2: 512 GiB boots, 1 TiB leaves BAR2 unassigned).
 TCG_FAM_LIMIT = 512 << 30
+#: Largest FAM under KVM, whatever the processor's address bits: one memory slot holds less than 2**31 pages,
+#: 8 TiB, and QEMU aborts on more (Linux 6.1).
+KVM_FAM_LIMIT = 4 << 40
 
 Accel = Literal["auto", "kvm", "tcg"]
 
@@ -109,8 +113,11 @@ def check_fam(size: int, accel: str) -> int:
             f"fam is {format_size(size)}: TCG has 40 physical address bits; "
             f"the largest FAM that it can address is {format_size(TCG_FAM_LIMIT)}"
         )
-    if size > 1 << 51:
-        raise SpecError(f"fam is {format_size(size)}: no x86-64 processor can address more than 2048T")
+    if size > KVM_FAM_LIMIT:
+        raise SpecError(
+            f"fam is {format_size(size)}: a memory slot of KVM holds less than 8T; "
+            f"the largest FAM that any node can have is {format_size(KVM_FAM_LIMIT)}"
+        )
     return size
 
 

@@ -99,7 +99,7 @@ def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.
     from fame_lab.host import accel
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
-    monkeypatch.setattr(accel, "_try_kvm", lambda *_: accel._Trial(False, "none"))
+    monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: accel._Trial(False, "none"))
     with pytest.raises(SpecError, match="512G"):
         LabSpec("demo", fam="1T").to_xml()
 

@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import libvirt
 import pytest
 
-from fame_lab.errors import HostError
+from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest.appliance import Appliance
-from fame_lab.host import accel
+from fame_lab.host import accel, connection
 from fame_lab.host.accel import Accelerator
+from fame_lab.size import format_size
 
 READY = "fame: kvm-trial ready"
 
@@ -103,11 +105,110 @@ def test_it_is_tried_again_when_the_device_changes(programs: Path, image: Applia
     assert len(starts.read_text().split()) == 2
 
 
-@pytest.mark.parametrize("spoilt", ["", "[]", "{}", '"x"'])
+def test_it_is_not_tried_again_when_udev_touches_the_device(programs: Path, image: Appliance) -> None:
+    starts = install_qemu(programs, "exit 1")
+    first = accel.choose("auto", image)
+    before = accel.KVM.stat().st_ctime_ns
+    while accel.KVM.stat().st_ctime_ns == before:
+        os.chown(accel.KVM, -1, accel.KVM.stat().st_gid)  # as udev does when a VM ends
+    assert accel.choose("auto", image) == first
+    assert len(starts.read_text().split()) == 1
+
+
+def test_it_is_tried_again_when_qemus_user_may_open_the_device(
+    programs: Path, image: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = install_qemu(programs, "exit 1")
+    for may in (False, True, True):  # as an access list says, which no mode tells
+        monkeypatch.setattr(accel, "can_open", lambda *_, may=may: may)
+        accel.choose("auto", image)
+    assert len(starts.read_text().split()) == 2
+
+
+def test_trials_with_several_qemus_are_all_remembered(programs: Path, image: Appliance) -> None:
+    starts = install_qemu(programs, "exit 1")
+    other = Appliance(image.kernel, image.initrd, "cd" * 32, "6.12")
+    for each in (image, other, image, other):
+        accel.choose("auto", each)
+    assert len(starts.read_text().split()) == 2
+
+
+def test_kvm_that_is_slow_is_had_by_name_and_not_by_auto(
+    programs: Path, image: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accel, "PATIENCE", 60)
+    starts = install_qemu(programs, f"sleep 2; echo Linux version; echo '{READY}'; exec sleep 60")
+    chosen = accel.choose("auto", image)
+    assert chosen.kind == "tcg"
+    assert "accel='kvm' waits 60 times as long" in chosen.reason
+    assert accel.choose("kvm", image).kind == "kvm"
+    assert accel.choose("kvm", image).kind == "kvm"
+    assert accel.choose("auto", image).kind == "tcg"
+    assert len(starts.read_text().split()) == 2
+
+
+def test_kvm_by_name_needs_no_second_trial_where_auto_took_it(programs: Path, image: Appliance) -> None:
+    starts = install_qemu(programs, f"echo Linux version; echo '{READY}'; exec sleep 60")
+    assert accel.choose("auto", image).kind == "kvm"
+    assert accel.choose("kvm", image).kind == "kvm"
+    assert len(starts.read_text().split()) == 1
+
+
+def test_a_trial_that_is_called_off_ends_its_qemu(programs: Path, image: Appliance) -> None:
+    def call_off(words: str) -> None:
+        if starts.exists():
+            raise LabError("called off")
+
+    starts = install_qemu(programs, "exec sleep 60")
+    with pytest.raises(LabError, match="called off"):
+        accel.choose("kvm", image, tell=call_off)
+    assert gone(starts)
+
+
+def test_a_libvirt_without_kvm_is_told_and_nothing_is_tried(programs: Path, image: Appliance) -> None:
+    starts = install_qemu(programs, f"echo '{READY}'; exec sleep 60")
+    chosen = accel.choose("auto", image, refused=lambda: "libvirt has no KVM")
+    assert (chosen.kind, chosen.reason) == ("tcg", "libvirt has no KVM, so nodes are emulated (TCG)")
+    with pytest.raises(HostError, match="accel='kvm' cannot be had: libvirt has no KVM"):
+        accel.choose("kvm", image, refused=lambda: "libvirt has no KVM")
+    assert not starts.exists()
+
+
+def test_a_libvirt_that_refuses_kvm_is_quoted_with_what_to_do() -> None:
+    class WithoutKvm:
+        def getDomainCapabilities(self, *asked: object) -> str:  # noqa: N802 - libvirt's name
+            assert asked == ("/opt/qemu", "x86_64", "q35", "kvm")
+            raise libvirt.libvirtError("KVM is not supported by '/opt/qemu' on this host")
+
+    class WithKvm:
+        def getDomainCapabilities(self, *asked: object) -> str:  # noqa: N802 - libvirt's name
+            assert asked[-1] == "kvm"
+            return "<domainCapabilities/>"
+
+    refusal = connection.kvm_refusal(WithoutKvm(), "/opt/qemu")
+    assert "KVM is not supported by '/opt/qemu'" in refusal
+    assert "systemctl restart libvirtd" in refusal or "log in anew" in refusal
+    assert connection.kvm_refusal(WithKvm()) == ""
+
+
+@pytest.mark.parametrize(("bits", "limit", "why"), [(40, "512G", "40 physical"), (46, "4T", "memory slot")])
+def test_the_largest_fam_under_kvm_is_what_it_addresses_and_one_slot_holds(
+    bits: int, limit: str, why: str
+) -> None:
+    chosen = Accelerator("kvm", "", bits)
+    assert format_size(chosen.fam_limit) == limit
+    chosen.check_addressable(chosen.fam_limit)
+    with pytest.raises(SpecError, match=f"{why}.*{limit}"):
+        chosen.check_addressable(2 * chosen.fam_limit)
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", "{}", '"x"', '{"trials": []}', '{"trials": {"KEY": [1]}}'])
 def test_a_spoilt_memory_is_no_answer(programs: Path, image: Appliance, tmp_path: Path, spoilt: str) -> None:
     starts = install_qemu(programs, "exit 1")
     accel.choose("auto", image)
-    (tmp_path / "cache/kvm-trial.json").write_text(spoilt)
+    memory = tmp_path / "cache/kvm-trial.json"
+    (key,) = json.loads(memory.read_text())["trials"]
+    memory.write_text(spoilt.replace("KEY", key))
     accel.choose("auto", image)
     assert len(starts.read_text().split()) == 2
 
@@ -184,5 +285,4 @@ def test_this_host_comes_to_an_answer() -> None:
     chosen = accel.choose("auto", appliance.ensure())
     assert chosen.kind in ("kvm", "tcg")
     assert chosen.reason
-    record = json.loads(accel._memory().read_text()) if accel.KVM.exists() else {"works": False}
-    assert record["works"] == (chosen.kind == "kvm")
+    assert accel.choose("auto", appliance.ensure()) == chosen

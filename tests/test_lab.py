@@ -13,6 +13,7 @@ from leftovers import leftovers, qemu_processes
 from fame_lab import Lab, LabSpec, Node, cli
 from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
 from fame_lab.guest.c_program import compile_c
+from fame_lab.host import accel
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.probes.together import together
 
@@ -202,9 +203,9 @@ def test_a_place_that_is_not_there_is_refused() -> None:
 
 
 def test_more_fam_than_the_accelerator_can_address_is_refused_before_a_node_starts(lab: Lab) -> None:
-    size = "2048T" if lab.manifest()["accelerator"]["kind"] == "kvm" else "1T"
-    with pytest.raises(SpecError, match="largest FAM that works"):
-        small("vast", fam=size).start()
+    limit = accel.choose(lab.manifest()["accelerator"]["kind"]).fam_limit
+    with pytest.raises(SpecError, match="largest FAM that"):
+        small("vast", fam=2 * limit).start()
     assert leftovers("vast") == []
 
 

@@ -72,6 +72,12 @@ def test_refuses_more_fam_than_tcg_can_address() -> None:
     assert LabSpec("demo", fam="512G", accel="tcg").fam_size == 512 << 30
 
 
+@pytest.mark.parametrize("accel", ["auto", "kvm"])
+def test_refuses_more_fam_than_a_memory_slot_of_kvm_holds(accel: str) -> None:
+    assert "4T" in refusal(fam="8T", accel=accel)
+    assert LabSpec("demo", fam="4T", accel="kvm").fam_size == 4 << 40
+
+
 @pytest.mark.parametrize("memory", ["64M", 0, "80M", "128T", (128 << 20) + 1])
 def test_refuses_memory_that_no_node_boots_with(memory: object) -> None:
     assert "96M" in refusal(memory=memory)

@@ -2,15 +2,14 @@
 
 That /dev/kvm is there proves nothing: nested hosts are known where it opens, and even makes a VM, and yet no
 guest kernel ever prints a line. So the guest image is booted under KVM once, against a deadline, and what
-came of it is remembered until the host boots anew, or QEMU, the image or /dev/kvm change.
+came of it is remembered until the host boots anew, or QEMU, the image or who may open /dev/kvm change.
+Libvirt is asked first: one that has no KVM starts no node with it, whatever QEMU can do.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import logging
 import os
 import re
 import selectors
@@ -18,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -27,18 +26,20 @@ from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import PERSONAL, READY
+from fame_lab.host.access import can_open
+from fame_lab.host.kvm_memory import remember, remembered
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.size import format_size
+from fame_lab.spec_checks import KVM_FAM_LIMIT
 
 __all__ = ["Accelerator", "choose"]
-
-_log = logging.getLogger(__name__)
 
 KVM = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
 TCG_ADDRESS_BITS = 40  # QEMU 7.2's, whatever the host
 FIRST_LINE_SECONDS = 4.0  # a guest kernel that KVM does run prints within 0.2 s
 READY_SECONDS = 12.0
+PATIENCE = 15  # times as long for KVM that is asked for by name: it may be slow, and work
 
 _NODE = "kvm-trial"
 _INSTEAD = "so nodes are emulated (TCG)"
@@ -63,15 +64,22 @@ class Accelerator:
 
     @property
     def fam_limit(self) -> int:
-        """Largest FAM in bytes: BAR2 lies at a multiple of its own size, so half of what can be addressed."""
-        return 1 << (self.address_bits - 1)
+        """Largest FAM in bytes.
+
+        BAR2 lies at a multiple of its own size, so it is half of what can be addressed; and what KVM maps.
+        """
+        addressed = 1 << (self.address_bits - 1)
+        return min(addressed, KVM_FAM_LIMIT) if self.kind == "kvm" else addressed
 
     def check_addressable(self, fam: int) -> None:
-        """Raise SpecError if FAM is too large: QEMU would leave its BAR unassigned, without a word."""
+        """Raise SpecError if FAM is too large: QEMU would leave its BAR unassigned, or abort."""
         if fam > self.fam_limit:
+            why = f"{self.kind.upper()} has {self.address_bits} physical address bits here"
+            if self.kind == "kvm" and self.fam_limit == KVM_FAM_LIMIT:
+                why = "a memory slot of KVM holds less than 8T"
             raise SpecError(
-                f"fam is {format_size(fam)}: {self.kind.upper()} has {self.address_bits} physical address "
-                f"bits here; the largest FAM that works is {format_size(self.fam_limit)}"
+                f"fam is {format_size(fam)}: {why}; the largest FAM that works is "
+                f"{format_size(self.fam_limit)}"
             )
 
 
@@ -86,6 +94,8 @@ def choose(
     appliance: Appliance | None = None,
     *,
     qemu_user: tuple[int, int] | None = None,
+    refused: Callable[[], str] = lambda: "",
+    tell: Callable[[str], None] = lambda _words: None,
 ) -> Accelerator:
     """Return the accelerator for the nodes of a lab.
 
@@ -97,6 +107,10 @@ def choose(
         The guest image to try KVM with. Without one `wanted` is taken at its word, as for nodes that run.
     qemu_user : tuple of int, optional
         User and group ids that QEMU will run as, if not ours.
+    refused : callable
+        Says why libvirt has no KVM; nothing if it has. It is asked before KVM is tried.
+    tell : callable
+        Told in a few words while KVM is tried; what it raises ends the trial.
 
     Raises
     ------
@@ -111,7 +125,7 @@ def choose(
         if wanted == "auto":
             raise ValueError("'auto' is decided by booting a guest image: give one, or 'kvm' or 'tcg'")
         return Accelerator("kvm", "KVM was asked for", _host_address_bits())
-    trial = _try_kvm(appliance, qemu_user)
+    trial = _try_kvm(appliance, qemu_user, refused, tell, patient=wanted == "kvm")
     if trial.works:
         return Accelerator("kvm", f"KVM works here: {trial.found}", _host_address_bits())
     if wanted == "kvm":
@@ -122,8 +136,15 @@ def choose(
     return Accelerator("tcg", f"{trial.found}, {_INSTEAD}", TCG_ADDRESS_BITS)
 
 
-def _try_kvm(appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
-    """Boot the guest image under KVM, or tell what came of it when that was last done."""
+def _try_kvm(
+    appliance: Appliance,
+    qemu_user: tuple[int, int] | None,
+    refused: Callable[[], str],
+    tell: Callable[[str], None],
+    *,
+    patient: bool,
+) -> _Trial:
+    """Boot the guest image under KVM, or return what came of it when that was last done."""
     qemu = shutil.which(QEMU)
     if qemu is None:
         raise HostError(f"{QEMU} is not on this host: `sudo apt-get install qemu-system-x86`")
@@ -131,30 +152,43 @@ def _try_kvm(appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
         device = KVM.stat()
     except OSError as error:
         return _Trial(False, f"there is no {KVM} ({error.strerror})")
+    if refusal := refused():
+        return _Trial(False, refusal)
     program = Path(qemu).stat()
-    key = hashlib.sha256(
-        repr(
-            (
-                Path("/proc/sys/kernel/random/boot_id").read_text(),
-                (device.st_mode, device.st_uid, device.st_gid, device.st_ctime_ns),
-                (qemu, program.st_size, program.st_mtime_ns),
-                (appliance.digest, qemu_user, os.geteuid(), os.getgroups()),
-            )
-        ).encode()
-    ).hexdigest()
+    # Without the device's times: udev touches it whenever a VM is made or ended.
+    decisive = (
+        Path("/proc/sys/kernel/random/boot_id").read_text(),
+        (device.st_mode, device.st_uid, device.st_gid),
+        can_open(KVM, None if qemu_user is None else QemuUser(*qemu_user)),
+        (qemu, program.st_size, program.st_mtime_ns),
+        (appliance.digest, qemu_user, os.geteuid(), os.getgroups()),
+    )
     memory = _memory()
-    if trial := _remembered(memory, key):
-        return trial
-    trial = _boot(qemu, appliance, qemu_user)
-    _remember(memory, key, trial)
-    return trial
+    found = _Trial(False, "")
+    # KVM that came up at once needs no patience; one that did not may still come up.
+    for patience in (1, PATIENCE) if patient else (1,):
+        key = hashlib.sha256(repr((decisive, patience)).encode()).hexdigest()
+        if known := remembered(memory, key):
+            found = _Trial(*known)
+        elif patience == PATIENCE or not patient:
+            found = _boot(qemu, appliance, qemu_user, patience, tell)
+            remember(memory, key, found.works, found.found)
+        if found.works:
+            return found
+    return found
 
 
 def _memory() -> Path:
     return cache_directory() / "kvm-trial.json"
 
 
-def _boot(qemu: str, appliance: Appliance, qemu_user: tuple[int, int] | None) -> _Trial:
+def _boot(
+    qemu: str,
+    appliance: Appliance,
+    qemu_user: tuple[int, int] | None,
+    patience: int,
+    tell: Callable[[str], None],
+) -> _Trial:
     """Boot until the guest says that it is ready, QEMU dies, or a deadline passes."""
     command = [
         *("setpriv", "--pdeathsig", "KILL"),  # a guest that hangs would outlive us, were we killed
@@ -171,10 +205,13 @@ def _boot(qemu: str, appliance: Appliance, qemu_user: tuple[int, int] | None) ->
             seconds = time.monotonic() - started
             if READY.format(node=_NODE) in said:
                 return _Trial(True, f"the guest image booted under it in {seconds:.1f} s")
-            if not said and seconds > FIRST_LINE_SECONDS:
-                return _Trial(False, f"{KVM} opens but its guest printed nothing in {seconds:.0f} s")
-            if seconds > READY_SECONDS:
-                return _Trial(False, f"under KVM the guest was not ready in {seconds:.0f} s: {_last(said)}")
+            longer = "" if patience > 1 else f" (accel='kvm' waits {PATIENCE} times as long)"
+            if not said and seconds > FIRST_LINE_SECONDS * patience:
+                return _Trial(False, f"{KVM} opens but its guest printed nothing in {seconds:.0f} s{longer}")
+            if seconds > READY_SECONDS * patience:
+                words = f"under KVM the guest was not ready in {seconds:.0f} s{longer}: {_last(said)}"
+                return _Trial(False, words)
+            tell("trying KVM")
         process.wait()
         complaints.seek(0)
         why = _one_line(complaints.read().decode(errors="replace")) or _last(said) or "without a word"
@@ -260,24 +297,3 @@ def _mend(memory: Path) -> str:
         f"group kvm) and, if this host is a VM itself, nesting that works. It is tried again when the host "
         f"has booted anew or {memory} is removed"
     )
-
-
-def _remembered(memory: Path, key: str) -> _Trial | None:
-    try:
-        record = json.loads(memory.read_text())
-        if record["key"] == key:
-            return _Trial(bool(record["works"]), str(record["found"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not tried yet, or not in this form
-    return None
-
-
-def _remember(memory: Path, key: str, trial: _Trial) -> None:
-    record = {"key": key, "works": trial.works, "found": trial.found}
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, prefix=".kvm-", delete=False) as file:
-            json.dump(record, file)
-        Path(file.name).replace(memory)
-    except OSError as error:
-        _log.warning("could not remember in %s whether KVM works: %s", memory, error)

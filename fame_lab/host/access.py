@@ -10,7 +10,7 @@ from pathlib import Path
 from fame_lab.errors import HostError
 from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["check_readable", "check_writable", "let_in", "put_back"]
+__all__ = ["can_open", "check_readable", "check_writable", "let_in", "put_back"]
 
 
 def let_in(path: Path, user: QemuUser, saved: Path) -> None:
@@ -65,6 +65,13 @@ def check_readable(paths: Iterable[Path], user: QemuUser) -> None:
                 f"QEMU runs as user {user.uid} and cannot read {path}: put it where every user may read it; "
                 "for what lies in the cache, set FAME_LAB_CACHE to a directory that every user may enter"
             )
+
+
+def can_open(path: Path, user: QemuUser | None) -> bool:
+    """Return whether QEMU's user can read and write a file; without one, whether we can."""
+    if user is None or os.geteuid() != 0:
+        return os.access(path, os.R_OK | os.W_OK)
+    return _may(user, "-r", path) and _may(user, "-w", path)
 
 
 def _may(user: QemuUser, test: str, path: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import libvirt
 
 from fame_lab.errors import FameError, HostError
-from fame_lab.host.connection import connect, qemu_user, uri
+from fame_lab.host.connection import connect, kvm_refusal, qemu_user, uri
 from fame_lab.host.diagnosis import Check
 
 __all__ = ["main"]
@@ -53,10 +53,13 @@ def _accelerator() -> Check:
             "make setup",
         )
     try:
-        user = qemu_user(connect())
-    except HostError:
-        user = None  # libvirt has its own check
-    chosen = accel.choose("auto", image, qemu_user=None if user is None else (user.uid, user.gid))
+        connection = connect()
+        user = qemu_user(connection)
+    except HostError:  # libvirt has its own check
+        chosen = accel.choose("auto", image)
+    else:
+        theirs = None if user is None else (user.uid, user.gid)
+        chosen = accel.choose("auto", image, qemu_user=theirs, refused=lambda: kvm_refusal(connection))
     return Check("accelerator", "ok", f"{chosen.kind}: {chosen.reason}")
 
 

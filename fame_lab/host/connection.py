@@ -19,7 +19,9 @@ from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["Libvirt", "connect", "ensure_daemons", "qemu_user", "refusal", "security_models", "uri"]
+__all__ = [
+    "Libvirt", "connect", "ensure_daemons", "kvm_refusal", "qemu_user", "refusal", "security_models", "uri",
+]  # fmt: skip
 
 #: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd.
 #: Nothing keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it has a day.
@@ -116,6 +118,26 @@ def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
                 user = QemuUser(int(uid), int(gid))
                 return None if user.uid == os.geteuid() else user
     return None
+
+
+def kvm_refusal(connection: libvirt.virConnect, emulator: str | None = None) -> str:
+    """Return why libvirt starts no node under KVM; nothing if it does.
+
+    Its daemon opens /dev/kvm as whoever it was started as: a session's daemon from before its user joined
+    the group kvm has none, though a QEMU that is started now has.
+
+    Parameters
+    ----------
+    connection : libvirt.virConnect
+    emulator : str, optional
+        Path of the QEMU that is meant; by default libvirt's own choice.
+    """
+    try:
+        connection.getDomainCapabilities(emulator, "x86_64", "q35", "kvm")
+    except libvirt.libvirtError as error:
+        again = "`systemctl restart libvirtd`" if os.geteuid() == 0 else "log in anew, or end your libvirtd"
+        return f"libvirt at {uri()} has no KVM ({error}); if you may open /dev/kvm since, {again}"
+    return ""
 
 
 def security_models(connection: libvirt.virConnect) -> set[str]:
