@@ -236,7 +236,7 @@ def _prove(hosting: Hosting, node: Node) -> None:
     """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed."""
     control = hosting.fam.control
     ours, theirs = secrets.randbits(64), secrets.randbits(64)
-    hosting.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"))
+    hosting.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
     places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
     try:
         told = node.probe(

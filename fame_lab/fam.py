@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import faulthandler
 import io
 import logging
 import mmap
 import os
 import stat
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import HostError, SpecError
+from fame_lab.file_io import write_at
 from fame_lab.layout import CONTROL_SIZE, ControlArea
-from fame_lab.new_file import not_made, open_new, too_large
+from fame_lab.new_file import make_sparse
+from fame_lab.numeric import whole
+from fame_lab.plain_bytes import check_range, plain_bytes, plain_dtype
+from fame_lab.quoting import quoted
+from fame_lab.sigbus import report_fatal_signals
 from fame_lab.size import format_size, nearest_powers
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Fam"]
 
@@ -66,36 +71,14 @@ class Fam:
         HostError
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
-        with contextlib.ExitStack() as undo:
-            try:
-                descriptor, appear = open_new(path, undo)
-            except OSError as error:
-                raise not_made(path, error) from error
-            undo.callback(os.close, descriptor)
-            try:
-                os.ftruncate(descriptor, size)
-                os.posix_fallocate(descriptor, size - CONTROL_SIZE, CONTROL_SIZE)
-                room = os.fstatvfs(descriptor)
-                status = os.fstat(descriptor)
-            except OSError as error:
-                raise too_large(path, size, error) from error
-            fam = cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
-            announce(fam)
-            try:
-                appear()
-            except OSError as error:
-                raise not_made(path, error) from error
-            undo.pop_all()
-            os.close(descriptor)
-        # A hugetlbfs without a limit says that it has no blocks at all.
-        if room.f_blocks and (free := room.f_bavail * room.f_frsize) < size:
-            log.warning(
-                "FAM of %s is sparse and %s has %s free: nodes that store more than that die with SIGBUS",
-                format_size(size),
-                path.parent,
-                f"{free >> 20} MiB",
-            )
-        return fam
+        made: list[Fam] = []
+
+        def begun(status: os.stat_result) -> None:
+            made.append(cls(path, size, created=True, identity=(status.st_dev, status.st_ino)))
+            announce(made[0])
+
+        make_sparse(path, size, CONTROL_SIZE, begun)
+        return made[0]
 
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
@@ -167,24 +150,21 @@ class Fam:
         HostError
             If the file is not the one the lab has, or not of its size any more.
         """
-        kind = np.dtype(dtype)
-        if kind.hasobject or not kind.itemsize:
+        kind = plain_dtype(dtype)
+        start = whole(offset)
+        if start is None or not 0 <= start <= self.size or start % max(kind.alignment, 1):
             raise SpecError(
-                f"dtype is {kind}: FAM holds plain bytes, so give one of a fixed size without objects"
-            )
-        if not 0 <= offset <= self.size or offset % max(kind.alignment, 1):
-            raise SpecError(
-                f"offset is {offset}: give a multiple of {kind.alignment} (the alignment of {kind}) "
+                f"offset is {quoted(offset)}: give a multiple of {kind.alignment} (the alignment of {kind}) "
                 f"from 0 to {self.size}"
             )
-        most = (self.size - offset) // kind.itemsize
-        if count is None:
-            count = most
-        if not 0 <= count <= most:
+        most = (self.size - start) // kind.itemsize
+        elements = most if count is None else whole(count)
+        if elements is None or not 0 <= elements <= most:
             raise SpecError(
-                f"count is {count}: from offset {offset}, FAM has room for 0 to {most} elements of {kind}"
+                f"count is {quoted(count)}: from offset {start}, FAM has room for 0 to {most} elements "
+                f"of {kind}"
             )
-        _let_nothing_die_without_a_word()
+        report_fatal_signals()
         with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
             try:
@@ -193,46 +173,77 @@ class Fam:
                 raise HostError(
                     f"cannot map {self.path}: {error.strerror}; hugetlbfs must have pages for all of it"
                 ) from error
-        return np.frombuffer(mapping, kind, count, offset) if count else np.empty(0, kind)
+        return np.frombuffer(mapping, kind, elements, start) if elements else np.empty(0, kind)
 
     def read(self, offset: int, size: int) -> bytes:
         """Copy `size` bytes from `offset`, filling no hole.
 
+        Parameters
+        ----------
+        offset, size : int
+            Bytes; any part of FAM, all of it too.
+
+        Returns
+        -------
+        bytes
+
         Raises
         ------
         SpecError
             If the range is outside FAM.
         HostError
-            If the file is not the one the lab has, or not of its size any more.
+            If the file is not the one the lab has or not of its size any more, or this host's memory has no
+            room for a copy.
         """
-        self._check_range(offset, size)
-        with self.open_file() as file:
-            content = os.pread(file.fileno(), size, offset)
+        start, size = check_range(offset, size, self.size)
+        # One allocation, which the reader fills by as many calls as it takes.
+        with self.open_file() as file, io.BufferedReader(file) as reader:
+            try:
+                reader.seek(start)
+                content = reader.read(size)
+            except MemoryError:
+                raise HostError(
+                    f"this host's memory has no room for a copy of {size} bytes of FAM: read less at a time, "
+                    "or take array(), which copies nothing"
+                ) from None
+            except OSError as error:
+                raise HostError(f"cannot read {self.path} at {start}: {error.strerror}") from error
         if len(content) != size:
-            raise HostError(f"{self.path} was truncated while it was read at {offset}")
+            raise HostError(f"{self.path} was truncated while it was read at {start}")
         return content
 
-    def write(self, offset: int, content: bytes) -> None:
+    def write(self, offset: int, content: Buffer | npt.NDArray[Any], *, control: bool = False) -> None:
         """Store `content` at `offset`.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes from the start of FAM.
+        content : bytes-like or ndarray
+            All its bytes, an array's in C order and in the byte order of its dtype.
+        control : bool
+            Whether the control area is meant too. A warning is logged if `content` reaches it otherwise: a
+            probe or a start under way may fail, and a file of the user's own gets its former end back.
 
         Raises
         ------
         SpecError
-            If the range is outside FAM.
+            If the range is outside FAM, or the content is not plain bytes. Nothing is written then.
         HostError
             If the file is not the one the lab has or not of its size any more, or there is no room.
         """
-        self._check_range(offset, len(content))
+        plain = plain_bytes(content)
+        start, size = check_range(offset, plain.nbytes, self.size)
+        if not control and size and start + size > self.control.offset:
+            log.warning("%d bytes at %d reach FAM's control area: a probe under way may fail", size, start)
         with self.open_file(writable=True) as file:
             try:
-                written = os.pwrite(file.fileno(), content, offset)
+                write_at(file.fileno(), plain.data, start)
             except OSError as error:
                 if error.errno == errno.EINVAL:  # hugetlbfs can be mapped and read, and not written to
-                    self.array("u1", offset, len(content), writable=True)[:] = np.frombuffer(content, "u1")
+                    self.array("u1", start, size, writable=True)[:] = plain
                     return
-                raise HostError(f"cannot write to {self.path} at {offset}: {error.strerror}") from error
-        if written != len(content):
-            raise HostError(f"cannot write to {self.path} at {offset}: {os.strerror(errno.ENOSPC)}")
+                raise HostError(f"cannot write to {self.path} at {start}: {error.strerror}") from error
 
     def allocated(self) -> int:
         """Bytes of it that take up room: it is sparse."""
@@ -286,18 +297,6 @@ class Fam:
             self.path.unlink()
         else:
             log.warning("%s is not the file that the lab made: left alone", self.path)
-
-    def _check_range(self, offset: int, size: int) -> None:
-        if offset < 0 or size < 0 or offset + size > self.size:
-            raise SpecError(f"{size} bytes at offset {offset} are outside FAM, which has {self.size}")
-
-
-def _let_nothing_die_without_a_word() -> None:
-    if faulthandler.is_enabled() or sys.__stderr__ is None:
-        return
-    # In a kernel, descriptor 2 leads to a thread of this very process, which does not live to pass it on.
-    real = getattr(sys.stderr, "_original_stdstream_copy", None)
-    faulthandler.enable(sys.__stderr__ if real is None else real)
 
 
 def _fitting(size: int) -> str:

@@ -60,7 +60,7 @@ def take(
     if user is not None:
         access.let_in(path, user, directory.saved_acl)
     directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))
-    fam.write(fam.control.offset, bytes(CONTROL_SIZE))
+    fam.write(fam.control.offset, bytes(CONTROL_SIZE), control=True)
     return fam
 
 
@@ -71,7 +71,7 @@ def give_back(fam: Fam, directory: LabDirectory) -> None:
         return
     try:
         if directory.saved_control_area.exists():
-            fam.write(fam.control.offset, directory.saved_control_area.read_bytes())
+            fam.write(fam.control.offset, directory.saved_control_area.read_bytes(), control=True)
         access.put_back(directory.saved_acl)
     except FameError as error:
         log.warning("%s was not put back as it was: %s", fam.path, error)

@@ -11,6 +11,7 @@ import os
 
 from fame_lab.errors import HostError
 from fame_lab.fam import Fam
+from fame_lab.file_io import read_at, write_at
 
 __all__ = ["Words"]
 
@@ -44,7 +45,7 @@ class Words:
         HostError
             If the file was truncated.
         """
-        found = os.pread(self._descriptor, _WORD, offset)
+        found = read_at(self._descriptor, _WORD, offset)
         if len(found) != _WORD:
             raise HostError(f"{self._path} was truncated: it ends before {offset + _WORD}")
         return int.from_bytes(found, "little")
@@ -65,7 +66,7 @@ class Words:
         if os.fstat(self._descriptor).st_size < offset + _WORD:
             raise HostError(f"{self._path} was truncated: it ends before {offset + _WORD}")
         try:
-            os.pwrite(self._descriptor, content, offset)
+            write_at(self._descriptor, content, offset)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise HostError(f"cannot write to {self._path} at {offset}: {error.strerror}") from error

@@ -151,7 +151,7 @@ def run(
     counted = ",".join(str(control.progress(each.index)) for each in others)
 
     def measure(delay: int | None) -> _Point:
-        lab.fam.write(stop, bytes(BARRIER_SIZE))
+        lab.fam.write(stop, bytes(BARRIER_SIZE), control=True)
         arguments = {chasing: chase if delay is None else [*chase, "--others", counted]}
         for number, each in enumerate(others if delay is not None else [], start=1):
             place = ["--offset", str(at + number * size), "--op", operation, "--delay", str(delay)]

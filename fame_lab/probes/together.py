@@ -60,10 +60,10 @@ def together(
     control = lab.fam.control
     barrier = control.barrier(0)
     # Whoever met here last may have left in the middle.
-    lab.fam.write(barrier, bytes(BARRIER_SIZE))
+    lab.fam.write(barrier, bytes(BARRIER_SIZE), control=True)
     for node in nodes:
-        lab.fam.write(control.release(node.index), bytes(8))
-        lab.fam.write(control.progress(node.index), bytes(8))
+        lab.fam.write(control.release(node.index), bytes(8), control=True)
+        lab.fam.write(control.progress(node.index), bytes(8), control=True)
     meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(patience))]
     if oversubscribed(len(nodes)):
         meeting += ["--yield", "1"]
@@ -71,7 +71,7 @@ def together(
 
     def release() -> None:
         for node in nodes:
-            lab.fam.write(control.release(node.index), (1).to_bytes(8, "little"))
+            lab.fam.write(control.release(node.index), (1).to_bytes(8, "little"), control=True)
 
     def measure(node: Node) -> Lines:
         own = ["--release", str(control.release(node.index)), "--progress", str(control.progress(node.index))]

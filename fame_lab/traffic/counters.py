@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import TrafficError
+from fame_lab.file_io import read_at, write_at
 from fame_lab.traffic.counter_layout import (
     DEFAULT_GRANULE,
     HEADER,
@@ -119,7 +120,7 @@ class Counters:
         """
         for name, value in values.items():
             kind, offset = PLACES[name]
-            os.pwrite(self._file.fileno(), np.array(value, kind).tobytes(), offset)
+            write_at(self._file.fileno(), np.array(value, kind).tobytes(), offset)
 
     def clear(self) -> None:
         """Set every counter to 0, while nothing is recorded."""
@@ -182,7 +183,7 @@ class Counters:
             raise TrafficError(f"{self.path} has {size} bytes of {self.layout.size}: it was cut short")
 
     def _read(self, offset: int, length: int) -> bytes:
-        found = os.pread(self._file.fileno(), length, offset)
+        found = read_at(self._file.fileno(), length, offset)
         if len(found) != length:
             raise TrafficError(f"{self.path} ends at {offset + len(found)}: it was cut short")
         return found

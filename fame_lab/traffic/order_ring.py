@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import TrafficError
+from fame_lab.file_io import read_at, write_at
 from fame_lab.traffic.extents import punch
 
 __all__ = ["ACCESS", "CAPACITY", "CONTINUED", "LOAD", "STORE", "OrderRing"]
@@ -99,7 +100,7 @@ class OrderRing:
 
     def want(self, wanted: bool) -> None:
         """Say whether accesses are to be written down."""
-        os.pwrite(self._file.fileno(), int(wanted).to_bytes(4, "little"), _WANTED)
+        write_at(self._file.fileno(), int(wanted).to_bytes(4, "little"), _WANTED)
 
     def drain(self) -> list[Accesses]:
         """Take what is there.
@@ -115,7 +116,7 @@ class OrderRing:
         """Throw away what is there: of what came after a ring was given back, nothing can be read."""
         for vcpu in range(self.vcpus):
             line = _RINGS + vcpu * _RING_STRIDE
-            os.pwrite(self._file.fileno(), self._read(line, 8), line + _DRAINED)
+            write_at(self._file.fileno(), self._read(line, 8), line + _DRAINED)
 
     def lost(self) -> int:
         """Tell how many accesses found their ring full, since the node booted."""
@@ -131,7 +132,7 @@ class OrderRing:
         for start, end in _pieces(drained, written):
             offset = _HEADER_SIZE + (vcpu * CAPACITY + start % CAPACITY) * ACCESS.itemsize
             parts.append(np.frombuffer(self._read(offset, (end - start) * ACCESS.itemsize), ACCESS))
-        os.pwrite(self._file.fileno(), written.to_bytes(8, "little"), line + _DRAINED)
+        write_at(self._file.fileno(), written.to_bytes(8, "little"), line + _DRAINED)
         found = np.concatenate(parts) if parts else np.zeros(0, ACCESS)
         self._check(found)
         return found
@@ -149,7 +150,7 @@ class OrderRing:
         return int.from_bytes(self._read(offset, 8), "little")
 
     def _read(self, offset: int, length: int) -> bytes:
-        found = os.pread(self._file.fileno(), length, offset)
+        found = read_at(self._file.fileno(), length, offset)
         if len(found) != length:
             raise TrafficError(f"{self.path} ends at {offset + len(found)}: it was cut short")
         return found

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.fam import Fam
+from fame_lab.file_io import read_into
 from fame_lab.layout import MAX_BOOK
 from fame_lab.size import MIB, format_size, parse_size
 from fame_lab.traffic.extents import PAGE, Extent, find_extents, holes_read_as_data, next_data, overlaps
@@ -231,8 +232,12 @@ class Sampler:
         descriptor, view, preadv = self._file.fileno(), self._bytes, os.preadv
         filled = 0
         for offset, size in pieces:
-            if (got := preadv(descriptor, [view[filled : filled + size]], offset)) != size:
-                raise self._truncated(offset + got)
+            part = view[filled : filled + size]
+            # There may be 262,144 of them: the usual case comes without a call of ours.
+            if (got := preadv(descriptor, [part], offset)) != size:
+                got += read_into(descriptor, part[got:], offset + got)
+                if got != size:
+                    raise self._truncated(offset + got)
             filled += size
         return filled
 

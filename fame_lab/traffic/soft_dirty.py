@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from fame_lab.errors import TrafficError
 from fame_lab.fam import Fam
+from fame_lab.file_io import read_at
 from fame_lab.traffic.extents import Extent
 
 __all__ = ["DirtyPages", "Mapped", "dirty_pages", "mappings", "soft_dirty", "soft_dirty_works"]
@@ -201,7 +202,7 @@ class DirtyPages:
     def _read(self, address: int, size: int) -> bytes:
         wanted = size // _PAGE * _ENTRY
         try:
-            told = os.pread(self._pagemap.fileno(), wanted, address // _PAGE * _ENTRY)
+            told = read_at(self._pagemap.fileno(), wanted, address // _PAGE * _ENTRY)
         except OSError as error:
             raise self._gone(error.strerror) from error
         if len(told) != wanted:
@@ -265,7 +266,7 @@ def soft_dirty_works() -> bool:
 
 def _store_clear_store(pages: mmap.mmap) -> tuple[list[bool], list[bool]]:
     def bits() -> list[bool]:
-        told: list[bool] = soft_dirty(os.pread(pagemap, 2 * _ENTRY, address // _PAGE * _ENTRY)).tolist()
+        told: list[bool] = soft_dirty(read_at(pagemap, 2 * _ENTRY, address // _PAGE * _ENTRY)).tolist()
         return told
 
     address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
