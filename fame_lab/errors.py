@@ -55,7 +55,15 @@ class SpecError(FameError, ValueError):
 
 
 class HostError(FameError):
-    """The host lacks something that a lab needs, or refuses it."""
+    """The host lacks something that a lab needs, or refuses it.
+
+    Attributes
+    ----------
+    mend : str
+        The command that mends it, as the doctor shows it; empty where it is not one command.
+    """
+
+    mend: str = ""
 
 
 class ApplianceError(HostError):

@@ -56,6 +56,17 @@ def test_images_are_listed_with_what_a_lab_would_not_boot_any_more(cache: Path) 
     ]
 
 
+def test_images_of_equal_times_are_listed_in_one_order_whatever_the_file_system_s(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("debian-c", "debian-a", "debian-b"):
+        made(cache, name)
+    glob = Path.glob
+    for order in (sorted, lambda paths: sorted(paths, reverse=True)):
+        monkeypatch.setattr(Path, "glob", lambda path, pattern, order=order: order(glob(path, pattern)))
+        assert [image.name for image in images.cached()] == ["debian-a", "debian-b", "debian-c"]
+
+
 def test_one_that_is_not_whole_is_not_there(cache: Path) -> None:
     (cache / "images/debian/abc").mkdir(parents=True)
     (cache / "images/debian/abc/image.json").write_text("{")

@@ -71,3 +71,24 @@ def test_what_the_packages_lack_is_named(tmp_path: Path) -> None:
 def test_a_tool_that_fails_is_quoted() -> None:
     with pytest.raises(ApplianceError, match=r"could not index: sh -c .* said: oh no"):
         rootfs._tool("index", ["sh", "-c", "echo oh no >&2; exit 3"])
+
+
+@pytest.mark.parametrize("where", ["lib/modules", "usr/lib/modules"])
+@pytest.mark.parametrize("looks", ["lib/modules", "usr/lib/modules"])
+def test_drivers_are_found_where_the_release_keeps_them_and_its_depmod_looks(
+    where: str, looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = tmp_path / where / "6.12"
+    modules.mkdir(parents=True)
+    names = [f"{name}.ko" for name in rootfs.MODULES]
+    for name in names:
+        (modules / name).write_bytes(b"a module")
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        (modules / name).touch()
+
+    def depmod(tree: Path, base: Path, release: str) -> None:
+        (base / looks / release / "modules.dep").write_text("".join(f"{name}:\n" for name in names))
+
+    monkeypatch.setattr(rootfs, "_depmod", depmod)
+    found = rootfs._modules(tmp_path, "6.12")
+    assert {f"lib/modules/6.12/{name}" for name in [*names, "modules.dep"]} <= found.keys()

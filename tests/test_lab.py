@@ -40,9 +40,8 @@ def small(name: str, **fields: object) -> Lab:
 
 
 def test_every_node_has_fam_as_bar2_at_slot_9(lab: Lab) -> None:
-    for result in lab.run("lspci -v -s 00:09.0").values():
-        assert "Inter-VM shared memory (rev 01)" in result.stdout
-        assert "Red Hat, Inc" in result.stdout
+    for result in lab.run("lspci -v -n -s 00:09.0").values():
+        assert result.stdout.startswith("00:09.0 0500: 1af4:1110 (rev 01)")
         assert "[size=64M]" in result.stdout
 
 

@@ -33,7 +33,7 @@ def ways(seed: int, count: int = 300) -> tuple[Spans, Spans, Spans]:
     """Quick and slow ways there and back, and short and long pauses."""
     random = np.random.default_rng(seed)
     there, back = (random.exponential(50, count) + random.choice([40, 40, 40, 1e6], count) for _ in "ab")
-    return there, back, random.choice([20.0, 1e4], count)
+    return there, back, random.choice(np.array([20.0, 1e4]), count)
 
 
 @given(

@@ -168,8 +168,12 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
 
 
 def built(name: str | None = None) -> list[DiskImage]:
-    """List the images of one name, or all; last the one that was asked for last."""
-    records = sorted(root().glob(f"{name or '*'}/*/{_RECORD}"), key=lambda path: path.stat().st_mtime_ns)
+    """List the images of one name, or all; last the one that was asked for last.
+
+    Images of equal times are in the order of their paths: that of a directory is the file system's own.
+    """
+    there = root().glob(f"{name or '*'}/*/{_RECORD}")
+    records = sorted(there, key=lambda path: (path.stat().st_mtime_ns, path))
     return [image for image in map(load, (path.parent for path in records)) if image is not None]
 
 

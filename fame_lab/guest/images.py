@@ -170,5 +170,5 @@ def _debians() -> list[Cached]:
     ]
 
 
-def _made(path: Path) -> float:
-    return path.stat().st_mtime
+def _made(path: Path) -> tuple[int, Path]:
+    return path.stat().st_mtime_ns, path  # of equal times the order of a directory is the file system's own

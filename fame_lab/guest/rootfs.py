@@ -96,9 +96,9 @@ def _copy(source: Path) -> Entry:
 
 
 def _in(tree: Path, path: str) -> Path:
-    """Find a file of the packages, whether its package says /bin or /usr/bin."""
+    """Return where a file or directory of the packages is, whether its package says /bin or /usr/bin."""
     for candidate in (tree / path, tree / "usr" / path, tree / path.removeprefix("usr/")):
-        if candidate.is_file():
+        if candidate.exists():
             return candidate
     raise ApplianceError(
         f"the packages hold no /{path}: this release of the distribution names or splits them in another way "
@@ -135,10 +135,12 @@ def _programs(tree: Path) -> dict[str, Entry]:
 
 
 def _modules(tree: Path, release: str) -> dict[str, Entry]:
-    """Give the drivers that a node needs, with those they need, and depmod's indices for just these."""
+    """Return the drivers that a node needs, with those they need, and depmod's indices for just these."""
     home = f"lib/modules/{release}"
-    modules = tree / home
-    _depmod(tree, tree, release)
+    every = _module_base(tree / "every")
+    _in(tree, home).rename(every / home)
+    modules = every / home
+    _depmod(tree, every, release)
     needs = _dependencies((modules / "modules.dep").read_text().splitlines())
     built_in = {Path(line).stem for line in (modules / "modules.builtin").read_text().splitlines()}
     chosen: set[str] = set()
@@ -148,7 +150,7 @@ def _modules(tree: Path, release: str) -> dict[str, Entry]:
         elif name not in built_in:
             raise ApplianceError(f"the kernel {release} has no driver {name}, which a node cannot do without")
 
-    few = tree / "few"
+    few = _module_base(tree / "few")
     for path in (*chosen, "modules.builtin", "modules.builtin.modinfo", "modules.order"):
         target = few / home / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +164,18 @@ def _modules(tree: Path, release: str) -> dict[str, Entry]:
         for path in (few / home).rglob("*")
         if path.is_file()
     }
+
+
+def _module_base(base: Path) -> Path:
+    """Create a directory that depmod can index.
+
+    The packages' depmod looks into /lib/modules or /usr/lib/modules, as its release keeps them (Debian 13
+    has moved them). Here both names lead to one directory. busybox, in the guest, knows /lib/modules alone.
+    """
+    (base / "lib/modules").mkdir(parents=True)
+    (base / "usr").mkdir()
+    (base / "usr/lib").symlink_to("../lib")
+    return base
 
 
 def _dependencies(lines: Iterable[str]) -> dict[str, set[str]]:

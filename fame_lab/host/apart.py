@@ -24,7 +24,7 @@ def main(name: str) -> None:
     try:
         check = look()
     except (FameError, libvirt.libvirtError) as error:
-        check = Check(name, "fail", str(error), "make setup")
+        check = Check(name, "fail", str(error), getattr(error, "mend", "") or "make setup")
     sys.stdout.write(json.dumps(asdict(check)))
 
 

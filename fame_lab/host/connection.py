@@ -28,6 +28,11 @@ __all__ = [
 IDLE_SECONDS = {"libvirtd": 30, "virtlogd": 86_400}
 START_DEADLINE = 20.0
 _ATTEMPTS = 3
+#: Debian's package of libvirt's driver for QEMU, and where distributions have the driver.
+_DRIVER = "libvirt-daemon-driver-qemu"
+_DRIVER_FILES = tuple(
+    f"usr/{libraries}/libvirt/connection-driver/libvirt_driver_qemu.so" for libraries in ("lib/*", "lib64")
+)
 _SOCKETS = {"virtlogd": "virtlogd", "libvirtd": "libvirt"}
 #: Of our environment, what tells a session's daemon where its files are.
 _PLACES = ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
@@ -51,12 +56,14 @@ def connect() -> libvirt.virConnect:
     if os.geteuid() == 0:
         _check_kvm_device()
     elif shutil.which("libvirtd", path=_search_path()) is None:
-        raise HostError("libvirtd is missing: install libvirt-daemon-system, or run `make setup`")
+        raise _lacking("libvirtd is missing")
     for attempt in range(1, _ATTEMPTS + 1):
         ensure_daemons()
         try:
             return libvirt.open(uri())
         except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_CONNECT:
+                raise _without_driver(error) from error
             # A daemon that is just dying may take a connection, and then be gone.
             if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
                 raise HostError(
@@ -182,7 +189,7 @@ def ensure_daemons() -> None:
             raise HostError(f"{daemon} does not answer at {address}: `systemctl start {daemon}.socket`")
         program = shutil.which(daemon, path=_search_path())
         if program is None:
-            raise HostError(f"{daemon} is missing: install libvirt-daemon-system, or run `make setup`")
+            raise _lacking(f"{daemon} is missing")
         _start(program, address)
 
 
@@ -223,6 +230,31 @@ def _answers(address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def _without_driver(error: libvirt.libvirtError) -> HostError:
+    """Return the error for a libvirtd without its driver for QEMU, with the command that mends it."""
+    found = f"libvirt at {uri()} has no driver for QEMU ({error})"
+    if not any(path for pattern in _DRIVER_FILES for path in Path("/").glob(pattern)):
+        return _lacking(found)
+    command = "pkill -x -u $(id -u) libvirtd"
+    if os.geteuid() == 0 and Path("/run/systemd/system").is_dir():
+        command = "systemctl restart libvirtd"
+    return _mended_by(command, f"{found}, which was installed after this libvirtd had started", "")
+
+
+def _lacking(what: str) -> HostError:
+    """Return the error for a part of libvirt that is not on this host, with the command that brings it."""
+    # Before Debian 13 the daemon depended on its driver for QEMU; since then it only recommends it.
+    packages = "libvirt-daemon-system" if os.geteuid() == 0 else "libvirt-daemon"
+    command = f"sudo apt-get install --no-install-recommends {packages} {_DRIVER}"
+    return _mended_by(command, what, ", or `make setup`")
+
+
+def _mended_by(command: str, what: str, otherwise: str) -> HostError:
+    error = HostError(f"{what}: `{command}`{otherwise}")
+    error.mend = command
+    return error
 
 
 def _search_path() -> str:

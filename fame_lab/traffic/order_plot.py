@@ -89,7 +89,7 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
         rows, 2 * across, sharey=True, squeeze=False, width_ratios=[4, 1] * across
     )  # each order has two: one by one, and sums
     pairs = panels.reshape(-1, 2)
-    most = max(np.bincount(_lines(shown, each.offsets)).max(initial=1) for each in found.values())
+    most = max(int(np.bincount(_lines(shown, each.offsets)).max(initial=1)) for each in found.values())
     for (walk, sums), (name, each) in zip(pairs, found.items(), strict=False):
         _draw_walk(walk, shown, each, first)
         _draw_sums(sums, shown, each, most)
