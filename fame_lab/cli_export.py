@@ -16,7 +16,7 @@ def xml(arguments: argparse.Namespace) -> int:
     """Print each node's domain, or command line of QEMU; or write a folder, and print where it is."""
     spec = spec_of(arguments)
     if arguments.output is not None:
-        if arguments.node or arguments.qemu or arguments.json:
+        if arguments.node or arguments.command_lines or arguments.json:
             raise SpecError("--output has everything of every node: leave out --node, --qemu and --json")
         print(spec.export(arguments.output, ssh_port=arguments.ssh_port) / "README")
         return 0
@@ -24,7 +24,7 @@ def xml(arguments: argparse.Namespace) -> int:
         named = ", ".join(map(repr, unknown))
         raise SpecError(f"{spec.name} has no node {named}: they are node01 to {spec.node_names[-1]}")
     written: dict[str, str] | dict[str, list[str]]
-    if arguments.qemu:
+    if arguments.command_lines:
         written = spec.to_qemu_args(ssh_port=arguments.ssh_port)
     else:
         written = spec.to_xml(ssh_port=arguments.ssh_port)

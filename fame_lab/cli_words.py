@@ -48,34 +48,14 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(command="doctor")
 
-    up = words.add_parser("up", help="start a lab and leave it running")
-    up.add_argument("name", nargs="?", metavar="NAME")
-    up.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what the options do not say")
-    up.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
-    up.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
-    up.add_argument("--accel", choices=("auto", "kvm", "tcg"))
-    up.add_argument("--start", choices=("auto", "cold", "template"), help="how nodes come up")
-    up.add_argument("--image", metavar="IMAGE", help="appliance, debian, or a path of your own")
-    up.add_argument("--memory", metavar="SIZE", help="of each node, such as 128M")
-    up.add_argument("--vcpus", type=int, metavar="N", help="of each node")
-    up.add_argument("--book", metavar="SIZE", help="such as 8M")
-    up.add_argument("--layout", choices=("contiguous", "interleaved"))
-    up.add_argument(
-        "--fam-path",
-        metavar="FILE",
-        help="where FAM lies: kept if it is there already, else made, and gone with the lab",
-    )
-    up.add_argument("--trace", action="store_true", default=None, help="count accesses to FAM; takes TCG")
-    up.add_argument(
-        "--network", choices=("user", "libvirt"), help="libvirt: nodes reach each other over IP, by name"
-    )
-    up.add_argument("--subnet", metavar="NETWORK", help="of --network libvirt: such as 192.168.42.0/24")
+    spec = _spec_options()
+    up = words.add_parser("up", parents=[spec], help="start a lab and leave it running")
+    up.add_argument("--qemu", "--emulator", metavar="PATH", help="nodes run in this QEMU, not in the host's")
     up.set_defaults(command="up")
 
     xml = words.add_parser(
         "xml",
-        parents=[up],
-        add_help=False,
+        parents=[spec],
         help="a lab for elsewhere: libvirt's XML, or QEMU's command lines",
         epilog="With --output, a folder: XML, scripts, kernel, keys for SSH, and a README of how to start. "
         "Without, nodes are got into by their serial lines. --accel auto is KVM if it works here.",
@@ -84,7 +64,12 @@ def parser() -> argparse.ArgumentParser:
     xml.add_argument(
         "--node", action="append", default=[], metavar="NODE", help="this one; may be given again"
     )
-    xml.add_argument("--qemu", action="store_true", help="command lines of QEMU, for a shell")
+    xml.add_argument(
+        "--qemu", dest="command_lines", action="store_true", help="command lines of QEMU, for a shell"
+    )
+    xml.add_argument(
+        "--emulator", dest="qemu", metavar="PATH", help="nodes run in this QEMU, not in the host's"
+    )
     xml.add_argument(
         "--ssh-port", type=int, default=2201, metavar="PORT",
         help="of 127.0.0.1: of the first node, the next of the next; by default 2201",
@@ -168,6 +153,33 @@ def parser() -> argparse.ArgumentParser:
 
     cli_sweep.add_words(words)
     return whole
+
+
+def _spec_options() -> argparse.ArgumentParser:
+    """Return what describes a lab, for the words that take one."""
+    spec = argparse.ArgumentParser(add_help=False)
+    spec.add_argument("name", nargs="?", metavar="NAME")
+    spec.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what the options do not say")
+    spec.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
+    spec.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
+    spec.add_argument("--accel", choices=("auto", "kvm", "tcg"))
+    spec.add_argument("--start", choices=("auto", "cold", "template"), help="how nodes come up")
+    spec.add_argument("--image", metavar="IMAGE", help="appliance, debian, or a path of your own")
+    spec.add_argument("--memory", metavar="SIZE", help="of each node, such as 128M")
+    spec.add_argument("--vcpus", type=int, metavar="N", help="of each node")
+    spec.add_argument("--book", metavar="SIZE", help="such as 8M")
+    spec.add_argument("--layout", choices=("contiguous", "interleaved"))
+    spec.add_argument(
+        "--fam-path",
+        metavar="FILE",
+        help="where FAM lies: kept if it is there already, else made, and gone with the lab",
+    )
+    spec.add_argument("--trace", action="store_true", default=None, help="count accesses to FAM; takes TCG")
+    spec.add_argument(
+        "--network", choices=("user", "libvirt"), help="libvirt: nodes reach each other over IP, by name"
+    )
+    spec.add_argument("--subnet", metavar="NETWORK", help="of --network libvirt: such as 192.168.42.0/24")
+    return spec
 
 
 def _seconds(text: str) -> float:

@@ -112,7 +112,11 @@ def domains(
     if not 1 <= ssh_port <= 65536 - spec.nodes:
         raise SpecError(f"ssh_port is {ssh_port}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row")
     # KVM that is asked for by name is not tried: it is for elsewhere.
-    accelerator = accel.choose(spec.accel, appliance.ensure() if spec.accel == "auto" else None)
+    accelerator = accel.choose(
+        spec.accel,
+        appliance.ensure() if spec.accel == "auto" else None,
+        qemu=None if spec.qemu == "auto" else Path(spec.qemu),
+    )
     if spec.accel != "kvm":
         accelerator.check_addressable(spec.fam_size)
     written = {}

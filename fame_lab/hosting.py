@@ -17,11 +17,12 @@ from fame_lab.fam import Fam
 from fame_lab.guest import images
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import Boot, Image
-from fame_lab.host import accel, domain, incoming, trace_plugin, tsc
+from fame_lab.host import accel, domain, incoming, qemu, trace_plugin, tsc
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.card import Card
-from fame_lab.host.connection import Libvirt, ensure_daemons, qemu_user, security_models
+from fame_lab.host.connection import Libvirt, emulator, ensure_daemons, qemu_user, security_models
 from fame_lab.host.domain_xml import domain_xml
+from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
@@ -62,6 +63,8 @@ class Hosting:
         Token of the notebook that started it; empty for none.
     claim : Claim
         This process's hold on the lab.
+    qemu : Qemu
+        What its first node was started in.
     """
 
     libvirt: Libvirt
@@ -75,6 +78,7 @@ class Hosting:
     run: str
     notebook: str
     claim: Claim
+    qemu: Qemu
 
     @property
     def connection(self) -> virConnect:
@@ -96,6 +100,7 @@ class Hosting:
             start_reason="" if start is None else start.reason,
             run=self.run,
             notebook=self.notebook,
+            qemu=self.qemu,
         )
 
     def create_domain(self, index: int, start: Start) -> domain.Domain:
@@ -109,12 +114,14 @@ class Hosting:
             If libvirt's daemon went away meanwhile; nothing is left of the domain then.
         """
         self.fam.check()
-        record = self.record(index, start)
+        # An upgrade of the host may have put a newer QEMU in its place since the lab was started.
+        record = replace(self.record(index, start), qemu=qemu.read(self.qemu.path, self.user))
         identity = replace(
             self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
-        trace = self._trace_plugin(record.node) if self.spec.trace else None
+        version = (record.qemu or self.qemu).version
+        trace = self._trace_plugin(record.node, version) if self.spec.trace else None
         card = network.card(self.spec, index, self.directory)
         own, template = self.image.personal(identity), start.template
         arguments = template.restored() if template else ()
@@ -185,14 +192,14 @@ class Hosting:
         """How each node's counter file is laid out: a place for every CPU that a domain can have."""
         return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
 
-    def _trace_plugin(self, node: str) -> TracePlugin:
+    def _trace_plugin(self, node: str, version: int) -> TracePlugin:
         counters, order = self.directory.counters(node), self.directory.order(node)
         # A node that boots anew counts anew; who records its earlier life has these files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
         Counters.create(counters, self.counter_layout, self._owner)
         OrderRing.create(order, self.counter_layout.vcpus, self._owner)
-        return TracePlugin(trace_plugin.delivered(self.connection.getVersion()), counters, order)
+        return TracePlugin(trace_plugin.delivered(version), counters, order)
 
     @property
     def _owner(self) -> tuple[int, int] | None:
@@ -228,6 +235,7 @@ def attach(name: str) -> Hosting:
             f"start it with `fame-lab up {name}`, or Lab(spec).start()"
         )
     record = domains[0].record
+    user = qemu_user(connection)
     directory = LabDirectory.of(name)
     with contextlib.ExitStack() as undo:
         claim = Claim.join(directory)
@@ -240,10 +248,11 @@ def attach(name: str) -> Hosting:
             fam=lease.fam_of(record),
             accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
             image=images.of_running(str(record.spec.image), record.image),
-            user=qemu_user(connection),
+            user=user,
             run=record.run,
             notebook=record.notebook,
             claim=claim,
+            qemu=record.qemu or qemu.read(emulator(connection), user),
         )
         undo.pop_all()
     return hosting

@@ -293,8 +293,8 @@ class Lab:
 
     @property
     def qemu_version(self) -> int:
-        """QEMU's version as libvirt numbers it: 1000000 * major + 1000 * minor + micro."""
-        return int(self._running().connection.getVersion())
+        """The version of the QEMU that the lab was started in: 1000000 * major + 1000 * minor + micro."""
+        return self._running().qemu.version
 
     def manifest(self) -> dict[str, Any]:
         """Say all that a number taken here needs to be judged: spec, accelerator, versions, image, host."""

@@ -90,6 +90,8 @@ def _of_spec(spec: LabSpec) -> dict[str, str]:
     if spec.addresses is not None:
         last = spec.addresses.address(spec.nodes - 1)
         facts["addresses"] = f"{spec.addresses.address(0)} to {last}, in {spec.subnet}"
+    if spec.qemu != "auto":
+        facts["QEMU"] = str(spec.qemu)
     if spec.fam_path is not None:
         facts["FAM's file"] = str(spec.fam_path)
     return facts

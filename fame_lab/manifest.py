@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame_lab import fam_place
+from fame_lab.host.qemu import dotted
 
 if TYPE_CHECKING:
     from fame_lab.hosting import Hosting
@@ -35,8 +36,8 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
         "versions": {
             "fame_lab": version("fame_lab"),
             "python": platform.python_version(),
-            "qemu": _dotted(hosting.connection.getVersion()),
-            "libvirt": _dotted(hosting.connection.getLibVersion()),
+            "qemu": dotted(hosting.qemu.version),
+            "libvirt": dotted(hosting.connection.getLibVersion()),
             "host_kernel": platform.release(),
             "guest_kernel": hosting.image.kernel_release,
         },
@@ -55,11 +56,6 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
 def host() -> dict[str, Any]:
     """Describe this host: its CPU, and how many cores this process may use."""
     return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))}
-
-
-def _dotted(number: int) -> str:
-    """Write libvirt's version numbers, 1000000 * major + 1000 * minor + micro, as people do."""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
 def _cpu() -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from fame_lab import lease, network
 from fame_lab.claim import Claim
@@ -15,9 +16,10 @@ from fame_lab.fam import Fam
 from fame_lab.guest import appliance, images
 from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
-from fame_lab.host import accel, access, domain
+from fame_lab.host import accel, access, domain, qemu
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import Libvirt, kvm_refusal, qemu_user
+from fame_lab.host.connection import Libvirt, emulator, kvm_refusal, qemu_user
+from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.hosting import Hosting
 from fame_lab.keys import Keys
@@ -60,6 +62,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             f"or end it with `fame-lab down {spec.name}`"
         )
     network.check(connection, spec)
+    runs_in = qemu.read(emulator(connection) if spec.qemu == "auto" else Path(spec.qemu), user)
     image = images.ensure(str(spec.image), tell)
     tell("choosing the accelerator")
     if spec.trace:
@@ -71,7 +74,8 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             spec.accel,
             tried,
             qemu_user=(user.uid, user.gid) if user else None,
-            refused=lambda: kvm_refusal(connection),
+            qemu=runs_in.path,
+            refused=lambda: kvm_refusal(connection, str(runs_in.path)),
             tell=tell,
         )
     accelerator.check_addressable(spec.fam_size)
@@ -79,7 +83,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     with directory.made_and_held(user.gid if user else None), under_way(directory):
         hosting: Hosting | None = None
         try:
-            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, taken, tell)
+            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, runs_in, taken, tell)
             yield hosting
         except BaseException:
             tear_down(libvirt.connection, spec.name)
@@ -95,6 +99,7 @@ def _furnish(
     accelerator: Accelerator,
     image: Image,
     user: QemuUser | None,
+    runs_in: Qemu,
     taken: dict[str, list[domain.Domain]],
     tell: Callable[[str], None],
 ) -> Hosting:
@@ -118,6 +123,7 @@ def _furnish(
                 run=os.environ.get(RUN_VARIABLE, ""),
                 notebook=this_notebook(),
                 claim=claim,
+                qemu=runs_in,
             )
 
         def announce(fam: Fam) -> None:

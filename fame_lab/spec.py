@@ -26,6 +26,7 @@ from fame_lab.spec_checks import (
     check_memory,
     check_name,
     check_path,
+    check_qemu,
     is_debian,
 )
 from fame_lab.subnet import DEFAULT_SUBNET, Subnet
@@ -78,6 +79,9 @@ class LabSpec:
     subnet : str
         Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
         node N has 192.168.42.N, and the host 192.168.42.254.
+    qemu : str or Path
+        The QEMU that nodes run in: ``"auto"``, the host's own, or the path of another ``qemu-system-x86_64``,
+        7.2 or newer. A spec may be for another host, so the file is looked at when a lab starts.
 
     Raises
     ------
@@ -105,6 +109,7 @@ class LabSpec:
     memory: int | str = "auto"
     fam_path: Path | None = None
     subnet: str = DEFAULT_SUBNET
+    qemu: str | Path = "auto"
 
     def __post_init__(self) -> None:
         with blamed("name"):
@@ -135,6 +140,8 @@ class LabSpec:
                 self._keep("fam_path", check_path(self.fam_path))
         with blamed("subnet"):
             self._keep("subnet", str(Subnet.parse(self.subnet)))
+        with blamed("qemu"):
+            self._keep("qemu", check_qemu(self.qemu))
 
     def _keep(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__

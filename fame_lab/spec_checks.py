@@ -29,6 +29,7 @@ __all__ = [
     "check_memory",
     "check_name",
     "check_path",
+    "check_qemu",
     "is_debian",
 ]
 
@@ -137,6 +138,18 @@ def check_image(image: object) -> str:
     raise SpecError(
         f"image is {quoted(image)}: it takes 'appliance', 'debian', the name 'debian-...' of one that "
         "`fame-lab image build` made, or the path of your own, with a / in it"
+    )
+
+
+def check_qemu(qemu: object) -> str:
+    """Return ``"auto"``, or the path of a QEMU; raise SpecError if it can be neither."""
+    if isinstance(qemu, Path) or (isinstance(qemu, str) and "/" in qemu):
+        return str(check_path(qemu, "qemu"))
+    if isinstance(qemu, str) and qemu == "auto":
+        return qemu
+    raise SpecError(
+        f"qemu is {quoted(qemu)}: give 'auto' for the host's own, or the path of another "
+        "qemu-system-x86_64, with a / in it"
     )
 
 

@@ -33,6 +33,9 @@ def specs(draw: st.DrawFn, /, **fixed: Any) -> LabSpec:
             st.none() | st.text(_PRINTABLE, min_size=1, max_size=40).map(lambda text: Path(f"/{text}"))
         ),
     }
+    fields["qemu"] = draw(
+        st.just("auto") | st.text(_PRINTABLE, min_size=1, max_size=40).map(lambda text: f"/{text}")
+    )
     for field, choices in CHOICES.items():
         fields[field] = draw(st.sampled_from(choices))
     fields |= fixed

@@ -19,6 +19,13 @@ def lab_toml(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_a_qemu_is_named_to_both_words() -> None:
+    assert spec_of(parse(["up", "demo", "--qemu", "/q"])).qemu == "/q"
+    assert spec_of(parse(["up", "demo", "--emulator", "/q"])).qemu == "/q"
+    assert spec_of(parse(["xml", "demo", "--emulator", "/q", "--qemu"])).qemu == "/q"
+    assert spec_of(parse(["xml", "demo", "--qemu"])).qemu == "auto"
+
+
 @pytest.mark.parametrize("command", ["up", "xml"])
 def test_a_file_says_what_the_options_do_not(lab_toml: str, command: str) -> None:
     assert spec_of(parse([command, "--spec", lab_toml])) == LabSpec("filed", nodes=3, fam="64M")

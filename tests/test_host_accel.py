@@ -14,6 +14,7 @@ from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import accel, connection
 from fame_lab.host.accel import Accelerator
+from fame_lab.host.qemu import PROGRAM
 from fame_lab.size import format_size
 
 READY = "fame: kvm-trial ready"
@@ -42,7 +43,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def install_qemu(programs: Path, script: str) -> Path:
     """Install a QEMU that counts its starts and then runs `script`."""
     starts = programs / "starts"
-    qemu = programs / accel.QEMU
+    qemu = programs / PROGRAM
     qemu.write_text(f"#!/bin/sh\necho $$ >> {starts}\n{script}\n")
     qemu.chmod(0o755)
     return starts
@@ -61,7 +62,7 @@ def test_kvm_that_boots_the_guest_is_taken(programs: Path, image: Appliance) -> 
 
 
 def test_a_qemu_that_dies_is_quoted(programs: Path, image: Appliance) -> None:
-    install_qemu(programs, f"echo '{accel.QEMU}: error: failed to set MSR 0x10a' >&2; exit 1")
+    install_qemu(programs, f"echo '{PROGRAM}: error: failed to set MSR 0x10a' >&2; exit 1")
     chosen = accel.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "(error: failed to set MSR 0x10a)" in chosen.reason

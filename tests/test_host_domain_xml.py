@@ -73,6 +73,13 @@ def test_four_cpus_are_four() -> None:
     assert (vcpu.get("current"), vcpu.text) == ("4", "4")
 
 
+def test_a_qemu_is_named_where_the_spec_names_one() -> None:
+    assert parsed(record()).find("devices/emulator") is None
+    named = parsed(record(spec=LabSpec("demo", qemu="/opt/q/qemu")))
+    assert next(iter(named.findall("devices/*"))).tag == "emulator"
+    assert named.findtext("devices/emulator") == "/opt/q/qemu"
+
+
 def test_kvm_is_asked_for_only_where_it_was_chosen() -> None:
     assert parsed(record()).get("type") == "qemu"
     assert parsed(record(accelerator="kvm")).get("type") == "kvm"

@@ -44,6 +44,24 @@ def test_reads_a_domain_with_the_stanza_of_the_background_text() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("emulator", "qemu"),
+    [
+        ("/usr/bin/qemu-system-x86_64", "auto"),
+        ("/usr/libexec/qemu-kvm", "auto"),
+        (" /usr/bin/kvm ", "auto"),
+        ("/opt/qemu-10.0.2/bin/qemu-system-x86_64", "/opt/qemu-10.0.2/bin/qemu-system-x86_64"),
+    ],
+)
+def test_a_qemu_that_is_not_where_hosts_have_theirs_is_kept(emulator: str, qemu: str) -> None:
+    devices = f"<devices><emulator>{emulator}</emulator></devices>"
+    assert spec_of(domain(more=devices)).qemu == qemu
+
+
+def test_a_qemu_without_a_path_is_refused() -> None:
+    assert "qemu is 'qemu'" in refusal(domain(more="<devices><emulator>qemu</emulator></devices>"))
+
+
 def test_an_emulated_domain_is_tcg() -> None:
     assert spec_of(domain(kind="qemu")).accel == "tcg"
 

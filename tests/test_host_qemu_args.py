@@ -9,6 +9,7 @@ from fame_lab.guest.image import Boot, DiskBoot
 from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu_args import qemu_args
 from fame_lab.host.record import NodeRecord
+from fame_lab.spec import LabSpec
 
 
 def words(node: NodeRecord | None = None, boot: Boot = BOOT, console: Path | None = None) -> list[str]:
@@ -71,3 +72,8 @@ def test_what_plain_qemu_cannot_be_given_is_not_left_out_without_a_word() -> Non
     ElementTree.SubElement(domain.find("devices"), "tpm")  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="<tpm>"):
         qemu_args(ElementTree.tostring(domain, encoding="unicode"))
+
+
+def test_the_qemu_of_the_domain_is_the_command() -> None:
+    assert qemu_args(xml(record()))[0] == "qemu-system-x86_64"
+    assert qemu_args(xml(record(spec=LabSpec("demo", qemu="/opt/q/qemu"))))[0] == "/opt/q/qemu"

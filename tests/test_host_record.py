@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import LabError
+from fame_lab.host.qemu import Qemu
 from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.quoting import plain
 from fame_lab.spec import LabSpec
@@ -24,6 +25,7 @@ RECORD = NodeRecord(
     start="template",
     start_reason="asked for",
     run="token",
+    qemu=Qemu(Path("/opt/<q>"), 10_000_002, "(Debian '1')"),
 )
 
 

@@ -226,6 +226,19 @@ def test_an_image_that_cannot_be_one_is_refused(image: object) -> None:
     assert caught.value.field == "image"
 
 
+def test_a_qemu_is_the_hosts_or_a_path() -> None:
+    assert LabSpec("a").qemu == "auto"
+    assert LabSpec("a", qemu="./q/qemu").qemu == str(Path("q/qemu").absolute())
+    assert LabSpec("a", qemu=Path("qemu")).qemu == str(Path("qemu").absolute())
+
+
+@pytest.mark.parametrize("qemu", ["", "newest", "qemu-system-x86_64", 7, None, True, "/a\nb", ["/q"]])
+def test_a_qemu_that_cannot_be_one_is_refused(qemu: object) -> None:
+    with pytest.raises(SpecError, match="qemu is") as refused:
+        LabSpec("a", qemu=qemu)  # type: ignore[arg-type]
+    assert refused.value.field == "qemu"
+
+
 def test_nodes_have_the_memory_that_their_image_needs() -> None:
     assert LabSpec("x").memory == 128 << 20
     assert LabSpec("x", image="debian").memory == 256 << 20

@@ -75,7 +75,7 @@ def test_whatever_is_typed_it_is_right_or_every_field_that_is_not_is_named(value
 
 def test_the_form_gives_the_spec_that_it_shows() -> None:
     form = SpecForm(lambda: None)
-    spec = LabSpec("other", nodes=3, fam="1G", trace=True, accel="tcg", layout="interleaved", vcpus=2)
+    spec = LabSpec("other", nodes=3, fam="1G", trace=True, accel="tcg", layout="interleaved", qemu="/q")
     form.show(spec)
     assert form.spec() == spec
     assert form.problems == {}

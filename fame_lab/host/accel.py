@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import selectors
-import shutil
 import subprocess
 import tempfile
 import time
@@ -28,6 +27,7 @@ from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import PERSONAL, READY
 from fame_lab.host.access import can_open
 from fame_lab.host.kvm_memory import remember, remembered
+from fame_lab.host.qemu import PROGRAM, of_host
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.size import format_size
 from fame_lab.spec_checks import KVM_FAM_LIMIT
@@ -35,7 +35,6 @@ from fame_lab.spec_checks import KVM_FAM_LIMIT
 __all__ = ["Accelerator", "choose"]
 
 KVM = Path("/dev/kvm")
-QEMU = "qemu-system-x86_64"
 TCG_ADDRESS_BITS = 40  # QEMU 7.2's, whatever the host
 FIRST_LINE_SECONDS = 4.0  # a guest kernel that KVM does run prints within 0.2 s
 READY_SECONDS = 12.0
@@ -96,6 +95,7 @@ def choose(
     qemu_user: tuple[int, int] | None = None,
     refused: Callable[[], str] = lambda: "",
     tell: Callable[[str], None] = lambda _words: None,
+    qemu: Path | None = None,
 ) -> Accelerator:
     """Return the accelerator for the nodes of a lab.
 
@@ -111,6 +111,8 @@ def choose(
         Says why libvirt has no KVM; nothing if it has. It is asked before KVM is tried.
     tell : callable
         Told in a few words while KVM is tried; what it raises ends the trial.
+    qemu : Path, optional
+        The QEMU to try KVM with; by default the host's.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def choose(
         if wanted == "auto":
             raise ValueError("'auto' is decided by booting a guest image: give one, or 'kvm' or 'tcg'")
         return Accelerator("kvm", "KVM was asked for", _host_address_bits())
-    trial = _try_kvm(appliance, qemu_user, refused, tell, patient=wanted == "kvm")
+    trial = _try_kvm(str(qemu or of_host()), appliance, qemu_user, refused, tell, patient=wanted == "kvm")
     if trial.works:
         return Accelerator("kvm", f"KVM works here: {trial.found}", _host_address_bits())
     if wanted == "kvm":
@@ -137,6 +139,7 @@ def choose(
 
 
 def _try_kvm(
+    qemu: str,
     appliance: Appliance,
     qemu_user: tuple[int, int] | None,
     refused: Callable[[], str],
@@ -145,9 +148,6 @@ def _try_kvm(
     patient: bool,
 ) -> _Trial:
     """Boot the guest image under KVM, or return what came of it when that was last done."""
-    qemu = shutil.which(QEMU)
-    if qemu is None:
-        raise HostError(f"{QEMU} is not on this host: `sudo apt-get install qemu-system-x86`")
     try:
         device = KVM.stat()
     except OSError as error:
@@ -235,7 +235,7 @@ def _running(
                 **_credentials(qemu_user),
             )
         except OSError as error:
-            raise HostError(f"could not start {QEMU} to try KVM: {error.strerror}") from error
+            raise HostError(f"could not start {command[3]} to try KVM: {error.strerror}") from error
         try:
             yield process, complaints
         finally:
@@ -274,7 +274,7 @@ def _last(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """Return the beginning of a message, without what could play tricks on a terminal."""
-    words = " ".join(text.replace(f"{QEMU}: ", "").split())
+    words = " ".join(text.replace(f"{PROGRAM}: ", "").split())
     return re.sub(r"[^ -~]", "?", words)[:240]
 
 

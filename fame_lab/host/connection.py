@@ -17,11 +17,20 @@ import platformdirs
 
 from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
+from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = [
-    "Libvirt", "connect", "ensure_daemons", "kvm_refusal", "qemu_user", "refusal", "security_models", "uri",
-]  # fmt: skip
+    "Libvirt",
+    "connect",
+    "emulator",
+    "ensure_daemons",
+    "kvm_refusal",
+    "qemu_user",
+    "refusal",
+    "security_models",
+    "uri",
+]
 
 #: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd.
 #: Nothing keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it has a day.
@@ -147,18 +156,36 @@ def kvm_refusal(connection: libvirt.virConnect, emulator: str | None = None) -> 
     return ""
 
 
+def emulator(connection: libvirt.virConnect) -> Path:
+    """Return the QEMU that libvirt takes for a domain which names none.
+
+    Raises
+    ------
+    HostError
+        If libvirt knows of none.
+    """
+    for arch in _capabilities(connection).findall("guest/arch[@name='x86_64']"):
+        if path := arch.findtext("emulator"):
+            return Path(path)
+    raise HostError(f"libvirt at {uri()} finds no {PROGRAM}: `sudo apt-get install qemu-system-x86`")
+
+
 def security_models(connection: libvirt.virConnect) -> set[str]:
     """Name the security drivers of this libvirt, such as ``dac`` and ``apparmor``."""
     return {model.findtext("model") or "" for model in _security_elements(connection)}
 
 
 def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Element]:
+    return _capabilities(connection).findall("host/secmodel")
+
+
+def _capabilities(connection: libvirt.virConnect) -> ElementTree.Element:
     # It comes from the host's libvirt, which is trusted as the host itself is.
     try:
         told = connection.getCapabilities()
     except libvirt.libvirtError as error:
         raise refusal(connection, f"libvirt does not tell what it can do: {error}") from error
-    return ElementTree.fromstring(told).findall("host/secmodel")  # noqa: S314
+    return ElementTree.fromstring(told)  # noqa: S314
 
 
 def _check_kvm_device() -> None:

@@ -111,7 +111,7 @@ def domain_xml(
     SubElement(domain, "on_poweroff").text = "destroy"
     SubElement(domain, "on_reboot").text = "restart"
     SubElement(domain, "on_crash").text = "destroy"
-    _add_devices(domain, boot, console, card)
+    _add_devices(domain, boot, console, card, record.emulator)
     _add_labels(domain, user, models)
     _add_qemu_arguments(
         domain,
@@ -147,8 +147,10 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path | str]) -
                 entry.text = content
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card | None) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card | None, emulator: str) -> None:
     devices = SubElement(domain, "devices")
+    if emulator:
+        SubElement(devices, "emulator").text = emulator
     SubElement(devices, "controller", type="usb", model="none")
     SubElement(devices, "memballoon", model="none")
     if isinstance(boot, DiskBoot):

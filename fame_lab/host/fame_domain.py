@@ -20,6 +20,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from fame_lab.errors import SpecError
+from fame_lab.host.qemu import is_hosts
 from fame_lab.host.record import NAMESPACE, SPEC_NAMESPACE
 from fame_lab.size import parse_size
 from fame_lab.spec import LabSpec
@@ -57,7 +58,8 @@ def spec_of(text: str) -> LabSpec:
     Returns
     -------
     LabSpec
-        Name, memory, vCPUs, accelerator and FAM are the domain's. What it cannot tell is as its fame_lab
+        Name, memory, vCPUs, accelerator, FAM and QEMU are the domain's (where distributions have theirs,
+        ``auto``). What it cannot tell is as its fame_lab
         metadata say, or by default; without them it is a lab of one node, with a name that is made of the
         domain's.
 
@@ -67,7 +69,7 @@ def spec_of(text: str) -> LabSpec:
         If it is no such domain, or no lab can be like it.
     """
     domain = _parsed(text)
-    told, fam_path, accel = _metadata(domain)
+    told, fam_path, accel, qemu = _metadata(domain)
     backend = _backend(domain)
     told["memory"] = _memory(domain)
     told["vcpus"] = _vcpus(domain)
@@ -80,6 +82,8 @@ def spec_of(text: str) -> LabSpec:
         raise SpecError(f"the domain's type is {domain.get('type')!r}: only kvm and qemu have FAM")
     if kind != accel:
         told["accel"] = kind
+    if (emulator := (domain.findtext("devices/emulator") or "").strip()) != qemu:
+        told["qemu"] = "auto" if not emulator or is_hosts(emulator) else emulator
     return LabSpec.from_dict(told)
 
 
@@ -99,8 +103,8 @@ def _parsed(text: str) -> Element:
     return domain
 
 
-def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None]:
-    """Give the fields that the kit noted, and with which FAM and accelerator it wrote the domain."""
+def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None, str]:
+    """Return the fields that the kit noted, and which FAM, accelerator and QEMU it wrote the domain for."""
     for tag in (f"{{{SPEC_NAMESPACE}}}spec", f"{{{NAMESPACE}}}node"):
         if (noted := domain.find(f"metadata/{tag}")) is None:
             continue
@@ -110,9 +114,9 @@ def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None]:
             raise SpecError(
                 f"the domain's fame_lab metadata cannot be read: {error}; leave them out"
             ) from error
-        return fields, noted.get("fam"), noted.get("accelerator")
+        return fields, noted.get("fam"), noted.get("accelerator"), noted.get("qemu", "")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", (domain.findtext("name") or "").strip())[:32].strip("-_")
-    return {"name": name, "nodes": 1}, None, None
+    return {"name": name, "nodes": 1}, None, None, ""
 
 
 def _backend(domain: Element) -> dict[str, str]:

@@ -9,10 +9,9 @@ from xml.etree.ElementTree import Element
 
 from fame_lab.errors import SpecError
 from fame_lab.host.domain_xml import QEMU_NAMESPACE
+from fame_lab.host.qemu import PROGRAM
 
-__all__ = ["QEMU", "qemu_args"]
-
-QEMU = "qemu-system-x86_64"
+__all__ = ["qemu_args"]
 
 
 def qemu_args(xml: str) -> list[str]:
@@ -35,7 +34,13 @@ def qemu_args(xml: str) -> list[str]:
         If the domain has something that plain QEMU cannot be given.
     """
     domain = ElementTree.fromstring(xml)  # noqa: S314 - made here, by us
-    words = [QEMU, "-nodefaults", "-no-user-config", "-display", "none"]
+    words = [
+        domain.findtext("devices/emulator") or PROGRAM,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+    ]
     words += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     words += ["-accel", _accelerator(domain)]
     for element in domain:
@@ -152,6 +157,7 @@ _PARTS: dict[str, Teller] = {
     "seclabel": _nothing,
 }
 _DEVICES: dict[str, Teller] = {
+    "emulator": _nothing,  # it is the command itself
     "disk": _disk,
     "interface": _interface,
     "serial": _serial,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 from xml.etree import ElementTree
 
 from fame_lab.errors import LabError
 from fame_lab.guest.image import TEMPLATE
+from fame_lab.host.qemu import Qemu
 from fame_lab.quoting import plain, shortened
 from fame_lab.spec import LabSpec
 
@@ -50,6 +52,8 @@ class NodeRecord:
         Token of the report run that started the lab; empty for a person's.
     notebook : str
         Token of the notebook that started it, see :func:`fame_lab.notebook.this_notebook`; empty for none.
+    qemu : Qemu, optional
+        What the node was started in; not known of an exported one.
     """
 
     namespace: ClassVar[str] = NAMESPACE
@@ -66,11 +70,17 @@ class NodeRecord:
     start_reason: str = ""
     run: str = ""
     notebook: str = ""
+    qemu: Qemu | None = None
 
     @property
     def node(self) -> str:
         """The node's name."""
         return self.spec.node_names[self.index]
+
+    @property
+    def emulator(self) -> str:
+        """The QEMU that the domain names; empty for libvirt's own choice."""
+        return "" if self.spec.qemu == "auto" else str(self.spec.qemu)
 
     def to_element(self) -> ElementTree.Element:
         """Give the metadata element."""
@@ -93,12 +103,16 @@ class NodeRecord:
                 "notebook": _for_xml(self.notebook),
             },
         )
+        if self.qemu is not None:
+            element.set("qemu", str(self.qemu.path))
+            element.set("qemu-version", str(self.qemu.version))
+            element.set("qemu-packaged", _for_xml(self.qemu.packaged))
         element.text = self.spec.to_json()
         return element
 
     def to_exported_element(self) -> ElementTree.Element:
-        """Give what an exported domain carries: the spec, and what FAM and accelerator it was written for."""
-        noted = {"fam": self.fam_path, "accelerator": self.accelerator}
+        """Return what an exported domain carries: the spec, and the FAM and so on that it was written for."""
+        noted = {"fam": self.fam_path, "accelerator": self.accelerator, "qemu": self.emulator}
         element = ElementTree.Element(f"{{{SPEC_NAMESPACE}}}spec", noted)
         element.text = self.spec.to_json()
         return element
@@ -136,6 +150,7 @@ class NodeRecord:
                 start_reason=element.attrib.get("start-reason", ""),
                 run=element.attrib["run"],
                 notebook=element.attrib.get("notebook", ""),
+                qemu=_qemu(element),
             )
         except (ElementTree.ParseError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise LabError(
@@ -153,6 +168,13 @@ class TemplateRecord(NodeRecord):
     def node(self) -> str:
         """What it goes by in place of a node's name."""
         return TEMPLATE
+
+
+def _qemu(element: ElementTree.Element) -> Qemu | None:
+    if (path := element.get("qemu")) is None:
+        return None  # a lab of a version that did not note it
+    version = int(element.attrib["qemu-version"])
+    return Qemu(Path(path), version, element.attrib.get("qemu-packaged", ""))
 
 
 def _for_xml(text: str) -> str:

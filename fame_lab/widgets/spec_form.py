@@ -40,8 +40,9 @@ _FIELDS = {
     "memory": ("memory", "of each node's own; auto is what the image needs"),
     "fam_path": ("FAM's file", "empty: one of the lab's own, which goes with it"),
     "subnet": ("subnet", "the nodes' addresses in a network of libvirt's"),
+    "qemu": ("QEMU", "auto: the host's own; or the path of another qemu-system-x86_64"),
 }
-_MORE = ("book", "vcpus", "memory", "fam_path", "subnet")
+_MORE = ("book", "vcpus", "memory", "fam_path", "subnet", "qemu")
 
 
 def problems(values: Mapping[str, Any]) -> dict[str, str]:
@@ -99,7 +100,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for field in _COUNTS:
             text = str(told[field]).strip()
             told[field] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-        for field in (*_SIZES, "name", "image", "subnet"):
+        for field in (*_SIZES, "name", "image", "subnet", "qemu"):
             told[field] = told[field].strip()
         told["fam_path"] = told["fam_path"].strip() or None
         return told
