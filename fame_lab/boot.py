@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fame_lab import network
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
+from fame_lab.fam_trouble import trouble
 from fame_lab.guest.image import FAM_LINK, READY
 from fame_lab.progress import job
 from fame_lab.quoting import quoted, shortened
@@ -225,10 +226,11 @@ def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
         if console
         else "its console is empty"
     )
-    words = domain.last_words()
+    words, harm = domain.last_words(), trouble(hosting.fam)
     return BootError(
         f"{domain.record.node} {what}; {said}"
         + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
+        + (f"; {harm}" if harm else "")
     )
 
 

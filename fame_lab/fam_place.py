@@ -21,7 +21,8 @@ def choose(spec: LabSpec, directory: LabDirectory) -> Path:
     """Give FAM's path, which its lab's end takes away; a warning says so if it is on disk.
 
     /dev/shm is memory, and what FAM is to be. A container's is often of 64 MiB, though, and a node that
-    stores more than that dies: then a file on disk is the better one, if the disk has room for it.
+    stores more than that ends, or hangs under KVM: then a file on disk is the better one, if the disk has
+    room for it.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def make_sparse(path: Path, size: int, reserved: int, begun: Callable[[os.stat_r
     # A hugetlbfs without a limit says that it has no blocks at all.
     if room.f_blocks and (free := room.f_bavail * room.f_frsize) < size:
         log.warning(
-            "FAM of %s is sparse and %s has %s free: nodes that store more than that die with SIGBUS",
+            "FAM of %s is sparse and %s has %s free: nodes that store more end, or hang under KVM",
             format_size(size),
             path.parent,
             f"{free >> 20} MiB",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fame_lab import boot, native, transfer
 from fame_lab.cancel import is_cancelled
 from fame_lab.errors import CommandError, SSHError
+from fame_lab.fam_trouble import trouble
 from fame_lab.lab_html import node_html
 from fame_lab.probes import lines
 from fame_lab.probes.program_run import program_run
@@ -49,7 +50,9 @@ class Node:
         self._delivery = threading.Lock()
         self.index = domain.record.index
         self.name = domain.record.node
-        self.connection = Connection(self.name, lambda: self.ssh_port, hosting.keys)
+        self.connection = Connection(
+            self.name, lambda: self.ssh_port, hosting.keys, lambda: trouble(hosting.fam)
+        )
 
     @property
     def domain(self) -> Domain:

@@ -60,12 +60,18 @@ class Connection:
     port : callable
         Gives the port of 127.0.0.1 that leads to the node; asked at each new connection.
     keys : Keys
+    trouble : callable
+        Says what is seen to stop the node, for messages and for who waits without a limit; see
+        :mod:`fame_lab.fam_trouble`.
     """
 
-    def __init__(self, node: str, port: Callable[[], int], keys: Keys) -> None:
+    def __init__(
+        self, node: str, port: Callable[[], int], keys: Keys, trouble: Callable[[], str] = lambda: ""
+    ) -> None:
         self.node = node
         self._port = port
         self._keys = keys
+        self._trouble = trouble
         self._client: paramiko.SSHClient | None = None
         self._lock = threading.Lock()
 
@@ -136,8 +142,9 @@ class Connection:
             If its status is not 0 and `check` holds.
         SSHError
             If the node does not answer, goes away before the status, says more than 64 MiB, or takes
-            longer than `timeout`; or if it is called off, see :mod:`fame_lab.cancel`. What it had started
-            in the guest is ended, as far as the guest still listens.
+            longer than `timeout`; or if it is called off, see :mod:`fame_lab.cancel`. Without a `timeout`,
+            too, if it says nothing for a minute and the node may hang, as FAM was truncated or has no room.
+            What it had started in the guest is ended, as far as the guest still listens.
         """
         start = time.monotonic()
         stdout, stderr, status = self.execute(command, timeout=timeout, stdin=stdin)
@@ -155,6 +162,14 @@ class Connection:
         self, command: str, *, timeout: float | None = None, stdin: bytes = b""
     ) -> tuple[bytes, bytes, int]:
         """Run a command as :meth:`run` does, and give both streams as they came, and the status."""
+        try:
+            return self._execute(command, timeout, stdin)
+        except SSHError as error:
+            if is_cancelled() or not (trouble := self._trouble()):
+                raise
+            raise SSHError(f"{error}: {trouble}") from error
+
+    def _execute(self, command: str, timeout: float | None, stdin: bytes) -> tuple[bytes, bytes, int]:
         patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
         client, channel = self._session(patience)
         its = mark.make()
@@ -168,7 +183,8 @@ class Connection:
                     threading.Thread(target=_send, args=(channel, stdin), daemon=True).start()
                 else:
                     channel.shutdown_write()
-                stdout, stderr = collect(channel, f"{self.node}: {shortened(command)}", timeout)
+                what = f"{self.node}: {shortened(command)}"
+                stdout, stderr = collect(channel, what, timeout, self._trouble)
                 status = channel.recv_exit_status()
         except BaseException as error:
             # Given up, called off or interrupted: it is not to go on unseen.

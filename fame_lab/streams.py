@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from fame_lab.cancel import is_cancelled
@@ -16,6 +17,8 @@ __all__ = ["MOST_OUTPUT", "Channel", "collect"]
 MOST_OUTPUT = 64 * MIB
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
+#: Seconds of silence after which a command without a limit is given up, if something is seen to stop nodes.
+SILENCE = 60.0
 
 
 class Channel(Protocol):
@@ -48,7 +51,9 @@ class Channel(Protocol):
         """Say whether it has ended."""
 
 
-def collect(channel: Channel, what: str, timeout: float | None) -> tuple[bytes, bytes]:
+def collect(
+    channel: Channel, what: str, timeout: float | None, trouble: Callable[[], str] = lambda: ""
+) -> tuple[bytes, bytes]:
     """Read both streams to their end; neither is let fill its window while the other is waited for.
 
     Parameters
@@ -58,6 +63,9 @@ def collect(channel: Channel, what: str, timeout: float | None) -> tuple[bytes, 
         The node and what it runs, for messages.
     timeout : float, optional
         Seconds after which it is given up.
+    trouble : callable
+        Says what is seen to stop nodes. While it says something, a command without `timeout` is given up
+        after a minute of silence.
 
     Raises
     ------
@@ -66,11 +74,14 @@ def collect(channel: Channel, what: str, timeout: float | None) -> tuple[bytes, 
     """
     stdout, stderr = bytearray(), bytearray()
     end = None if timeout is None else time.monotonic() + timeout
+    heard = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
         while True:
             selector.select(_PIPE_WAIT)
             # One piece of each a round: a guest that never pauses is not to keep us from the checks below.
+            if channel.recv_ready() or channel.recv_stderr_ready():
+                heard = time.monotonic()
             if channel.recv_ready():
                 stdout += channel.recv(_CHUNK)
             if channel.recv_stderr_ready():
@@ -84,3 +95,5 @@ def collect(channel: Channel, what: str, timeout: float | None) -> tuple[bytes, 
                 return bytes(stdout), bytes(stderr)
             if end is not None and time.monotonic() > end:
                 raise SSHError(f"{what} takes longer than its {timeout:g} s; given up")
+            if end is None and time.monotonic() > heard + SILENCE and trouble():
+                raise SSHError(f"{what} says nothing for {SILENCE:g} s; given up")

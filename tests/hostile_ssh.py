@@ -22,7 +22,9 @@ Deed = Callable[[paramiko.Channel], None]
 
 
 @contextlib.contextmanager
-def hostile_node(directory: Path, deed: Deed, *, answers: bool = True) -> Iterator[Connection]:
+def hostile_node(
+    directory: Path, deed: Deed, *, answers: bool = True, trouble: Callable[[], str] = lambda: ""
+) -> Iterator[Connection]:
     """Serve a node that lets the lab in and does `deed`, and give the way to it."""
     own = LabDirectory(directory / "lab")
     own.make(None)
@@ -35,7 +37,7 @@ def hostile_node(directory: Path, deed: Deed, *, answers: bool = True) -> Iterat
         transport.start_server(server=_Server(deed, answers))
 
     with peer(serve) as port:
-        connection = Connection("node01", lambda: port, keys)
+        connection = Connection("node01", lambda: port, keys, trouble)
         try:
             yield connection
         finally:

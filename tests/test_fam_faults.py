@@ -1,5 +1,6 @@
 """FAM's file harmed under a lab: the host's own looks survive it, and nobody boots into another file."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 from leftovers import leftovers
 
-from fame_lab import Lab, LabSpec
-from fame_lab.errors import FameError, HostError, ProbeError, TrafficError
+from fame_lab import Lab, LabSpec, streams
+from fame_lab.errors import FameError, HostError, ProbeError, SSHError, TrafficError
 from fame_lab.node import Node
 
 pytestmark = pytest.mark.vm
@@ -38,16 +39,27 @@ def store(node: Node, offset: int, content: str) -> None:
     node.probe("store", "--fam", "/dev/fam", "--offset", str(offset), content)
 
 
+@contextlib.contextmanager
+def truncated_after(seconds: float, lab: Lab, size: int) -> Iterator[None]:
+    """Truncate its FAM in a while, if the block still runs; never another's."""
+    timer = threading.Timer(seconds, os.truncate, (lab.fam.path, size))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 def test_a_file_that_is_truncated_ends_no_look_of_the_hosts() -> None:
     with harmed(fam="4M") as lab:
         lab.fam.write(0, b"here")
         recording = lab.record(source="samples", interval=0.05)
         recording.start()
         panel = lab.panel()
-        threading.Timer(0.5, os.truncate, (lab.fam.path, PAGE)).start()
         # It asks the node's clock by the control area all the while, and the node loses what it maps.
-        with pytest.raises(FameError):
-            for _ in range(100):
+        with truncated_after(0.5, lab, PAGE), pytest.raises(FameError, match=r"truncated|its QEMU has ended"):
+            while True:
                 lab.probe("timer")
         for look in (
             lambda: lab.fam.array("u1"),
@@ -68,11 +80,37 @@ def test_a_file_that_is_truncated_ends_no_look_of_the_hosts() -> None:
 
 
 def test_a_file_that_is_truncated_while_the_host_answers_a_node_ends_the_probe_alone() -> None:
-    with harmed() as lab:
-        threading.Timer(1.0, os.truncate, (lab.fam.path, 0)).start()
-        with pytest.raises((HostError, ProbeError)):
-            for _ in range(100):
+    with harmed(nodes=2) as lab:
+        with truncated_after(1.0, lab, 0), pytest.raises((HostError, ProbeError)) as raised:
+            while True:
                 lab.probe("visibility")
+        assert "truncated" in str(raised.value) or "ended" in str(raised.value)
+        with pytest.raises(HostError, match="truncated"):
+            lab.fam.check()
+    assert leftovers(NAME) == []
+
+
+def test_a_command_that_waits_for_a_node_that_hangs_ends_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "SILENCE", 2.0)
+    with harmed(nodes=2) as lab:
+        node = lab.nodes[1]
+        node.run("true")
+        over = threading.Event()
+
+        def hang() -> None:  # as one under KVM does, on any host
+            with node.domain.paused():
+                over.wait()
+
+        hanging = threading.Timer(1.0, hang)
+        hanging.start()
+        try:
+            with truncated_after(1.0, lab, 0), pytest.raises(SSHError, match=r"nothing for 2 s.*truncated"):
+                node.run("sleep 600")
+        finally:
+            over.set()
+            hanging.join()
     assert leftovers(NAME) == []
 
 

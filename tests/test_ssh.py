@@ -129,6 +129,49 @@ def test_a_node_that_never_begins_is_given_up(tmp_path: Path) -> None:
         assert "begins nothing within 0.5 s" in refused(lambda: connection.run("any", timeout=0.5))
 
 
+def test_a_silent_command_is_given_up_where_something_stops_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SILENCE", 0.5)
+    over = threading.Event()
+
+    def hang(channel: paramiko.Channel) -> None:
+        over.wait(60)
+
+    with hostile_node(tmp_path, hang, trouble=lambda: "no room is left for FAM") as node:
+        said = refused(lambda: node.run("store"))
+        over.set()
+    assert "node01: 'store' says nothing for 0.5 s; given up: no room is left for FAM" in said
+
+
+@pytest.mark.parametrize(("words", "trouble"), [(b"", ""), (b".", "no room is left for FAM")])
+def test_a_command_that_is_slow_or_says_something_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes, trouble: str
+) -> None:
+    monkeypatch.setattr(streams, "SILENCE", 1.0)
+
+    def slow(channel: paramiko.Channel) -> None:
+        for _ in range(20):
+            channel.sendall(words)
+            time.sleep(0.1)
+        ends(channel)
+
+    with hostile_node(tmp_path, slow, trouble=lambda: trouble) as node:
+        assert node.run("slow").stdout == words.decode() * 20
+
+
+def test_a_command_that_misses_its_limit_tells_what_stops_nodes(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def hang(channel: paramiko.Channel) -> None:
+        over.wait(60)
+
+    with hostile_node(tmp_path, hang, trouble=lambda: "FAM was truncated") as node:
+        said = refused(lambda: node.run("store", timeout=0.5))
+        over.set()
+    assert "takes longer than its 0.5 s; given up: FAM was truncated" in said
+
+
 def test_a_node_that_takes_no_input_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "_PATIENCE", 1.0)
 

@@ -186,7 +186,7 @@ class Sampler:
     def _truncated(self, size: int) -> TrafficError:
         return TrafficError(
             f"{self._fam.path} was truncated while it was sampled: it ends at {size}, not {self._fam.size}; "
-            "nodes that touch what is missing die, so stop the lab and start it anew"
+            "nodes that touch what is missing end, or hang under KVM, so stop the lab and start it anew"
         )
 
     def _tiles_in_use(self) -> Iterator[int]:
