@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_compare, cli_image, cli_output, cli_report, cli_sweep
+from fame_lab import cli_compare, cli_image, cli_output, cli_qemu, cli_report, cli_sweep
 from fame_lab.cli_values import check_picture
 from fame_lab.cli_words import parse
 from fame_lab.errors import FameError, HostError, LabError, SpecError
@@ -244,6 +244,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": _doctor,
     "down": _down,
     "image": cli_image.image,
+    "qemu": cli_qemu.qemu,
     "ls": _ls,
     "probe": _probe,
     "report": cli_report.report,

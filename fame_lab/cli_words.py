@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fame_lab import __version__, cli_compare, cli_image, cli_report, cli_sweep
+from fame_lab import __version__, cli_compare, cli_image, cli_qemu, cli_report, cli_sweep
 from fame_lab.cli_values import parameter
 
 __all__ = ["parse", "parser"]
@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
 
     spec = _spec_options()
     up = words.add_parser("up", parents=[spec], help="start a lab and leave it running")
-    up.add_argument("--qemu", "--emulator", metavar="PATH", help="nodes run in this QEMU, not in the host's")
+    up.add_argument(
+        "--qemu", "--emulator", metavar="QEMU", help="a path, or backports; by default the host's"
+    )
     up.set_defaults(command="up")
 
     xml = words.add_parser(
@@ -68,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         "--qemu", dest="command_lines", action="store_true", help="command lines of QEMU, for a shell"
     )
     xml.add_argument(
-        "--emulator", dest="qemu", metavar="PATH", help="nodes run in this QEMU, not in the host's"
+        "--emulator", dest="qemu", metavar="QEMU", help="a path, or backports; by default the host's"
     )
     xml.add_argument(
         "--ssh-port", type=int, default=2201, metavar="PORT",
@@ -144,6 +146,10 @@ def parser() -> argparse.ArgumentParser:
     image = words.add_parser("image", help="build, list, remove and export guest images")
     cli_image.add_words(image)
     image.set_defaults(command="image")
+
+    qemu = words.add_parser("qemu", help="fetch, list and remove a QEMU beside the host's")
+    cli_qemu.add_words(qemu)
+    qemu.set_defaults(command="qemu")
 
     compare = words.add_parser("compare", help="tell two results, recordings or reports apart")
     cli_compare.add_words(compare)

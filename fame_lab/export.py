@@ -10,9 +10,10 @@ from fame_lab.guest import appliance, images
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.disk_image import DiskImage
 from fame_lab.guest.image import SHELL, Attachment, Boot, DiskBoot, KernelBoot
-from fame_lab.host import accel, network
+from fame_lab.host import accel, network, qemu_cache
 from fame_lab.host.card import Card
 from fame_lab.host.domain_xml import domain_xml
+from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_args import qemu_args
 from fame_lab.host.record import NodeRecord
 from fame_lab.spec import LabSpec
@@ -111,11 +112,12 @@ def domains(
         raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
     if not 1 <= ssh_port <= 65536 - spec.nodes:
         raise SpecError(f"ssh_port is {ssh_port}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row")
+    qemu = qemu_cache.find(str(spec.qemu))
     # KVM that is asked for by name is not tried: it is for elsewhere.
     accelerator = accel.choose(
         spec.accel,
         appliance.ensure() if spec.accel == "auto" else None,
-        qemu=None if spec.qemu == "auto" else Path(spec.qemu),
+        qemu=qemu,
     )
     if spec.accel != "kvm":
         accelerator.check_addressable(spec.fam_size)
@@ -130,6 +132,7 @@ def domains(
             accelerator=accelerator.kind,
             accelerator_reason=accelerator.reason,
             image="",
+            qemu=None if qemu is None else Qemu(qemu, 0),
         )
         card, attached = _connection(spec, index, leased)
         written[node] = domain_xml(

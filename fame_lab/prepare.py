@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fame_lab import lease, network
 from fame_lab.claim import Claim
@@ -16,9 +16,9 @@ from fame_lab.fam import Fam
 from fame_lab.guest import appliance, images
 from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
-from fame_lab.host import accel, access, domain, qemu
+from fame_lab.host import accel, access, domain, qemu, qemu_cache
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import Libvirt, emulator, kvm_refusal, qemu_user
+from fame_lab.host.connection import Libvirt, check_emulator, emulator, kvm_refusal, qemu_user
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.hosting import Hosting
@@ -26,6 +26,9 @@ from fame_lab.keys import Keys
 from fame_lab.notebook import RUN_VARIABLE, this_notebook
 from fame_lab.spec import LabSpec
 from fame_lab.tear_down import tear_down
+
+if TYPE_CHECKING:
+    from libvirt import virConnect
 
 __all__ = ["prepared"]
 
@@ -62,7 +65,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             f"or end it with `fame-lab down {spec.name}`"
         )
     network.check(connection, spec)
-    runs_in = qemu.read(emulator(connection) if spec.qemu == "auto" else Path(spec.qemu), user)
+    runs_in = _qemu_of(connection, spec, user, tell)
     image = images.ensure(str(spec.image), tell)
     tell("choosing the accelerator")
     if spec.trace:
@@ -90,6 +93,19 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
             if hosting is not None:
                 hosting.claim.release()
             raise
+
+
+def _qemu_of(
+    connection: virConnect, spec: LabSpec, user: QemuUser | None, tell: Callable[[str], None]
+) -> Qemu:
+    """Return the QEMU that the nodes will run in, once it is clear that they can."""
+    path = qemu_cache.find(str(spec.qemu), tell)
+    found = qemu.read(path or emulator(connection), user)
+    if path is not None or spec.trace:
+        qemu.check_fit(found, trace=spec.trace, user=user)
+    if path is not None:
+        check_emulator(connection, path)
+    return found
 
 
 def _furnish(

@@ -80,8 +80,9 @@ class LabSpec:
         Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
         node N has 192.168.42.N, and the host 192.168.42.254.
     qemu : str or Path
-        The QEMU that nodes run in: ``"auto"``, the host's own, or the path of another ``qemu-system-x86_64``,
-        7.2 or newer. A spec may be for another host, so the file is looked at when a lab starts.
+        The QEMU that nodes run in: ``"auto"``, the host's own; ``"backports"``, the newer one of Debian's
+        backports, in the cache (``fame-lab qemu``); or the path of another ``qemu-system-x86_64``, 7.2 or
+        newer. A spec may be for another host, so the program is looked at when a lab starts.
 
     Raises
     ------

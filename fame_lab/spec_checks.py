@@ -18,6 +18,7 @@ __all__ = [
     "KVM_FAM_LIMIT",
     "MAX_VCPUS",
     "MIN_FAM",
+    "QEMU_NAMES",
     "TCG_FAM_LIMIT",
     "Accel",
     "blamed",
@@ -50,6 +51,9 @@ TCG_FAM_LIMIT = 512 << 30
 KVM_FAM_LIMIT = 4 << 40
 
 Accel = Literal["auto", "kvm", "tcg"]
+
+#: QEMUs that have a name, as image="debian" has: what the cache has of the distribution's backports.
+QEMU_NAMES = ("backports",)
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
 
@@ -142,14 +146,14 @@ def check_image(image: object) -> str:
 
 
 def check_qemu(qemu: object) -> str:
-    """Return ``"auto"``, or the path of a QEMU; raise SpecError if it can be neither."""
+    """Return ``"auto"``, a name, or the path of a QEMU; raise SpecError if it can be none of these."""
     if isinstance(qemu, Path) or (isinstance(qemu, str) and "/" in qemu):
         return str(check_path(qemu, "qemu"))
-    if isinstance(qemu, str) and qemu == "auto":
+    if isinstance(qemu, str) and qemu in ("auto", *QEMU_NAMES):
         return qemu
     raise SpecError(
-        f"qemu is {quoted(qemu)}: give 'auto' for the host's own, or the path of another "
-        "qemu-system-x86_64, with a / in it"
+        f"qemu is {quoted(qemu)}: give 'auto' for the host's own, 'backports' for what `fame-lab qemu get` "
+        "brings, or the path of another qemu-system-x86_64, with a / in it"
     )
 
 

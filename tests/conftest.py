@@ -18,6 +18,7 @@ from namespace import Namespace, namespace
 from fame_lab import Lab, LabSpec
 from fame_lab.directory import cache_directory
 from fame_lab.guest import appliance
+from fame_lab.host import qemu_cache
 
 if TYPE_CHECKING:
     from jupyter_lab import JupyterLab
@@ -49,6 +50,12 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def newer_qemu() -> Path:
+    """The QEMU of this Debian's backports, in the cache: 10.0 on Debian 12, 11.1 on 13."""
+    return qemu_cache.ensure().qemu.path
+
+
+@pytest.fixture(scope="session")
 def network_namespace() -> Iterator[Namespace]:
     """A namespace in which bridges can be made that nobody else sees."""
     with namespace() as made:
@@ -68,7 +75,7 @@ def as_ordinary_user() -> Iterator[Callable[[str], Any]]:
     for path in (home, home / "run", home / "cache"):
         path.mkdir(mode=0o700, exist_ok=True)
         os.chown(path, 65534, 65534)
-    for kind in ("appliance", "images"):
+    for kind in ("appliance", "images", "qemu"):
         (home / "cache" / kind).symlink_to(cache_directory() / kind)
     words = [
         # That he may read all is for the sake of a Python in root's home.

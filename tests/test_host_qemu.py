@@ -1,5 +1,6 @@
 import os
 import stat
+import subprocess
 import time
 from pathlib import Path
 
@@ -75,6 +76,52 @@ def test_a_program_that_hangs_is_ended_with_what_it_started(
     child = (tmp_path / "child").read_text().strip()
     while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text():
         time.sleep(0.02)  # the test's own timeout ends it
+
+
+QMP = """
+case "$*" in
+    -version) echo 'QEMU emulator version 10.0.2' ;;
+    *) echo '{"QMP": {}}'; cat >/dev/null; echo '{"return": {}}'
+       echo '{"return": {"arch": "%s"}}'; echo '%s' ;;
+esac
+"""
+
+
+def test_a_qemu_for_other_guests_is_refused(tmp_path: Path) -> None:
+    arm = qemu.read(program(tmp_path / "q", QMP % ("aarch64", '{"return": [{"option": "plugin"}]}')))
+    with pytest.raises(HostError, match="emulates aarch64, and nodes are x86_64"):
+        qemu.check_fit(arm, trace=False)
+
+
+def test_a_qemu_without_plugins_is_refused_where_accesses_are_to_be_counted(tmp_path: Path) -> None:
+    bare = qemu.read(program(tmp_path / "q", QMP % ("x86_64", '{"error": {"class": "GenericError"}}')))
+    qemu.check_fit(bare, trace=False)
+    with pytest.raises(HostError, match=r"trace is True and QEMU 10\.0\.2 .* without plugins"):
+        qemu.check_fit(bare, trace=True)
+
+
+@pytest.mark.parametrize("answer", ["", "rubbish", "[[[[", '{"return": {"arch": null}}', '{"return": [1]}'])
+def test_a_program_that_only_says_that_it_is_qemu_is_refused(tmp_path: Path, answer: str) -> None:
+    script = f"case $1 in -version) echo '{DEBIANS}' ;; *) echo '{answer}' ;; esac"
+    with pytest.raises(HostError, match="does not say what it emulates"):
+        qemu.check_fit(qemu.read(program(tmp_path / "q", script)), trace=False)
+
+
+def test_libraries_that_the_host_lacks_are_named(tmp_path: Path) -> None:
+    (tmp_path / "lost.c").write_text("int lost(void) { return 0; }")
+    (tmp_path / "main.c").write_text("int lost(void); int main(void) { return lost(); }")
+    for command in (
+        f"cc -shared -o {tmp_path}/liblost.so.7 {tmp_path}/lost.c",
+        f"cc -o {tmp_path}/q {tmp_path}/main.c {tmp_path}/liblost.so.7",
+    ):
+        subprocess.run(command.split(), check=True)
+    (tmp_path / "liblost.so.7").unlink()
+    with pytest.raises(HostError, match=r"this host lacks [^ ]*liblost\.so\.7"):
+        qemu.read(tmp_path / "q")
+
+
+def test_the_hosts_own_can_do_what_labs_need() -> None:
+    qemu.check_fit(qemu.read(qemu.of_host()), trace=True)
 
 
 def test_what_cannot_be_run_is_refused_by_why(tmp_path: Path) -> None:

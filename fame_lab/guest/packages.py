@@ -14,7 +14,17 @@ from pathlib import Path
 
 from fame_lab.errors import ApplianceError
 
-__all__ = ["Package", "distribution", "fetch", "sha256", "unpack"]
+__all__ = [
+    "AptError",
+    "Package",
+    "apt_options",
+    "distribution",
+    "download",
+    "fetch",
+    "selected",
+    "sha256",
+    "unpack",
+]
 
 # What the image is made of. A kernel's name leads to the package of its present version. Distributions that
 # are not named here are looked up by what they say they are like (ID_LIKE).
@@ -27,7 +37,7 @@ USERLAND = ("busybox-static", "dropbear-bin", "kmod", "pci.ids", "pciutils")
 _VERSIONED_KERNEL = re.compile(r"linux-(?:image|modules)(?:-unsigned|-extra)?-(\d.*)")
 _SELECTED = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
-_ADVICE = (
+ADVICE = (
     "Check that this host reaches its Debian or Ubuntu mirror (`sudo apt-get update` shows it) and that "
     "the disk has room, then try again."
 )
@@ -35,8 +45,8 @@ _ELSEWHERE = (
     "build the image on Debian or Ubuntu, copy that cache directory here and set FAME_LAB_CACHE to it"
 )
 
-_RESOLVE_SECONDS = 120
-_DOWNLOAD_SECONDS = 900
+RESOLVE_SECONDS = 120
+DOWNLOAD_SECONDS = 900
 
 
 @dataclass(frozen=True, order=True)
@@ -102,78 +112,91 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
     """
     here = distribution()
     kernel, more = KERNEL[here], MORE_DRIVERS.get(here, "")
-    for directory in (into, state / "state/lists/partial", state / "cache/archives/partial"):
+    into.mkdir(parents=True, exist_ok=True)
+    base, private = apt_options(state)
+    try:
+        progress("asking apt for the guest's packages")
+        return download(_select(kernel, more, into, base), into, base, progress)
+    except AptError:
+        progress("fetching package lists")
+    updated = run("fetch package lists", ["apt-get", *private, "-q", "update"], into, DOWNLOAD_SECONDS)
+    try:
+        return download(_select(kernel, more, into, private), into, private, progress)
+    except AptError as error:
+        # A source that nothing here needs may fail to update, so that only a missing package tells.
+        raise ApplianceError(f"{error}\npackage lists: {tail(updated.stderr)}\n{ADVICE}") from None
+
+
+def apt_options(state: Path) -> tuple[list[str], list[str]]:
+    """Return apt's options for the system's package lists, and those for lists of our own.
+
+    Parameters
+    ----------
+    state : Path
+        Directory for apt's own files, made if it is not there.
+    """
+    for directory in (state / "state/lists/partial", state / "cache/archives/partial"):
         directory.mkdir(parents=True, exist_ok=True)
     # An empty dpkg status: what happens to be installed on this host must not shorten the list.
     base = ["-o", "Dir::State::status=/dev/null", "-o", f"Dir::Cache::archives={state / 'cache/archives'}",
             "-o", "APT::Get::AllowUnauthenticated=false"]  # fmt: skip
-    try:
-        progress("asking apt for the guest's packages")
-        return _download(_select(kernel, more, into, base), into, base, progress)
-    except _AptError:
-        progress("fetching package lists")
-    lists = f"Dir::State::lists={state / 'state/lists'}"
-    private = [
-        *base,
-        "-o",
-        f"Dir::State={state / 'state'}",
-        "-o",
-        lists,
-        "-o",
-        f"Dir::Cache={state / 'cache'}",
-    ]
-    updated = _run("fetch package lists", ["apt-get", *private, "-q", "update"], into, _DOWNLOAD_SECONDS)
-    try:
-        return _download(_select(kernel, more, into, private), into, private, progress)
-    except _AptError as error:
-        # A source that nothing here needs may fail to update, so that only a missing package tells.
-        raise ApplianceError(f"{error}\npackage lists: {_tail(updated.stderr)}\n{_ADVICE}") from None
+    own = {"State": state / "state", "State::lists": state / "state/lists", "Cache": state / "cache"}
+    return base, [*base, *(word for name, path in own.items() for word in ("-o", f"Dir::{name}={path}"))]
 
 
-class _AptError(Exception):
+class AptError(Exception):
     """apt could not do it with these lists."""
 
 
 def _select(kernel: str, more: str, into: Path, options: Sequence[str]) -> list[str]:
     """Return name=version of all that goes in, as apt would install it on an empty system."""
 
-    def selected(*names: str) -> list[tuple[str, str]]:
-        command = ["apt-get", *options, "--no-install-recommends", "--simulate", "install", *names]
-        step = f"find the packages {', '.join(names)}"
-        answer = _run(step, command, into, _RESOLVE_SECONDS)
-        if answer.returncode:
-            raise _AptError(f"could not {step}: {_tail(answer.stderr)}")
-        return _SELECTED.findall(answer.stdout)
-
     # A kernel depends on the tools that would make a disk bootable: those are not wanted.
     def kernels(*names: str) -> list[tuple[str, str]]:
-        return [found for found in selected(*names) if _VERSIONED_KERNEL.match(found[0])]
+        return [found for found in selected(names, into, options) if _VERSIONED_KERNEL.match(found[0])]
 
     found = kernels(kernel)
     if not found:
-        raise _AptError(f"{kernel} depends on no package that holds a kernel")
+        raise AptError(f"{kernel} depends on no package that holds a kernel")
     releases = {match[1] for name, _ in found if (match := _VERSIONED_KERNEL.match(name))}
     for release in sorted(releases) if more else ():
-        with contextlib.suppress(_AptError):  # newer kernels have all drivers in one package
+        with contextlib.suppress(AptError):  # newer kernels have all drivers in one package
             found += kernels(f"{more}{release}")
-    return sorted(f"{name}={version}" for name, version in {*found, *selected(*USERLAND)})
+    return sorted(f"{name}={version}" for name, version in {*found, *selected(USERLAND, into, options)})
 
 
-def _download(
+def selected(names: Sequence[str], cwd: Path, options: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name and version of all that apt would install for `names`."""
+    command = ["apt-get", *options, "--no-install-recommends", "--simulate", "install", *names]
+    step = f"find the packages {', '.join(names)}"
+    answer = run(step, command, cwd, RESOLVE_SECONDS)
+    if answer.returncode:
+        raise AptError(f"could not {step}: {tail(answer.stderr)}")
+    return _SELECTED.findall(answer.stdout)
+
+
+def download(
     wanted: Sequence[str], into: Path, options: Sequence[str], progress: Callable[[str], None]
 ) -> list[Package]:
+    """Download packages that are given as name=version, verified by apt.
+
+    Raises
+    ------
+    AptError
+        If one cannot be had.
+    """
     progress(f"downloading {len(wanted)} packages")
-    answer = _run(
-        "download packages", ["apt-get", *options, "-q", "download", *wanted], into, _DOWNLOAD_SECONDS
+    answer = run(
+        "download packages", ["apt-get", *options, "-q", "download", *wanted], into, DOWNLOAD_SECONDS
     )
     if answer.returncode:
-        raise _AptError(f"could not download packages: {_tail(answer.stderr)}")
+        raise AptError(f"could not download packages: {tail(answer.stderr)}")
     packages = []
     for name, version in (each.split("=", 1) for each in wanted):
         # apt writes an epoch's colon as %3a
         found = sorted(into.glob(f"{name}_{version.replace(':', '%3a')}_*.deb"))
         if not found:
-            raise _AptError(f"apt-get download left no file of {name} {version}")
+            raise AptError(f"apt-get download left no file of {name} {version}")
         packages.append(Package(name, version, sha256(found[-1]), found[-1].name))
     return packages
 
@@ -187,10 +210,10 @@ def unpack(deb: Path, into: Path) -> None:
         If dpkg-deb is missing, or cannot.
     """
     step = f"unpack {deb.name}"
-    answer = _run(step, ["dpkg-deb", "--extract", str(deb), str(into)], into, _RESOLVE_SECONDS)
+    answer = run(step, ["dpkg-deb", "--extract", str(deb), str(into)], into, RESOLVE_SECONDS)
     if answer.returncode:
         raise ApplianceError(
-            f"could not {step} into {into}: {_tail(answer.stderr)}\n"
+            f"could not {step} into {into}: {tail(answer.stderr)}\n"
             f"If the disk is full, make room or set FAME_LAB_CACHE to a directory with 300 MB free."
         )
 
@@ -201,7 +224,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+def run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a tool of the distribution's, without questions and within a deadline.
+
+    Raises
+    ------
+    ApplianceError
+        If it is missing, or takes longer.
+    """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
         return subprocess.run(
@@ -214,9 +244,10 @@ def _run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess
         ) from None
     except subprocess.TimeoutExpired:
         raise ApplianceError(
-            f"could not {step}: {command[0]} took more than {seconds:.0f} s. {_ADVICE}"
+            f"could not {step}: {command[0]} took more than {seconds:.0f} s. {ADVICE}"
         ) from None
 
 
-def _tail(text: str, lines: int = 8) -> str:
+def tail(text: str, lines: int = 8) -> str:
+    """Return the last lines of what a tool said."""
     return "\n".join(text.strip().splitlines()[-lines:]) or "it said nothing"

@@ -15,6 +15,7 @@ from pathlib import Path
 from fame_lab import fam_place
 from fame_lab.directory import LAB_BYTES, SHM, cache_directory
 from fame_lab.errors import ApplianceError
+from fame_lab.host import apparmor as host_apparmor
 from fame_lab.host.diagnosis import Check
 from fame_lab.host.kvm_device import KVM, stalls_libvirt
 from fame_lab.size import MIB
@@ -214,12 +215,9 @@ def disk_images() -> Check:
     return Check("disk images", "ok", "can be built")
 
 
-def apparmor(path: Path = Path("/sys/module/apparmor/parameters/enabled")) -> Check:
+def apparmor(path: Path | None = None) -> Check:
     """Say whether AppArmor is on; nodes run outside its profiles, which know nothing of FAM."""
-    try:
-        on = path.read_text().strip() == "Y"
-    except OSError:
-        on = False
+    on = host_apparmor.is_on() if path is None else host_apparmor.is_on(path)
     return Check("AppArmor", "ok", "on; nodes run without a profile, for none knows of FAM" if on else "off")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import selectors
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,21 @@ from fame_lab.errors import HostError
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.quoting import plain, shortened
 
-__all__ = ["HOSTS", "LEAST", "PROGRAM", "Qemu", "dotted", "is_hosts", "of_host", "read"]
+__all__ = [
+    "HOSTS",
+    "LEAST",
+    "PROGRAM",
+    "Abilities",
+    "Qemu",
+    "abilities",
+    "check_fit",
+    "complaints",
+    "dotted",
+    "is_hosts",
+    "missing_libraries",
+    "of_host",
+    "read",
+]
 
 PROGRAM = "qemu-system-x86_64"
 #: The oldest QEMU that the kit was tried on; numbered as libvirt numbers versions.
@@ -33,7 +49,17 @@ HOSTS = frozenset(
 
 #: A program that is no QEMU may hang, or print without an end.
 _SECONDS = 10.0
-_MOST = 65536
+_MOST = 1 << 20
+_SILENT = ("-S", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none")
+_QUESTIONS = b"".join(
+    json.dumps(question).encode() + b"\n"
+    for question in (
+        {"execute": "qmp_capabilities"},
+        {"execute": "query-target"},
+        {"execute": "query-command-line-options", "arguments": {"option": "plugin"}},
+        {"execute": "quit"},
+    )
+)
 _VERSION = re.compile(rb"^QEMU emulator version ([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?([^\n]*)", re.M)
 
 
@@ -57,6 +83,22 @@ class Qemu:
 
     def __str__(self) -> str:
         return f"QEMU {dotted(self.version)} at {self.path}"
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a QEMU was built for.
+
+    Parameters
+    ----------
+    architecture : str
+        Of its guests, such as ``x86_64``.
+    plugins : bool
+        Whether it loads TCG plugins.
+    """
+
+    architecture: str
+    plugins: bool
 
 
 def dotted(version: int) -> str:
@@ -109,7 +151,52 @@ def read(path: Path, user: QemuUser | None = None) -> Qemu:
     return _known[key]
 
 
+def abilities(qemu: Qemu, user: QemuUser | None = None) -> Abilities:
+    """Return what a QEMU was built for, as it says over its machine protocol; remembered as by :func:`read`.
+
+    Raises
+    ------
+    HostError
+        If it does not answer.
+    """
+    there = qemu.path.stat()
+    key = (qemu, there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, user)
+    if key not in _able:
+        _able[key] = _able_to(qemu, user)
+    return _able[key]
+
+
+def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
+    """Raise HostError if nodes cannot run in a QEMU, or with `trace` cannot be counted in it."""
+    found = abilities(qemu, user)
+    if found.architecture != "x86_64":
+        raise HostError(
+            f"{qemu} emulates {found.architecture[:40]}, and nodes are x86_64: give the path of {PROGRAM}"
+        )
+    if trace and not found.plugins:
+        raise HostError(
+            f"trace is True and {qemu} was built without plugins, which count the accesses: give "
+            "trace=False, or another QEMU (qemu='auto' is the host's)"
+        )
+
+
+def complaints(path: Path, user: QemuUser | None = None) -> str:
+    """Return what a QEMU writes besides its answers when it is asked for all that it has, as by libvirt."""
+    asked = _QUESTIONS.replace(b"query-target", b"qom-list-types")
+    output = _output_of([str(path), *_SILENT, "-qmp", "stdio"], path, user, told=asked)
+    lines = [line for line in output.decode(errors="replace").splitlines() if line and line[0] != "{"]
+    return shortened("\n".join(lines[-3:]), 400) if lines else ""
+
+
+def missing_libraries(path: Path) -> list[str]:
+    """Return the shared libraries of a program that this host lacks, as its loader names them."""
+    output = _output_of([str(path)], path, None, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
+    found = re.findall(rb"^\s*(\S+) => not found", output, re.MULTILINE)
+    return [plain(name.decode(errors="replace")[:100], keep="") for name in found]
+
+
 _known: dict[object, Qemu] = {}
+_able: dict[object, Abilities] = {}
 
 
 def _asked(path: Path, user: QemuUser | None) -> Qemu:
@@ -117,6 +204,11 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
         raise HostError(f"{path} is no program: give the path of {PROGRAM} itself")
     output = _output_of([str(path), "-version"], path, user)
     found = _VERSION.search(output)
+    if found is None and b"shared librar" in output and (missing := missing_libraries(path)):
+        raise HostError(
+            f"{path} cannot run here: this host lacks {', '.join(missing[:20])}; install the packages that "
+            "have these, or give qemu='auto' for the host's own"
+        )
     if found is None:
         text = output.decode(errors="replace").strip()
         said = shortened(text, 80) if text else "nothing"
@@ -129,22 +221,49 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
     return qemu
 
 
-def _output_of(command: list[str], path: Path, user: QemuUser | None) -> bytes:
+def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
+    answers = _output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, told=_QUESTIONS)
+    architecture, plugins = "", False
+    for line in answers.splitlines():
+        with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            answer = json.loads(line)["return"]
+            if isinstance(answer, dict):
+                architecture = plain(str(answer.get("arch") or architecture), keep="")
+            else:
+                plugins = plugins or any(each.get("option") == "plugin" for each in answer)
+    if not architecture:
+        said = shortened(answers.decode(errors="replace").strip(), 80)
+        raise HostError(f"{qemu} does not say what it emulates: asked over QMP it prints {said}")
+    return Abilities(architecture, plugins)
+
+
+def _output_of(
+    command: list[str],
+    path: Path,
+    user: QemuUser | None,
+    *,
+    told: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
     """Return the beginning of what a program prints, within a deadline; the program is ended then."""
     credentials: dict[str, Any] = {} if user is None or os.geteuid() != 0 else user.credentials()
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
+            env={**os.environ, "LC_ALL": "C", **(environment or {})},
             start_new_session=True,
             **credentials,
         )
     except OSError as error:
         raise HostError(_cannot_be_run(path, user, error)) from error
     try:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(told)  # which fits into the pipe
         return _read(process, path)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -161,9 +280,7 @@ def _read(process: subprocess.Popen[bytes], path: Path) -> bytes:
         selector.register(process.stdout, selectors.EVENT_READ)
         while len(output) < _MOST:
             if not selector.select(max(0.0, end - time.monotonic())):
-                raise HostError(
-                    f"{path} is no QEMU: asked for its -version it did not end in {_SECONDS:.0f} s"
-                )
+                raise HostError(f"{path} is no QEMU: asked what it is it did not end in {_SECONDS:.0f} s")
             if not (part := os.read(process.stdout.fileno(), _MOST)):
                 break
             output += part

@@ -80,7 +80,9 @@ class NodeRecord:
     @property
     def emulator(self) -> str:
         """The QEMU that the domain names; empty for libvirt's own choice."""
-        return "" if self.spec.qemu == "auto" else str(self.spec.qemu)
+        if self.spec.qemu == "auto":
+            return ""
+        return str(self.spec.qemu if self.qemu is None else self.qemu.path)
 
     def to_element(self) -> ElementTree.Element:
         """Give the metadata element."""

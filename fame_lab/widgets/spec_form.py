@@ -12,6 +12,7 @@ import ipywidgets
 from fame_lab.errors import SpecError
 from fame_lab.size import format_size
 from fame_lab.spec import CHOICES, LabSpec
+from fame_lab.spec_checks import QEMU_NAMES
 from fame_lab.widgets.words import reason, reason_html
 
 __all__ = ["SpecForm", "problems"]
@@ -40,7 +41,7 @@ _FIELDS = {
     "memory": ("memory", "of each node's own; auto is what the image needs"),
     "fam_path": ("FAM's file", "empty: one of the lab's own, which goes with it"),
     "subnet": ("subnet", "the nodes' addresses in a network of libvirt's"),
-    "qemu": ("QEMU", "auto: the host's own; or the path of another qemu-system-x86_64"),
+    "qemu": ("QEMU", "auto: the host's own; backports; or the path of another qemu-system-x86_64"),
 }
 _MORE = ("book", "vcpus", "memory", "fam_path", "subnet", "qemu")
 
@@ -165,6 +166,8 @@ def _widget(field: str) -> Any:
     default = _DEFAULTS[field]
     if field == "trace":
         return ipywidgets.Checkbox(value=False, indent=False, layout=layout)
+    if field == "qemu":  # a path too
+        return ipywidgets.Combobox(options=("auto", *QEMU_NAMES), value=default, layout=layout)
     if field == "image":  # a path too
         return ipywidgets.Combobox(options=CHOICES[field], value=default, layout=layout)
     if field in CHOICES:

@@ -1,0 +1,29 @@
+"""AppArmor, where a host has it: which programs its profile of libvirt's daemon lets it start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["is_on", "way_for"]
+
+_ENABLED = Path("/sys/module/apparmor/parameters/enabled")
+#: Debian's and Ubuntu's profile of libvirtd includes this file for what a host adds.
+_LOCAL = "/etc/apparmor.d/local/usr.sbin.libvirtd"
+
+
+def is_on(path: Path = _ENABLED) -> bool:
+    """Return whether the kernel enforces AppArmor's profiles."""
+    try:
+        return path.read_text().strip() == "Y"
+    except OSError:
+        return False
+
+
+def way_for(program: Path) -> str:
+    """Return what root has to do for libvirt's daemon to start a program that lies elsewhere than in /usr."""
+    # PUx: under the program's own profile if it has one, else under none, as /usr/bin/* is in that profile.
+    rule = f'"{program}" PUx,'
+    return (
+        "AppArmor's profile of libvirtd starts only what lies in /usr. To allow this program too, as root: "
+        f"echo '{rule}' >>{_LOCAL}; apparmor_parser -r /etc/apparmor.d/usr.sbin.libvirtd"
+    )

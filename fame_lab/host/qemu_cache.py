@@ -1,0 +1,317 @@
+"""QEMUs beside the host's own, in the cache: those of the distribution's backports.
+
+One lies in a directory of its own, named by a digest of its packages, unpacked as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fame_lab.directory import cache_directory
+from fame_lab.errors import HostError, LabError, SpecError
+from fame_lab.guest import backports, packages
+from fame_lab.host import qemu
+from fame_lab.host.qemu import Qemu
+from fame_lab.progress import Job, job
+from fame_lab.spec_checks import QEMU_NAMES
+
+__all__ = ["CachedQemu", "cached", "current", "ensure", "find", "remove", "root", "update"]
+
+#: The program, its modules, its firmware: what the host has of its own is of another version.
+_PACKAGES = ("ipxe-qemu", "qemu-system-common", "qemu-system-data", "qemu-system-x86", "seabios")
+#: Of the packages, what nothing here needs: half of their size.
+_NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/bin/qemu-system-i386")
+_PROGRAM = Path("usr/bin") / qemu.PROGRAM
+_RECORD = "qemu.json"
+#: How a directory is laid out; one that an older version of the kit made is fetched again.
+_LAYOUT = 1
+(_BACKPORTS,) = QEMU_NAMES
+
+
+@dataclass(frozen=True)
+class CachedQemu:
+    """A QEMU in the cache.
+
+    Parameters
+    ----------
+    name : str
+        What ``LabSpec(qemu=...)`` takes for it, if it is the current one.
+    digest : str
+        Of its packages.
+    directory : Path
+    qemu : Qemu
+    suite : str
+        Where it is from, such as ``bookworm-backports``.
+    fetched : str
+        When, as ISO 8601 in UTC.
+    depends : tuple of str
+        Packages of the host that it leans on.
+    """
+
+    name: str
+    digest: str
+    directory: Path
+    qemu: Qemu
+    suite: str
+    fetched: str
+    depends: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return sum(path.lstat().st_blocks * 512 for path in self.directory.rglob("*"))
+
+
+def root() -> Path:
+    """Return the directory of the QEMUs."""
+    return cache_directory() / "qemu"
+
+
+def cached() -> list[CachedQemu]:
+    """List the QEMUs in the cache; last the one that was fetched last."""
+    found = [each for path in root().glob(f"*/{_RECORD}") if (each := _load(path.parent)) is not None]
+    return sorted(found, key=lambda each: (each.fetched, each.digest))
+
+
+def current() -> CachedQemu | None:
+    """Return the QEMU of the cache that a lab would take: of this host's release, fetched last."""
+    try:
+        here = backports.suite()
+    except HostError:
+        here = None  # no Debian: what somebody brought here counts
+    found = [each for each in cached() if here in (None, each.suite)]
+    return found[-1] if found else None
+
+
+def find(name: str, tell: Callable[[str], None] | None = None) -> Path | None:
+    """Return the program that a spec's ``qemu`` stands for; None for ``auto``, which is libvirt's choice.
+
+    A name is fetched if it is not in the cache.
+
+    Raises
+    ------
+    HostError
+        As of :func:`ensure`.
+    """
+    if name == "auto":
+        return None
+    return ensure(tell).qemu.path if name in QEMU_NAMES else Path(name)
+
+
+def ensure(tell: Callable[[str], None] | None = None) -> CachedQemu:
+    """Return the QEMU of this host's backports, fetched if none is in the cache.
+
+    Two processes may call it at once: one fetches, the other waits.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Told in a few words what goes on, instead of a bar.
+
+    Raises
+    ------
+    HostError
+        If it cannot be had or does not run here: the step, what the command said, and what to do.
+    """
+    return current() or _locked(tell, anew=False)
+
+
+def update(tell: Callable[[str], None] | None = None) -> CachedQemu:
+    """Return the newest QEMU of the backports, fetched if the cache has an older one; see :func:`ensure`."""
+    return _locked(tell, anew=True)
+
+
+def remove(wanted: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
+    """Take QEMUs away: those of a name or a digest; without any, all but the current one.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        A name, or the beginning of a digest.
+    in_use : iterable of Path
+        Programs of the nodes that run.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that name.
+    LabError
+        If a lab runs in one of them; then nothing is taken away.
+    """
+    there, used, newest = cached(), set(in_use), current()
+    if wanted is None:
+        going = [each for each in there if each != newest and each.qemu.path not in used]
+    else:
+        long_enough = len(wanted) >= 8
+        going = [
+            each for each in there if wanted == each.name or (long_enough and each.digest.startswith(wanted))
+        ]
+        if not going:
+            names = ", ".join(f"{each.name} ({each.digest[:12]})" for each in there) or "none"
+            raise SpecError(f"there is no QEMU {wanted!r}; in the cache are: {names}")
+        for each in going:
+            if each.qemu.path in used:
+                raise LabError(
+                    f"a lab runs in {each.name} ({each.digest[:12]}): end it first; `fame-lab ls` has it"
+                )
+    for each in going:
+        try:
+            # Out of sight at once, so that what is half gone is never started.
+            gone = each.directory.with_name(f"fetching-{each.digest[:12]}")
+            each.directory.rename(gone)
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise HostError(f"cannot remove {each.directory}: {error.strerror} ({error.filename})") from error
+    return going
+
+
+def _load(directory: Path) -> CachedQemu | None:
+    """Read one; None if it is not there, or not whole."""
+    try:
+        record = json.loads((directory / _RECORD).read_text())
+        version, packaged = record["version"], record["packaged"]
+        if not isinstance(version, int) or not (directory / _PROGRAM).is_file():
+            return None
+        return CachedQemu(
+            name=_BACKPORTS,
+            digest=directory.name,
+            directory=directory,
+            qemu=Qemu(directory / _PROGRAM, version, str(packaged)),
+            suite=str(record["suite"]),
+            fetched=str(record["fetched"]),
+            depends=tuple(map(str, record["depends"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
+    try:
+        with job("QEMU", unit="step", shown=tell is None) as fetching, _lock():
+            if not anew and (found := current()):
+                return found
+            return _fetch(fetching, tell or (lambda _words: None))
+    except OSError as error:
+        raise HostError(
+            f"could not write a QEMU under {root()}: {error.strerror} ({error.filename}). It takes 200 MB "
+            "for a while; make room, or set FAME_LAB_CACHE to a directory that you can write to"
+        ) from error
+
+
+def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
+    def told(words: str) -> None:
+        fetching.tell(words)
+        tell(f"QEMU: {words}")
+
+    with _scratch() as scratch:
+        debs, tree = scratch / "debs", scratch / "tree"
+        known = backports.fetch(_PACKAGES, debs, scratch / "apt", told)
+        # Fetched, each unpacked, and asked for its version.
+        fetching.expect(len(known) + 2)
+        fetching.step()
+        digest = _digest(known)
+        if found := _load(root() / digest):
+            _record(found.directory, found.qemu, known, found.depends)  # asked for last
+            return found
+        tree.mkdir()
+        for package in known:
+            told(f"unpacking {package.name}")
+            packages.unpack(debs / package.file, tree)
+            fetching.step()
+        leans_on = {name for each in known for name in backports.depends(debs / each.file)}
+        _make_readable(tree)
+        _let_it_find_its_modules(tree)
+        told("asking it for its version")
+        made = _checked(tree / _PROGRAM, sorted(leans_on - {each.name for each in known}))
+        _record(tree, made, known, sorted(leans_on))
+        tree.rename(root() / digest)
+        fetching.step()
+    found = _load(root() / digest)
+    if found is None:
+        raise HostError(f"the QEMU was fetched and is gone from {root() / digest}: fetch it again")
+    return found
+
+
+def _checked(program: Path, leans_on: list[str]) -> Qemu:
+    if missing := qemu.missing_libraries(program):
+        lacking = backports.not_installed(leans_on)
+        mend = f"`sudo apt-get install {' '.join(lacking)}`" if lacking else "install the packages with them"
+        raise HostError(f"the QEMU of the backports cannot run: this host lacks {', '.join(missing)}; {mend}")
+    return qemu.read(program)
+
+
+def _digest(known: list[packages.Package]) -> str:
+    inputs = [f"layout {_LAYOUT}", *(f"{each.name} {each.version} {each.sha256}" for each in sorted(known))]
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def _record(directory: Path, made: Qemu, known: list[packages.Package], leans_on: Iterable[str]) -> None:
+    told = {
+        "version": made.version,
+        "packaged": made.packaged,
+        "suite": backports.suite(),
+        "fetched": datetime.datetime.now(datetime.UTC).isoformat(),
+        "packages": [asdict(package) for package in known],
+        "depends": list(leans_on),
+    }
+    part = directory / f"{_RECORD}.new"
+    part.write_text(json.dumps(told, indent=1))
+    part.chmod(0o644)
+    part.replace(directory / _RECORD)
+
+
+def _make_readable(tree: Path) -> None:
+    """Leave out what nothing needs, and let all users read the rest: libvirt's QEMU may be another user."""
+    for name in _NEEDLESS:
+        path = tree / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
+def _let_it_find_its_modules(tree: Path) -> None:
+    """Have QEMU look for all of its files below its own directory.
+
+    By itself it finds its firmware there, and its modules where the host has its own QEMU's: these are of
+    another build, and QEMU aborts as soon as something has all of them loaded, as libvirt does. What lies
+    below ``qemu-bundle`` beside the program comes first, whatever it was built for.
+    """
+    (tree / _PROGRAM).with_name("qemu-bundle").symlink_to("../..")
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    root().mkdir(parents=True, exist_ok=True)
+    with (root() / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for directory in (cache_directory(), root()):
+            if directory.stat().st_uid == os.geteuid():
+                directory.chmod(directory.stat().st_mode | 0o055)
+        yield
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give a directory that goes at the end, with any that a killed process left; needs the lock."""
+    for left in root().glob("fetching-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix="fetching-", dir=root()))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
