@@ -49,6 +49,25 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that takes `qemu` on the host's, and in `make soak` on the newer one too.
+
+    A few, marked ``newer_qemu``, run on both in `make test`.
+    """
+    if "qemu" in metafunc.fixturenames:
+        in_test = metafunc.definition.get_closest_marker("newer_qemu") is not None
+        newer = pytest.param("backports", marks=[] if in_test else pytest.mark.soak)
+        metafunc.parametrize("qemu", ["auto", newer], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def qemu(request: pytest.FixtureRequest) -> str:
+    """What a LabSpec is given as its `qemu`: the host's own, or that of :func:`newer_qemu`."""
+    if request.param != "auto":
+        request.getfixturevalue("newer_qemu")
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def newer_qemu() -> Path:
     """The QEMU of this Debian's backports, in the cache: 10.0 on Debian 12, 11.1 on 13."""

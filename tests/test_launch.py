@@ -18,17 +18,17 @@ SCRIPT = """
 import sys, time
 from fame_lab import Lab, LabSpec
 print("begun", flush=True)
-with Lab(LabSpec("cut", nodes=3, fam="1M", fam_path={path!r}), progress=False) as lab:
+with Lab(LabSpec("cut", nodes=3, fam="1M", fam_path={path!r}, qemu={qemu!r}), progress=False) as lab:
     print("up", flush=True)
     time.sleep(2)
 """
 
 
-def interrupt_at(seconds: float, signals: list[signal.Signals]) -> None:
+def interrupt_at(seconds: float, signals: list[signal.Signals], qemu: str) -> None:
     """Start a lab in a process of its own, interrupt it after `seconds`, and see that nothing is left."""
     path = Path(f"/dev/shm/fame-cut-{os.getpid()}")  # noqa: S108
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(path=str(path))],
+        [sys.executable, "-c", SCRIPT.format(path=str(path), qemu=qemu)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -47,21 +47,21 @@ def interrupt_at(seconds: float, signals: list[signal.Signals]) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_a_start_that_is_interrupted_leaves_nothing(attempt: int) -> None:
-    interrupt_at(random.Random(attempt).uniform(0, 6), [signal.SIGINT])  # noqa: S311 - a sample of moments
+def test_a_start_that_is_interrupted_leaves_nothing(attempt: int, qemu: str) -> None:
+    interrupt_at(random.Random(attempt).uniform(0, 6), [signal.SIGINT], qemu)  # noqa: S311 - a sample of moments
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("attempt", range(20))
-def test_twenty_starts_interrupted_at_random_moments_leave_nothing(attempt: int) -> None:
-    interrupt_at(random.Random().uniform(0, 10), [signal.SIGINT])  # noqa: S311
+def test_twenty_starts_interrupted_at_random_moments_leave_nothing(attempt: int, qemu: str) -> None:
+    interrupt_at(random.Random().uniform(0, 10), [signal.SIGINT], qemu)  # noqa: S311
 
 
-def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans() -> None:
+def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans(qemu: str) -> None:
     from fame_lab import LabSpec
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        lab = Lab(LabSpec("early", nodes=1, fam="1M"), progress=False)
+        lab = Lab(LabSpec("early", nodes=1, fam="1M", qemu=qemu), progress=False)
         try:
             coming = pool.submit(lab.start)
             while not coming.done():
@@ -73,12 +73,15 @@ def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans() -> None:
     assert leftovers("early") == []
 
 
-def test_a_launch_a_new_boot_and_a_probe_are_heard() -> None:
+def test_a_launch_a_new_boot_and_a_probe_are_heard(qemu: str) -> None:
     from fame_lab import LabSpec
     from fame_lab.progress import heard_by, job
 
     heard: list[tuple[int, int | None, str]] = []
-    with heard_by(lambda *told: heard.append(told)), Lab(LabSpec("heard", nodes=2, fam="1M")) as lab:
+    with (
+        heard_by(lambda *told: heard.append(told)),
+        Lab(LabSpec("heard", nodes=2, fam="1M", qemu=qemu)) as lab,
+    ):
         assert heard[0] == (0, 2, "heard") and heard[-1] == (2, 2, "ready")
         assert any("node02 booting" in words for _, _, words in heard)
         heard.clear()
@@ -92,15 +95,17 @@ def test_a_launch_a_new_boot_and_a_probe_are_heard() -> None:
     assert leftovers("heard") == []
 
 
-def test_impatience_does_not_cut_the_cleaning_up_short() -> None:
-    interrupt_at(3.0, [signal.SIGINT] * 5)
+def test_impatience_does_not_cut_the_cleaning_up_short(qemu: str) -> None:
+    interrupt_at(3.0, [signal.SIGINT] * 5, qemu)
 
 
-def test_a_start_that_is_terminated_leaves_nothing() -> None:
-    interrupt_at(2.0, [signal.SIGTERM])
+def test_a_start_that_is_terminated_leaves_nothing(qemu: str) -> None:
+    interrupt_at(2.0, [signal.SIGTERM], qemu)
 
 
-def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(
+    monkeypatch: pytest.MonkeyPatch, qemu: str
+) -> None:
     from fame_lab import LabSpec, boot
 
     booting: set[str] = set()
@@ -118,7 +123,7 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytes
             booting.discard(node)
 
     monkeypatch.setattr(boot, "await_ready", watched)
-    with Lab(LabSpec("many", nodes=5, fam="1M"), progress=False):
+    with Lab(LabSpec("many", nodes=5, fam="1M", qemu=qemu), progress=False):
         pass
     assert most == min(5, len(os.sched_getaffinity(0)))
     assert leftovers("many") == []
@@ -126,6 +131,7 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(monkeypatch: pytes
 
 def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
+    qemu: str,
 ) -> None:
     from fame_lab import LabSpec
     from fame_lab.progress import LaunchProgress
@@ -139,11 +145,11 @@ def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
 
     monkeypatch.setattr(LaunchProgress, "show", raise_alarm)
     with pytest.raises(Alarm):
-        Lab(LabSpec("alarmed", nodes=2, fam="1M"), progress=False).start()
+        Lab(LabSpec("alarmed", nodes=2, fam="1M", qemu=qemu), progress=False).start()
     assert leftovers("alarmed") == []
 
 
-def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch, qemu: str) -> None:
     from fame_lab import LabSpec
     from fame_lab.progress import LaunchProgress
 
@@ -156,5 +162,5 @@ def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPa
     # The last moment of the start: every node is proved, and nobody holds the lab yet.
     monkeypatch.setattr(LaunchProgress, "__exit__", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Lab(LabSpec("late", nodes=1, fam="1M"), progress=False).start()
+        Lab(LabSpec("late", nodes=1, fam="1M", qemu=qemu), progress=False).start()
     assert leftovers("late") == []

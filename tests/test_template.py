@@ -31,9 +31,9 @@ def restored(name: str, **fields: object) -> LabSpec:
 
 
 @pytest.fixture(scope="module")
-def eight() -> Iterator[Lab]:
+def eight(qemu: str) -> Iterator[Lab]:
     name = f"eight-{os.getpid()}"
-    with Lab(restored(name, nodes=NODES, fam="64M"), progress=False) as lab:
+    with Lab(restored(name, nodes=NODES, fam="64M", qemu=qemu), progress=False) as lab:
         yield lab
     assert leftovers(name) == []
 
@@ -144,8 +144,8 @@ def test_fam_is_where_a_cold_node_has_it(eight: Lab) -> None:
 
 
 @pytest.mark.vm
-def test_a_fam_that_takes_a_window_of_its_own_is_found_too() -> None:
-    with Lab(restored("vast", fam="32G"), progress=False) as lab:
+def test_a_fam_that_takes_a_window_of_its_own_is_found_too(qemu: str) -> None:
+    with Lab(restored("vast", fam="32G", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"template"}
         for line in said(lab, "lspci -v -d 1af4:1110"):
             assert "(64-bit, prefetchable) [size=32G]" in line
@@ -185,8 +185,8 @@ def test_no_command_line_tells_a_key_or_a_seed(eight: Lab) -> None:
 
 
 @pytest.mark.vm
-def test_a_template_holds_no_key_and_no_node() -> None:
-    spec = restored("blank")
+def test_a_template_holds_no_key_and_no_node(qemu: str) -> None:
+    spec = restored("blank", qemu=qemu)
     with (
         prepared(spec, lambda _: None) as hosting,
         template.begun(hosting, deadline=300, cancelled=threading.Event(), tell=lambda _: None) as start,
@@ -206,8 +206,8 @@ def test_a_template_holds_no_key_and_no_node() -> None:
 
 
 @pytest.mark.vm
-def test_a_restored_node_is_traced_to_the_last_access() -> None:
-    with Lab(restored("seen", trace=True), progress=False) as lab:
+def test_a_restored_node_is_traced_to_the_last_access(qemu: str) -> None:
+    with Lab(restored("seen", trace=True, qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"template"}
         bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
         with lab.record(source="trace") as traffic:
@@ -220,8 +220,8 @@ def test_a_restored_node_is_traced_to_the_last_access() -> None:
 
 
 @pytest.mark.vm
-def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> None:
-    with Lab(restored("again"), progress=False) as lab:
+def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam(qemu: str) -> None:
+    with Lab(restored("again", qemu=qemu), progress=False) as lab:
         one, two = lab.nodes
         boot_id = one.run("cat /proc/sys/kernel/random/boot_id").stdout
         lab.fam.array("u4", writable=True)[0] = 77
@@ -239,8 +239,8 @@ def test_a_restored_node_that_reboots_is_the_same_node_with_the_same_fam() -> No
 
 
 @pytest.mark.vm
-def test_a_restored_node_that_is_restarted_boots_cold_and_says_so() -> None:
-    with Lab(restored("anew2"), progress=False) as lab:
+def test_a_restored_node_that_is_restarted_boots_cold_and_says_so(qemu: str) -> None:
+    with Lab(restored("anew2", qemu=qemu), progress=False) as lab:
         lab.nodes[1].restart()
         start = lab.manifest()["start"]
         assert (start["node01"]["kind"], start["node02"]["kind"]) == ("template", "cold")
@@ -252,6 +252,7 @@ def test_a_restored_node_that_is_restarted_boots_cold_and_says_so() -> None:
 @pytest.mark.vm
 def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
     caplog: pytest.LogCaptureFixture,
+    qemu: str,
 ) -> None:
     killed: list[int] = []
 
@@ -269,7 +270,7 @@ def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill_templates, enough)
         try:
-            with Lab(restored("struck"), progress=False) as lab:
+            with Lab(restored("struck", qemu=qemu), progress=False) as lab:
                 assert kinds(lab) == {"cold"}
                 assert {"the template did not come up"} == {
                     start["reason"] for start in lab.manifest()["start"].values()
@@ -283,7 +284,9 @@ def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
 
 
 @pytest.mark.vm
-def test_nodes_that_cannot_take_the_templates_state_boot_cold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_that_cannot_take_the_templates_state_boot_cold(
+    monkeypatch: pytest.MonkeyPatch, qemu: str
+) -> None:
     save = incoming.save
 
     def save_half(domain: Domain, state: Path) -> None:
@@ -291,7 +294,7 @@ def test_nodes_that_cannot_take_the_templates_state_boot_cold(monkeypatch: pytes
         os.truncate(state, state.stat().st_size // 2)
 
     monkeypatch.setattr(incoming, "save", save_half)
-    with Lab(restored("halved"), progress=False) as lab:
+    with Lab(restored("halved", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"cold"}
         assert "did not come up" in lab.manifest()["start"]["node01"]["reason"]
         assert said(lab, "uname -n") == ["node01", "node02"]
@@ -302,14 +305,14 @@ SCRIPT = """
 import sys, time
 from fame_lab import Lab, LabSpec
 print("begun", flush=True)
-with Lab(LabSpec("cutoff", nodes=4, fam="1M", start="template"), progress=False) as lab:
+with Lab(LabSpec("cutoff", nodes=4, fam="1M", start="template", qemu=sys.argv[1]), progress=False) as lab:
     time.sleep(1)
 """
 
 
-def end_at(seconds: float, number: signal.Signals) -> None:
+def end_at(seconds: float, number: signal.Signals, qemu: str) -> None:
     """Start a lab from a template in a process of its own, and end that after `seconds`."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, qemu], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     time.sleep(seconds)
@@ -324,21 +327,21 @@ def end_at(seconds: float, number: signal.Signals) -> None:
 
 @pytest.mark.vm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGKILL])
-def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(number: signal.Signals) -> None:
-    end_at(random.Random().uniform(0, 6), number)  # noqa: S311 - a sample of moments
+def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(number: signal.Signals, qemu: str) -> None:
+    end_at(random.Random().uniform(0, 6), number, qemu)  # noqa: S311 - a sample of moments
 
 
 @pytest.mark.vm
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL] * 15)
-def test_thirty_starts_from_a_template_cut_short_leave_nothing(number: signal.Signals) -> None:
-    end_at(random.Random().uniform(0, 12), number)  # noqa: S311
+def test_thirty_starts_from_a_template_cut_short_leave_nothing(number: signal.Signals, qemu: str) -> None:
+    end_at(random.Random().uniform(0, 12), number, qemu)  # noqa: S311
 
 
 @pytest.mark.vm
 @pytest.mark.soak
-def test_forty_restored_nodes_are_forty_nodes() -> None:
-    with Lab(restored("fortyfold", nodes=40, fam="64M"), progress=False) as lab:
+def test_forty_restored_nodes_are_forty_nodes(qemu: str) -> None:
+    with Lab(restored("fortyfold", nodes=40, fam="64M", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"template"}
         assert said(lab, "uname -n") == list(lab.spec.node_names)
         assert len(set(said(lab, "head -c 32 /dev/urandom | sha256sum"))) == 40

@@ -40,9 +40,9 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def traced(tmp_path_factory: pytest.TempPathFactory, qemu: str) -> Iterator[Lab]:
     name = f"traced-{os.getpid()}"
-    with Lab(LabSpec(name, nodes=2, fam="64M", trace=True), progress=False) as lab:
+    with Lab(LabSpec(name, nodes=2, fam="64M", trace=True, qemu=qemu), progress=False) as lab:
         program = compiled("accesses", tmp_path_factory.mktemp("program"))
         for node in lab.nodes:
             node.put(program, PROGRAM, mode=0o755)
@@ -51,9 +51,9 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def four(tmp_path_factory: pytest.TempPathFactory, qemu: str) -> Iterator[Lab]:
     name = f"four-{os.getpid()}"
-    with Lab(LabSpec(name, nodes=4, fam="64M", trace=True), progress=False) as lab:
+    with Lab(LabSpec(name, nodes=4, fam="64M", trace=True, qemu=qemu), progress=False) as lab:
         program = compiled("accesses", tmp_path_factory.mktemp("program"))
         for node in lab.nodes:
             node.put(program, PROGRAM, mode=0o755)
@@ -262,8 +262,8 @@ def test_four_nodes_at_once_are_counted_to_the_last_access(four: Lab, granule: i
     assert (kinds != "private").sum() == 1
 
 
-def test_with_two_vcpus_nothing_is_lost(tmp_path: Path) -> None:
-    with Lab(LabSpec("twice", nodes=1, fam="1M", trace=True, vcpus=2), progress=False) as lab:
+def test_with_two_vcpus_nothing_is_lost(tmp_path: Path, qemu: str) -> None:
+    with Lab(LabSpec("twice", nodes=1, fam="1M", trace=True, vcpus=2, qemu=qemu), progress=False) as lab:
         lab.nodes[0].put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
         with lab.record() as recording:
             lab.nodes[0].run(f"for cpu in 1 2; do taskset $cpu {PROGRAM} lock_add 0 500000 & done; wait")
@@ -272,8 +272,8 @@ def test_with_two_vcpus_nothing_is_lost(tmp_path: Path) -> None:
     assert leftovers("twice") == []
 
 
-def test_a_node_that_dies_or_boots_anew_keeps_its_counts_and_is_marked(tmp_path: Path) -> None:
-    with Lab(LabSpec("mortal", nodes=3, fam="1M", trace=True), progress=False) as lab:
+def test_a_node_that_dies_or_boots_anew_keeps_its_counts_and_is_marked(tmp_path: Path, qemu: str) -> None:
+    with Lab(LabSpec("mortal", nodes=3, fam="1M", trace=True, qemu=qemu), progress=False) as lab:
         for node in lab.nodes:
             node.put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
         with lab.record() as recording:
@@ -370,8 +370,8 @@ def test_workloads_report_what_the_trace_counts(traced: Lab, placement: str) -> 
     np.testing.assert_array_equal(matrix.sel(op="store"), reported["stores"].transpose("initiator", "home"))
 
 
-def test_a_recording_that_outlives_its_lab_keeps_what_it_has(tmp_path: Path) -> None:
-    with Lab(LabSpec("outlived", nodes=1, fam="1M", trace=True), progress=False) as lab:
+def test_a_recording_that_outlives_its_lab_keeps_what_it_has(tmp_path: Path, qemu: str) -> None:
+    with Lab(LabSpec("outlived", nodes=1, fam="1M", trace=True, qemu=qemu), progress=False) as lab:
         lab.nodes[0].put(compiled("accesses", tmp_path), PROGRAM, mode=0o755)
         recording = lab.record().start()
         access(lab, 0, "store8", 0, 10)
