@@ -67,7 +67,7 @@ def booted(
     console, monitor, shared = directory / "console", directory / "qmp", directory / "fam"
     command = [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"),
-        *("-accel", "tcg,tb-size=32", "-cpu", "max,-erms", "-smp", "1,maxcpus=2", "-m", memory),
+        *("-accel", "tcg,tb-size=32", "-cpu", "max,erms=off,fsrm=off", "-smp", "1,maxcpus=2", "-m", memory),
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
         *("-append", image.cmdline(tsc_khz=None)),
         *(word for name in own for word in ("-fw_cfg", f"name={PERSONAL}/{name},file={directory / name}")),

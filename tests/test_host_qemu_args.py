@@ -29,7 +29,7 @@ def test_says_what_the_domain_says() -> None:
     assert told[0] == "qemu-system-x86_64"
     assert after(told, "-machine") == "q35,usb=off"
     assert after(told, "-accel") == "tcg,tb-size=32"
-    assert after(told, "-cpu") == "max,erms=off"
+    assert after(told, "-cpu") == "max,erms=off,fsrm=off"
     assert after(told, "-smp") == "1,maxcpus=2"
     assert after(told, "-m") == "128M"
     assert after(told, "-append") == BOOT.cmdline

@@ -117,7 +117,7 @@ def qemu_command(
     return [
         "qemu-system-x86_64",
         *("-name", name, "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", "q35,usb=off", "-accel", "tcg,tb-size=32", "-cpu", "max,erms=off"),
+        *("-machine", "q35,usb=off", "-accel", "tcg,tb-size=32", "-cpu", "max,erms=off,fsrm=off"),
         *("-m", f"{spec.memory_size >> 20}M", "-smp", "1,maxcpus=2"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
         *("-append", image.cmdline(tsc_khz=khz)),

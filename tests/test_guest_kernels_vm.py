@@ -1,0 +1,31 @@
+"""Guests of older and newer Debian releases boot on this host's QEMU, and on that of its backports."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from other_guest import guest_of
+
+from fame_lab import Lab, LabSpec
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
+    with tempfile.TemporaryDirectory() as made:  # QEMU's user may not pass pytest's own
+        Path(made).chmod(0o755)
+        yield Path(made), guest_of(request.param, Path(made))
+
+
+@pytest.mark.newer_qemu
+def test_a_guest_of_another_release_boots(guest: tuple[Path, str], qemu: str) -> None:
+    image, version = guest
+    # With `fsrm` and without `erms`, Linux 6.1 hangs before /init on QEMU 8.1 and newer.
+    spec = LabSpec(f"kernel-{os.getpid()}", nodes=1, fam="1M", image=str(image), accel="tcg", qemu=qemu)
+    with Lab(spec, progress=False) as lab:
+        assert lab.nodes[0].run("uname -r").stdout.strip() == version
+        flags = lab.nodes[0].run("grep -m1 ^flags /proc/cpuinfo").stdout.split()
+        assert not {"erms", "fsrm"} & set(flags)
