@@ -17,6 +17,7 @@ from fame_lab.fam_trouble import trouble
 from fame_lab.guest.image import FAM_LINK, READY
 from fame_lab.progress import job
 from fame_lab.quoting import quoted, shortened
+from fame_lab.size import format_size
 
 if TYPE_CHECKING:
     from fame_lab.host.domain import Domain
@@ -226,11 +227,27 @@ def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
         if console
         else "its console is empty"
     )
+    said += f"; {_tried(hosting, domain, silent=not console)}"
     words, harm = domain.last_words(), trouble(hosting.fam)
     return BootError(
         f"{domain.record.node} {what}; {said}"
         + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
         + (f"; {harm}" if harm else "")
+    )
+
+
+def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
+    """Name the kernel and the QEMU of a boot that failed; of a silent one also what to change."""
+    qemu, spec = domain.record.qemu or hosting.qemu, hosting.spec
+    kernel = f"Linux {hosting.image.kernel_release}, image {str(spec.image)!r}"
+    tried = f"it was {kernel}, in {qemu} under {hosting.accelerator.kind.upper()}"
+    if not silent:
+        return tried
+    other = "qemu='backports', the newer one" if spec.qemu == "auto" else "qemu='auto', the host's own"
+    fewer = ", accel='tcg'" if hosting.accelerator.kind == "kvm" else ""
+    return (
+        f"{tried}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
+        f"({other}), an image with another kernel{fewer}, or more memory than {format_size(spec.memory_size)}"
     )
 
 

@@ -216,10 +216,25 @@ def test_a_node_that_never_boots_fails_with_its_console_and_leaves_nothing(
     monkeypatch.setattr(
         Appliance, "cmdline", lambda *_args, **_words: "console=ttyS0 rdinit=/nowhere panic=0"
     )
-    with pytest.raises(LabError, match=r"was not up within 6 s.*console"):
+    with pytest.raises(LabError, match=r"was not up within 6 s.*console.*Linux .* in QEMU "):
         small("stuck").start(deadline=6)
     assert "trying once more" in caplog.text
     assert leftovers("stuck") == []
+
+
+def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fame_lab.guest import appliance
+
+    image = appliance.ensure()
+    monkeypatch.setattr(type(image), "cmdline", lambda *_args, **_words: "quiet rdinit=/nowhere panic=0")
+    with pytest.raises(LabError, match="console is empty") as raised:
+        small("mute").start(deadline=3)
+    said = str(raised.value)
+    assert f"Linux {image.kernel_release}, image 'appliance', in QEMU " in said
+    assert "qemu='backports'" in said
+    assert leftovers("mute") == []
 
 
 def test_a_kernel_that_is_missing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
