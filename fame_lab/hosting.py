@@ -120,8 +120,7 @@ class Hosting:
             self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
-        version = (record.qemu or self.qemu).version
-        trace = self._trace_plugin(record.node, version) if self.spec.trace else None
+        trace = self._trace_plugin(record.node, record.qemu or self.qemu) if self.spec.trace else None
         card = network.card(self.spec, index, self.directory)
         own, template = self.image.personal(identity), start.template
         arguments = template.restored() if template else ()
@@ -192,14 +191,15 @@ class Hosting:
         """How each node's counter file is laid out: a place for every CPU that a domain can have."""
         return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
 
-    def _trace_plugin(self, node: str, version: int) -> TracePlugin:
+    def _trace_plugin(self, node: str, runs_in: Qemu) -> TracePlugin:
+        plugin = trace_plugin.delivered(trace_plugin.interface(runs_in, self.user))
         counters, order = self.directory.counters(node), self.directory.order(node)
         # A node that boots anew counts anew; who records its earlier life has these files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
         Counters.create(counters, self.counter_layout, self._owner)
         OrderRing.create(order, self.counter_layout.vcpus, self._owner)
-        return TracePlugin(trace_plugin.delivered(version), counters, order)
+        return TracePlugin(plugin, counters, order)
 
     @property
     def _owner(self) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from fame_lab.fam import Fam
 from fame_lab.guest import appliance, images
 from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
-from fame_lab.host import accel, access, domain, qemu, qemu_cache
+from fame_lab.host import accel, access, domain, qemu, qemu_cache, trace_plugin
 from fame_lab.host.accel import Accelerator
 from fame_lab.host.connection import Libvirt, check_emulator, emulator, kvm_refusal, qemu_user
 from fame_lab.host.qemu import Qemu
@@ -69,6 +69,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     image = images.ensure(str(spec.image), tell)
     tell("choosing the accelerator")
     if spec.trace:
+        trace_plugin.interface(runs_in, user)
         accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
     else:
         # The trial of KVM boots the appliance, whatever the nodes boot.

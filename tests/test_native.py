@@ -18,7 +18,7 @@ def test_the_probe_is_static_and_tells_what_it_was_made_of() -> None:
     assert b"/lib64/ld-linux" not in content
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 6, 7])
 def test_a_plugin_is_a_shared_object_for_each_version_of_the_interface(version: int) -> None:
     content = native.TRACE_PLUGINS[version].binary().read_bytes()
     assert content[:4] == b"\x7fELF"

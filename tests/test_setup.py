@@ -29,7 +29,7 @@ case "$1 $2" in
     "-m pip") echo pip >>"$STAND_INS/calls"; [ -z "$PIP_SLEEP" ] || sleep "$PIP_SLEEP"
         [ -z "$PIP_FAILS" ] || { echo "no matching distribution"; exit 1; }
         mkdir -p fame_lab/guest/bin fame_lab/traffic/bin
-        touch fame_lab/guest/bin/fame-probe fame_lab/traffic/bin/fame-trace-2.so ;;
+        touch fame_lab/guest/bin/fame-probe fame_lab/traffic/bin/fame-trace-7.so ;;
     "-c "*version*) echo "Python 3.11" ;;
     "-c "*cached*) [ -e "$STAND_INS/image" ] ;;
     "-c "*ensure*) echo image >>"$STAND_INS/calls"; touch "$STAND_INS/image" ;;

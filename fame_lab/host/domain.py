@@ -143,16 +143,15 @@ class Domain:
             told = json.dumps({"execute": command, "arguments": arguments})
             return monitor.returned(monitor.ask(handle, told, monitor.MACHINE, *files))
 
-    def fam_address(self, interface: int) -> int:
-        """Find the physical address of FAM's first byte, as QEMU tells addresses to plugins.
+    def fam_address(self, *, with_block: bool) -> int:
+        """Return the physical address of FAM's first byte, as QEMU tells addresses to plugins.
 
         It changes when the guest moves the BAR.
 
         Parameters
         ----------
-        interface : int
-            Version of the plugin interface. In the first, the place of FAM's block in QEMU's own memory
-            is added to the BAR's address.
+        with_block : bool
+            Whether this QEMU adds the place of FAM's block in its own memory to the BAR's address.
 
         Raises
         ------
@@ -164,7 +163,7 @@ class Domain:
         block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
-        return bar + (block if interface == 1 else 0)
+        return bar + (block if with_block else 0)
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""

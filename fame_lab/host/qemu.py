@@ -33,6 +33,7 @@ __all__ = [
     "is_hosts",
     "missing_libraries",
     "of_host",
+    "output_of",
     "read",
 ]
 
@@ -183,14 +184,14 @@ def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
 def complaints(path: Path, user: QemuUser | None = None) -> str:
     """Return what a QEMU writes besides its answers when it is asked for all that it has, as by libvirt."""
     asked = _QUESTIONS.replace(b"query-target", b"qom-list-types")
-    output = _output_of([str(path), *_SILENT, "-qmp", "stdio"], path, user, told=asked)
+    output = output_of([str(path), *_SILENT, "-qmp", "stdio"], path, user, told=asked)
     lines = [line for line in output.decode(errors="replace").splitlines() if line and line[0] != "{"]
     return shortened("\n".join(lines[-3:]), 400) if lines else ""
 
 
 def missing_libraries(path: Path) -> list[str]:
     """Return the shared libraries of a program that this host lacks, as its loader names them."""
-    output = _output_of([str(path)], path, None, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
+    output = output_of([str(path)], path, None, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
     found = re.findall(rb"^\s*(\S+) => not found", output, re.MULTILINE)
     return [plain(name.decode(errors="replace")[:100], keep="") for name in found]
 
@@ -202,7 +203,7 @@ _able: dict[object, Abilities] = {}
 def _asked(path: Path, user: QemuUser | None) -> Qemu:
     if not path.is_file():
         raise HostError(f"{path} is no program: give the path of {PROGRAM} itself")
-    output = _output_of([str(path), "-version"], path, user)
+    output = output_of([str(path), "-version"], path, user)
     found = _VERSION.search(output)
     if found is None and b"shared librar" in output and (missing := missing_libraries(path)):
         raise HostError(
@@ -222,7 +223,7 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
 
 
 def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
-    answers = _output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, told=_QUESTIONS)
+    answers = output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, told=_QUESTIONS)
     architecture, plugins = "", False
     for line in answers.splitlines():
         with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -237,7 +238,7 @@ def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
     return Abilities(architecture, plugins)
 
 
-def _output_of(
+def output_of(
     command: list[str],
     path: Path,
     user: QemuUser | None,
@@ -245,7 +246,7 @@ def _output_of(
     told: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return the beginning of what a program prints, within a deadline; the program is ended then."""
+    """Return the beginning of a program's output, within a deadline; the program is ended then."""
     credentials: dict[str, Any] = {} if user is None or os.geteuid() != 0 else user.credentials()
     try:
         process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,20 @@ from pathlib import Path
 from fame_lab import native
 from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError
+from fame_lab.host import qemu
+from fame_lab.host.qemu import Qemu
+from fame_lab.host.qemu_user import QemuUser
+from fame_lab.quoting import shortened
 
-__all__ = ["TracePlugin", "delivered", "interface_version"]
+__all__ = ["TracePlugin", "addresses_blocks", "delivered", "interface"]
 
-#: libvirt's number of the first QEMU that takes version 2 of the plugin interface, and not version 1.
-_SECOND = 9_000_000
+#: By the number of the first QEMU that is expected to take it, the version of the plugin interface.
+_EXPECTED = {11_001_000: 7, 11_000_000: 6, 9_000_000: 2, 0: 1}
+#: Number of the first QEMU that tells plugins physical addresses, which is the development of 8.2. Its commit
+#: "plugin: Simplify struct qemu_plugin_hwaddr" brought them, and left the interface's version at 1.
+_PHYSICAL = 8_001_050
+#: What the plugin says before it has QEMU end: plugin/trace.c.
+_ANSWER = re.compile(rb"^fame-trace: interface [0-9]+ to [0-9]+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -36,20 +46,42 @@ class TracePlugin:
     order: Path
 
 
-def interface_version(qemu: int) -> int:
-    """Tell which version of the plugin interface a QEMU takes; `qemu` is libvirt's number of its version."""
-    return 2 if qemu >= _SECOND else 1
+def addresses_blocks(version: int) -> bool:
+    """Return whether a QEMU adds the place of the memory's block to the addresses that plugins see."""
+    return version < _PHYSICAL
 
 
-def delivered(qemu: int) -> Path:
-    """Give the plugin for this QEMU, in the cache: the package may lie where QEMU's user cannot read.
+def interface(of: Qemu, user: QemuUser | None = None) -> int:
+    """Return the version of the plugin interface whose build a QEMU loads, as it was tried.
+
+    Parameters
+    ----------
+    of : Qemu
+    user : QemuUser, optional
+        Whom it will run as, if not ourselves.
+
+    Raises
+    ------
+    HostError
+        If it loads none, with its own reason; or if the plugin was not compiled.
+    """
+    if (of, user) not in _known:
+        _known[of, user] = _tried(of, user)
+    return _known[of, user]
+
+
+_known: dict[tuple[Qemu, QemuUser | None], int] = {}
+
+
+def delivered(version: int) -> Path:
+    """Return the plugin of an interface's version, in the cache: QEMU's user may not read the package.
 
     Raises
     ------
     HostError
         If it was not compiled, or the cache cannot be written.
     """
-    plugin = native.TRACE_PLUGINS[interface_version(qemu)]
+    plugin = native.TRACE_PLUGINS[version]
     program = plugin.binary()
     # By what it was made of, so that nodes which have the older one loaded keep it.
     place = cache_directory() / "plugin" / plugin.digest / program.name
@@ -65,3 +97,23 @@ def delivered(qemu: int) -> Path:
         part.unlink(missing_ok=True)
         raise HostError(f"cannot put the trace plugin into {place.parent}: {error.strerror}") from error
     return place
+
+
+def _tried(of: Qemu, user: QemuUser | None) -> int:
+    expected = next(version for first, version in _EXPECTED.items() if of.version >= first)
+    others = sorted(native.TRACE_PLUGINS.keys() - {expected}, reverse=True)
+    refusals = {}
+    for version in (expected, *others):
+        words = ["-machine", "none", "-nodefaults", "-display", "none"]
+        words += ["-plugin", f"file={delivered(version)},interface=on"]
+        said = qemu.output_of([str(of.path), *words], of.path, user)
+        if _ANSWER.search(said):
+            return version
+        refusals[version] = said.decode(errors="replace")
+    versions = ", ".join(map(str, sorted(refusals)))
+    raise HostError(
+        f"{of} cannot count accesses: the trace plugin is there for versions {versions} of QEMU's plugin "
+        f"interface, and it loads none; it says {shortened(refusals[expected].strip(), 300)}. "
+        "Labs without trace=True run in it, and lab.record() takes samples of them. "
+        "For trace=True give qemu= another QEMU, from 7.2 to 11.1, that was built with plugins"
+    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from fame_lab.directory import SHM
 from fame_lab.errors import FameError, SpecError, TrafficError
-from fame_lab.host.trace_plugin import interface_version
+from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.layout import CONTROL_SIZE
 from fame_lab.progress import job
 from fame_lab.size import format_size, parse_size
@@ -200,10 +200,12 @@ class TraceRecording(Recording):
         counters = self._counters[node.name]
         counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
         instrument(node, counters)
-        counters.set(base=node.domain.fam_address(interface_version(self._lab.qemu_version)))
+        by_block = addresses_blocks(self._lab.qemu_version)
+        counters.set(base=node.domain.fam_address(with_block=by_block))
         self._prove(node)
         said = counters.header()
-        if said["fam_place"] and not said["doubts"]:
+        # A QEMU that knows the physical address has nothing to search, so no short cut is needed.
+        if by_block and said["fam_place"] and not said["doubts"]:
             counters.set(short_cut=1)
             self._prove(node)
         counters.set(granule_shift=self._granule.bit_length() - 1)

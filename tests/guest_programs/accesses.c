@@ -22,6 +22,14 @@ static void lock_add(void) { __asm__ volatile("lock addq $1, %0" : "+m"(*(uint64
 static void lock_add_split(void) { __asm__ volatile("lock addq $1, %0" : "+m"(*(uint64_t *)(at + 60))); }
 static void xchg(void) { uint64_t v = 1; __asm__ volatile("xchgq %0, %1" : "+r"(v), "+m"(*(uint64_t *)at)); }
 static void failed_cas(void) { uint64_t old = 77777, new = 1; __asm__ volatile("lock cmpxchgq %2, %1" : "+a"(old), "+m"(*(uint64_t *)at) : "r"(new) : "cc"); }
+static void xchg_split(void) { uint64_t v = 1; __asm__ volatile("xchgq %0, %1" : "+r"(v), "+m"(*(uint64_t *)(at + 60))); }
+static void failed_cas_split(void) { uint64_t old = 77777, new = 1; __asm__ volatile("lock cmpxchgq %2, %1" : "+a"(old), "+m"(*(uint64_t *)(at + 60)) : "r"(new) : "cc"); }
+static void cas16(void) { uint64_t low = 0, high = 0; __asm__ volatile("lock cmpxchg16b %2" : "+a"(low), "+d"(high), "+m"(*(__int128 *)at) : "b"(0L), "c"(0L) : "cc"); }
+static void lock_or4(void) { __asm__ volatile("lock orl $1, %0" : "+m"(*(uint32_t *)at)); }
+static void lock_not_split(void) { __asm__ volatile("lock notl %0" : "+m"(*(uint32_t *)(at + 62))); }
+static void lock_bts(void) { __asm__ volatile("lock btsq $1, %0" : "+m"(*(uint64_t *)at) : : "cc"); }
+static void xadd2(void) { uint16_t v = 1; __asm__ volatile("lock xaddw %0, %1" : "+r"(v), "+m"(*(uint16_t *)at)); }
+static void lock_add_across_page(void) { __asm__ volatile("lock addq $1, %0" : "+m"(*(uint64_t *)(at + 4092))); }
 static void plain_add(void) { __asm__ volatile("addq $1, %0" : "+m"(*(uint64_t *)at)); }
 static void across_line(void) { (void)*(volatile uint64_t *)(at + 60); }
 static void across_page(void) { (void)*(volatile uint64_t *)(at + 4092); }
@@ -38,7 +46,10 @@ static void prefetch(void) { __asm__ volatile("prefetcht0 %0" : : "m"(*(char *)a
 static const struct { const char *name; void (*run)(void); } kinds[] = {
 	{ "load8", load8 }, { "load1", load1 }, { "store8", store8 }, { "load16", load16 }, { "store16", store16 },
 	{ "load32", load32 }, { "movnti", movnti }, { "lock_add", lock_add }, { "lock_add_split", lock_add_split },
-	{ "xchg", xchg }, { "failed_cas", failed_cas }, { "plain_add", plain_add }, { "across_line", across_line },
+	{ "xchg", xchg }, { "failed_cas", failed_cas }, { "plain_add", plain_add },
+	{ "xchg_split", xchg_split }, { "failed_cas_split", failed_cas_split }, { "cas16", cas16 }, { "lock_or4", lock_or4 },
+	{ "lock_not_split", lock_not_split }, { "lock_bts", lock_bts }, { "xadd2", xadd2 },
+	{ "lock_add_across_page", lock_add_across_page }, { "across_line", across_line },
 	{ "across_page", across_page }, { "store_across_page", store_across_page }, { "rep_movsb_to", rep_movsb_to },
 	{ "rep_stosq", rep_stosq }, { "read_into", read_into }, { "write_from", write_from }, { "clflush", clflush },
 	{ "prefetch", prefetch },

@@ -1,13 +1,16 @@
 /* fame-trace: counts every load and store of one node to FAM, by granule, in a file that the host maps.
  *
  * Loaded into QEMU, it does nothing until the host wants it to: translated code is as it would be without.
- * Then it has QEMU translate everything anew, and from then on puts a call at each access of what is
- * translated while the host says so. Taking the calls out again aborts QEMU 7.2, so that code has to be kept
- * apart from the other by the host (host/translations.py), or to stay in use. Whether a call counts is for
- * another word of the host's.
+ * Then it has QEMU translate everything anew, once, and from then on puts a call at each access of what is
+ * translated while the host says so. Taking the calls out again aborts QEMU 7.2, so the host keeps that code
+ * apart from the other (traffic/instrumentation.py). Whether a call counts is for another word of the host's.
  *
  * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where
  * an access crosses a granule's border; the access itself counts in the first. */
+#ifndef API_VERSION
+#define API_VERSION 1
+#endif
+
 #include "counters.h"
 #include "order.h"
 #include "qemu_plugin.h"
@@ -18,10 +21,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef API_VERSION
-#define API_VERSION 1
-#endif
 
 #ifndef SOURCES
 #define SOURCES "unknown"
@@ -35,10 +34,13 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
 
 enum { PAGE = 4096 };
 
+static qemu_plugin_id_t self;
 static struct header *header;
 static char *file;
 static uint64_t fam_size, user_size, books_at, granules_at, stride;
 static unsigned book_shift;
+/* Whether QEMU tells an atomic's load and its store by themselves. */
+static int by_halves;
 static uint32_t vcpus;
 
 static uint32_t look32(const uint32_t *word)
@@ -134,6 +136,9 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
 		return;
 	/* qemu_plugin_mem_is_store() says of a read-modify-write that it is a store, and no more. */
 	int rw = (info >> 16) & QEMU_PLUGIN_MEM_RW;
+	/* The load was told before: QEMU 11.1 says so of the store of an atomic across two lines. */
+	if (rw == QEMU_PLUGIN_MEM_RW && by_halves)
+		rw = QEMU_PLUGIN_MEM_W;
 	int load = rw & QEMU_PLUGIN_MEM_R, store = rw & QEMU_PLUGIN_MEM_W;
 	uint64_t size = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
 	uint64_t in_page = PAGE - vaddr % PAGE;
@@ -152,32 +157,34 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
 	}
 }
 
-static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+/* What QEMU runs as one instruction alone, with all other vCPUs halted, it does not keep apart for the host: so
+ * each block of one instruction is given its calls, whenever it is translated. Such is an atomic across two
+ * lines, and all code on a page with a breakpoint. */
+static void TB_TRANS_CB(on_translation)
 {
-	(void)id;
-	if (!look32(&header->instrument))
+	size_t count = qemu_plugin_tb_n_insns(tb);
+	if (!look32(&header->instrument) && count > 1)
 		return;
 	/* The filters for loads alone and stores alone miss some: so both, and each is looked at. */
-	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)
+	for (size_t i = 0; i < count; i++)
 		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_access, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW, NULL);
 }
 
 /* Called with every vCPU halted, when all translated code is gone. */
-static void on_reset(qemu_plugin_id_t id)
+static void SIMPLE_CB(on_reset)
 {
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_vcpu_tb_trans_cb(self, on_translation NOTHING);
 	*(volatile uint32_t *)&header->state = COUNTING_POSSIBLE;
 }
 
 /* On a vCPU's thread, where alone the translated code may be thrown away. A host that wants us pauses and
  * resumes the node, so that even a busy vCPU comes by. */
-static void on_pause(qemu_plugin_id_t id, unsigned vcpu)
+static void VCPU_CB(on_pause)
 {
 	static char begun;
-	(void)vcpu;
 	if (look32(&header->wanted) && !__atomic_test_and_set(&begun, __ATOMIC_SEQ_CST))
-		qemu_plugin_reset(id, on_reset);
+		qemu_plugin_reset(self, on_reset NOTHING);
 }
 
 static int complain(const char *what, const char *path)
@@ -217,7 +224,12 @@ static int map_counters(const char *path)
 QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
 {
 	static const char counters[] = "counters=", order[] = "order=";
-	(void)info;
+	if (argc == 1 && strcmp(argv[0], "interface=on") == 0) {
+		/* host/trace_plugin.py asks; QEMU ends by what is returned. */
+		printf("fame-trace: interface %d to %d\n", info->version.least, info->version.newest);
+		fflush(stdout);
+		return 1;
+	}
 	if (argc != 2 || strncmp(argv[0], counters, sizeof counters - 1) != 0 ||
 	    strncmp(argv[1], order, sizeof order - 1) != 0)
 		return complain("takes two arguments", "counters=FILE,order=FILE");
@@ -227,7 +239,9 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info 
 		return complain("cannot use the file for the order", argv[1]);
 	header->pid = (uint32_t)getpid();
 	header->state = LOADED;
-	qemu_plugin_register_vcpu_idle_cb(id, on_pause);
-	qemu_plugin_register_vcpu_resume_cb(id, on_pause);
+	self = id;
+	by_halves = info->version.newest >= 4; /* since the values, too, are told: QEMU 9.2 */
+	qemu_plugin_register_vcpu_idle_cb(id, on_pause NOTHING);
+	qemu_plugin_register_vcpu_resume_cb(id, on_pause NOTHING);
 	return 0;
 }
