@@ -27,23 +27,6 @@ def test_a_kvm_that_root_alone_may_open_is_mended_by_its_ownership(
         assert "chown root:kvm" in check.mend
 
 
-def test_a_missing_qemu_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check = checks.qemu()
-    assert check.verdict == "fail"
-    assert "qemu-system-x86" in check.mend
-
-
-def test_a_qemu_that_does_not_run_shows_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / checks.QEMU
-    program.write_text("#!/bin/sh\necho cannot load libfoo >&2\nexit 127\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check = checks.qemu()
-    assert check.verdict == "fail"
-    assert "cannot load libfoo" in check.found
-
-
 @pytest.mark.parametrize(("free", "verdict"), [(16 * MIB, "fail"), (64 * MIB, "warn"), (GIB, "ok")])
 def test_room_for_fam_is_judged_by_what_is_free(free: int, verdict: str) -> None:
     assert checks.room_for_fam(free, 2 * GIB).verdict == verdict

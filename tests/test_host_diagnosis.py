@@ -1,6 +1,6 @@
 import json
 
-from fame_lab.host.diagnosis import Check, Diagnosis
+from fame_lab.host.diagnosis import Ability, Check, Diagnosis, QemuCheck
 
 GOOD = Check("cores", "ok", "2")
 SLOW = Check("accelerator", "warn", "not tried", "make setup")
@@ -32,6 +32,28 @@ def test_html_is_escaped() -> None:
 def test_html_sets_no_text_colour_but_the_verdicts() -> None:
     page = Diagnosis((GOOD,))._repr_html_()
     assert page.count("color:") == 1  # all else takes the notebook's own, dark or light
+
+
+OLD = QemuCheck(
+    "QEMU",
+    "ok",
+    "7.2.22 at /q",
+    qemu="auto",
+    path="/q",
+    version="7.2.22",
+    abilities=(Ability("starts nodes", True), Ability("counts accesses", False, "no <plugins>")),
+)
+
+
+def test_what_a_qemu_can_do_is_in_all_three_faces() -> None:
+    diagnosis = Diagnosis((GOOD, OLD))
+    assert "starts nodes: yes\n" in str(diagnosis)
+    assert "counts accesses: no (no <plugins>)" in str(diagnosis)
+    page = diagnosis._repr_html_()
+    assert "starts nodes: yes" in page and "counts accesses: no (no &lt;plugins&gt;)" in page
+    told = json.loads(json.dumps(diagnosis.to_dict()))["checks"][1]
+    assert (told["qemu"], told["version"], told["path"]) == ("auto", "7.2.22", "/q")
+    assert told["abilities"][1] == {"name": "counts accesses", "works": False, "reason": "no <plugins>"}
 
 
 def test_the_dictionary_is_json() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fame_lab.errors import HostError
 from fame_lab.host import doctor as visit
-from fame_lab.host.diagnosis import Check
+from fame_lab.host.diagnosis import Check, QemuCheck
 
 
 def test_a_step_that_hangs_is_told_and_the_others_go_on() -> None:
@@ -63,6 +63,27 @@ def test_a_process_that_fails_shows_its_last_line(tmp_path: Path, monkeypatch: p
     check = visit._apart("libvirt", 5)
     assert check.verdict == "fail"
     assert "No module named 'libvirt'" in check.found
+
+
+def test_a_missing_qemu_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "_apart", lambda *_words: Check("qemu", "fail", "qemu is not on this host"))
+    check = visit._qemu("QEMU", "auto", "").look()
+    assert check == Check("QEMU", "fail", "qemu is not on this host")
+
+
+@pytest.mark.vm
+def test_each_qemu_is_named_with_what_it_can_do(newer_qemu: Path) -> None:
+    found = {each.qemu: each for each in visit.doctor().checks if isinstance(each, QemuCheck)}
+    host, newer = found["auto"], found["backports"]
+    assert newer.path == str(newer_qemu) and newer.version != host.version
+    for each in (host, newer):
+        can = {ability.name: ability.works for ability in each.abilities}
+        checks = can.pop("could run the coherence checker")
+        assert can == dict.fromkeys(
+            ("starts nodes", "counts accesses", "keeps their order", "restores nodes"), True
+        )
+        assert checks == (int(each.version.split(".")[0]) >= 9)
+        assert each.verdict == "ok"
 
 
 def test_importing_the_package_does_not_import_the_doctor() -> None:

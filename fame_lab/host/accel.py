@@ -32,7 +32,7 @@ from fame_lab.host.qemu_user import QemuUser
 from fame_lab.size import format_size
 from fame_lab.spec_checks import KVM_FAM_LIMIT
 
-__all__ = ["Accelerator", "choose"]
+__all__ = ["Accelerator", "choose", "output", "running"]
 
 KVM = Path("/dev/kvm")
 TCG_ADDRESS_BITS = 40  # QEMU 7.2's, whatever the host
@@ -200,8 +200,8 @@ def _boot(
     ]
     started = time.monotonic()
     said = ""
-    with _running(command, qemu_user) as (process, complaints):
-        for said in _output(process):
+    with running(command, qemu_user) as (process, complaints):
+        for said in output(process):
             seconds = time.monotonic() - started
             if READY.format(node=_NODE) in said:
                 return _Trial(True, f"the guest image booted under it in {seconds:.1f} s")
@@ -219,7 +219,7 @@ def _boot(
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: list[str], qemu_user: tuple[int, int] | None
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """Start QEMU as the user that it will run as, and end it whatever happens."""
@@ -251,7 +251,7 @@ def _credentials(qemu_user: tuple[int, int] | None) -> dict[str, Any]:
     return QemuUser(*qemu_user).credentials()
 
 
-def _output(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def output(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """Yield all that the guest has printed so far, a few times a second, until QEMU closes its output."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     said = b""

@@ -5,24 +5,32 @@ Prints one check as JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import libvirt
 
 from fame_lab.errors import FameError, HostError
-from fame_lab.host.connection import connect, kvm_refusal, qemu_user, uri
+from fame_lab.host.connection import connect, emulator, kvm_refusal, qemu_user, uri
 from fame_lab.host.diagnosis import Check
 
 __all__ = ["main"]
 
 
-def main(name: str) -> None:
+def main(name: str, *words: str) -> None:
     """Print the check of that name."""
-    look = {"libvirt": _libvirt, "accelerator": _accelerator}[name]
+    looks: dict[str, Callable[..., Check]] = {
+        "libvirt": _libvirt,
+        "accelerator": _accelerator,
+        "qemu": _qemu,
+    }
+    look = looks[name]
     try:
-        check = look()
+        check = look(*words)
     except (FameError, libvirt.libvirtError) as error:
         check = Check(name, "fail", str(error), getattr(error, "mend", "") or "make setup")
     sys.stdout.write(json.dumps(asdict(check)))
@@ -63,5 +71,18 @@ def _accelerator() -> Check:
     return Check("accelerator", "ok", f"{chosen.kind}: {chosen.reason}")
 
 
+def _qemu(name: str, path: str = "") -> Check:
+    from fame_lab.guest import appliance
+    from fame_lab.host import qemu, qemu_trial
+
+    connection, user, program = None, None, Path(path) if path else qemu.of_host()
+    with contextlib.suppress(HostError):  # libvirt has its own check
+        connection = connect()
+        user = qemu_user(connection)
+        if not path:
+            program = emulator(connection)
+    return qemu_trial.look(name, program, image=appliance.cached(), user=user, connection=connection)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

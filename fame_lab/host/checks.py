@@ -9,7 +9,6 @@ import re
 import resource
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 from fame_lab import fam_place
@@ -30,12 +29,10 @@ __all__ = [
     "lab_network",
     "locked_memory",
     "open_files",
-    "qemu",
     "room_for_fam",
     "room_for_nodes",
 ]
 
-QEMU = "qemu-system-x86_64"
 TUN = Path("/dev/net/tun")
 #: What a node takes of the host: 160 MiB were resident under TCG with the default memory, and something over.
 NODE_BYTES = 192 * MIB
@@ -58,26 +55,6 @@ def kvm_device(path: Path = KVM) -> Check:
             mend = f"to try KVM: sudo chown root:kvm {path}, sudo chmod 660 {path}, sudo adduser $USER kvm"
         return Check("/dev/kvm", "warn", f"{owner}: you may not open it, so nodes are emulated", mend)
     return Check("/dev/kvm", "ok", f"{owner}: you may open it, which does not prove that it works")
-
-
-def qemu() -> Check:
-    """Ask QEMU its version."""
-    program = shutil.which(QEMU)
-    if program is None:
-        return Check(
-            "QEMU", "fail", f"{QEMU} is not on the PATH", "apt-get install qemu-system-x86, or `make setup`"
-        )
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    match = re.search(r"version ([0-9.]+)(.*)", answer.stdout)
-    if answer.returncode or match is None:
-        said = (answer.stderr or answer.stdout).strip()[-300:]
-        return Check(
-            "QEMU",
-            "fail",
-            f"{program} --version ended with status {answer.returncode}: {said}",
-            "apt-get install --reinstall qemu-system-x86",
-        )
-    return Check("QEMU", "ok", f"{match[1]}{match[2]} at {program}")
 
 
 def lab_network() -> Check:

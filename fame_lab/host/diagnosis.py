@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["Check", "Diagnosis", "Verdict"]
+__all__ = ["Ability", "Check", "Diagnosis", "QemuCheck", "Verdict"]
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -38,6 +38,48 @@ class Check:
     verdict: Verdict
     found: str
     mend: str = ""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """One thing that a QEMU can do for a lab, or cannot.
+
+    Parameters
+    ----------
+    name : str
+    works : bool
+    reason : str
+        Why not, or how it was tried.
+    """
+
+    name: str
+    works: bool
+    reason: str = ""
+
+    def __str__(self) -> str:
+        answer = "yes" if self.works else "no"
+        return f"{self.name}: {answer}{f' ({self.reason})' if self.reason else ''}"
+
+
+@dataclass(frozen=True)
+class QemuCheck(Check):
+    """One QEMU that was looked at.
+
+    Parameters
+    ----------
+    qemu : str
+        What ``LabSpec(qemu=...)`` takes for it; ``auto`` is the host's own.
+    path : str
+    version : str
+        Empty if it does not tell.
+    abilities : tuple of Ability
+        What it can do, in one order for all; empty if it is none.
+    """
+
+    qemu: str = "auto"
+    path: str = ""
+    version: str = ""
+    abilities: tuple[Ability, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +116,8 @@ class Diagnosis:
         lines = []
         for check in self.checks:
             lines += _folded(f"{check.verdict:<4}  {check.name:<{width}}  ", check.found)
+            for ability in _abilities(check):
+                lines += _folded(" " * (width + 8), str(ability))
             if check.mend:
                 lines += _folded(" " * (width + 8), f"-> {check.mend}")
         return "\n".join([*lines, "", self.summary])
@@ -89,6 +133,10 @@ class Diagnosis:
         )
 
 
+def _abilities(check: Check) -> tuple[Ability, ...]:
+    return check.abilities if isinstance(check, QemuCheck) else ()
+
+
 def _folded(head: str, text: str) -> list[str]:
     return textwrap.wrap(
         text,
@@ -102,10 +150,11 @@ def _folded(head: str, text: str) -> list[str]:
 
 def _row(check: Check) -> str:
     mend = f'<br><em style="opacity:.8">{html.escape(check.mend)}</em>' if check.mend else ""
+    more = "".join(f"<br>{html.escape(str(ability))}" for ability in _abilities(check))
     cells = (
         (f"color:{_COLOURS[check.verdict]};font-weight:bold", check.verdict),
         ("font-weight:bold;white-space:nowrap", html.escape(check.name)),
-        ("white-space:normal;overflow-wrap:anywhere", html.escape(check.found) + mend),
+        ("white-space:normal;overflow-wrap:anywhere", html.escape(check.found) + more + mend),
     )
     frame = "text-align:left;vertical-align:top;padding:.2em .6em"
     return "<tr>" + "".join(f'<td style="{frame};{style}">{text}</td>' for style, text in cells) + "</tr>"

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from fame_lab.errors import FameError
 from fame_lab.host import checks
-from fame_lab.host.diagnosis import Check, Diagnosis, Verdict
+from fame_lab.host.diagnosis import Ability, Check, Diagnosis, QemuCheck, Verdict
 
 __all__ = ["doctor"]
 
@@ -47,7 +48,7 @@ def doctor() -> Diagnosis:
         _Step("accelerator", lambda: _apart("accelerator", 60), 65),
         _Step("/dev/kvm", checks.kvm_device),
         _Step("libvirt", lambda: _apart("libvirt", 30), 35),
-        _Step("QEMU", checks.qemu),
+        *_qemus(),
         _Step("network", checks.lab_network),
         _Step("guest image", checks.guest_image),
         _Step("disk images", checks.disk_images),
@@ -84,10 +85,30 @@ def _visit(*steps: _Step) -> Diagnosis:
     )
 
 
-def _apart(name: str, deadline: float) -> Check:
+def _qemus() -> list[_Step]:
+    """Return a step for the host's QEMU, and one for each in the cache."""
+    from fame_lab.host import qemu_cache
+
+    steps = [_qemu("QEMU", "auto", "")]
+    current = qemu_cache.current()
+    for each in qemu_cache.cached():
+        name = each.name if each == current else f"{each.name} {each.digest[:12]}"
+        steps.append(_qemu(f"QEMU {name}", name, str(each.qemu.path)))
+    return steps
+
+
+def _qemu(label: str, name: str, path: str) -> _Step:
+    def look() -> Check:
+        check = _apart("qemu", 100, name, path)
+        return check if isinstance(check, QemuCheck) else replace(check, name=label)
+
+    return _Step(label, look, 105)
+
+
+def _apart(name: str, deadline: float, *words: str) -> Check:
     """Look in another process, and end it with all that it started when its time is up."""
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "fame_lab.host.apart", name],
+        [sys.executable, "-P", "-m", "fame_lab.host.apart", name, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -104,11 +125,15 @@ def _apart(name: str, deadline: float) -> Check:
         said = errors.strip().splitlines()[-1:] or [f"status {child.returncode}"]
         return Check(name, "fail", f"could not be looked at: {said[0]}", "make setup")
     answer = json.loads(output)
+    if "abilities" in answer:
+        answer["abilities"] = tuple(Ability(**each) for each in answer["abilities"])
+        return QemuCheck(**answer)
     verdict: Verdict = answer["verdict"]
     return Check(name, verdict, answer["found"], answer["mend"])
 
 
 _HUNG = {
     "libvirt": "see what libvirtd is doing; as root without systemd: end its process, a lab starts it anew",
+    "qemu": "see what it is doing; `fame-lab qemu rm` takes one of the cache away",
     "accelerator": "give accel='tcg', which needs no look at KVM",
 }
