@@ -56,6 +56,7 @@ def _printed(spec: LabSpec) -> dict[str, Exported]:
         If the image is a user's own: its nodes need files to know who they are.
     """
     image = images.ensure(str(spec.image))
+    images.check_memory(image, spec)
     boot: Boot
     if isinstance(image, Appliance):
         boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))

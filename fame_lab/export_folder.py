@@ -68,6 +68,7 @@ def _fill(spec: LabSpec, directory: LabDirectory, ssh_port: int) -> None:
 def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
     """Put into the folder what the nodes boot, and fresh keys."""
     folder, image = directory.path, images.ensure(str(spec.image))
+    images.check_memory(image, spec)
     keys = Keys.make(directory, spec.node_names)
     for path in image.files:  # the cache is not for ever, nor everywhere
         shutil.copyfile(path, folder / path.name)

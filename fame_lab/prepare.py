@@ -67,6 +67,7 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     network.check(connection, spec)
     runs_in = _qemu_of(connection, spec, user, tell)
     image = images.ensure(str(spec.image), tell)
+    images.check_memory(image, spec)
     tell("choosing the accelerator")
     if spec.trace:
         trace_plugin.interface(runs_in, user)

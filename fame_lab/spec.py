@@ -71,7 +71,7 @@ class LabSpec:
         Virtual CPUs of a node, 1 to 16.
     memory : int or str
         Bytes of a node's own memory, at least 96 MiB, from a disk 128 MiB; ``"auto"`` is 128 MiB, from a disk
-        256 MiB.
+        256 MiB. Too little for kernel and initramfs is refused when a lab starts, with the least that works.
     fam_path : str or Path, optional
         Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
         one in a private directory of /dev/shm, which goes with the lab; on disk, in the cache, if /dev/shm

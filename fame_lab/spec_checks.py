@@ -17,6 +17,7 @@ __all__ = [
     "CHOICES",
     "KVM_FAM_LIMIT",
     "MAX_VCPUS",
+    "MIN_DISK_MEMORY",
     "MIN_FAM",
     "QEMU_NAMES",
     "TCG_FAM_LIMIT",
@@ -35,8 +36,9 @@ __all__ = [
 ]
 
 MIN_FAM = MIB
-#: What a node comes up with, and what it has by default: the appliance, and anything else. (Debian was up
-#: with 128M, at a quarter more processor time than with 160M.)
+#: What a node comes up with at the least, and what it has by default: the appliance, and anything else. A
+#: kernel and an initramfs may need more, which is computed before a start (guest/least_memory.py). (Debian
+#: was up with 128M on QEMU 7.2 and 10.0, at a quarter more processor time than with 160M.)
 MIN_MEMORY = 96 * MIB
 MIN_DISK_MEMORY = 128 * MIB
 AUTO_MEMORY = 128 * MIB

@@ -30,6 +30,7 @@ from fame_lab.directory import LabDirectory, cache_directory
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import cpio, packages, rootfs, vmlinux
 from fame_lab.guest.image import Identity, KernelBoot
+from fame_lab.guest.least_memory import least_memory
 from fame_lab.progress import Job, job
 
 __all__ = ["Appliance", "cached", "ensure", "load"]
@@ -69,6 +70,10 @@ class Appliance:
     def files(self) -> tuple[Path, ...]:
         """What QEMU's user has to be able to read."""
         return self.kernel, self.initrd
+
+    def least_memory(self, vcpus: int) -> int:
+        """Return the bytes of memory that it needs; see :class:`fame_lab.guest.image.Image`."""
+        return least_memory(self.kernel, self.initrd, vcpus)
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:  # noqa: ARG002 - the same for all
         """Give kernel and initramfs, which all nodes share; see :class:`fame_lab.guest.image.Image`."""

@@ -31,6 +31,7 @@ from fame_lab.guest import debian
 from fame_lab.guest.image import DiskBoot, Identity
 from fame_lab.progress import job
 from fame_lab.spec import is_debian
+from fame_lab.spec_checks import MIN_DISK_MEMORY
 
 __all__ = ["DiskImage", "build", "built", "ensure", "is_current", "load", "root"]
 
@@ -75,6 +76,11 @@ class DiskImage:
     def files(self) -> tuple[Path, ...]:
         """What QEMU's user has to be able to read."""
         return (self.disk,)
+
+    @staticmethod
+    def least_memory(vcpus: int) -> int:  # noqa: ARG004 - measured with one
+        """Return what this Debian comes up with; see :class:`fame_lab.guest.image.Image`."""
+        return MIN_DISK_MEMORY
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
         """Give the node's own layer above the disk; see :class:`fame_lab.guest.image.Image`."""

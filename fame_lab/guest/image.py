@@ -170,6 +170,9 @@ class Image(Protocol):
     def files(self) -> tuple[Path, ...]:
         """What QEMU's user has to be able to read, for as long as nodes run."""
 
+    def least_memory(self, vcpus: int) -> int:
+        """Return the bytes of memory that a node with so many CPUs comes up with; 0 if nothing tells."""
+
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> Boot:
         """Give what a node boots; what is made for it lies in `directory`, and goes with the lab.
 

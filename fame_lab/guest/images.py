@@ -11,8 +11,11 @@ from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest import appliance, disk_image, own_image
 from fame_lab.guest.image import Image
+from fame_lab.size import format_size
+from fame_lab.spec import LabSpec
+from fame_lab.spec_checks import blamed
 
-__all__ = ["Cached", "cached", "ensure", "of_running", "remove"]
+__all__ = ["Cached", "cached", "check_memory", "ensure", "of_running", "remove"]
 
 
 def ensure(name: str, tell: Callable[[str], None] | None = None) -> Image:
@@ -37,6 +40,18 @@ def ensure(name: str, tell: Callable[[str], None] | None = None) -> Image:
     if "/" in name:
         return own_image.find(Path(name))
     return disk_image.ensure(name, tell)
+
+
+def check_memory(image: Image, spec: LabSpec) -> None:
+    """Raise SpecError, about the field `memory`, if a node with so little would not come up."""
+    least = image.least_memory(spec.vcpus)
+    if spec.memory_size < least:
+        with blamed("memory"):
+            raise SpecError(
+                f"memory is {format_size(spec.memory_size)}: Linux {image.kernel_release} with its initramfs "
+                f"(image={str(spec.image)!r}) needs {format_size(least)} to come up: give memory="
+                f"{format_size(least)!r} or more"
+            )
 
 
 def of_running(name: str, digest: str) -> Image:

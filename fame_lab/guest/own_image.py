@@ -16,6 +16,9 @@ from fame_lab.errors import SpecError
 from fame_lab.guest import cpio, seed
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import DiskBoot, Identity, KernelBoot
+from fame_lab.guest.least_memory import least_memory
+from fame_lab.size import KIB
+from fame_lab.spec_checks import MIN_DISK_MEMORY
 
 __all__ = ["OwnDisk", "OwnKernel", "find"]
 
@@ -23,6 +26,8 @@ __all__ = ["OwnDisk", "OwnKernel", "find"]
 _HEADER = struct.Struct(">4sIQIIQI36xQ")
 _MAGIC = b"QFI\xfb"
 _EXTERNAL_DATA = 1 << 2
+#: Bytes that a node's own files take at most, in the archive and unpacked.
+_PERSONAL = 32 * KIB
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class OwnDisk:
     def files(self) -> tuple[Path, ...]:
         """What QEMU's user has to be able to read."""
         return (self.path,)
+
+    @staticmethod
+    def least_memory(vcpus: int) -> int:  # noqa: ARG004 - what is on the disk is not looked at
+        """Return what a Debian comes up with; see :class:`fame_lab.guest.image.Image`."""
+        return MIN_DISK_MEMORY
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
         """Give the node's layer and its seed; see :class:`fame_lab.guest.image.Image`."""
@@ -87,6 +97,10 @@ class OwnKernel:
     def files(self) -> tuple[Path, ...]:
         """What QEMU's user has to be able to read."""
         return self.kernel, self.initrd
+
+    def least_memory(self, vcpus: int) -> int:
+        """Return the bytes of memory that they need; see :class:`fame_lab.guest.image.Image`."""
+        return least_memory(self.kernel, self.initrd, vcpus, more=_PERSONAL)
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:
         """Give the kernel, and the initramfs with the node's files added."""
