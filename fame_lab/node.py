@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shlex
 import threading
 import time
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fame_lab import boot, native, transfer
@@ -93,10 +96,16 @@ class Node:
 
     @property
     def ssh_command(self) -> list[str]:
-        """The words that open a shell on the node with OpenSSH's client, pinned to the lab's host key."""
+        """The words that open a shell on the node with OpenSSH's client, pinned to the lab's host key.
+
+        The client reads no configuration, neither the user's nor the system's.
+        """
         directory = self._hosting.directory
         return [
             "ssh",
+            # All nodes are root@127.0.0.1: a master connection of the user's configuration would answer for
+            # another node, and what it forwards would reach a guest that is not trusted.
+            *("-F", "none"),
             *("-i", str(directory.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
             *("-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={directory.known_hosts}"),
             *("-o", "GlobalKnownHostsFile=none", "-o", f"HostKeyAlias={self.name}"),
@@ -104,7 +113,12 @@ class Node:
         ]
 
     def run(
-        self, command: str, *, check: bool = True, timeout: float | None = None, stdin: bytes = b""
+        self,
+        command: str,
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+        stdin: bytes | Iterable[bytes] = b"",
     ) -> RunResult:
         r"""Run a command by the node's shell, once; see :meth:`fame_lab.ssh.Connection.run`.
 
@@ -113,22 +127,50 @@ class Node:
         >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
         '6.1.0-37-cloud-amd64\\n'
         """
-        try:
+        with self._mourned():
             return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
+
+    def put(
+        self,
+        local: str | os.PathLike[str],
+        remote: str | os.PathLike[str],
+        *,
+        mode: int | None = None,
+        timeout: float | None = None,
+    ) -> PurePosixPath:
+        """Copy a file into the node, and return where it is there; see :func:`fame_lab.transfer.put`.
+
+        Examples
+        --------
+        >>> lab.nodes[0].put("producer", "/usr/local/bin", mode=0o755)  # doctest: +SKIP
+        PurePosixPath('/usr/local/bin/producer')
+        """
+        with self._mourned():
+            return transfer.put(self.connection, local, remote, mode=mode, timeout=timeout)
+
+    def get(
+        self,
+        remote: str | os.PathLike[str],
+        local: str | os.PathLike[str],
+        *,
+        most: int | str = "64M",
+        timeout: float | None = None,
+    ) -> Path:
+        """Copy a file out of the node, and return where it is here; see :func:`fame_lab.transfer.get`."""
+        with self._mourned():
+            return transfer.get(self.connection, remote, local, most=most, timeout=timeout)
+
+    @contextlib.contextmanager
+    def _mourned(self) -> Iterator[None]:
+        """Have an error of the block say how the node's QEMU ended, if it did."""
+        try:
+            yield
         except CommandError:
             raise
         except SSHError as error:
             if not is_cancelled() and self._has_ended():
                 raise SSHError(f"{error}: {self.domain.obituary()}") from error
             raise
-
-    def put(self, local: str | Path, remote: str, *, mode: int = 0o644) -> None:
-        """Copy a file into the guest; see :func:`fame_lab.transfer.put`."""
-        transfer.put(self.connection, local, remote, mode=mode)
-
-    def get(self, remote: str, local: str | Path) -> Path:
-        """Copy a file of up to 64 MiB out of the guest; see :func:`fame_lab.transfer.get`."""
-        return transfer.get(self.connection, remote, local)
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         """Run the probe program in the guest, delivering it first unless it is there.

@@ -11,7 +11,7 @@ from fame_lab.cancel import is_cancelled
 from fame_lab.errors import SSHError
 from fame_lab.size import MIB
 
-__all__ = ["MOST_OUTPUT", "Channel", "collect"]
+__all__ = ["MOST_OUTPUT", "Channel", "Sink", "collect"]
 
 #: A guest that says more than this in one command is stopped listening to.
 MOST_OUTPUT = 64 * MIB
@@ -51,8 +51,18 @@ class Channel(Protocol):
         """Say whether it has ended."""
 
 
+#: Takes a piece of output.
+Sink = Callable[[bytes], None]
+
+
 def collect(
-    channel: Channel, what: str, timeout: float | None, trouble: Callable[[], str] = lambda: ""
+    channel: Channel,
+    what: str,
+    timeout: float | None,
+    trouble: Callable[[], str] = lambda: "",
+    *,
+    end: float | None = None,
+    take: Sink | None = None,
 ) -> tuple[bytes, bytes]:
     """Read both streams to their end; neither is let fill its window while the other is waited for.
 
@@ -66,14 +76,19 @@ def collect(
     trouble : callable
         Says what is seen to stop nodes. While it says something, a command without `timeout` is given up
         after a minute of silence.
+    end : float, optional
+        When that is, on the monotonic clock; by default the time begins here.
+    take : callable, optional
+        Takes standard output, which is not kept then.
 
     Raises
     ------
     SSHError
-        If there are more than 64 MiB, it takes longer, or it is called off.
+        If there are more than 64 MiB to keep, it takes longer, or it is called off.
     """
     stdout, stderr = bytearray(), bytearray()
-    end = None if timeout is None else time.monotonic() + timeout
+    if end is None and timeout is not None:
+        end = time.monotonic() + timeout
     heard = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
@@ -83,7 +98,11 @@ def collect(
             if channel.recv_ready() or channel.recv_stderr_ready():
                 heard = time.monotonic()
             if channel.recv_ready():
-                stdout += channel.recv(_CHUNK)
+                piece = channel.recv(_CHUNK)
+                if take is None:
+                    stdout += piece
+                else:
+                    take(piece)
             if channel.recv_stderr_ready():
                 stderr += channel.recv_stderr(_CHUNK)
             if len(stdout) + len(stderr) > MOST_OUTPUT:

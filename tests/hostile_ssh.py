@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
-from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
 
 from fame_lab.directory import LabDirectory
 from fame_lab.keys import Keys
@@ -23,9 +23,18 @@ Deed = Callable[[paramiko.Channel], None]
 
 @contextlib.contextmanager
 def hostile_node(
-    directory: Path, deed: Deed, *, answers: bool = True, trouble: Callable[[], str] = lambda: ""
+    directory: Path,
+    deed: Deed,
+    *,
+    answers: bool = True,
+    sessions: int = 1000,
+    version: str = "",
+    trouble: Callable[[], str] = lambda: "",
 ) -> Iterator[Connection]:
-    """Serve a node that lets the lab in and does `deed`, and give the way to it."""
+    """Serve a node that lets the lab in and does `deed`, and give the way to it.
+
+    It takes so many sessions at a time on each connection, and shows `version` as its own.
+    """
     own = LabDirectory(directory / "lab")
     own.make(None)
     keys = Keys.make(own, ["node01"])
@@ -34,7 +43,9 @@ def hostile_node(
     def serve(taken: socket.socket) -> None:
         transport = paramiko.Transport(taken)
         transport.add_server_key(host)
-        transport.start_server(server=_Server(deed, answers))
+        if version:
+            transport.local_version = f"SSH-2.0-{version}"
+        transport.start_server(server=_Server(deed, answers, sessions))
 
     with peer(serve) as port:
         connection = Connection("node01", lambda: port, keys, trouble)
@@ -82,15 +93,16 @@ def _quietly(serve: Callable[[socket.socket], None], taken: socket.socket) -> No
 
 
 class _Server(paramiko.ServerInterface):
-    def __init__(self, deed: Deed, answers: bool) -> None:
+    def __init__(self, deed: Deed, answers: bool, sessions: int) -> None:
         self._deed = deed
         self._answers = answers
+        self._free = threading.Semaphore(sessions)
 
     def check_auth_publickey(self, *_: object) -> int:
         return AUTH_SUCCESSFUL
 
     def check_channel_request(self, *_: object) -> int:
-        return OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED if self._free.acquire(blocking=False) else OPEN_FAILED_CONNECT_FAILED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, *_: object) -> bool:
         if not self._answers:
@@ -100,8 +112,11 @@ class _Server(paramiko.ServerInterface):
 
     def _do(self, channel: paramiko.Channel) -> None:
         time.sleep(0.1)  # so that the answer to the request goes first
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self._deed(channel)
+        try:
+            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+                self._deed(channel)
+        finally:
+            self._free.release()
 
 
 def message(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:

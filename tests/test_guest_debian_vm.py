@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,26 @@ def test_nodes_write_to_layers_of_their_own(lab: Lab) -> None:
         "node02": "node02",
     }
     assert image.disk.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_more_commands_at_a_time_than_its_server_takes_on_a_connection_run_once_each(lab: Lab) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        words = [f"echo {i} | tee -a /tmp/ran; sleep 1" for i in range(16)]
+        said = [ran.stdout for ran in pool.map(lab.nodes[0].run, words)]
+    assert said == [f"{i}\n" for i in range(16)]
+    ran = lab.nodes[0].run("cat /tmp/ran; rm /tmp/ran").stdout.split()
+    assert sorted(map(int, ran)) == list(range(16))
+
+
+def test_long_commands_and_files_go_to_bash_as_to_busybox(lab: Lab, tmp_path: Path) -> None:
+    node = lab.nodes[0]
+    for length in (9_100, 150_000):
+        told = node.run(f"printf %s '{'x' * length}' | wc -c; cat; kill -9 $$", check=False, stdin=b"mine\n")
+        assert (told.stdout, told.exit_status) == (f"{length}\nmine\n", 137)
+    (tmp_path / "a b").write_bytes(bytes(range(256)) * 100)
+    assert str(node.put(tmp_path / "a b", "/root")) == "/root/a b"
+    assert node.get("/root/a b", tmp_path / "back").read_bytes() == (tmp_path / "a b").read_bytes()
+    assert node.run("ls -A /root | grep fame-put; rm '/root/a b'", check=False).stdout == ""
 
 
 def test_a_guests_disk_cannot_take_the_room_of_fam(lab: Lab) -> None:
@@ -194,7 +215,7 @@ def _login(pid: int, key: Path) -> str:
 
     (port,) = {each.laddr.port for each in psutil.Process(pid).net_connections() if each.status == "LISTEN"}
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR"]
-    words = ["ssh", "-i", str(key), *(word for option in options for word in ("-o", option))]
+    words = ["ssh", "-F", "none", "-i", str(key), *(word for option in options for word in ("-o", option))]
     command = [*words, "-p", str(port), "root@127.0.0.1", "echo $(uname -n) $(readlink /dev/fam)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

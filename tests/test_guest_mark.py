@@ -1,6 +1,9 @@
+import os
 import shlex
+import shutil
 import subprocess
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +20,38 @@ def test_a_marked_command_is_the_command_whatever_is_in_it(text: str) -> None:
     command = "printf %s " + shlex.quote(text)
     ran = subprocess.run(["sh", "-c", mark.marked(command, mark.make())], capture_output=True)
     assert ran.stdout == text.encode()
+
+
+SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("length", [10, 7_900, 20_000, 300_000])
+def test_a_framed_command_of_any_length_is_the_command_and_leaves_its_input_alone(
+    shell: str, length: int
+) -> None:
+    its = mark.make()
+    command = "printf '%s' '" + "é x\n" * (length // 5) + "' | wc -c; cat; env | grep FAME_LAB; exit 7\n"
+    line, script = mark.framed(command, its)
+    assert len(line) < 9000
+    words = [*(("busybox", "sh") if shell == "busybox" else (shell,)), "-c", line.decode()]
+    own = os.environ | {"SHELL": str(shutil.which("sh" if shell == "busybox" else shell))}
+    ran = subprocess.run(words, input=script + b"mine\n", capture_output=True, env=own)
+    assert ran.stdout == f"{length // 5 * 5}\nmine\n{its}\n".encode()
+    assert (ran.stderr, ran.returncode) == (b"", 7)
+
+
+def test_a_framed_command_that_did_not_come_whole_is_not_run() -> None:
+    line, script = mark.framed("echo begun\n" + "#" * 20_000, mark.make())
+    ran = subprocess.run(["sh", "-c", line.decode()], input=script[:-1], capture_output=True)
+    assert (ran.stdout, ran.returncode) == (b"", 125)
+
+
+@pytest.mark.parametrize("command", ["-x", "+x", "--"])
+def test_a_command_that_begins_like_an_option_is_none(command: str) -> None:
+    ran = subprocess.run(["sh", "-c", mark.marked(command, mark.make())], capture_output=True, text=True)
+    assert ran.returncode == 127
+    assert "not found" in ran.stderr
 
 
 def test_a_marked_command_has_its_mark_and_its_status() -> None:

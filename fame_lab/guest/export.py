@@ -183,7 +183,7 @@ _README = """{name}: Debian with Linux {kernel}, exported by fame_lab.
 A BIOS boots it from its own boot loader.
 
 By QEMU alone:      sh {name}.sh
-                    ssh -p 2222 root@127.0.0.1
+                    ssh -F none -p 2222 root@127.0.0.1
 By virt-manager:    virsh define {domain}
 or libvirt:         (the disk has to lie where libvirt's QEMU may write to it: {disk})
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import secrets
 import shlex
 
-__all__ = ["ending", "make", "marked"]
+__all__ = ["encoded", "ending", "framed", "make", "marked"]
 
 _VARIABLE = "FAME_LAB_COMMAND"
 # A kernel's thread has no program and is passed by. Thrice, for one may fork while it is looked for.
 _END = (
     "for n in 1 2 3; do for p in /proc/[0-9]*; do [ -e $p/exe ] && "
     'case "$(tr "\\0" " " < $p/environ)" in *{mark}*) kill -9 ${{p#/proc/}};; esac; done; done 2>/dev/null'
+)
+
+#: Bytes of a line that every SSH server takes: dropbear ends the whole connection at 9,000, and Linux gives a
+#: program's argument 128 KiB at most.
+MOST_LINE = 8000
+# dd takes from a pipe what it is told to, in one read or several, and nothing more.
+_READ = (
+    "FAME_LAB_SCRIPT=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null); "
+    'case $FAME_LAB_SCRIPT in *{end}) ;; *) echo "the command did not come whole" >&2; exit 125;; esac; '
+    'eval "unset FAME_LAB_SCRIPT; ${{FAME_LAB_SCRIPT%{end}}}"'
 )
 
 
@@ -29,9 +39,40 @@ def marked(command: str, mark: str) -> str:
     Examples
     --------
     >>> marked("ls *", "FAME_LAB_COMMAND=1")
-    'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c \'ls *\''
+    'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c -- \'ls *\''
     """
-    return f'export {mark}; exec "${{SHELL:-/bin/sh}}" -c {shlex.quote(command)}'
+    # A command may begin with - or +, which a shell would take for its options.
+    return f'export {mark}; exec "${{SHELL:-/bin/sh}}" -c -- {shlex.quote(command)}'
+
+
+def encoded(command: str) -> bytes:
+    r"""Return the bytes of a command. Those that Python took from an argument are as they were.
+
+    Examples
+    --------
+    >>> encoded("ä\udcff")
+    b'\xc3\xa4\xff'
+    """
+    return command.encode(errors="surrogateescape")
+
+
+def framed(command: str, mark: str) -> tuple[bytes, bytes]:
+    r"""Return the line that an SSH server is given for a command, and what precedes the command's input.
+
+    A long command is sent as input: the shell reads it to its end, which is told by the mark, and no further.
+    What follows is there for the command itself. Had the connection ended before, nothing is run.
+
+    Examples
+    --------
+    >>> framed("ls", "FAME_LAB_COMMAND=1")
+    (b'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c -- ls', b'')
+    """
+    line = encoded(marked(command, mark))
+    if len(line) <= MOST_LINE:
+        return line, b""
+    end = f"#{mark}"
+    script = encoded(command + end)
+    return encoded(marked(_READ.format(size=len(script), end=end), mark)), script
 
 
 def ending(mark: str) -> str:
