@@ -12,8 +12,6 @@ import json
 import logging
 import math
 import os
-import shlex
-import shutil
 import signal
 import sys
 import threading
@@ -22,16 +20,14 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fame_lab import cli_compare, cli_image, cli_output, cli_qemu, cli_report, cli_sweep
+from fame_lab import cli_compare, cli_files, cli_image, cli_output, cli_qemu, cli_report, cli_run, cli_sweep
 from fame_lab.cli_values import check_picture
 from fame_lab.cli_words import parse
-from fame_lab.errors import FameError, HostError, LabError, SpecError
-from fame_lab.progress import current, job
+from fame_lab.errors import FameError, LabError, SpecError
+from fame_lab.progress import job
 from fame_lab.quoting import plain
 
 if TYPE_CHECKING:
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
     from fame_lab.run_result import RunResult
 
 __all__ = ["main"]
@@ -113,31 +109,6 @@ def _ls(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ssh(arguments: argparse.Namespace) -> int:
-    from fame_lab.lab import Lab
-
-    if shutil.which("ssh") is None:
-        raise HostError(
-            f"OpenSSH's client is not on the PATH: apt-get install openssh-client, "
-            f"or `fame-lab run {arguments.name} --node {arguments.node} -- COMMAND`"
-        )
-    words = Lab.attach(arguments.name).node(arguments.node).ssh_command
-    os.execvp(words[0], [*words, *_command(arguments.words)])  # noqa: S606 - a list of words, and no shell
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from fame_lab.lab import Lab
-
-    if arguments.timeout is not None and arguments.timeout <= 0:
-        raise SpecError(f"--timeout is {arguments.timeout:g}: give seconds above 0")
-    outcome = _outcome(Lab.attach(arguments.name), arguments, arguments.timeout)
-    if arguments.json:
-        print(json.dumps(cli_output.runs_as_dict(outcome), indent=1))
-    else:
-        cli_output.show_runs(outcome)
-    return _status(outcome)
-
-
 def _trace(arguments: argparse.Namespace) -> int:
     from fame_lab.lab import Lab
 
@@ -155,8 +126,8 @@ def _trace(arguments: argparse.Namespace) -> int:
     with lab.record(source="trace", granule=arguments.granule, order=arguments.order) as recording:
         try:
             if arguments.words:
-                outcome = _outcome(lab, arguments, None)
-                status = _status(outcome)
+                outcome = cli_run.outcome(lab, arguments, None)
+                status = cli_run.status(outcome)
             else:
                 print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
                 _wait(arguments.seconds)
@@ -243,56 +214,19 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": cli_compare.compare,
     "doctor": _doctor,
     "down": _down,
+    "get": cli_files.get,
     "image": cli_image.image,
     "qemu": cli_qemu.qemu,
     "ls": _ls,
     "probe": _probe,
+    "put": cli_files.put,
     "report": cli_report.report,
     "rerun": cli_report.rerun,
     "restart": _restart,
-    "run": _run,
-    "ssh": _ssh,
+    "run": cli_run.run,
+    "ssh": cli_run.ssh,
     "sweep": cli_sweep.sweep,
     "trace": _trace,
     "up": _up,
     "xml": _xml,
 }
-
-
-# --- What the words mean ---
-
-
-def _outcome(
-    lab: Lab, arguments: argparse.Namespace, timeout: float | None
-) -> dict[str, RunResult | FameError]:
-    """Run the command on the nodes that are named, or on all; each is asked, whatever became of another."""
-    nodes = [lab.node(name) for name in arguments.node] if arguments.node else list(lab.nodes)
-    (command,) = _command(arguments.words)
-
-    def outcome_on(node: Node) -> RunResult | FameError:
-        try:
-            return node.run(command, check=False, timeout=timeout)
-        except FameError as error:
-            return error
-        finally:
-            current().step(f"{node.name} has ended")
-
-    # What `run` writes to stderr is the command's alone.
-    shown = arguments.command == "trace"
-    try:
-        with job("command", total=len(nodes), unit="node", shown=shown):
-            return lab.each(nodes, outcome_on)
-    except KeyboardInterrupt:
-        print(f"fame-lab: {command!r} was ended in the nodes that answer", file=sys.stderr)
-        raise
-
-
-def _status(outcome: dict[str, RunResult | FameError]) -> int:
-    statuses = [_LOST if isinstance(result, FameError) else result.exit_status for result in outcome.values()]
-    return next((status for status in statuses if status), 0)
-
-
-def _command(words: list[str]) -> list[str]:
-    """Give at most one command line: a single word is one already, several are quoted into one."""
-    words = words[1:] if words[:1] == ["--"] else words
-    return words if len(words) < 2 else [shlex.join(words)]

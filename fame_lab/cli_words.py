@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fame_lab import __version__, cli_compare, cli_image, cli_qemu, cli_report, cli_sweep
+from fame_lab import __version__, cli_compare, cli_files, cli_image, cli_qemu, cli_report, cli_sweep
 from fame_lab.cli_values import parameter
 
 __all__ = ["parse", "parser"]
@@ -30,6 +30,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         whole.error(
             f"unrecognized arguments: {' '.join(unknown)}{f'; did you mean: {meant}' if meant else ''}"
         )
+    if found.command in ("put", "get") and (wrong := cli_files.misused(found)):
+        whole.error(wrong)
     if found.command in ("up", "xml") and found.name is None and found.spec is None:
         whole.error(f"{found.command} needs NAME, or --spec FILE")
     if command:
@@ -93,9 +95,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("name", metavar="NAME")
     run.add_argument("--node", action="append", metavar="NODE", help="on this node; may be given again")
     run.add_argument("--timeout", type=float, metavar="SECONDS")
+    run.add_argument("-n", "--no-stdin", action="store_true", help="do not pass on standard input")
     run.add_argument("--json", action="store_true")
     run.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
     run.set_defaults(command="run")
+
+    cli_files.add_words(words)
 
     restart = words.add_parser("restart", help="boot nodes anew, into the same FAM")
     restart.add_argument("name", metavar="NAME")
@@ -135,6 +140,7 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument(
         "--node", action="append", metavar="NODE", help="where the command runs; by default all"
     )
+    trace.add_argument("-n", "--no-stdin", action="store_true", help="do not pass on standard input")
     trace.add_argument("--seconds", type=_seconds, metavar="S", help="without a command: how long")
     trace.add_argument("--granule", default="4K", metavar="SIZE", help="64 to 64K; by default 4K")
     trace.add_argument("--order", type=Path, metavar="FILE", help="the accesses in their order, as Parquet")

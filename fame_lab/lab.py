@@ -6,10 +6,10 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from fame_lab import boot, hosting, parallel
+from fame_lab import boot, hosting
+from fame_lab.commands import Commands
 from fame_lab.errors import FameError, LabError
 from fame_lab.fam import Fam
 from fame_lab.handover import under_way
@@ -19,7 +19,6 @@ from fame_lab.listing import Listing
 from fame_lab.manifest import manifest
 from fame_lab.node import Node
 from fame_lab.progress import LaunchProgress
-from fame_lab.run_result import RunResults
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
 from fame_lab.tear_down import tear_down
@@ -34,11 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Lab"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 Listings = list[Listing]
 
 
-class Lab:
+class Lab(Commands):
     r"""A set of nodes around one FAM.
 
     Used in a ``with`` statement it starts at its beginning and is gone at its end. Started by
@@ -77,7 +75,7 @@ class Lab:
         cancelled: threading.Event | None = None,
         tell: boot.Tell | None = None,
     ) -> Lab:
-        """Start every node and prove it ready, or leave nothing.
+        """Start every node, prove it ready, and return the lab itself; or leave nothing.
 
         Ready means that the node answers SSH, that its BAR2 has FAM's size, and that a nonce went from
         the host to the node and another one back. Ctrl-C ends it, cleans up, and is raised then.
@@ -90,11 +88,6 @@ class Lab:
             Set it, from any thread, to end the start; a LabError says so then.
         tell : callable, optional
             Told as it goes on: the node's or the lab's name, and the stage that it has come to.
-
-        Returns
-        -------
-        Lab
-            Itself.
 
         Raises
         ------
@@ -191,38 +184,10 @@ class Lab:
         self._running()
         return self._nodes
 
-    def node(self, name: str) -> Node:
-        """Give a node by its name.
-
-        Raises
-        ------
-        LabError
-            If there is none of that name.
-        """
-        named = {node.name: node for node in self.nodes}
-        if name not in named:
-            raise LabError(f"{self.spec.name} has no node {name!r}; it has {', '.join(named)}")
-        return named[name]
-
     @property
     def fam(self) -> Fam:
         """The memory that they share, as the host has it."""
         return self._running().fam
-
-    def run(self, command: str, *, check: bool = True, timeout: float | None = None) -> RunResults:
-        """Run a command on every node, in parallel, once on each.
-
-        Returns
-        -------
-        RunResults
-            A dict of RunResult, by the node's name.
-
-        Raises
-        ------
-        SSHError
-            What the first node, in order, raised; every node has ended its part then.
-        """
-        return RunResults(self.each(self.nodes, lambda node: node.run(command, check=check, timeout=timeout)))
 
     def probe(self, probe: str, /, **parameters: Any) -> Result:
         """Measure; see :mod:`fame_lab.probes` for what there is.
@@ -320,19 +285,6 @@ class Lab:
         if self._hosting is None:
             raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
         return self._hosting
-
-    def each(self, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
-        """Do something with several nodes at once, in a thread each.
-
-        Ctrl-C ends what they run, in the guests too.
-
-        Returns
-        -------
-        dict
-            What `do` gave, by the node's name. If it raised, so does this, once every node has ended: what
-            the first of them raised, in order.
-        """
-        return parallel.each(self.spec.name, nodes, do)
 
     @property
     def is_running(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fame_lab import Lab, cli
+from fame_lab import Lab, cli, cli_run
 from fame_lab.cli_words import parser
 from fame_lab.errors import LabError
 from fame_lab.host.diagnosis import Check, Diagnosis
@@ -152,9 +152,9 @@ def test_the_doctor_s_status_says_whether_a_lab_can_run(
 
 
 def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
-    assert cli._command(["--", "ls | wc -l"]) == ["ls | wc -l"]
-    assert cli._command(["ls", "a b"]) == ["ls 'a b'"]
-    assert cli._command([]) == []
+    assert cli_run.command(["--", "ls | wc -l"]) == ["ls | wc -l"]
+    assert cli_run.command(["ls", "a b"]) == ["ls 'a b'"]
+    assert cli_run.command([]) == []
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
