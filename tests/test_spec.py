@@ -232,10 +232,10 @@ def test_a_qemu_is_the_hosts_or_a_path() -> None:
     assert LabSpec("a", qemu=Path("qemu")).qemu == str(Path("qemu").absolute())
 
 
-@pytest.mark.parametrize("qemu", ["", "newest", "qemu-system-x86_64", 7, None, True, "/a\nb", ["/q"]])
-def test_a_qemu_that_cannot_be_one_is_refused(qemu: object) -> None:
+@pytest.mark.parametrize("given", ["", "newest", "qemu-system-x86_64", 7, None, True, "/a\nb", ["/q"]])
+def test_a_qemu_that_cannot_be_one_is_refused(given: object) -> None:
     with pytest.raises(SpecError, match="qemu is") as refused:
-        LabSpec("a", qemu=qemu)  # type: ignore[arg-type]
+        LabSpec("a", qemu=given)  # type: ignore[arg-type]
     assert refused.value.field == "qemu"
 
 
