@@ -79,6 +79,7 @@ def kinds(lab: Lab) -> set[str]:
     return {start["kind"] for start in lab.manifest()["start"].values()}
 
 
+@pytest.mark.newer_qemu
 @pytest.mark.vm
 def test_every_node_is_restored_and_the_manifest_says_so(eight: Lab) -> None:
     assert kinds(eight) == {"template"}

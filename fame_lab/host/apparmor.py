@@ -24,6 +24,6 @@ def way_for(program: Path) -> str:
     # PUx: under the program's own profile if it has one, else under none, as /usr/bin/* is in that profile.
     rule = f'"{program}" PUx,'
     return (
-        "AppArmor's profile of libvirtd starts only what lies in /usr. To allow this program too, as root: "
+        "AppArmor's profile lets libvirtd start only what lies in /usr. To allow this program too, as root: "
         f"echo '{rule}' >>{_LOCAL}; apparmor_parser -r /etc/apparmor.d/usr.sbin.libvirtd"
     )

@@ -167,10 +167,10 @@ def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
         connection.getDomainCapabilities(str(path), "x86_64", "q35", "qemu")
     except libvirt.libvirtError as error:
         words = f"libvirt at {uri()} cannot start {path}: {error}"
-        if "ermission denied" in str(error) and apparmor.is_on():
-            words += f"; {apparmor.way_for(path)}"
-        elif said := complaints(path, qemu_user(connection)):
+        if said := complaints(path, qemu_user(connection)):
             words += f"; asked what it has, QEMU itself says {said}"
+        elif apparmor.is_on():
+            words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
         raise refusal(connection, words) from error
 
 
