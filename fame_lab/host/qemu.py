@@ -51,6 +51,7 @@ HOSTS = frozenset(
 #: A program that is no QEMU may hang, or print without an end.
 _SECONDS = 10.0
 _MOST = 1 << 20
+_INSTEAD = f"give the path of {PROGRAM}, or qemu='auto' for the host's own"
 _SILENT = ("-S", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none")
 _QUESTIONS = b"".join(
     json.dumps(question).encode() + b"\n"
@@ -213,12 +214,12 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
     if found is None:
         text = output.decode(errors="replace").strip()
         said = shortened(text, 80) if text else "nothing"
-        raise HostError(f"{path} is no QEMU: asked for its -version it prints {said}")
+        raise HostError(f"{path} is no QEMU: asked for its -version it prints {said}; {_INSTEAD}")
     major, minor, micro = (int(number or 0) for number in found.groups()[:3])
     packaged = plain(found[4].decode(errors="replace").strip()[:120], keep="")
     qemu = Qemu(path, 1_000_000 * major + 1000 * minor + micro, packaged)
     if qemu.version < LEAST:
-        raise HostError(f"{qemu} is too old: nodes need {dotted(LEAST)} or newer")
+        raise HostError(f"{qemu} is too old: nodes need {dotted(LEAST)} or newer; {_INSTEAD}")
     return qemu
 
 
@@ -234,7 +235,7 @@ def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
                 plugins = plugins or any(each.get("option") == "plugin" for each in answer)
     if not architecture:
         said = shortened(answers.decode(errors="replace").strip(), 80)
-        raise HostError(f"{qemu} does not say what it emulates: asked over QMP it prints {said}")
+        raise HostError(f"{qemu} does not say what it emulates, asked over QMP it prints {said}; {_INSTEAD}")
     return Abilities(architecture, plugins)
 
 
@@ -281,7 +282,9 @@ def _read(process: subprocess.Popen[bytes], path: Path) -> bytes:
         selector.register(process.stdout, selectors.EVENT_READ)
         while len(output) < _MOST:
             if not selector.select(max(0.0, end - time.monotonic())):
-                raise HostError(f"{path} is no QEMU: asked what it is it did not end in {_SECONDS:.0f} s")
+                raise HostError(
+                    f"{path} is no QEMU: asked what it is it did not end in {_SECONDS:.0f} s; {_INSTEAD}"
+                )
             if not (part := os.read(process.stdout.fileno(), _MOST)):
                 break
             output += part
