@@ -75,6 +75,7 @@ def counted(traffic: Traffic, node: str, offset: int, size: int) -> tuple[int, .
 
 
 @pytest.mark.newer_qemu
+@pytest.mark.newer_qemu
 @pytest.mark.parametrize("short_cut", [True, False])
 def test_each_kind_of_access_counts_as_the_table_says(
     traced: Lab, short_cut: bool, monkeypatch: pytest.MonkeyPatch
@@ -100,6 +101,7 @@ def test_each_kind_of_access_counts_as_the_table_says(
     assert recording.traffic().counts["accesses"].sum() == sum(a + b for a, b, _, _ in kinds.values())
 
 
+@pytest.mark.newer_qemu
 def test_every_atomic_counts_one_load_and_one_store(traced: Lab) -> None:
     sizes = {
         "xchg_split": 8, "failed_cas_split": 8, "cas16": 16, "lock_or4": 4, "lock_not_split": 4,
@@ -115,6 +117,7 @@ def test_every_atomic_counts_one_load_and_one_store(traced: Lab) -> None:
     assert found == {kind: (10, 10, 10 * size, 10 * size) for kind, size in sizes.items()}
 
 
+@pytest.mark.newer_qemu
 def test_an_atomic_across_two_lines_counts_though_it_ran_before_the_recording(traced: Lab) -> None:
     with traced.record():
         pass
@@ -230,6 +233,7 @@ def test_a_node_that_counts_other_memory_is_refused(traced: Lab, monkeypatch: py
         pass
 
 
+@pytest.mark.newer_qemu
 def test_ten_switches_on_idle_and_busy_nodes_lose_no_node(traced: Lab) -> None:
     switch(traced, 10)
 

@@ -158,12 +158,14 @@ class Domain:
         HostError
             If QEMU does not tell, as while the BAR is not mapped.
         """
-        with self._asked("does not tell where FAM is") as handle:
-            blocks = monitor.ask(handle, "info ramblock", monitor.HUMAN)
-        block, bar = monitor.fam_block(blocks), monitor.bar2(self.ask("query-pci"))
+        block: int | None = 0
+        if with_block:
+            with self._asked("does not tell where FAM is") as handle:
+                block = monitor.fam_block(monitor.ask(handle, "info ramblock", monitor.HUMAN))
+        bar = monitor.bar2(self.ask("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
-        return bar + (block if with_block else 0)
+        return bar + block
 
     def destroy(self) -> None:
         """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
