@@ -222,6 +222,27 @@ def test_a_node_that_never_boots_fails_with_its_console_and_leaves_nothing(
     assert leftovers("stuck") == []
 
 
+def test_a_lab_runs_in_the_qemu_that_it_names_and_keeps_its_version(newer_qemu: Path) -> None:
+    from fame_lab.host import qemu
+
+    version = qemu.read(newer_qemu).version
+    with small("newer", qemu="backports") as lab:
+        (pid,) = qemu_processes("newer")
+        assert Path(f"/proc/{pid}/exe").readlink() == newer_qemu
+        assert lab.qemu_version == version
+        assert lab.manifest()["versions"]["qemu"] == qemu.dotted(version)
+        handle = lab.nodes[0].domain.handle
+        assert handle is not None
+        assert LabSpec.from_xml(handle.XMLDesc()) == lab.spec
+        attached = Lab.attach("newer")
+        assert attached.qemu_version == version
+        attached.detach()
+        lab.nodes[0].restart()
+        (pid,) = qemu_processes("newer")
+        assert Path(f"/proc/{pid}/exe").readlink() == newer_qemu
+    assert leftovers("newer") == []
+
+
 def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
