@@ -5,8 +5,9 @@ to a page thereafter sets it again, in the process that stored alone (Linux,
 Documentation/admin-guide/mm/soft-dirty.rst and pagemap.rst). It takes CONFIG_MEM_SOFT_DIRTY and the rights
 to trace the process.
 
-The kernel this was written on lacks it, so the tests read made-up pagemaps. It was tried on nodes under KVM, on
-Debian's 6.1: of 600 stores 591 were credited to the node that made them, 9 to nobody, and none to another node.
+The kernel this was written on lacks it, so the tests read made-up pagemaps. It was tried on nodes under KVM,
+on Debian's 6.1: of 600 stores 591 were credited to the node that made them, 9 to nobody, and none to another
+node.
 """
 
 from __future__ import annotations
