@@ -190,9 +190,9 @@ def complaints(path: Path, user: QemuUser | None = None) -> str:
     return shortened("\n".join(lines[-3:]), 400) if lines else ""
 
 
-def missing_libraries(path: Path) -> list[str]:
+def missing_libraries(path: Path, user: QemuUser | None = None) -> list[str]:
     """Return the shared libraries of a program that this host lacks, as its loader names them."""
-    output = output_of([str(path)], path, None, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
+    output = output_of([str(path)], path, user, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
     found = re.findall(rb"^\s*(\S+) => not found", output, re.MULTILINE)
     return [plain(name.decode(errors="replace")[:100], keep="") for name in found]
 
@@ -206,7 +206,7 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
         raise HostError(f"{path} is no program: give the path of {PROGRAM} itself")
     output = output_of([str(path), "-version"], path, user)
     found = _VERSION.search(output)
-    if found is None and b"shared librar" in output and (missing := missing_libraries(path)):
+    if found is None and b"shared librar" in output and (missing := missing_libraries(path, user)):
         raise HostError(
             f"{path} cannot run here: this host lacks {', '.join(missing[:20])}; install the packages that "
             "have these, or give qemu='auto' for the host's own"
