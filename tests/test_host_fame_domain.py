@@ -45,7 +45,7 @@ def test_reads_a_domain_with_the_stanza_of_the_background_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("emulator", "qemu"),
+    ("emulator", "expected"),
     [
         ("/usr/bin/qemu-system-x86_64", "auto"),
         ("/usr/libexec/qemu-kvm", "auto"),
@@ -53,9 +53,9 @@ def test_reads_a_domain_with_the_stanza_of_the_background_text() -> None:
         ("/opt/qemu-10.0.2/bin/qemu-system-x86_64", "/opt/qemu-10.0.2/bin/qemu-system-x86_64"),
     ],
 )
-def test_a_qemu_that_is_not_where_hosts_have_theirs_is_kept(emulator: str, qemu: str) -> None:
+def test_a_qemu_that_is_not_where_hosts_have_theirs_is_kept(emulator: str, expected: str) -> None:
     devices = f"<devices><emulator>{emulator}</emulator></devices>"
-    assert spec_of(domain(more=devices)).qemu == qemu
+    assert spec_of(domain(more=devices)).qemu == expected
 
 
 def test_a_qemu_without_a_path_is_refused() -> None:
