@@ -98,7 +98,7 @@ class Container:
         variables |= {"PATH": f"{HOME}/env/bin:/usr/sbin:/usr/bin:/sbin:/bin"} | dict(environment or {})
         done = subprocess.run(
             [
-                *("nsenter", f"--target={self.first}", "--mount", "--pid"),
+                *("nsenter", f"--target={self.first}", "--mount", "--root", "--pid"),
                 *("sh", "-c", 'echo 0 >"$0" && exec "$@"', str(self.group / "cgroup.procs")),
                 *(["chroot", str(self.root)] if self.root else []),
                 *("setpriv", f"--reuid={_UID}", f"--regid={_UID}", "--clear-groups", "--no-new-privs"),

@@ -63,6 +63,7 @@ class Namespace:
             f"--target={self.pid}",
             "--net",
             "--mount",
+            "--root",  # where this host itself is a chroot, the namespace's is another one
             "--pid",
             "env",
             f"--chdir={Path.cwd()}",

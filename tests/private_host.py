@@ -92,7 +92,8 @@ class PrivateHost:
         return found
 
     def _inside(self) -> list[str]:
-        return ["nsenter", f"--target={self.first}", "--mount", "--net", "--pid"]
+        # Its root too: where this host itself is a chroot, the namespace's is another one.
+        return ["nsenter", f"--target={self.first}", "--mount", "--root", "--net", "--pid"]
 
 
 @contextlib.contextmanager

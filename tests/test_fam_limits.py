@@ -1,6 +1,7 @@
 """FAM as large as it gets, and on other file systems than /dev/shm's."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,15 +23,16 @@ def limits(fam: str, path: Path | None = None) -> Lab:
     return Lab(LabSpec(NAME, nodes=1, fam=fam, fam_path=path), progress=False)
 
 
-@pytest.mark.parametrize(("fam", "address"), [("32G", 0x8_0000_0000), ("256G", 0x40_0000_0000)])
-def test_a_large_fam_lies_where_the_background_text_has_it_and_takes_up_what_is_touched(
-    fam: str, address: int
-) -> None:
+@pytest.mark.parametrize("fam", ["32G", "256G"])
+def test_a_large_fam_lies_at_a_multiple_of_its_size_and_takes_up_what_is_touched(fam: str) -> None:
     with limits(fam) as lab:
         (node,) = lab.nodes
         shown = node.run("lspci -v -s 00:09.0").stdout
-        assert f"Memory at {address:x} (64-bit" in shown
-        assert f"[size={fam}]" in shown
+        found = re.search(rf"Memory at (\w+) \(64-bit, prefetchable\) \[size={fam}\]", shown)
+        assert found, shown
+        # SeaBIOS puts it at the lowest address that is free; with QEMU 8.2 and newer, at the highest.
+        address = int(found[1], 16)
+        assert address >= 4 << 30 and address % lab.fam.size == 0
         # From its first byte to the last before the control area.
         last = lab.fam.control.offset - 8
         for offset, word in (

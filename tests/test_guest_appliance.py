@@ -18,6 +18,7 @@ from fame_lab.guest import appliance, cpio, packages, rootfs
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import Attachment, Identity
 from fame_lab.progress import heard_by
+from fame_lab.size import format_size
 
 RELEASE = "6.1.0-1-test"
 
@@ -243,11 +244,12 @@ def test_a_node_has_its_own_name(guest: RawVM) -> None:
 def test_lspci_shows_fam_as_the_background_text_does(guest: RawVM) -> None:
     # Its name is pci.ids', which Debian 13 words in another way; the device is known by its ids.
     assert guest.run("lspci -n -s 00:09.0") == "00:09.0 0500: 1af4:1110 (rev 01)\n"
+    assert guest.run("setpci -s 00:09.0 2c.l") == "11001af4\n"
     shown = guest.run("lspci -v -s 00:09.0")
     assert re.match(r"00:09\.0 RAM memory: Red Hat, Inc\. (QEMU )?Inter-VM shared memory", shown)
-    assert "Subsystem: Red Hat, Inc. QEMU Virtual Machine" in shown
     assert "(32-bit, non-prefetchable) [size=256]" in shown
-    assert "Memory at 800000000 (64-bit, prefetchable) [size=32G]" in shown
+    # QEMU 7.2 has it at 800000000, as in the background text; newer firmware elsewhere.
+    assert re.search(r"Memory at \w+ \(64-bit, prefetchable\) \[size=32G\]", shown)
     assert "Kernel modules: virtio_pci" in shown
 
 
@@ -303,7 +305,7 @@ def test_the_usual_file_systems_are_there(guest: RawVM) -> None:
 
 
 @pytest.mark.vm
-def test_96_mib_are_enough(image: Appliance, tmp_path: Path) -> None:
-    with booted(image, tmp_path, memory="96M") as vm:
+def test_what_it_is_said_to_need_is_enough_memory(image: Appliance, tmp_path: Path) -> None:
+    with booted(image, tmp_path, memory=format_size(image.least_memory(1))) as vm:
         assert "Mem:" in vm.run("free -m")
         assert vm.run("lspci -s 00:09.0").startswith("00:09.0 ")
