@@ -127,7 +127,7 @@ class Domain:
         return self._ask(command, arguments)
 
     def hand(self, descriptor: int, name: str) -> None:
-        """Give QEMU an open file, to be known to it by a name, as in ``fd:name``.
+        """Pass QEMU an open file, to be known to it by a name, as in ``fd:name``.
 
         Raises
         ------
@@ -137,6 +137,18 @@ class Domain:
             If QEMU has ended.
         """
         self._ask("getfd", {"fdname": name}, descriptor)
+
+    def hand_as_path(self, descriptor: int) -> int:
+        """Pass QEMU an open file, to be known to it by the path ``/dev/fdset/NUMBER``; return the number.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        return int(self._ask("add-fd", {}, descriptor)["fdset-id"])
 
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
         with self._asked(f"does not answer {command}") as handle:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import libvirt
 
@@ -20,6 +21,12 @@ __all__ = ["is_possible", "restore", "save"]
 
 #: libvirt's number of its first version that hands an open file on to QEMU.
 _HANDS_FILES = 8_002_000
+
+#: From this QEMU on a state is in a file that has a path, if need be one that stands for an open file. QEMU
+#: 7.2 knows no ``file:``, and 11.0 takes no ``fd:`` of a file (docs/about/removed-features.rst). Tried on
+#: 10.0 and 11.1.
+_BY_PATH = 9_000_000
+_PATH = "file:/dev/fdset/"
 
 #: Seconds for a few hundred KiB.
 _DEADLINE = 30.0
@@ -42,8 +49,7 @@ def save(domain: Domain, state: Path) -> None:
     with _blamed(domain, "saved"), state.open("wb") as file:
         domain.ask("stop")
         _leave_memory_out(domain)
-        domain.hand(file.fileno(), "state")
-        domain.ask("migrate", uri="fd:state")
+        domain.ask("migrate", uri=_handed(domain, file))
         _await(domain, lambda: _status(domain, "query-migrate") not in ("setup", "active", "device", "none"))
         if (status := _status(domain, "query-migrate")) != "completed":
             raise BootError(f"{domain.name} could not be saved: QEMU says {status!r}")
@@ -59,9 +65,20 @@ def restore(domain: Domain, state: Path) -> None:
     """
     with _blamed(domain, "restored"), state.open("rb") as file:
         _leave_memory_out(domain)
-        domain.hand(file.fileno(), "state")
-        domain.ask("migrate-incoming", uri="fd:state")
+        domain.ask("migrate-incoming", uri=(uri := _handed(domain, file)))
         _await(domain, lambda: _status(domain, "query-status") != "inmigrate")
+        if uri.startswith(_PATH):
+            # Or the node would have the file open, which is deleted then, for as long as it lives.
+            domain.ask("remove-fd", **{"fdset-id": int(uri.removeprefix(_PATH))})
+
+
+def _handed(domain: Domain, file: BinaryIO) -> str:
+    """Pass QEMU an open file; return the address by which it takes a state from there, or puts one there."""
+    qemu = domain.record.qemu
+    if qemu is None or qemu.version < _BY_PATH:
+        domain.hand(file.fileno(), "state")
+        return "fd:state"
+    return f"{_PATH}{domain.hand_as_path(file.fileno())}"
 
 
 @contextlib.contextmanager
