@@ -132,6 +132,15 @@ def test_updates_that_an_emulator_for_one_cpu_loses_are_reported(unsound: Lab) -
 
 
 def test_a_fence_that_an_emulator_for_one_cpu_drops_is_reported(unsound: Lab) -> None:
-    result = unsound.probe("litmus", tests=["SB+mfences"], iterations=200_000)
-    assert int(result.dataset["count"].sel(outcome="SB+mfences: r1=0 r2=0")) > 0
-    assert "SB+mfences: r1=0 r2=0 observed" in result.failed
+    result = unsound.probe("litmus", tests=["SB", "SB+mfences"], iterations=200_000)
+    without, fenced = (
+        int(result.dataset["count"].sel(outcome=f"{test}: r1=0 r2=0")) for test in ("SB", "SB+mfences")
+    )
+    assert without > 0  # the two do race
+    major, minor = map(int, unsound.manifest()["versions"]["qemu"].split(".")[:2])
+    if (major, minor) < (8, 1):
+        assert fenced > 0
+        assert "SB+mfences: r1=0 r2=0 observed" in result.failed
+    else:  # since then the fence stays, for the sake of devices (QEMU's c914d46d0a)
+        assert fenced == 0
+        assert result.failed == ""

@@ -260,3 +260,11 @@ def test_make_test_lints_checks_types_and_runs_all_but_the_long_counts() -> None
 
 def test_ci_runs_what_everybody_runs() -> None:
     assert re.search(r"^exec make test </dev/null$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+
+
+def test_ubuntu_which_has_chromium_as_a_snap_alone_is_not_asked_for_its_package(clone: Clone) -> None:
+    release = clone.base / "os-release"
+    release.write_text("NAME=Ubuntu\nID=ubuntu\nVERSION_ID=24.04\n")
+    status, output, errors = clone.setup("test", MISSING="chromium", OS_RELEASE=str(release))
+    assert (status, errors) == (0, "")
+    assert "installing" not in output.partition(".venv")[0]

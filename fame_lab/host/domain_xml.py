@@ -37,8 +37,8 @@ TB_CACHE_DISK_MIB = 64
 #: overwrites memory, and hangs before /init. Linux 6.12 boots with both, either or none.
 SLOW_STRINGS = ("erms", "fsrm")
 #: A domain has room for this many CPUs at least, though its guest may have one. With room for one alone,
-#: TCG translates for a single thread: a locked instruction becomes load, add, store, a fence nothing, and
-#: what two nodes add gets lost.
+#: TCG translates for a single thread: a locked instruction becomes load, add, store, before QEMU 8.1 a fence
+#: nothing, and what two nodes add gets lost.
 LEAST_CPUS = 2
 
 
