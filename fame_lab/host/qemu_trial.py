@@ -1,7 +1,8 @@
 """What one QEMU can do for a lab on this host, as it was tried: for the doctor.
 
 Nothing is concluded from a version where it can be tried: the guest image is booted in it, with the command
-line that a node has, and the trace plugin is loaded.
+line that a node has, and the trace plugin is loaded. Of restoring, only what libvirt needs for it is looked
+at: a start from a template finds out the rest, and falls back to a cold one.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def _restores(starts: Ability, connection: virConnect | None) -> Ability:
         return Ability(RESTORES, False, f"it {_STARTS_NONE}")
     if not incoming.is_possible(connection):
         return Ability(RESTORES, False, "libvirt hands open files to QEMU from 8.2 on, and this one is older")
-    return Ability(RESTORES, True)
+    return Ability(RESTORES, True, "not tried here; this libvirt hands the open files to QEMU that it takes")
 
 
 def _checker(found: Qemu, counts: Ability, user: QemuUser | None) -> Ability:
