@@ -27,7 +27,9 @@ NODES = 8
 
 
 def restored(name: str, **fields: object) -> LabSpec:
-    return LabSpec(name, **({"nodes": 2, "fam": "1M", "start": "template"} | fields))  # type: ignore[arg-type]
+    """Describe a lab that is restored on any host: under KVM none is."""
+    usual = {"nodes": 2, "fam": "1M", "start": "template", "accel": "tcg"}
+    return LabSpec(name, **(usual | fields))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +308,8 @@ SCRIPT = """
 import sys, time
 from fame_lab import Lab, LabSpec
 print("begun", flush=True)
-with Lab(LabSpec("cutoff", nodes=4, fam="1M", start="template", qemu=sys.argv[1]), progress=False) as lab:
+spec = LabSpec("cutoff", nodes=4, fam="1M", start="template", accel="tcg", qemu=sys.argv[1])
+with Lab(spec, progress=False) as lab:
     time.sleep(1)
 """
 
