@@ -128,7 +128,7 @@ def hindrance(
         # As many boot at a time: then all are up as soon as a template would be.
         return f"a template pays for more nodes than the host has cores, which are {cores}"
     if accelerator != "tcg":
-        return "under KVM no test has proved restored nodes' clocks and random numbers yet; accel='tcg' restores"
+        return "under KVM no test proved restored nodes' clocks and random numbers; accel='tcg' restores"
     if not waits:
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
