@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from fame_lab.cli_values import check_picture
+from fame_lab.cli_values import as_path, check_picture
 
 __all__ = ["add_words", "compare"]
 
@@ -14,11 +13,11 @@ __all__ = ["add_words", "compare"]
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Say which words it takes."""
     parser.add_argument(
-        "a", type=Path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"
+        "a", type=as_path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"
     )
-    parser.add_argument("b", type=Path, metavar="B", help="another of its kind")
+    parser.add_argument("b", type=as_path, metavar="B", help="another of its kind")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+    parser.add_argument("--plot", type=as_path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
 
 
 def compare(arguments: argparse.Namespace) -> int:

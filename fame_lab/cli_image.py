@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from fame_lab import cli_output
+from fame_lab.cli_values import as_path
 from fame_lab.errors import SpecError
 from fame_lab.progress import current, job
 from fame_lab.size import MIB
@@ -30,9 +30,12 @@ def add_words(words: argparse.ArgumentParser) -> None:
     which.add_argument("--old", action="store_true", help="all that a lab would not boot any more")
     export = actions.add_parser("export", help="write one for plain QEMU and virt-manager")
     export.add_argument("name", metavar="NAME", nargs="?", default="debian")
-    export.add_argument("--output", type=Path, required=True, metavar="DIR")
+    export.add_argument("--output", type=as_path, required=True, metavar="DIR")
     export.add_argument(
-        "--authorized-key", type=Path, metavar="FILE", help="public key that may log in; by default your own"
+        "--authorized-key",
+        type=as_path,
+        metavar="FILE",
+        help="public key that may log in; by default yours",
     )
 
 

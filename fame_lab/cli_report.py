@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from fame_lab.cli_values import named
+from fame_lab.cli_values import as_path, named
 
 __all__ = ["add_words", "report", "rerun"]
 
@@ -17,13 +16,13 @@ __all__ = ["add_words", "report", "rerun"]
 def add_words(words: Any) -> None:
     """Add them to the parser's, with what they take."""
     report = words.add_parser("report", help="execute a notebook and keep what it shows and measures")
-    report.add_argument("notebook", type=Path, metavar="NOTEBOOK")
+    report.add_argument("notebook", type=as_path, metavar="NOTEBOOK")
     report.add_argument(
         "-p", dest="parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE",
         help="for its cell tagged `parameters`; may be given again: -p nodes=4 -p 'sizes=[1, 2]'",
     )  # fmt: skip
     report.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="an earlier report there is replaced"
+        "--output", type=as_path, required=True, metavar="DIR", help="an earlier report there is replaced"
     )
     report.set_defaults(command="report")
 
@@ -34,8 +33,8 @@ def add_words(words: Any) -> None:
         "Status 0 says that all agrees that has to: what was measured at all, and what was counted. Times "
         "are each host's own; what differs of them is said.",
     )
-    rerun.add_argument("folder", type=Path, metavar="FOLDER")
-    rerun.add_argument("--output", type=Path, metavar="DIR", help="by default FOLDER-rerun")
+    rerun.add_argument("folder", type=as_path, metavar="FOLDER")
+    rerun.add_argument("--output", type=as_path, metavar="DIR", help="by default FOLDER-rerun")
     rerun.add_argument("--json", action="store_true", help="what agrees and what differs")
     rerun.set_defaults(command="rerun")
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from fame_lab import cli_output
 from fame_lab.cli_stdin import StandardInput
-from fame_lab.errors import FameError, HostError, SpecError
+from fame_lab.errors import FameError, HostError
+from fame_lab.numeric import check_seconds
 from fame_lab.progress import current, job
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a command on the nodes that are named, or on all, and give the first status that is not 0."""
     from fame_lab.lab import Lab
 
-    if arguments.timeout is not None and not arguments.timeout > 0:
-        raise SpecError(f"--timeout is {arguments.timeout:g}: give seconds above 0")
+    if arguments.timeout is not None:
+        check_seconds("--timeout", arguments.timeout)
     came = outcome(Lab.attach(arguments.name), arguments, arguments.timeout)
     if arguments.json:
         print(json.dumps(cli_output.runs_as_dict(came), indent=1))

@@ -6,10 +6,9 @@ import argparse
 import inspect
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-from fame_lab.cli_values import check_picture, parameter
+from fame_lab.cli_values import as_path, check_picture, parameter
 from fame_lab.errors import SpecError
 from fame_lab.quoting import plain
 
@@ -29,9 +28,9 @@ def add_words(words: Any) -> None:
         help="a field of the lab or a parameter of the probe; may be given again: --over nodes=2,4,8",
     )  # fmt: skip
     sweep.add_argument("--repeats", type=int, default=5, metavar="N", help="by default 5")
-    sweep.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the sweep is kept")
+    sweep.add_argument("--output", type=as_path, required=True, metavar="DIR", help="where the sweep is kept")
     sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the random order; by default 0")
-    sweep.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what every lab has")
+    sweep.add_argument("--spec", type=as_path, metavar="FILE", help="of TOML, with what every lab has")
     sweep.add_argument(
         "--cluster", metavar="ADDRESS",
         help="of a Dask scheduler, such as tcp://host:8786; only in a network that you trust",
@@ -40,7 +39,7 @@ def add_words(words: Any) -> None:
         "-p", dest="parameter", action="append", default=[], type=parameter, metavar="NAME=VALUE",
         help="of the probe, at every point",
     )  # fmt: skip
-    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+    sweep.add_argument("--plot", type=as_path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
     sweep.add_argument("--json", action="store_true", help="where it is, and what became of it")
     sweep.set_defaults(command="sweep")
 

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from fame_lab.errors import SpecError
+from fame_lab.paths import given_path
 from fame_lab.probes import parameters
 
-__all__ = ["check_picture", "named", "parameter"]
+__all__ = ["as_path", "check_picture", "named", "parameter"]
 
 _PICTURES = (".png", ".svg", ".pdf")
+
+
+def as_path(text: str) -> Path:
+    """Read a path."""
+    try:
+        return given_path("it", text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def named(text: str) -> tuple[str, str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NoReturn
 
 from fame_lab import __version__, cli_compare, cli_files, cli_image, cli_qemu, cli_report, cli_sweep
-from fame_lab.cli_values import parameter
+from fame_lab.cli_values import as_path, parameter
+from fame_lab.quoting import plain
 
 __all__ = ["parse", "parser"]
+
+#: Characters of a complaint.
+_MOST = 1000
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -39,9 +43,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return found
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints stay short and steer no terminal, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        message = plain(message, keep="")
+        super().error(message if len(message) <= _MOST else f"{message[:_MOST]}…")
+
+
 def parser() -> argparse.ArgumentParser:
     """Give the parser; what it finds names its command as ``command``."""
-    whole = argparse.ArgumentParser(prog="fame-lab", description="Nodes around one fabric-attached memory.")
+    whole = _Parser(prog="fame-lab", description="Nodes around one fabric-attached memory.")
     whole.add_argument("--version", action="version", version=f"fame_lab {__version__}")
     whole.add_argument("--verbose", action="store_true", help="say on stderr what goes on")
     words = whole.add_subparsers(required=True, metavar="COMMAND")
@@ -64,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="With --output, a folder: XML, scripts, kernel, keys for SSH, and a README of how to start. "
         "Without, nodes are got into by their serial lines. --accel auto is KVM if it works here.",
     )
-    xml.add_argument("--output", type=Path, metavar="DIR", help="not there yet; else it is printed")
+    xml.add_argument("--output", type=as_path, metavar="DIR", help="not there yet; else it is printed")
     xml.add_argument(
         "--node", action="append", default=[], metavar="NODE", help="this one; may be given again"
     )
@@ -127,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
         "-p", dest="parameter", action="append", default=[], type=parameter, metavar="NAME=VALUE",
         help="of the probe; several values are parted by commas: -p working_sets=4K,64K",
     )  # fmt: skip
-    probe.add_argument("--output", type=Path, metavar="DIR", help="save the result there")
+    probe.add_argument("--output", type=as_path, metavar="DIR", help="save the result there")
     probe.set_defaults(command="probe")
 
     trace = words.add_parser(
@@ -143,9 +155,9 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("-n", "--no-stdin", action="store_true", help="do not pass on standard input")
     trace.add_argument("--seconds", type=_seconds, metavar="S", help="without a command: how long")
     trace.add_argument("--granule", default="4K", metavar="SIZE", help="64 to 64K; by default 4K")
-    trace.add_argument("--order", type=Path, metavar="FILE", help="the accesses in their order, as Parquet")
-    trace.add_argument("--output", type=Path, metavar="DIR", help="save the counts there")
-    trace.add_argument("--plot", type=Path, metavar="FILE", help="draw them, as .png, .svg or .pdf")
+    trace.add_argument("--order", type=as_path, metavar="FILE", help="accesses in their order, as Parquet")
+    trace.add_argument("--output", type=as_path, metavar="DIR", help="save the counts there")
+    trace.add_argument("--plot", type=as_path, metavar="FILE", help="draw them, as .png, .svg or .pdf")
     trace.add_argument("--json", action="store_true")
     trace.set_defaults(command="trace", words=[])
 
@@ -167,11 +179,11 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _spec_options() -> argparse.ArgumentParser:
+def _spec_options() -> _Parser:
     """Return what describes a lab, for the words that take one."""
-    spec = argparse.ArgumentParser(add_help=False)
+    spec = _Parser(add_help=False)
     spec.add_argument("name", nargs="?", metavar="NAME")
-    spec.add_argument("--spec", type=Path, metavar="FILE", help="of TOML, with what the options do not say")
+    spec.add_argument("--spec", type=as_path, metavar="FILE", help="TOML, with what the options do not say")
     spec.add_argument("--nodes", type=int, metavar="N", help="1 to 40")
     spec.add_argument("--fam", metavar="SIZE", help="a power of two, such as 256M")
     spec.add_argument("--accel", choices=("auto", "kvm", "tcg"))

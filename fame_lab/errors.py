@@ -38,8 +38,15 @@ __all__ = [
 ]
 
 
+#: Characters of a message: some of it is what was given, or read, and that may be of any length.
+_MOST = 4000
+
+
 class FameError(Exception):
     """Whatever fame_lab raises derives from this."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message if len(message) <= _MOST else f"{message[:_MOST]}…")
 
 
 class SpecError(FameError, ValueError):

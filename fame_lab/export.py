@@ -16,6 +16,8 @@ from fame_lab.host.domain_xml import domain_xml
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_args import qemu_args
 from fame_lab.host.record import NodeRecord
+from fame_lab.numeric import whole
+from fame_lab.quoting import quoted
 from fame_lab.spec import LabSpec
 
 __all__ = [
@@ -63,7 +65,9 @@ def _printed(spec: LabSpec) -> dict[str, Exported]:
     elif isinstance(image, DiskImage):
         boot = DiskBoot(image.disk, image.disk, kept=False)
     else:
-        raise SpecError(f"image is {spec.image!r}: nodes of your own image need files; export to a folder")
+        raise SpecError(
+            f"image is {quoted(spec.image)}: nodes of your own image need files; export to a folder"
+        )
     return {node: (boot, {"node": node}) for node in spec.node_names}
 
 
@@ -111,8 +115,11 @@ def domains(
         )
     if spec.trace:
         raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
-    if not 1 <= ssh_port <= 65536 - spec.nodes:
-        raise SpecError(f"ssh_port is {ssh_port}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row")
+    first = whole(ssh_port)
+    if first is None or not 1 <= first <= 65536 - spec.nodes:
+        raise SpecError(
+            f"ssh_port is {quoted(ssh_port)}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row"
+        )
     qemu = qemu_cache.find(str(spec.qemu))
     # KVM that is asked for by name is not tried: it is for elsewhere.
     accelerator = accel.choose(
@@ -144,7 +151,7 @@ def domains(
             card=card,
             user=None,
             models=None,
-            ssh_port=ssh_port + index,
+            ssh_port=first + index,
             metadata=record.to_exported_element(),
         )
     return written

@@ -28,6 +28,7 @@ from fame_lab.host.record import NodeRecord, TemplateRecord
 from fame_lab.host.template_xml import TemplateFiles
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.keys import Keys
+from fame_lab.quoting import quoted
 from fame_lab.spec import LabSpec
 from fame_lab.traffic.counter_layout import CounterLayout
 from fame_lab.traffic.counters import Counters
@@ -231,7 +232,7 @@ def attach(name: str) -> Hosting:
     if not domains:
         there = ", ".join(sorted(domain.labs(connection))) or "none"
         raise LabError(
-            f"no lab named {name!r} runs here (running: {there}): "
+            f"no lab named {quoted(name)} runs here (running: {there}): "
             f"start it with `fame-lab up {name}`, or Lab(spec).start()"
         )
     record = domains[0].record

@@ -18,7 +18,9 @@ from fame_lab.launch import Launch
 from fame_lab.listing import Listing
 from fame_lab.manifest import manifest
 from fame_lab.node import Node
+from fame_lab.numeric import check_seconds
 from fame_lab.progress import LaunchProgress
+from fame_lab.quoting import quoted
 from fame_lab.signals import deferred
 from fame_lab.spec import LabSpec
 from fame_lab.tear_down import tear_down
@@ -60,7 +62,7 @@ class Lab(Commands):
 
     def __init__(self, spec: LabSpec, *, progress: bool = True) -> None:
         if not isinstance(spec, LabSpec):
-            raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {spec!r}")
+            raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {quoted(spec)}")
         self.spec = spec
         #: Whether bars show how far things are.
         self.progress = progress
@@ -96,6 +98,7 @@ class Lab(Commands):
         """
         if self._hosting is not None:
             raise LabError(f"{self.spec.name!r} is running; stop it first")
+        deadline = None if deadline is None else check_seconds("deadline", deadline)
         cancelled = cancelled or threading.Event()
         try:
             with deferred(cancelled), LaunchProgress(self.spec, shown=self.progress) as progress:

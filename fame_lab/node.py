@@ -17,6 +17,7 @@ from fame_lab.cancel import is_cancelled
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.fam_trouble import trouble
 from fame_lab.lab_html import node_html
+from fame_lab.numeric import check_seconds
 from fame_lab.probes import lines
 from fame_lab.probes.program_run import program_run
 from fame_lab.run_result import RunResult
@@ -127,6 +128,7 @@ class Node:
         >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
         '6.1.0-37-cloud-amd64\\n'
         """
+        timeout = None if timeout is None else check_seconds("timeout", timeout)
         with self._mourned():
             return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
 
@@ -247,6 +249,7 @@ class Node:
         HostError
             If FAM is not the file that the other nodes have.
         """
+        deadline = None if deadline is None else check_seconds("deadline", deadline)
         self._hosting.fam.check()
         self.connection.close()
         self.domain.destroy()

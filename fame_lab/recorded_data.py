@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import SpecError
-from fame_lab.quoting import plain
+from fame_lab.quoting import plain, quoted
 
 if TYPE_CHECKING:
     from fame_lab.results import Result
@@ -114,5 +114,5 @@ def label(manifest: Mapping[str, Any]) -> str:
 def _find(name: str) -> Path:
     # Only names that are listed are ever looked for, whatever is asked.
     if name not in recorded_names():
-        raise SpecError(f"nothing is recorded as {name!r}; there are {', '.join(recorded_names())}")
+        raise SpecError(f"nothing is recorded as {quoted(name)}; there are {', '.join(recorded_names())}")
     return _PLACE / name

@@ -17,6 +17,8 @@ import nbformat
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.execution import execute
 from fame_lab.notebook_parameters import as_options, checked, with_parameters
+from fame_lab.numeric import check_seconds
+from fame_lab.paths import given_path
 from fame_lab.progress import job
 from fame_lab.report_crate import CRATE, write_crate
 from fame_lab.report_data import Kept
@@ -84,7 +86,13 @@ def report(
     >>> report("experiment.ipynb", "out", parameters={"nodes": 4})  # doctest: +SKIP
     PosixPath('/.../out/experiment.html')
     """
-    return make(Path(notebook), Path(output), parameters or {}, cell_deadline, progress)
+    return make(
+        given_path("notebook", notebook),
+        given_path("output", output),
+        parameters or {},
+        cell_deadline,
+        progress,
+    )
 
 
 def make(
@@ -108,6 +116,7 @@ def make(
     commit : str, optional
         Of the notebook, where it does not lie in its clone any more.
     """
+    cell_deadline = check_seconds("cell_deadline", cell_deadline)
     source, place = _paths(notebook, output)
     raw = source.read_bytes()
     content = _read(source, raw)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import SpecError
+from fame_lab.paths import given_path
 from fame_lab.report_manifest import SOURCE, Repeatable, bounded, read
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def rerun(
     from fame_lab.comparing.comparison import compare
     from fame_lab.reports import CELL_DEADLINE, make
 
-    old = Path(folder).resolve()
-    new = default_output(folder) if output is None else Path(output).resolve()
+    old = given_path("folder", folder).resolve()
+    new = default_output(folder) if output is None else given_path("output", output).resolve()
     if new.is_relative_to(old):
         raise SpecError(f"output is {new}, in the report that is repeated: give another directory")
     before = read(old)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.paths import given_path
 from fame_lab.recorded_data import label
 from fame_lab.result_html import result_html
 from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
@@ -86,7 +87,7 @@ class Result:
         SpecError
             If there is no result, or one that this version cannot read.
         """
-        place = Path(directory)
+        place = given_path("directory", directory)
         try:
             told = json.loads((place / _MANIFEST).read_text())
             if not isinstance(told, dict) or told.get("format") != _FORMAT:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import HostError, SpecError
+from fame_lab.paths import given_path
 
 if TYPE_CHECKING:
     import os
@@ -57,7 +58,7 @@ def save_directory(
     HostError
         If it cannot be written; what was there before is there still.
     """
-    place = Path(directory).absolute()
+    place = given_path("directory", directory).absolute()
     replaces = _may_replace(place, names, what)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fame_lab.errors import SpecError
+from fame_lab.numeric import whole
 from fame_lab.quoting import quoted
 
 __all__ = ["KIB", "MIB", "format_size", "nearest_powers", "parse_size"]
@@ -24,7 +25,7 @@ def parse_size(value: int | str, field: str = "size") -> int:
     Parameters
     ----------
     value : int or str
-        Bytes, or a whole number with one of the binary suffixes K, M, G, T.
+        Bytes, numpy's too, or a whole number with one of the binary suffixes K, M, G, T.
     field : str
         What the size is of, for the message.
 
@@ -43,8 +44,8 @@ def parse_size(value: int | str, field: str = "size") -> int:
     >>> parse_size("256M"), parse_size("4 GiB"), parse_size(4096)
     (268435456, 4294967296, 4096)
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        size = int(value)
+    if (found := whole(value)) is not None:
+        size = found
     elif match := _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None:
         size = int(match[1]) << _SUFFIXES[match[2].upper()]
     else:

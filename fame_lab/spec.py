@@ -9,6 +9,8 @@ from typing import Any
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES, Books, Interleaving
+from fame_lab.numeric import check_whole
+from fame_lab.paths import given_path
 from fame_lab.quoting import quoted
 from fame_lab.size import MIB, format_size, parse_size
 from fame_lab.spec_checks import (
@@ -20,7 +22,6 @@ from fame_lab.spec_checks import (
     blamed,
     check_book,
     check_choice,
-    check_count,
     check_fam,
     check_image,
     check_memory,
@@ -114,17 +115,17 @@ class LabSpec:
 
     def __post_init__(self) -> None:
         with blamed("name"):
-            check_name(self.name)
+            self._keep("name", check_name(self.name))
         with blamed("nodes"):
-            check_count("nodes", self.nodes, MAX_NODES)
+            self._keep("nodes", check_whole("nodes", self.nodes, 1, MAX_NODES))
         with blamed("vcpus"):
-            check_count("vcpus", self.vcpus, MAX_VCPUS)
+            self._keep("vcpus", check_whole("vcpus", self.vcpus, 1, MAX_VCPUS))
         for field, choices in CHOICES.items():
             with blamed(field):
                 if field == "image":
                     self._keep("image", check_image(self.image))
                 else:
-                    check_choice(field, getattr(self, field), choices)
+                    self._keep(field, check_choice(field, getattr(self, field), choices))
         if self.trace and self.accel == "kvm":
             with blamed("trace"):
                 raise SpecError(
@@ -290,7 +291,7 @@ class LabSpec:
         """
         from fame_lab import export_folder
 
-        return export_folder.write(self, Path(directory), ssh_port=ssh_port)
+        return export_folder.write(self, given_path("directory", directory), ssh_port=ssh_port)
 
     @classmethod
     def from_xml(cls, text: str) -> LabSpec:

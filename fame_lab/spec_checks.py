@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import Interleaving, auto_book
+from fame_lab.paths import given_path
 from fame_lab.quoting import quoted
 from fame_lab.size import KIB, MIB, format_size, nearest_powers, parse_size
 
@@ -25,7 +27,6 @@ __all__ = [
     "blamed",
     "check_book",
     "check_choice",
-    "check_count",
     "check_fam",
     "check_image",
     "check_memory",
@@ -83,26 +84,24 @@ def blamed(field: str) -> Iterator[None]:
         raise
 
 
-def check_name(name: object) -> None:
-    """Raise SpecError unless it names a lab, and can stand in a path."""
+def check_name(name: object) -> str:
+    """Return the name of a lab, which can stand in a path; raise SpecError if it is none."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpecError(
             f"name is {quoted(name)}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
             "beginning and ending with a letter or digit"
         )
+    return str(name)
 
 
-def check_count(field: str, value: object, most: int) -> None:
-    """Raise SpecError unless it is a whole number from 1 to `most`."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise SpecError(f"{field} is {quoted(value)}: give a whole number from 1 to {most}")
-
-
-def check_choice(field: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise SpecError unless it is one of the choices."""
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        allowed = " or ".join(map(repr, choices))
-        raise SpecError(f"{field} is {quoted(value)}: this version takes {allowed}")
+def check_choice(field: str, value: object, choices: tuple[Any, ...]) -> Any:
+    """Return the one of the choices that is meant; raise SpecError if it is none of them."""
+    single = value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+    for choice in choices:
+        if single is choice or (isinstance(single, str) and single == choice):
+            return choice
+    allowed = " or ".join(map(repr, choices))
+    raise SpecError(f"{field} is {quoted(value)}: this version takes {allowed}")
 
 
 def check_fam(size: int, accel: str) -> int:
@@ -135,11 +134,11 @@ def is_debian(image: str) -> bool:
 
 def check_image(image: object) -> str:
     """Give the name of an image, or the path of one; raise SpecError if it can be neither."""
-    if isinstance(image, (str, Path)):
-        text = str(image)
-        if text == "appliance" or is_debian(text):
-            return text
-        if isinstance(image, Path) or "/" in text:
+    if isinstance(image, (str, os.PathLike)):
+        text = os.fspath(image)
+        if text == "appliance" or (isinstance(text, str) and is_debian(text)):
+            return str(text)
+        if isinstance(image, os.PathLike) or "/" in text:
             return str(check_path(image, "image"))
     raise SpecError(
         f"image is {quoted(image)}: it takes 'appliance', 'debian', the name 'debian-...' of one that "
@@ -168,7 +167,7 @@ def check_memory(memory: int | str, image: str) -> int:
     if not least <= size <= MAX_MEMORY or size % MIB:
         raise SpecError(
             f"memory is {format_size(size)} ({size} bytes): give whole MiB from {format_size(least)} "
-            f"(with less, image {image!r} does not come up) to {format_size(MAX_MEMORY)}"
+            f"(with less, image {quoted(image)} does not come up) to {format_size(MAX_MEMORY)}"
         )
     return size
 
@@ -193,16 +192,14 @@ def check_book(book: int | str, fam_size: int, nodes: int) -> int:
 
 
 def check_path(path: object, field: str = "fam_path") -> Path:
-    """Give the path of FAM as an absolute one; raise SpecError if QEMU cannot be given it."""
-    if not isinstance(path, (str, Path)) or not str(path):
-        raise SpecError(f"{field} is {quoted(path)}: give the path of a file")
-    text = str(path)
+    """Return the path of FAM as an absolute one; raise SpecError if QEMU cannot be given it."""
+    text = str(given_path(field, path))
     # QEMU reads its options as comma-separated text, and a control character has no place in either.
-    if any(character in text for character in ",\0") or not text.isprintable():
+    if "," in text or not text.isprintable():
         raise SpecError(
             f"{field} is {quoted(text)}: a comma or an unprintable character cannot be given to QEMU"
         )
     try:
-        return Path(text).expanduser().absolute()
+        return given_path(field, Path(text).expanduser().absolute())
     except (RuntimeError, OSError) as error:  # whose home it names nobody knows, or where we are
         raise SpecError(f"{field} is {quoted(text)}: {error}; give the path as it is") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import tomli_w
 
 from fame_lab.errors import SpecError
+from fame_lab.paths import given_path
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 
@@ -51,6 +52,7 @@ def read(path: Path, **changes: object) -> LabSpec:
     SpecError
         If it cannot be read, or as of :func:`from_toml`.
     """
+    path = given_path("spec", path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from fame_lab.errors import SpecError
+from fame_lab.quoting import quoted, shortened
 
 __all__ = ["DEFAULT_SUBNET", "HOST_NAME", "MAC_PREFIX", "Subnet", "free_subnet"]
 
@@ -50,26 +51,28 @@ class Subnet:
         '192.168.42.1'
         """
         example = f"give a private one of 24 bits or fewer, such as {DEFAULT_SUBNET!r}"
+        given = f"subnet is {shortened(text, 40) if isinstance(text, str) else quoted(text)}"
+        if isinstance(text, IPv4Network):
+            text = str(text)
         if not isinstance(text, str) or "/" not in text:
-            raise SpecError(f"subnet is {text!r}, which is no IPv4 network: {example}")
+            raise SpecError(f"{given}, which is no IPv4 network: {example}")
         try:
             network = IPv4Network(text.strip())
         except ValueError as error:
             meant = _meant(text)
-            raise SpecError(
-                f"subnet is {text!r}, which is no IPv4 network: {error}; "
-                + (f"did you mean {str(meant)!r}?" if meant else example)
-            ) from error
+            # The error has the text in it, of whatever length.
+            why = f"; did you mean {str(meant)!r}?" if meant else f": {shortened(str(error), 90)}; {example}"
+            raise SpecError(f"{given}, which is no IPv4 network{why}") from error
         if not any(network.subnet_of(private) for private in _PRIVATE):
-            raise SpecError(f"subnet is {text!r}, which is not private (RFC 1918): {example}")
+            raise SpecError(f"{given}, which is not private (RFC 1918): {example}")
         if network.prefixlen > 24:
             raise SpecError(
-                f"subnet is {text!r}, which has no room for the host's address, its 254th: "
+                f"{given}, which has no room for the host's address, its 254th: "
                 f"{str(network.supernet(new_prefix=24))!r} has"
             )
         if network.overlaps(_SSH):
             raise SpecError(
-                f"subnet is {text!r}, and each node has another card in {_SSH}, by which SSH comes in: "
+                f"{given}, and each node has another card in {_SSH}, by which SSH comes in: "
                 f"give another one, such as {DEFAULT_SUBNET!r}"
             )
         return cls(network)

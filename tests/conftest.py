@@ -55,7 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     A few, marked ``newer_qemu``, run on both in `make test`.
     """
-    if "qemu" in metafunc.fixturenames:
+    own = any("qemu" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "qemu" in metafunc.fixturenames and not own:
         in_test = metafunc.definition.get_closest_marker("newer_qemu") is not None
         newer = pytest.param("backports", marks=[] if in_test else pytest.mark.soak)
         metafunc.parametrize("qemu", ["auto", newer], indirect=True, scope="session")

@@ -67,6 +67,62 @@ def test_options_meant_for_something_else_are_told_where_to_stand(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up", "x", "--nodes", "9" * 100_000],
+        ["up", "x", "--vcpus", "\x1b[2J"],
+        ["up", "x", "--accel", "x" * 100_000],
+        ["x" * 100_000],
+        ["ls", "x" * 100_000],
+        ["probe", "x", "chase", "-p", "x" * 100_000],
+        ["report", "x.ipynb", "--output", "x", "-p", "x" * 100_000],
+        ["run", "x", "--timeout", "9" * 100_000 + "x", "--", "true"],
+        ["trace", "x", "--seconds", "x" * 100_000],
+        ["sweep", "chase", "--over", "nodes=1", "--output", "x", "--repeats", "9" * 100_000],
+        ["up", "--spec", "/" + "x" * 100_000],
+        ["compare", "x" * 100_000, "x"],
+        ["report", "x" * 100_000, "--output", "x"],
+    ],
+    ids=range(13),
+)
+def test_a_complaint_is_short_and_plain_whatever_was_typed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert len(said) < 5000
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up", "x" * 100_000],
+        ["up", "x", "--fam", "9" * 100_000],
+        ["up", "x", "--subnet", "9" * 100_000],
+        ["up", "x", "--memory", "nan"],
+        ["up", "x", "--fam-path", "/" + "x" * 100_000],
+        ["xml", "x", "--ssh-port", "70000"],
+        ["run", "x", "--timeout", "nan", "--", "true"],
+        ["run", "x", "--timeout", "0", "--", "true"],
+        ["down", "x" * 100_000],
+        ["sweep", "x" * 100_000, "--over", "nodes=1", "--output", "x"],
+        ["sweep", "chase", "--over", f"nodes={'9' * 100_000}", "--output", "x"],
+    ],
+    ids=range(11),
+)
+def test_a_value_that_cannot_be_is_refused_in_short(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fame-lab: ")
+    assert len(said) < 5000
+
+
 def test_every_command_has_its_function() -> None:
     choices: dict[str, Any] = next(
         action.choices for action in parser()._actions if isinstance(action.choices, dict)

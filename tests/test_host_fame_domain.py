@@ -91,13 +91,75 @@ def test_a_name_that_no_lab_can_have_is_made_one() -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        (
+            *("-device", '{"driver":"ivshmem-plain","id":"shmem0","memdev":"fam"}', "-object"),
+            '{"qom-type":"memory-backend-file","id":"fam","mem-path":"/x","size":33554432,"share":true}',
+        ),
+        (
+            "-object",
+            "memory-backend-file,size=32M,share,mem-path=/x,id=fam",
+            "-device",
+            "ivshmem-plain,memdev=fam",
+        ),
+        (
+            *("--object", "memory-backend-file,id=fam,share=yes,mem-path=/x,size=0x2000000"),
+            *("--device", "driver=ivshmem-plain,memdev=fam,master=on,bus=pcie.0,addr=0x9"),
+        ),
+        (
+            *("-object", "qom-type=memory-backend-file,id=fam,share=on,mem-path=/x,size=0.03125G"),
+            *("-object", "memory-backend-ram,id=other,size=1G", "-device", "virtio-rng-pci"),
+            *("-device", "{'driver': 'ivshmem-plain', 'memdev': 'fam'}"),
+        ),
+    ],
+)
+def test_a_stanza_is_read_as_qemu_reads_it(arguments: tuple[str, ...]) -> None:
+    spec = spec_of(domain(arguments=arguments))
+    assert (spec.fam_size, spec.fam_path) == (32 << 20, Path("/x"))
+
+
+SHMEM = "<devices><shmem name='looking-glass'><model type='ivshmem-plain'/></shmem></devices>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "named"),
+    [
+        (
+            ("-device", "ivshmem-doorbell,chardev=c,vectors=2"),
+            "",
+            "ivshmem-doorbell, whose memory and interrupts",
+        ),
+        (("-device", "ivshmem,size=32,shm=x"), "", "ivshmem, and no ivshmem-plain"),
+        ((), SHMEM, "<shmem name='looking-glass'>, libvirt's own"),
+        (("-object", BACKEND, "-device", DEVICE), SHMEM, "2 devices of shared memory (ivshmem-plain, <shmem"),
+        (
+            ("-object", BACKEND.replace("-file", "-memfd"), "-device", DEVICE),
+            "",
+            "a 'memory-backend-memfd', memory w",
+        ),
+        (("-object", BACKEND.replace("-file", "-ram"), "-device", DEVICE), "", "memory of that QEMU alone"),
+        (("-object", BACKEND.replace("=on", "=maybe"), "-device", DEVICE), "", "share is 'maybe'"),
+        (("-object", BACKEND + ",readonly=on", "-device", DEVICE), "", "readonly"),
+        (("-object", BACKEND + ",offset=4K", "-device", DEVICE), "", "offset '4K'"),
+        (("-object", "{", "-device", DEVICE), "", "as JSON"),
+        (("-object", BACKEND, "-device", "ivshmem-plain"), "", "memdev is None"),
+    ],
+)
+def test_what_can_be_no_fam_is_named_as_what_it_is(arguments: tuple[str, ...], more: str, named: str) -> None:
+    message = refusal(domain(arguments=arguments, more=more))
+    assert named in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((), "0 ivshmem-plain devices"),
-        (("-object", BACKEND), "0 ivshmem-plain devices"),
-        (("-device", DEVICE), "0 of them of a file"),
-        (("-object", BACKEND.replace("FAM,share", "OTHER,share"), "-device", DEVICE), "0 of them"),
-        (("-object", BACKEND, "-device", DEVICE, "-device", DEVICE), "2 ivshmem-plain devices"),
+        ((), "no ivshmem-plain device"),
+        (("-object", BACKEND), "no ivshmem-plain device"),
+        (("-device", DEVICE), "no -object of the domain has that id"),
+        (("-object", BACKEND.replace("FAM,share", "OTHER,share"), "-device", DEVICE), "memdev is 'FAM'"),
+        (("-object", BACKEND, "-device", DEVICE, "-device", DEVICE), "2 devices of shared memory"),
         (("-object", BACKEND.replace(",share=on", ""), "-device", DEVICE), "share=on"),
         (("-object", BACKEND.replace("=on", "=off"), "-device", DEVICE), "share=on"),
         (("-object", BACKEND.replace("32G", "33G"), "-device", DEVICE), "power of two"),
@@ -105,7 +167,7 @@ def test_a_name_that_no_lab_can_have_is_made_one() -> None:
         (("-object", BACKEND.replace(",size=32G", ""), "-device", DEVICE), "size"),
         (("-object", BACKEND.replace("FAM,size", "a,,b,size"), "-device", DEVICE), "a,b"),
         (("-object", BACKEND.replace("mem-path", "path"), "-device", DEVICE), "fam_path"),
-        (("-object", BACKEND.replace("-file", "-ram"), "-device", DEVICE), "0 of them"),
+        (("-object", BACKEND.replace("-file", "-ram"), "-device", DEVICE), "memory-backend-ram"),
     ],
 )
 def test_a_stanza_that_shares_nothing_is_refused(arguments: tuple[str, ...], named: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.numeric import check_number, check_whole, number, whole
+from fame_lab.numeric import check_number, check_whole, real, whole
 
 
 class Small(enum.IntEnum):
@@ -34,19 +34,19 @@ def test_what_is_no_whole_number_is_none(value: object) -> None:
     "value", [0.5, np.float32(0.5), np.float64(0.5), np.array(0.5), fractions.Fraction(1, 2)]
 )
 def test_a_number_of_any_type_becomes_pythons_own(value: object) -> None:
-    assert number(value) == 0.5
-    assert type(number(value)) is float
+    assert real(value) == 0.5
+    assert type(real(value)) is float
 
 
 def test_a_number_that_is_whole_by_its_type_stays_so() -> None:
-    assert type(number(np.int32(3))) is int
+    assert type(real(np.int32(3))) is int
 
 
 @pytest.mark.parametrize(
     "value", [True, np.bool_(False), math.nan, np.float32("inf"), "0.5", None, 1j, [0.5]]
 )
 def test_what_is_no_finite_number_is_none(value: object) -> None:
-    assert number(value) is None
+    assert real(value) is None
 
 
 @given(st.one_of(st.integers(), st.text(), st.binary(), st.floats(), st.none(), st.booleans()))

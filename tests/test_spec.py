@@ -1,7 +1,6 @@
 import contextlib
 import dataclasses
 import json
-import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_values import ODD
 
 from fame_lab.errors import FameError, SpecError
 from fame_lab.spec import LabSpec
@@ -127,34 +127,6 @@ def test_an_unknown_field_is_named() -> None:
         LabSpec.from_dict({"name": "demo", "colour": "red"})
 
 
-class Odd:
-    """What has no words, and cannot be compared."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no words")
-
-    def __eq__(self, other: object) -> bool:
-        raise RuntimeError("no comparison")
-
-
-ODD = [
-    *(
-        10**5000,
-        -(10**5000),
-        1 << 70,
-        math.nan,
-        "9" * 20 + "T",
-        "x" * 100_000,
-        "\ud800",
-        "a\u202eb",
-        "~root/x",
-    ),
-    *(Odd(), np.arange(3), np.float32(1), np.int64(5), np.str_("a"), object, Path("a"), PurePosixPath("x")),
-]
-
-
 def odd(number: int) -> object:
     return ODD[number]
 
@@ -180,6 +152,42 @@ def test_whatever_the_fields_are_there_is_a_spec_or_a_spec_error(values: dict[st
         return
     assert LabSpec.from_dict(json.loads(spec.to_json())) == spec
     assert all(value is None or type(value) in (str, int, bool) for value in spec.to_dict().values())
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+@pytest.mark.parametrize("field", [*FIELDS, "x"])
+def test_an_odd_value_of_a_field_is_taken_or_refused_in_short(field: str, number: int) -> None:
+    try:
+        spec = LabSpec.from_dict({"name": "demo"} | {field: odd(number)})
+    except SpecError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 500
+        assert error.field == (None if field == "x" else field)
+        return
+    assert LabSpec.from_dict(json.loads(spec.to_json())) == spec
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.int32, np.array])
+def test_numbers_of_numpys_are_taken_and_kept_as_pythons_own(kind: Any) -> None:
+    spec = LabSpec(
+        "x", nodes=kind(2), fam=kind(1 << 28), vcpus=kind(2), memory=kind(128 << 20), book=kind(1 << 20)
+    )
+    assert spec == LabSpec("x", nodes=2, fam=1 << 28, vcpus=2, memory=128 << 20, book=1 << 20)
+    assert {type(getattr(spec, field)) for field in ("nodes", "fam", "vcpus", "memory", "book")} == {int}
+    assert LabSpec.from_dict(json.loads(spec.to_json())) == LabSpec.from_toml(spec.to_toml()) == spec
+
+
+def test_words_and_paths_of_any_type_are_kept_as_pythons_own(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {
+        "name": np.str_("x"),
+        "accel": np.str_("tcg"),
+        "trace": np.bool_(True),
+        "fam_path": PurePosixPath(tmp_path),
+        "fam": np.str_("64M"),
+    }
+    spec = LabSpec(**fields)
+    assert spec == LabSpec("x", accel="tcg", trace=True, fam_path=tmp_path, fam="64M")
+    assert (type(spec.name), type(spec.accel), type(spec.trace)) == (str, str, bool)
 
 
 @given(ANYTHING)

@@ -45,6 +45,31 @@ def test_what_cannot_be_is_refused_with_the_value_and_what_to_give(text: object,
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "9" * 100_000,
+        "1" * 50_000 + "/24",
+        "10.0.0.0/" + "9" * 100_000,
+        10**5000,
+        b"10.0.0.0/24",
+        "10.0.0.0/24/" * 10_000,
+        ["10.0.0.0/24"] * 10_000,
+        "192.168.42.0/24\x1b[2J",
+    ],
+    ids=range(8),
+)
+def test_whatever_is_no_subnet_is_refused_in_one_short_line(wrong: object) -> None:
+    with pytest.raises(SpecError) as refused:
+        Subnet.parse(wrong)
+    assert len(str(refused.value)) < 300
+    assert str(refused.value).isprintable()
+
+
+def test_a_network_of_ipaddress_is_one() -> None:
+    assert Subnet.parse(IPv4Network("192.168.7.0/24")) == Subnet.parse("192.168.7.0/24")
+
+
 def test_the_free_one_that_is_proposed_overlaps_nothing_that_is_taken() -> None:
     taken = [IPv4Network("192.168.42.0/24"), IPv4Network("192.168.43.128/25"), IPv4Network("192.168.44.0/22")]
     free = free_subnet(taken)

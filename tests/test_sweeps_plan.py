@@ -88,7 +88,7 @@ def test_each_lab_has_a_name_of_its_own_by_which_the_sweep_knows_it() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"repeats": 0}, "repeats is 0: give a whole number from 1"),
+        ({"repeats": 0}, "repeats is 0: give a whole number from 1 to"),
         ({"seed": True}, "seed is True"),
         ({"spec": "mine"}, "spec is 'mine': give a LabSpec"),
         ({"repeats": 100_001}, "600,006 points: give fewer"),

@@ -14,6 +14,7 @@ from typing import Any
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.paths import given_path
 from fame_lab.quoting import plain, quoted
 from fame_lab.results import Result
 from fame_lab.sweeps import Sweep
@@ -94,7 +95,7 @@ def side(given: Any, which: str) -> Side:
     elif isinstance(given, Sweep):
         found = _one(which, _swept(given.dataset))
     elif isinstance(given, (str, os.PathLike)):
-        found = _from_path(Path(given))
+        found = _from_path(given_path(which, given))
     elif isinstance(getattr(given, "manifest", None), Mapping) and "projected" in given.manifest:
         raise SpecError(f"{which} is a {type(given).__name__}: {_PROJECTED}")
     else:

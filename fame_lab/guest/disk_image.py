@@ -30,6 +30,7 @@ from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import debian
 from fame_lab.guest.image import DiskBoot, Identity
 from fame_lab.progress import job
+from fame_lab.quoting import quoted
 from fame_lab.spec import is_debian
 from fame_lab.spec_checks import MIN_DISK_MEMORY
 
@@ -118,7 +119,7 @@ def ensure(name: str, tell: Callable[[str], None] | None = None) -> DiskImage:
     if not known and name != "debian":
         there = ", ".join(sorted({image.name for image in built()} | {"debian"}))
         raise SpecError(
-            f"there is no image {name!r} (there: {there}): build it with "
+            f"there is no image {quoted(name)} (there: {there}): build it with "
             f"`fame-lab image build {name} --packages ...`"
         )
     return build(name, known[-1].packages if known else (), tell)
@@ -146,10 +147,14 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
         If it cannot be built: the step, what the tool said, and what to do.
     """
     if not is_debian(name):
-        raise SpecError(f"an image cannot be named {name!r}: give 'debian', or 'debian-' with a-z, 0-9 and -")
+        raise SpecError(
+            f"an image cannot be named {quoted(name)}: give 'debian', or 'debian-' with a-z, 0-9 and -"
+        )
     for package in packages:
         if not _PACKAGE.fullmatch(package):
-            raise SpecError(f"{package!r} is no package's name: give those of Debian, such as gcc or make")
+            raise SpecError(
+                f"{quoted(package)} is no package's name: give those of Debian, such as gcc or make"
+            )
     wanted = tuple(sorted(set(packages)))
     directory = root() / name / _digest(name, wanted)
     if found := load(directory):

@@ -11,6 +11,7 @@ from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest import appliance, disk_image, own_image
 from fame_lab.guest.image import Image
+from fame_lab.quoting import quoted
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 from fame_lab.spec_checks import blamed
@@ -69,8 +70,8 @@ def of_running(name: str, digest: str) -> Image:
     found = disk_image.load(disk_image.root() / name / digest)
     if found is None:
         raise LabError(
-            f"the image {name!r} ({digest[:12]}) that this lab's nodes booted is not in {disk_image.root()}: "
-            "set FAME_LAB_CACHE as it was when the lab started"
+            f"the image {quoted(name)} ({digest[:12]}) that this lab's nodes booted is not in "
+            f"{disk_image.root()}: set FAME_LAB_CACHE as it was when the lab started"
         )
     return found
 
@@ -136,7 +137,7 @@ def remove(wanted: str | None, in_use: Iterable[str]) -> list[Cached]:
         going = [image for image in there if wanted == image.name or _begins(image.digest, wanted)]
         if not going:
             names = ", ".join(sorted({image.name for image in there})) or "none"
-            raise SpecError(f"there is no image {wanted!r}; in the cache are: {names}")
+            raise SpecError(f"there is no image {quoted(wanted)}; in the cache are: {names}")
         for image in going:
             if image.digest in used:
                 raise LabError(

@@ -21,8 +21,9 @@ from defusedxml.ElementTree import fromstring
 
 from fame_lab.errors import SpecError
 from fame_lab.host.qemu import is_hosts
+from fame_lab.host.qemu_options import is_on, options, size
 from fame_lab.host.record import NAMESPACE, SPEC_NAMESPACE
-from fame_lab.size import parse_size
+from fame_lab.quoting import plain, quoted, shortened
 from fame_lab.spec import LabSpec
 
 __all__ = ["spec_of"]
@@ -40,6 +41,13 @@ _UNITS: dict[str, int] = {"b": 1, "bytes": 1} | {
         (f"{letter}ib", 1 << 10 * power),
         (f"{letter}b", 1000**power),
     )
+}
+_FILE, _PLAIN = "memory-backend-file", "ivshmem-plain"
+_NO_FILES = {
+    "memory-backend-memfd": "memory without a name, which no other node can open",
+    "memory-backend-ram": "memory of that QEMU alone",
+    "memory-backend-shm": "memory without a name, which no other node can open",
+    "memory-backend-epc": "memory of an enclave",
 }
 _WANTED = (
     "give QEMU -object memory-backend-file,mem-path=FILE,size=SIZE,id=FAM,share=on and "
@@ -73,13 +81,13 @@ def spec_of(text: str) -> LabSpec:
     backend = _backend(domain)
     told["memory"] = _memory(domain)
     told["vcpus"] = _vcpus(domain)
-    size = parse_size(backend.get("size", ""), "size of memory-backend-file")
-    if told.get("fam") != size:
-        told |= {"fam": size, "book": "auto"}
-    if backend.get("mem-path", "") != fam_path:
-        told["fam_path"] = backend.get("mem-path", "")
+    fam = size(backend.get("size"), "size of memory-backend-file")
+    if told.get("fam") != fam:
+        told |= {"fam": fam, "book": "auto"}
+    if (path := backend.get("mem-path", "")) != fam_path:
+        told["fam_path"] = path
     if (kind := _ACCELS.get(domain.get("type", ""))) is None:
-        raise SpecError(f"the domain's type is {domain.get('type')!r}: only kvm and qemu have FAM")
+        raise SpecError(f"the domain's type is {quoted(domain.get('type'))}: only kvm and qemu have FAM")
     if kind != accel:
         told["accel"] = kind
     if (emulator := (domain.findtext("devices/emulator") or "").strip()) != qemu:
@@ -119,32 +127,67 @@ def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None, 
     return {"name": name, "nodes": 1}, None, None, ""
 
 
-def _backend(domain: Element) -> dict[str, str]:
+def _backend(domain: Element) -> dict[str, Any]:
     """Find the options of the file that the domain's one ivshmem device shows."""
-    values = [argument.get("value", "") for argument in domain.findall(f"{_QEMU}commandline/{_QEMU}arg")]
-    given: dict[str, list[dict[str, str]]] = {"-object": [], "-device": []}
-    for flag, options in itertools.pairwise(values):
-        if (kind := flag.replace("--", "-", 1)) in given:
-            given[kind].append(_options(options))
-    backends = {each.get("id"): each for each in given["-object"] if each[""] == "memory-backend-file"}
-    shown = [each.get("memdev") for each in given["-device"] if each[""] == "ivshmem-plain"]
-    found = [backends[name] for name in shown if name in backends]
-    if len(shown) != 1 or not found:
-        raise SpecError(
-            f"the domain has {len(shown)} ivshmem-plain devices, {len(found)} of them of a file, "
-            f"where FAM is one: {_WANTED}"
-        )
-    if found[0].get("share") not in ("on", "yes", "true", "y"):
+    objects, devices = _commandline(domain)
+    _check_devices(domain, devices)
+    name = devices[0].get("memdev")
+    named = [each for each in objects if each.get("id") == name]
+    if not named:
+        raise SpecError(f"memdev is {quoted(name)}, and no -object of the domain has that id: {_WANTED}")
+    backend = named[-1]
+    if (kind := backend.get("qom-type")) != _FILE:
+        why = _NO_FILES.get(str(kind), "which is no file")
+        raise SpecError(f"FAM is a {shortened(str(kind), 60)}, {why}: {_WANTED}")
+    if not is_on(backend.get("share", "off"), "share"):
         raise SpecError(
             f"FAM's memory-backend-file has no share=on, so each node would have its own: {_WANTED}"
         )
-    return found[0]
+    if is_on(backend.get("readonly", "off"), "readonly"):
+        raise SpecError(f"FAM's memory-backend-file is readonly, so no node could store: {_WANTED}")
+    if size(backend.get("offset", 0), "offset of memory-backend-file"):
+        raise SpecError(
+            f"FAM begins at offset {quoted(backend['offset'])} of its file, and a lab's at its start: "
+            f"{_WANTED}"
+        )
+    return backend
 
 
-def _options(text: str) -> dict[str, str]:
-    """Part QEMU's ``kind,key=value,…``, where two commas are one that is meant; the kind is under ``""``."""
-    kind, *pairs = (part.replace("\0", ",") for part in text.replace(",,", "\0").split(","))
-    return {"": kind} | {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+def _commandline(domain: Element) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the objects, and the devices of shared memory, that QEMU's own arguments make."""
+    values = [argument.get("value", "") for argument in domain.findall(f"{_QEMU}commandline/{_QEMU}arg")]
+    objects, devices = [], []
+    for flag, text in itertools.pairwise(values):
+        match flag.replace("--", "-", 1):
+            case "-object":
+                objects.append(options(text, "qom-type"))
+            case "-device":
+                devices.append(options(text, "driver"))
+    return objects, [each for each in devices if str(each.get("driver")).startswith("ivshmem")]
+
+
+def _check_devices(domain: Element, devices: list[dict[str, Any]]) -> None:
+    """Raise SpecError unless there is one device, of a kind that can show FAM."""
+    kinds = [plain(str(each["driver"])[:60], keep="") for each in devices]
+    own = [shortened(each.get("name", ""), 60) for each in domain.findall("devices/shmem")]
+    if len(kinds) == 1 and not own and kinds[0] == _PLAIN:
+        return
+    every = [*kinds, *(f"<shmem name={name}>" for name in own)]
+    if not every:
+        raise SpecError(f"the domain has no {_PLAIN} device: {_WANTED}")
+    if len(every) > 1:
+        raise SpecError(
+            f"the domain has {len(every)} devices of shared memory ({', '.join(every[:5])}), where FAM is "
+            f"one: {_WANTED}"
+        )
+    why = (
+        "libvirt's own shared memory, which it alone places and ends with its domains"
+        if own
+        else "whose memory and interrupts come from an ivshmem-server"
+        if kinds[0] == "ivshmem-doorbell"
+        else f"and no {_PLAIN}"
+    )
+    raise SpecError(f"the domain has {every[0]}, {why}: {_WANTED}")
 
 
 def _memory(domain: Element) -> int:
@@ -152,7 +195,8 @@ def _memory(domain: Element) -> int:
     number, unit = ("", "") if element is None else (element.text or "", element.get("unit", "KiB"))
     if not re.fullmatch(r"[0-9]{1,20}", number.strip(), re.ASCII) or unit.lower() not in _UNITS:
         raise SpecError(
-            f"the domain's memory is {number!r} of unit {unit!r}: give <memory unit='MiB'>128</memory>"
+            f"the domain's memory is {quoted(number)} of unit {quoted(unit)}: "
+            "give <memory unit='MiB'>128</memory>"
         )
     return int(number) * _UNITS[unit.lower()]
 
@@ -161,5 +205,5 @@ def _vcpus(domain: Element) -> int:
     element = domain.find("vcpu")
     number = "1" if element is None else element.get("current") or element.text or ""
     if not re.fullmatch(r"[0-9]{1,9}", number.strip(), re.ASCII):
-        raise SpecError(f"the domain's vcpu is {number!r}: give a whole number")
+        raise SpecError(f"the domain's vcpu is {quoted(number)}: give a whole number")
     return int(number)

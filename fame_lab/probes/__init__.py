@@ -13,7 +13,9 @@ import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fame_lab.errors import SpecError
+from fame_lab.numeric import as_python
 from fame_lab.progress import job
+from fame_lab.quoting import quoted
 from fame_lab.report_data import keep
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def family(name: str) -> Family:
     """
     found = _find(name)
     if found is None:
-        raise SpecError(f"there is no probe {name!r}; there are {', '.join(names())}")
+        raise SpecError(f"there is no probe {quoted(name)}; there are {', '.join(names())}")
     return found
 
 
@@ -80,9 +82,14 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
     probe = family(name)
     known = list(inspect.signature(probe.run).parameters)[1:]
     if unknown := sorted(set(parameters) - set(known)):
-        raise SpecError(f"probe {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+        raise SpecError(
+            f"probe {quoted(name)} has no parameter {quoted(unknown[0])}; it has {', '.join(known)}"
+        )
+    from fame_lab.probes.kinds import check_kinds
+
     annotations = inspect.get_annotations(probe.run)
     parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
+    check_kinds(name, parameters)
     # A lab that starts in silence is measured in silence.
     with job(name, unit="run", shown=lab.progress):
         # So late, for with it comes numpy, which a list of names does not need.
@@ -110,9 +117,8 @@ def __getattr__(name: str) -> Family:
 
 
 def _taken(value: Any, annotation: str) -> Any:
-    """Give a value as a probe takes it: numpy's numbers as Python's own, and one value for a list of one."""
-    if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
-        value = value.item()
+    """Return a value as a probe takes it: numpy's as Python's own, and one value as a list of one."""
+    value = as_python(value)
     if isinstance(value, float) and value.is_integer() and annotation == "int":
         value = int(value)
     if "Sequence[" in annotation and isinstance(value, (int, float, str)) and not isinstance(value, bool):

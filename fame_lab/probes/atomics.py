@@ -18,8 +18,10 @@ from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ _COUNTS = {"attempts": "attempts to add 1", "successes": "attempts that succeede
 _WORD = 8
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -88,7 +91,7 @@ def run(
     """
     wanted = [operations] if isinstance(operations, str) else list(operations)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
-        raise SpecError(f"operations is {operations!r}: give one or both of {', '.join(OPERATIONS)}")
+        raise SpecError(f"operations is {quoted(operations)}: give one or both of {', '.join(OPERATIONS)}")
     rules = Rules(batches, batch_ms, patience)
     words = fam_words(mapping)
     at = check_offset(lab, offset, _WORD, _WORD)
@@ -121,9 +124,9 @@ def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> lis
         return sorted({1 << power for power in range(there.bit_length()) if 1 << power <= there} | {there})
     counts = [contenders] if isinstance(contenders, int) else list(contenders)
     if not counts or len(set(counts)) != len(counts) or any(type(c) is not int or c < 1 for c in counts):
-        raise SpecError(f"contenders is {contenders!r}: give numbers of nodes from 1 on, each once")
+        raise SpecError(f"contenders is {quoted(contenders)}: give numbers of nodes from 1 on, each once")
     if max(counts) > there:
-        raise ProbeError(f"contenders is {contenders!r}: there are only {there} nodes to contend")
+        raise ProbeError(f"contenders is {quoted(contenders)}: there are only {there} nodes to contend")
     return sorted(counts)
 
 

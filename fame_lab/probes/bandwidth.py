@@ -21,9 +21,11 @@ from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import Batches, check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
 from fame_lab.probes.working_sets import choose
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.size import parse_size
 
@@ -40,6 +42,7 @@ OPERATIONS = ("read", "write", "nt-write", "copy", "triad")
 CONVENTION = "bytes as in STREAM: a copy counts those read and written, a triad its three arrays; GB is 1e9"
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -103,11 +106,13 @@ def run(
     chosen = check_memories(memories)
     wanted = [operations] if isinstance(operations, str) else list(operations)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
-        raise SpecError(f"operations is {operations!r}: give some of {', '.join(OPERATIONS)}, each once")
+        raise SpecError(
+            f"operations is {quoted(operations)}: give some of {', '.join(OPERATIONS)}, each once"
+        )
     if type(width) is not int or width not in (8, 16):
-        raise SpecError(f"width is {width!r}: give 8 or 16")
+        raise SpecError(f"width is {quoted(width)}: give 8 or 16")
     if type(unroll) is not int or unroll not in (1, 8):
-        raise SpecError(f"unroll is {unroll!r}: give 1 or 8")
+        raise SpecError(f"unroll is {quoted(unroll)}: give 1 or 8")
     if "triad" in wanted and working_sets is not None and any(parse_size(s) == 256 for s in working_sets):
         raise SpecError("a working set of 256 bytes is too small for the three arrays of a triad: give 512")
     measuring = find_node(lab, node)

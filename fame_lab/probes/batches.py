@@ -10,7 +10,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import ProbeError, SpecError
+from fame_lab.numeric import check_whole, real
 from fame_lab.probes.lines import Fields
+from fame_lab.quoting import quoted
 
 __all__ = [
     "STATISTICS",
@@ -65,9 +67,9 @@ def check_timeout(timeout: float) -> float:
     SpecError
         If it is not a number from 1 to 86400.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 1 <= timeout <= 86400:
-        raise SpecError(f"timeout is {timeout!r}: give 1 to 86400 seconds")
-    return timeout
+    if (found := real(timeout)) is None or not 1 <= found <= 86400:
+        raise SpecError(f"timeout is {quoted(timeout)}: give 1 to 86400 seconds")
+    return found
 
 
 def check_batches(batches: int, batch_ms: float) -> list[str]:
@@ -78,11 +80,10 @@ def check_batches(batches: int, batch_ms: float) -> list[str]:
     SpecError
         If fewer batches than a distribution needs, or shorter ones than the clock can time, are asked for.
     """
-    if isinstance(batches, bool) or not isinstance(batches, int) or not 30 <= batches <= 1000:
-        raise SpecError(f"batches is {batches!r}: give a whole number from 30 to 1000")
-    if isinstance(batch_ms, bool) or not isinstance(batch_ms, (int, float)) or not 1 <= batch_ms <= 1000:
-        raise SpecError(f"batch_ms is {batch_ms!r}: give 1 to 1000 milliseconds")
-    return ["--batches", str(batches), "--batch-us", str(round(batch_ms * 1000))]
+    count = check_whole("batches", batches, 30, 1000)
+    if (found := real(batch_ms)) is None or not 1 <= found <= 1000:
+        raise SpecError(f"batch_ms is {quoted(batch_ms)}: give 1 to 1000 milliseconds")
+    return ["--batches", str(count), "--batch-us", str(round(found * 1000))]
 
 
 def read_batches(fields: Fields, operations: str, count: int) -> Batches:

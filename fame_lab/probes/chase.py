@@ -20,9 +20,11 @@ from fame_lab.errors import SpecError
 from fame_lab.probes import sweeps
 from fame_lab.probes.batches import check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import MEMORIES, check_memories, check_seed, fam_words, find_node
 from fame_lab.probes.working_sets import choose
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.size import parse_size
 
@@ -39,6 +41,7 @@ ORDERS = ("random", "page-grouped")
 STRIDES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -146,7 +149,7 @@ def run(
 def _check_orders(orders: str | Sequence[str]) -> list[str]:
     chosen = [orders] if isinstance(orders, str) else list(orders)
     if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(ORDERS):
-        raise SpecError(f"orders is {orders!r}: give one or both of {', '.join(ORDERS)}")
+        raise SpecError(f"orders is {quoted(orders)}: give one or both of {', '.join(ORDERS)}")
     return chosen
 
 
@@ -154,7 +157,9 @@ def _check_strides(strides: int | str | Sequence[int | str]) -> list[int]:
     given = [strides] if isinstance(strides, (int, str)) else list(strides)
     chosen = [parse_size(stride, "stride") for stride in given]
     if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(STRIDES):
-        raise SpecError(f"strides is {strides!r}: give some of {', '.join(map(str, STRIDES))}, each once")
+        raise SpecError(
+            f"strides is {quoted(strides)}: give some of {', '.join(map(str, STRIDES))}, each once"
+        )
     return chosen
 
 

@@ -115,7 +115,7 @@ class Contender:
 def steps(lab: Lab, nodes: Sequence[Node]) -> dict[Node, list[str]]:
     """Give each node the words that say where it tells how far it is, in barriers of the control area."""
     at = lab.fam.control.barrier(1)
-    lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)))
+    lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)), control=True)
     return {node: ["--steps", str(at), "--rank", str(rank)] for rank, node in enumerate(nodes)}
 
 

@@ -19,8 +19,10 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.batches import summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ _WORD = 8
 _FARTHEST = 4096
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -88,7 +91,9 @@ def run(
     """
     apart = list(distances)
     if not apart or len(set(apart)) != len(apart) or not all(map(_is_distance, apart)):
-        raise SpecError(f"distances is {distances!r}: give multiples of 8 from 8 to {_FARTHEST}, each once")
+        raise SpecError(
+            f"distances is {quoted(distances)}: give multiples of 8 from 8 to {_FARTHEST}, each once"
+        )
     apart.sort()
     rules = Rules(batches, batch_ms, patience)
     words = fam_words(mapping)

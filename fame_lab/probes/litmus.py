@@ -16,13 +16,16 @@ import xarray as xr
 
 from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
+from fame_lab.numeric import check_whole
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import steps
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, LitmusTest
 from fame_lab.probes.places import check_offset, check_seed, fam_words, find_nodes
 from fame_lab.probes.proportions import finding, share_bounds
 from fame_lab.probes.together import check_patience, one_line, together
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ _MOST = 10**9
 _BURST, _BURST_CROWDED = 8, 256
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -96,8 +100,7 @@ def run(
     The bounds take the iterations as independent. Collisions come in runs, so that another run's share may
     lie outside.
     """
-    if type(iterations) is not int or not 1000 <= iterations <= _MOST:
-        raise SpecError(f"iterations is {iterations!r}: give a whole number from 1000 to {_MOST}")
+    check_whole("iterations", iterations, 1000, _MOST)
     check_patience(patience)
     at = check_offset(lab, offset, _SIZE, 128)
     words = [*fam_words(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]
@@ -136,7 +139,7 @@ def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest]
         return [test for test in TESTS.values() if test not in without], said
     names = [tests] if isinstance(tests, str) else list(tests)
     if not names or len(set(names)) != len(names) or not set(names) <= set(TESTS):
-        raise SpecError(f"tests is {tests!r}: give some of {', '.join(TESTS)}, each once")
+        raise SpecError(f"tests is {quoted(tests)}: give some of {', '.join(TESTS)}, each once")
     chosen = [TESTS[name] for name in names]
     for test in chosen:
         if test.nodes > players:

@@ -21,10 +21,12 @@ from fame_lab.layout import BARRIER_SIZE
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.chase import ORDERS
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, check_seed, fam_words, find_node, find_nodes
 from fame_lab.probes.together import check_patience, one_line, together
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.size import KIB, MIB, format_size, parse_size
 
@@ -59,6 +61,7 @@ class _Point:
     mapping: str
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -128,9 +131,9 @@ def run(
     chasing = find_node(lab, node)
     others = _find_loaders(lab, loaders, chasing)
     if operation not in OPERATIONS:
-        raise SpecError(f"operation is {operation!r}: give one of {', '.join(OPERATIONS)}")
+        raise SpecError(f"operation is {quoted(operation)}: give one of {', '.join(OPERATIONS)}")
     if order not in ORDERS:
-        raise SpecError(f"order is {order!r}: give one of {', '.join(ORDERS)}")
+        raise SpecError(f"order is {quoted(order)}: give one of {', '.join(ORDERS)}")
     turns = _check_delays(delays)
     at, size = _choose_range(lab, working_set, offset, 1 + len(others))
     control = lab.fam.control
@@ -188,7 +191,9 @@ def _find_loaders(lab: Lab, loaders: Sequence[int | str] | None, chasing: Node) 
     else:
         others = find_nodes(lab, loaders, 0)
     if chasing in others:
-        raise ProbeError(f"loaders is {loaders!r}: {chasing.name} chases, and cannot load FAM meanwhile")
+        raise ProbeError(
+            f"loaders is {quoted(loaders)}: {chasing.name} chases, and cannot load FAM meanwhile"
+        )
     if not others:
         raise ProbeError(f"there is no node to load FAM while {chasing.name} measures: this takes 2 or more")
     return others
@@ -199,7 +204,7 @@ def _check_delays(delays: Sequence[int]) -> list[int]:
     sound = all(type(turns) is int and 0 <= turns <= _MOST_TURNS for turns in given)
     if not given or len(given) > 64 or len(set(given)) != len(given) or not sound:
         raise SpecError(
-            f"delays is {delays!r}: give 1 to 64 whole numbers from 0 to {_MOST_TURNS}, each once"
+            f"delays is {quoted(delays)}: give 1 to 64 whole numbers from 0 to {_MOST_TURNS}, each once"
         )
     return given
 
@@ -213,7 +218,9 @@ def _choose_range(lab: Lab, working_set: int | str | None, offset: int | str, no
     else:
         size = parse_size(working_set, "working_set")
         if size <= 0 or size % (4 * KIB):
-            raise SpecError(f"working_set is {working_set!r}: give a multiple of {format_size(4 * KIB)}")
+            raise SpecError(
+                f"working_set is {quoted(working_set)}: give a multiple of {format_size(4 * KIB)}"
+            )
     return check_offset(lab, at, nodes * size, 4 * KIB), size
 
 

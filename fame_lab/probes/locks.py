@@ -21,11 +21,14 @@ import xarray as xr
 
 from fame_lab import plots
 from fame_lab.errors import SpecError
+from fame_lab.numeric import check_whole
 from fame_lab.probes.batches import STATISTICS, summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ _GUARDED, _QUEUE, _STRIDE = 256, 384, 128
 _MOST_OUTSIDE = 1_000_000
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -111,9 +115,8 @@ def run(
     """
     wanted = [locks] if isinstance(locks, str) else list(locks)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(LOCKS):
-        raise SpecError(f"locks is {locks!r}: give some of {', '.join(LOCKS)}, each once")
-    if type(outside) is not int or not 0 <= outside <= _MOST_OUTSIDE:
-        raise SpecError(f"outside is {outside!r}: give a whole number from 0 to {_MOST_OUTSIDE}")
+        raise SpecError(f"locks is {quoted(locks)}: give some of {', '.join(LOCKS)}, each once")
+    check_whole("outside", outside, 0, _MOST_OUTSIDE)
     rules = Rules(batches, batch_ms, patience)
     words = ["--outside", str(outside), *fam_words(mapping)]
     if mapping == "wc":

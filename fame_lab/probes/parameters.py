@@ -10,6 +10,7 @@ from typing import Any
 
 from fame_lab.errors import SpecError
 from fame_lab.probes import family
+from fame_lab.quoting import quoted
 
 __all__ = ["Parameter", "parameters", "value"]
 
@@ -70,7 +71,7 @@ class Parameter:
         found = value(text)
         wanted = _NUMBERS.get(self.annotation)
         if wanted and (isinstance(found, bool) or not isinstance(found, (int, float))):
-            raise SpecError(f"{self.name} is {text!r}: give {wanted}")
+            raise SpecError(f"{self.name} is {quoted(text)}: give {wanted}")
         return found
 
 

@@ -29,10 +29,12 @@ from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.pairs import heat_map
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import check_patience, one_line, together
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ Pairs = Literal["one", "all"]
 _SIZE = 256
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -107,7 +110,7 @@ def run(
     asked = check_batches(batches, batch_ms)
     wanted = [variants] if isinstance(variants, str) else list(variants)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(VARIANTS):
-        raise SpecError(f"variants is {variants!r}: give some of {', '.join(VARIANTS)}, each once")
+        raise SpecError(f"variants is {quoted(variants)}: give some of {', '.join(VARIANTS)}, each once")
     check_patience(patience)
     playing = _players(lab, nodes, pairs)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
@@ -137,12 +140,12 @@ def run(
 
 
 def _players(lab: Lab, nodes: Sequence[int | str] | None, pairs: str) -> list[Node]:
-    if pairs not in get_args(Pairs):
-        raise SpecError(f"pairs is {pairs!r}: give one of {', '.join(get_args(Pairs))}")
+    if not isinstance(pairs, str) or pairs not in get_args(Pairs):
+        raise SpecError(f"pairs is {quoted(pairs)}: give one of {', '.join(get_args(Pairs))}")
     if isinstance(nodes, str) or (nodes is not None and len(nodes) < 2):
-        raise SpecError(f"nodes is {nodes!r}: give the two that play, or more for pairs='all'")
+        raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or more for pairs='all'")
     if pairs == "one" and nodes is not None and len(nodes) > 2:
-        raise SpecError(f"nodes is {nodes!r}: give the two that play, or pairs='all' as well")
+        raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or pairs='all' as well")
     if pairs == "one" and nodes is None:
         nodes = (0, 1)
     return find_nodes(lab, nodes, least=2)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.fam import Fam
 from fame_lab.layout import Books, ControlArea
+from fame_lab.quoting import quoted
 from fame_lab.size import KIB, format_size
 
 __all__ = ["PLACEMENTS", "Placement", "Spread", "check_placement"]
@@ -153,5 +154,5 @@ def check_placement(placement: str) -> str:
         If it is none of :data:`PLACEMENTS`.
     """
     if placement not in PLACEMENTS:
-        raise SpecError(f"placement is {placement!r}: give one of {', '.join(PLACEMENTS)}")
+        raise SpecError(f"placement is {quoted(placement)}: give one of {', '.join(PLACEMENTS)}")
     return placement

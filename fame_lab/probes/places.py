@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import ProbeError, SpecError
+from fame_lab.numeric import whole
+from fame_lab.quoting import quoted
 from fame_lab.size import parse_size
 
 if TYPE_CHECKING:
@@ -42,11 +44,12 @@ def find_node(lab: Lab, node: int | str) -> Node:
     ProbeError
         If the lab has none such.
     """
+    index = whole(node)
     for candidate in lab.nodes:
-        if node == candidate.name or (type(node) is int and node == candidate.index):
+        if (isinstance(node, str) and node == candidate.name) or index == candidate.index:
             return candidate
     there = ", ".join(candidate.name for candidate in lab.nodes)
-    raise ProbeError(f"there is no node {node!r}; there are {there}, numbered from 0")
+    raise ProbeError(f"there is no node {quoted(node)}; there are {there}, numbered from 0")
 
 
 def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[Node]:
@@ -60,7 +63,7 @@ def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[
     chosen = list(lab.nodes) if nodes is None else [find_node(lab, node) for node in nodes]
     names = [node.name for node in chosen]
     if len(set(names)) != len(names):
-        raise ProbeError(f"nodes is {nodes!r}: each node can be there once")
+        raise ProbeError(f"nodes is {quoted(nodes)}: each node can be there once")
     if len(names) < least:
         there = f"only {', '.join(names)}" if names else "none"
         raise ProbeError(f"this takes {least} node{'s' * (least > 1)} or more, and there is {there}")
@@ -82,7 +85,7 @@ def fam_words(mapping: str) -> list[str]:
         If it is something else.
     """
     if mapping not in MAPPINGS:
-        raise SpecError(f"mapping is {mapping!r}: give one of {', '.join(MAPPINGS)}")
+        raise SpecError(f"mapping is {quoted(mapping)}: give one of {', '.join(MAPPINGS)}")
     return ["--fam", FAM, "--mapping", mapping]
 
 
@@ -94,9 +97,10 @@ def check_seed(seed: int) -> int:
     SpecError
         If it is not a whole number of 64 bits.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-        raise SpecError(f"seed is {seed!r}: give a whole number from 0 to 2^64-1")
-    return seed
+    found = whole(seed)
+    if found is None or not 0 <= found < 1 << 64:
+        raise SpecError(f"seed is {quoted(seed)}: give a whole number from 0 to 2^64-1")
+    return found
 
 
 def check_memories(memories: Sequence[str]) -> list[str]:
@@ -109,7 +113,7 @@ def check_memories(memories: Sequence[str]) -> list[str]:
     """
     chosen = [memories] if isinstance(memories, str) else list(memories)
     if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(MEMORIES):
-        raise SpecError(f"memories is {memories!r}: give one or both of {', '.join(MEMORIES)}")
+        raise SpecError(f"memories is {quoted(memories)}: give one or both of {', '.join(MEMORIES)}")
     return chosen
 
 
@@ -124,12 +128,12 @@ def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
     at = parse_size(offset, "offset")
     room = lab.fam.control.offset
     if at < 0 or at % multiple:
-        raise SpecError(f"offset is {offset!r}: give a multiple of {multiple}, 0 or more")
+        raise SpecError(f"offset is {quoted(offset)}: give a multiple of {multiple}, 0 or more")
     if at + size > room:
         most = (room - size) // multiple * multiple
         advice = f"the largest offset that fits is {most}" if most >= 0 else "start the lab with a larger fam"
         raise SpecError(
-            f"{size} bytes from offset {offset!r} do not fit in FAM, "
+            f"{size} bytes from offset {quoted(offset)} do not fit in FAM, "
             f"of which the first {room} bytes are the user's: {advice}"
         )
     return at

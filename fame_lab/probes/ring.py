@@ -23,10 +23,12 @@ from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import check_patience, together
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.size import MIB, parse_size
 
@@ -47,6 +49,7 @@ _MANY = 1 << 62
 _U64 = (1 << 64) - 1
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -103,10 +106,10 @@ def run(
     asked = check_batches(batches, batch_ms)
     sizes = _check_sizes(message_sizes)
     if type(slots) is not int or not 2 <= slots <= _MOST_SLOTS or slots & (slots - 1):
-        raise SpecError(f"slots is {slots!r}: give a power of two from 2 to {_MOST_SLOTS}")
+        raise SpecError(f"slots is {quoted(slots)}: give a power of two from 2 to {_MOST_SLOTS}")
     check_patience(patience)
     if isinstance(nodes, str) or len(nodes) != 2:
-        raise SpecError(f"nodes is {nodes!r}: give the producer and the consumer")
+        raise SpecError(f"nodes is {quoted(nodes)}: give the producer and the consumer")
     producer, consumer = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _LINES + -(-slots * max(sizes) // 64) * 64, _ALIGNMENT)
     shared = ["ring", "--sizes", ",".join(map(str, sizes)), "--slots", str(slots)]
@@ -146,7 +149,7 @@ def _check_sizes(sizes: int | str | Sequence[int | str]) -> list[int]:
     asked = [sizes] if isinstance(sizes, (int, str)) else sizes
     chosen = [parse_size(size, "message_size") for size in asked]
     if not 1 <= len(chosen) <= 64 or len(set(chosen)) != len(chosen):
-        raise SpecError(f"message_sizes is {sizes!r}: give 1 to 64 sizes, each once")
+        raise SpecError(f"message_sizes is {quoted(sizes)}: give 1 to 64 sizes, each once")
     for size in chosen:
         if not 8 <= size <= MIB or size % 8:
             raise SpecError(f"a message of {size} bytes cannot be: give a multiple of 8, from 8 to {MIB}")

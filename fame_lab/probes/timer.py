@@ -15,10 +15,12 @@ import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
 from fame_lab import plots
-from fame_lab.errors import FameError, ProbeError, SpecError
+from fame_lab.errors import FameError, ProbeError
+from fame_lab.numeric import check_number
 from fame_lab.probes.batches import check_batches, summary
 from fame_lab.probes.clocks import CLOCKS, Told, measure
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.places import fam_words, find_nodes
 from fame_lab.probes.watch import READINGS
 from fame_lab.progress import current, job
@@ -37,6 +39,7 @@ _SHORT = ["--batches", str(_SHORT_BATCHES), "--batch-us", "100", "--ms", "80"]
 _SHORT_TIMEOUT = 30.0
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -81,8 +84,7 @@ def run(
         If a node's clock stands still, or the node does not answer.
     """
     asked = check_batches(batches, batch_ms)
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.05 <= seconds <= 10:
-        raise SpecError(f"seconds is {seconds!r}: give 0.05 to 10")
+    check_number("seconds", seconds, 0.05, 10)
     chosen = find_nodes(lab, nodes, 1)
     words = [*fam_words(mapping), *asked, "--ms", str(round(seconds * 1000))]
     timeout = 60 + seconds + 4 * batches * batch_ms / 1000

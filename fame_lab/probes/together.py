@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.errors import FameError, ProbeError, SpecError
 from fame_lab.layout import BARRIER_SIZE
+from fame_lab.numeric import real
 from fame_lab.probes.contention import oversubscribed
 from fame_lab.probes.lines import Fields
+from fame_lab.quoting import quoted
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -122,8 +124,8 @@ def check_patience(patience: float) -> float:
     SpecError
         If it is not a whole number from 1 to 3600.
     """
-    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not 1 <= patience <= 3600:
-        raise SpecError(f"patience is {patience!r}: give 1 to 3600 seconds")
-    if patience != round(patience):
-        raise SpecError(f"patience is {patience!r}: give whole seconds")
-    return patience
+    if (found := real(patience)) is None or not 1 <= found <= 3600:
+        raise SpecError(f"patience is {quoted(patience)}: give 1 to 3600 seconds")
+    if found != round(found):
+        raise SpecError(f"patience is {quoted(patience)}: give whole seconds")
+    return found

@@ -21,14 +21,17 @@ from matplotlib.ticker import EngFormatter, FuncFormatter
 
 from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
+from fame_lab.numeric import check_number, check_whole
 from fame_lab.probes.batches import summary
 from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.exchanges import Exchanges, Times
 from fame_lab.probes.host_look import Looks, host_round_trips
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset, fam_words, find_nodes
 from fame_lab.probes.together import Lines, check_patience, together
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ _MOST_EXCHANGES = 100_000
 _LATEST = 1 << 62
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -98,11 +102,10 @@ def run(
         contradict each other.
     """
     _check_counts(batches, exchanges)
-    if type(max_drift) not in (int, float) or not 0.001 <= max_drift <= 0.5:
-        raise SpecError(f"max_drift is {max_drift!r}: give a share from 0.001 to 0.5")
+    check_number("max_drift", max_drift, 0.001, 0.5, "a share")
     check_patience(patience)
     if isinstance(nodes, str) or len(nodes) != 2:
-        raise SpecError(f"nodes is {nodes!r}: give the writer and the reader")
+        raise SpecError(f"nodes is {quoted(nodes)}: give the writer and the reader")
     writer, reader = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     shared = ["visibility", *fam_words(mapping), "--offset", str(at)]
@@ -131,8 +134,7 @@ def run(
 
 def _check_counts(batches: int, exchanges: int) -> None:
     for name, value, low in (("batches", batches, 30), ("exchanges", exchanges, 1)):
-        if type(value) is not int or not low <= value <= 1000:
-            raise SpecError(f"{name} is {value!r}: give a whole number from {low} to 1000")
+        check_whole(name, value, low, 1000)
     if batches * exchanges > _MOST_EXCHANGES:
         raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MOST_EXCHANGES:,} in all")
 

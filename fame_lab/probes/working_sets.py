@@ -11,6 +11,7 @@ from fame_lab.host import caches
 from fame_lab.plots import size_label
 from fame_lab.probes.lines import Fields
 from fame_lab.probes.places import check_offset
+from fame_lab.quoting import quoted
 from fame_lab.size import KIB, MIB, parse_size
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def choose(
 def _parse(sizes: Sequence[int | str], multiple: int) -> list[int]:
     asked = [parse_size(size, "working set") for size in sizes]
     if not asked or len(asked) > 64 or len(set(asked)) != len(asked):
-        raise SpecError(f"working_sets is {sizes!r}: give 1 to 64 sizes, each once")
+        raise SpecError(f"working_sets is {quoted(sizes)}: give 1 to 64 sizes, each once")
     for size in asked:
         if size <= 0 or size % multiple:
             raise SpecError(

@@ -36,8 +36,10 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.numeric import check_number, check_whole
 from fame_lab.probes.batches import check_batches, check_timeout, summary
 from fame_lab.probes.contention import Contention, oversubscribed
+from fame_lab.probes.kinds import takes_numpy
 from fame_lab.probes.placement import check_placement
 from fame_lab.probes.places import check_seed, fam_words, find_nodes
 from fame_lab.probes.together import check_patience
@@ -45,6 +47,7 @@ from fame_lab.probes.workload_checks import Outcome
 from fame_lab.probes.workload_plot import plot
 from fame_lab.probes.workload_runs import KINDS, Kind, Part, Run, Settings, run_one
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.size import KIB, parse_size
 
@@ -61,6 +64,7 @@ _LEAST, _LARGEST = 4 * KIB, 16 << 30
 _RECORD = 64
 
 
+@takes_numpy
 def run(
     lab: Lab,
     *,
@@ -259,14 +263,14 @@ def _chosen(workloads: str | Sequence[str]) -> list[str]:
     for name in wanted:
         names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]
     if not names or len(set(names)) != len(names) or not set(names) <= set(KINDS):
-        raise SpecError(f"workloads is {workloads!r}: give some of {', '.join(KINDS)}, each once")
+        raise SpecError(f"workloads is {quoted(workloads)}: give some of {', '.join(KINDS)}, each once")
     return names
 
 
 def _check_size(size: int | str) -> int:
     found = parse_size(size)
     if not _LEAST <= found <= _LARGEST or found % _RECORD:
-        raise SpecError(f"size is {size!r}: give a multiple of {_RECORD} bytes, from 4K to 16G")
+        raise SpecError(f"size is {quoted(size)}: give a multiple of {_RECORD} bytes, from 4K to 16G")
     return found
 
 
@@ -274,17 +278,15 @@ def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Kind]) -> 
     found = parse_size(stride, "stride")
     matters = any(kind.name == "strided" for kind in kinds)
     if found <= 0 or found % 8 or (matters and parse_size(size) % found):
-        raise SpecError(f"stride is {stride!r}: give a multiple of 8 bytes that divides the size, {size!r}")
+        raise SpecError(
+            f"stride is {quoted(stride)}: give a multiple of 8 bytes that divides the size, {quoted(size)}"
+        )
     return found
 
 
 def _check_whole(what: str, number: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _MOST:
-        raise SpecError(f"{what} is {number!r}: give a whole number from 1 to {_MOST}")
-    return number
+    return check_whole(what, number, 1, _MOST)
 
 
 def _check_number(what: str, number: float, most: int) -> float:
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= most:
-        raise SpecError(f"{what} is {number!r}: give a number from 0 to {most}")
-    return number
+    return check_number(what, number, 0, most)

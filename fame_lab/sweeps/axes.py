@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fame_lab.errors import SpecError
+from fame_lab.numeric import as_python
+from fame_lab.probes.kinds import fits, hints, takes_several
 from fame_lab.quoting import quoted
 from fame_lab.size import parse_size
 from fame_lab.spec import LabSpec
-from fame_lab.sweeps.kinds import fits, hints, takes_several
 
 __all__ = ["SIZES", "Axis", "check_parameters", "read_axes"]
 
@@ -87,7 +89,7 @@ def read_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     axes = tuple(_axis(name, values, probe, kinds) for name, values in over.items())
     for number, axis in enumerate(axes):
         if any((axis.of, axis.target) == (other.of, other.target) for other in axes[:number]):
-            raise SpecError(f"over has {axis.target!r} twice: give it once, with all its values")
+            raise SpecError(f"over has {quoted(axis.target)} twice: give it once, with all its values")
     return axes
 
 
@@ -104,13 +106,13 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
     for name in parameters:
         if name not in kinds:
             raise SpecError(
-                f"{name!r} is a field of the lab: give it in spec=LabSpec(...), or in over"
+                f"{quoted(name)} is a field of the lab: give it in spec=LabSpec(...), or in over"
                 if name in _FIELDS
-                else f"probe {probe!r} has no parameter {quoted(name)}; it has {', '.join(kinds)}"
+                else f"probe {quoted(probe)} has no parameter {quoted(name)}; it has {', '.join(kinds)}"
             )
         if name in swept:
             raise SpecError(
-                f"{name!r} is in over, and is given for all points as well: leave one of them out"
+                f"{quoted(name)} is in over, and is given for all points as well: leave one of them out"
             )
     return {name: _checked(name, value, kinds[name]) for name, value in parameters.items()}
 
@@ -125,13 +127,15 @@ def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
         axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))
     elif (target := _parameter(name, kinds)) is not None:
         if name != target and any(isinstance(value, list) for value in several):
-            raise SpecError(f"{name!r} is one of {target}: give single values, or name it {target!r}")
+            raise SpecError(
+                f"{quoted(name)} is one of {target}: give single values, or name it {quoted(target)}"
+            )
         kind = kinds[target]
         axis = Axis(name, "probe", target, tuple(_checked(name, value, kind) for value in several))
     else:
         raise SpecError(
             f"over has {quoted(name)}, which is no field of a lab ({', '.join(_FIELDS)}) and no parameter of "
-            f"probe {probe!r} ({', '.join(kinds)})"
+            f"probe {quoted(probe)} ({', '.join(kinds)})"
         )
     labels = axis.labels
     if twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
@@ -149,8 +153,8 @@ def _parameter(name: object, kinds: Mapping[str, Any]) -> str | None:
 def _of_field(field: str, value: Any) -> Any:
     if isinstance(value, (list, dict)):
         raise SpecError(
-            f"over has {field} {quoted(value)}: {field!r} is the lab's, with one value at each point; a "
-            "parameter of the probe that has that name can be given for all points only"
+            f"over has {field} {quoted(value)}: {quoted(field)} is the lab's, with one value at each point; "
+            "a parameter of the probe that has that name can be given for all points only"
         )
     return parse_size(value, field) if field in SIZES and value != "auto" else value
 
@@ -174,12 +178,11 @@ def _is_several(values: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Give a value of a kind that JSON has: numpy's numbers and a path are none."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple, range)) else value
+    """Return a value of a kind that JSON has: numpy's numbers, a tuple and a path are none."""
+    value = as_python(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _text(value: Any) -> str:

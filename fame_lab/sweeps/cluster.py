@@ -18,6 +18,7 @@ from distributed.scheduler import KilledWorker
 
 from fame_lab.errors import FameError, HostError
 from fame_lab.progress import current
+from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.sweeps.bench import Bench, end_forsaken
 from fame_lab.sweeps.folder import Failure
@@ -203,7 +204,7 @@ def _client(cluster: str | distributed.Client) -> Iterator[distributed.Client]:
         client = distributed.Client(cluster, timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise HostError(
-            f"no Dask scheduler answers at {cluster!r}: {error}; start one with `dask scheduler`, "
+            f"no Dask scheduler answers at {quoted(cluster)}: {error}; start one with `dask scheduler`, "
             'and give its address, such as "tcp://host:8786"'
         ) from error
     with client:

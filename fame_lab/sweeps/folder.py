@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fame_lab.errors import HostError, SpecError
+from fame_lab.paths import given_path
 from fame_lab.quoting import quoted
 from fame_lab.results import Result
 from fame_lab.saved import BROKEN
@@ -57,7 +58,7 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path = given_path("directory", path).absolute()
 
     @contextlib.contextmanager
     def taken_up(self, plan: Plan) -> Iterator[Plan]:

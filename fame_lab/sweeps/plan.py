@@ -13,6 +13,7 @@ from typing import Any
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import auto_book
+from fame_lab.numeric import check_whole
 from fame_lab.quoting import quoted
 from fame_lab.spec import LabSpec
 from fame_lab.spec_checks import check_memory
@@ -94,9 +95,8 @@ class Plan:
         """
         if spec is not None and not isinstance(spec, LabSpec):
             raise SpecError(f"spec is {quoted(spec)}: give a LabSpec, such as LabSpec('mine', fam='64M')")
-        for name, value, least in (("repeats", repeats, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 31:
-                raise SpecError(f"{name} is {quoted(value)}: give a whole number from {least}")
+        repeats = check_whole("repeats", repeats, 1, (1 << 31) - 1)
+        seed = check_whole("seed", seed, 0, (1 << 31) - 1)
         axes = read_axes(probe, over)
         count = math.prod(len(axis.values) for axis in axes) * repeats
         if count > _MOST_POINTS:

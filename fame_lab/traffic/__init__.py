@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import SpecError, TrafficError
+from fame_lab.quoting import quoted
 
 if TYPE_CHECKING:
     from fame_lab.lab import Lab
@@ -28,7 +29,7 @@ def record(
     from fame_lab.traffic.trace import TraceRecording
 
     if source not in ("auto", "trace", "samples"):
-        raise SpecError(f"source is {source!r}: give 'auto', 'trace' or 'samples'")
+        raise SpecError(f"source is {quoted(source)}: give 'auto', 'trace' or 'samples'")
     if source == "trace" and not lab.spec.trace:
         raise TrafficError(
             f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), or "
@@ -36,7 +37,9 @@ def record(
         )
     if lab.spec.trace and source != "samples":
         if window is not None:
-            raise SpecError(f"window is {window!r}: a trace counts all of FAM; select from traffic.heat()")
+            raise SpecError(
+                f"window is {quoted(window)}: a trace counts all of FAM; select from traffic.heat()"
+            )
         return TraceRecording(lab, granule=granule, interval=interval, order=order)
     if order is not None:
         raise TrafficError("samples see no accesses, and so no order: that takes LabSpec(..., trace=True)")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fame_lab.errors import SpecError
 from fame_lab.plots import LabFigure, begin
+from fame_lab.quoting import quoted
 from fame_lab.traffic import sums
 from fame_lab.traffic.columns import columns
 from fame_lab.traffic.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
@@ -46,7 +47,7 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> LabFig
     """
     known = {"matrix": _matrices, "heat": _heats}
     if what not in known:
-        raise SpecError(f"what is {what!r}: give {' or '.join(map(repr, known))}")
+        raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, known))}")
     found = {name: each.traffic() for name, each in recordings.items()}
     if not 1 <= len(found) <= _MOST:
         raise SpecError(f"there are {len(found)} recordings: give from 1 to {_MOST}")

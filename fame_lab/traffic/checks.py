@@ -9,6 +9,7 @@ import xarray as xr
 
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.layout import ControlArea
+from fame_lab.quoting import quoted
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
 
@@ -35,15 +36,15 @@ _OPTIONAL = {"changed_by"}
 def check(traffic: Traffic) -> None:
     """Raise TrafficError unless a recording's parts fit together. It looks at no count."""
     if traffic.source not in SOURCES:
-        raise TrafficError(f"source is {traffic.source!r}: a recording is by {' or '.join(SOURCES)}")
+        raise TrafficError(f"source is {quoted(traffic.source)}: a recording is by {' or '.join(SOURCES)}")
     spec = _spec(traffic.spec)
     window = _window(traffic.window, spec.fam_size)
     for name, held in (("manifest", traffic.manifest), ("ended", traffic.ended)):
         if not isinstance(held, dict):
-            raise TrafficError(f"{name} is {held!r}: it must be a dict")
+            raise TrafficError(f"{name} is {quoted(held)}: it must be a dict")
     for node, why in traffic.ended.items():
         if node not in spec.node_names or not isinstance(why, str):
-            raise TrafficError(f"ended is {traffic.ended!r}: it must tell of nodes why, in words")
+            raise TrafficError(f"ended is {quoted(traffic.ended)}: it must tell of nodes why, in words")
     _variables("counts", traffic.counts, _COUNTS[traffic.source], spec)
     _granules("counts", "granule", traffic.counts, spec)
     _inside("counts", "granule", traffic.counts, spec, window)
@@ -72,7 +73,7 @@ def _spec(values: Any) -> LabSpec:
 
 def _window(window: Any, fam_size: int) -> tuple[int, int]:
     if not isinstance(window, tuple) or len(window) != 2 or not all(type(part) is int for part in window):
-        raise TrafficError(f"window is {window!r}: it must be an offset and a size in bytes")
+        raise TrafficError(f"window is {quoted(window)}: it must be an offset and a size in bytes")
     offset, size = window
     if offset < 0 or size <= 0 or offset + size > fam_size:
         raise TrafficError(
@@ -97,7 +98,7 @@ def _variables(name: str, dataset: Any, known: dict[str, tuple[str, ...]], spec:
             )
     used = {dimension for variable in held for dimension in known[variable]}
     if missing := sorted(used - {str(coordinate) for coordinate in dataset.coords}):
-        raise TrafficError(f"{name} has no coordinate {missing[0]!r}")
+        raise TrafficError(f"{name} has no coordinate {quoted(missing[0])}")
     for dimension, labels in (("op", OPS), ("node", spec.node_names)):
         if dimension in used and dataset[dimension].values.tolist() != list(labels):
             raise TrafficError(f"{name}: {dimension} is not {', '.join(labels)}")
@@ -108,7 +109,7 @@ def _granules(name: str, place: str, dataset: xr.Dataset, spec: LabSpec) -> None
     size, book = dataset.attrs.get(place), spec.books.book
     if not isinstance(size, (int, np.integer)) or not MIN_GRANULE <= size <= book or size & (size - 1):
         raise TrafficError(
-            f"{name}: its {place} is of {size!r} bytes: it must be a power of two "
+            f"{name}: its {place} is of {quoted(size)} bytes: it must be a power of two "
             f"from {MIN_GRANULE} to a book's {format_size(book)}"
         )
     offsets = dataset[place].values
@@ -120,7 +121,9 @@ def _inside(name: str, place: str, dataset: xr.Dataset, spec: LabSpec, window: t
     """Check that places ascend, in what was watched, and not in the control area."""
     size, offsets = dataset.attrs.get(place), dataset[place].values
     if not isinstance(size, (int, np.integer)) or size <= 0 or offsets.dtype.kind not in "iu":
-        raise TrafficError(f"{name}: {place} is {offsets.dtype} of {size!r} bytes: it must be offsets in FAM")
+        raise TrafficError(
+            f"{name}: {place} is {offsets.dtype} of {quoted(size)} bytes: it must be offsets in FAM"
+        )
     if not offsets.size:
         return
     if (offsets[1:] <= offsets[:-1]).any():

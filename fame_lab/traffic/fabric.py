@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from fame_lab.errors import SpecError
 from fame_lab.layout import MAX_NODES
+from fame_lab.numeric import as_python, check_whole, real
+from fame_lab.quoting import quoted
 
 __all__ = ["FabricModel"]
 
@@ -72,10 +74,11 @@ class FabricModel:
         self._keep("local_ns", _positive("local_ns", self.local_ns, "nanoseconds"))
         self._keep("link_gbps", _positive("link_gbps", self.link_gbps, "gigabits a second"))
         if not isinstance(self.source, str):
-            raise SpecError(f"source is {self.source!r}: say in words where the figures come from")
+            raise SpecError(f"source is {quoted(self.source)}: say in words where the figures come from")
         if (self.remote_ns is None) == (self.hop_ns is None):
             raise SpecError(
-                f"remote_ns is {self.remote_ns!r} and hop_ns is {self.hop_ns!r}: give the one or the other"
+                f"remote_ns is {quoted(self.remote_ns)} and hop_ns is {quoted(self.hop_ns)}: give the one "
+                "or the other"
             )
         if (self.hop_ns is None) != (self.hops is None):
             raise SpecError("give hop_ns and hops together: what a hop adds, and how many there are")
@@ -137,12 +140,12 @@ class FabricModel:
         >>> machine.latency(20)[0, [0, 1, 10]].tolist()
         [100.0, 200.0, 300.0]
         """
-        for name, value, most in (("nodes", nodes, MAX_NODES), ("enclosure", enclosure, MAX_NODES)):
-            if type(value) is not int or not 1 <= value <= most:
-                raise SpecError(f"{name} is {value!r}: give a whole number from 1 to {most}")
+        nodes = check_whole("nodes", nodes, 1, MAX_NODES)
+        enclosure = check_whole("enclosure", enclosure, 1, MAX_NODES)
+        hops = as_python(hops)
         if not isinstance(hops, (tuple, list)) or len(hops) != 3:
             raise SpecError(
-                f"hops is {hops!r}: give three, to a node's own memory, within an enclosure, beyond"
+                f"hops is {quoted(hops)}: give three, to a node's own memory, within an enclosure, beyond"
             )
         own, within, beyond = hops
         rows = tuple(
@@ -179,25 +182,25 @@ class FabricModel:
 
 
 def _positive(name: str, value: object, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise SpecError(f"{name} is {value!r}: give {unit}")
-    if not (math.isfinite(value) and value > 0):
-        raise SpecError(f"{name} is {value!r}: give {unit}, more than 0")
-    return float(value)
+    found = real(value)
+    if found is None or not 0 < found <= sys.float_info.max:
+        raise SpecError(f"{name} is {quoted(value)}: give {unit}, more than 0")
+    return float(found)
 
 
 def _check_hops(hops: Any) -> tuple[tuple[int, ...], ...]:
     try:
-        rows = tuple(tuple(row) for row in hops)
+        rows = tuple(tuple(as_python(row)) for row in hops)
     except TypeError:
-        raise SpecError(f"hops is {hops!r}: give a row for each node, with a number for each") from None
+        raise SpecError(f"hops is {quoted(hops)}: give a row for each node, with a number for each") from None
     if not 1 <= len(rows) <= MAX_NODES or any(len(row) != len(rows) for row in rows):
         raise SpecError(
-            f"hops has rows of {[len(row) for row in rows]}: give as many in a row as there are rows"
+            f"hops has {len(rows)} rows, of {quoted([len(row) for row in rows])}: give as many in a row as "
+            "there are rows"
         )
     for number, row in enumerate(rows):
         if not all(type(each) is int and 0 <= each < 1000 for each in row):
-            raise SpecError(f"hops of node {number + 1} are {row}: give whole numbers from 0 to 999")
+            raise SpecError(f"hops of node {number + 1} are {quoted(row)}: give whole numbers from 0 to 999")
         if min(row) < row[number]:
             raise SpecError(f"hops of node {number + 1} are {row}: no node is nearer than its own memory")
     return rows

@@ -18,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from fame_lab.errors import SpecError, TrafficError
+from fame_lab.numeric import check_whole
+from fame_lab.paths import given_path
 from fame_lab.plots import LabFigure, begin, dress, plain_log, style
 from fame_lab.traffic.checks import OPS
 from fame_lab.traffic.columns import Columns, columns, mark_columns
@@ -70,9 +72,8 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     """
     if not 1 <= len(orders) <= _MOST:
         raise SpecError(f"there are {len(orders)} orders: give from 1 to {_MOST}")
-    if type(first) is not int or not 1 <= first <= 100_000:
-        raise SpecError(f"first is {first!r}: give a whole number from 1 to 100000")
-    found = {name: _read(Path(path), node) for name, path in orders.items()}
+    first = check_whole("first", first, 1, 100_000)
+    found = {name: _read(given_path(name, path), node) for name, path in orders.items()}
     places = np.unique(np.concatenate([each.offsets for each in found.values()]) & -FINEST_GRANULE)
     if not places.size:
         raise TrafficError(f"{node} accessed nothing in these: there is nothing to draw")

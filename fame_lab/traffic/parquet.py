@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import HostError
+from fame_lab.paths import given_path
 from fame_lab.traffic.checks import OPS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def write(traffic: Traffic, path: str | os.PathLike[str]) -> Path:
     """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
     import pyarrow.parquet  # a third of a second, which only who writes a table pays
 
-    place = Path(path).absolute()
+    place = given_path("path", path).absolute()
     made = table(traffic)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fame_lab.errors import SpecError
 from fame_lab.plots import LabFigure, begin, dress, legend_above, style
+from fame_lab.quoting import quoted
 from fame_lab.traffic import sharing as shared
 from fame_lab.traffic import sums
 from fame_lab.traffic.checks import OPS
@@ -42,7 +43,7 @@ def plot(traffic: Traffic, what: str) -> LabFigure:
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
     }  # fmt: skip
     if what not in known:
-        raise SpecError(f"what is {what!r}: give {', '.join(map(repr, known))}")
+        raise SpecError(f"what is {quoted(what)}: give {', '.join(map(repr, known))}")
     return known[what](traffic)
 
 

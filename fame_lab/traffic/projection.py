@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.quoting import quoted
 from fame_lab.recorded_data import label
 from fame_lab.traffic.fabric import FabricModel
 from fame_lab.traffic.sums import matrix
@@ -121,7 +122,7 @@ def project(traffic: Traffic, model: FabricModel) -> Projection:
         If the model is of another number of nodes.
     """
     if not isinstance(model, FabricModel):
-        raise SpecError(f"model is {model!r}: give a FabricModel, such as FabricModel.pond()")
+        raise SpecError(f"model is {quoted(model)}: give a FabricModel, such as FabricModel.pond()")
     accesses, bytes_ = matrix(traffic, "accesses"), matrix(traffic, "bytes")
     nodes = accesses.sizes["initiator"]
     latency = accesses.isel(op=0, drop=True).copy(data=model.latency(nodes))

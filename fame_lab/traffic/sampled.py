@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from fame_lab.errors import SpecError, TrafficError
+from fame_lab.quoting import quoted
 from fame_lab.size import format_size, parse_size
 from fame_lab.traffic.extents import PAGE
 from fame_lab.traffic.glance import Glance, of_traffic
@@ -107,7 +108,7 @@ class SampleRecording(Recording):
         granule, book = parse_size(self._words["granule"], "granule"), int(self._lab.spec.book)
         if granule > book:
             raise SpecError(
-                f"granule is {self._words['granule']!r}: give at most a book, {format_size(book)}"
+                f"granule is {quoted(self._words['granule'])}: give at most a book, {format_size(book)}"
             )
         # Who stored is told by the page.
         if granule >= PAGE and soft_dirty_works():

@@ -23,6 +23,7 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.fam import Fam
 from fame_lab.file_io import read_into
 from fame_lab.layout import MAX_BOOK
+from fame_lab.quoting import quoted
 from fame_lab.size import MIB, format_size, parse_size
 from fame_lab.traffic.extents import PAGE, Extent, find_extents, holes_read_as_data, next_data, overlaps
 
@@ -274,7 +275,7 @@ def _check_granule(fam: Fam, granule: int | str) -> int:
     size = parse_size(granule, "granule")
     most = min(MAX_BOOK, fam.size)
     if not LINE <= size <= most or size & (size - 1):
-        raise SpecError(f"granule is {granule!r}: give a power of two from {LINE} to {most} bytes")
+        raise SpecError(f"granule is {quoted(granule)}: give a power of two from {LINE} to {most} bytes")
     return size
 
 
@@ -283,12 +284,13 @@ def _check_window(fam: Fam, window: tuple[int | str, int | str] | None, granule:
     if window is None:
         return 0, room
     if not isinstance(window, tuple | list) or len(window) != 2:
-        raise SpecError(f"window is {window!r}: give an offset in FAM and a size")
+        raise SpecError(f"window is {quoted(window)}: give an offset in FAM and a size")
     offset, size = parse_size(window[0], "window's offset"), parse_size(window[1], "window's size")
     if offset < 0 or size <= 0 or offset + size > room:
         raise SpecError(
-            f"window is {window!r}: give one inside FAM, of which {room} bytes are before the control area"
+            f"window is {quoted(window)}: give one inside FAM, of which {room} bytes are before the "
+            "control area"
         )
     if offset % granule or (size % granule and offset + size != room):
-        raise SpecError(f"window is {window!r}: give multiples of the granule, {granule}")
+        raise SpecError(f"window is {quoted(window)}: give multiples of the granule, {granule}")
     return offset, size

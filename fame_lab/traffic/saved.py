@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.errors import TrafficError
+from fame_lab.paths import given_path
 from fame_lab.saved import BROKEN, check_digest, check_size, digest, save_directory
 from fame_lab.traffic.checks import check_sums
 
@@ -54,7 +55,7 @@ def load(directory: str | os.PathLike[str]) -> dict[str, Any]:
     TrafficError
         If it is not there, or cannot be read. Whether it fits together, Traffic itself checks.
     """
-    place = Path(directory)
+    place = given_path("directory", directory)
     try:
         told = json.loads((place / _MANIFEST).read_text())
         if not isinstance(told, dict) or told.get("format") != _FORMAT:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import SpecError
+from fame_lab.numeric import whole
+from fame_lab.quoting import quoted
 from fame_lab.traffic.checks import OPS
 from fame_lab.traffic.sums import need_trace
 
@@ -78,10 +80,10 @@ def sharing(traffic: Traffic) -> xr.Dataset:
 def hottest(traffic: Traffic, n: int) -> xr.Dataset:
     """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
     need_trace(traffic, "which granules are accessed most")
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise SpecError(f"n is {n!r}: give a whole number of granules from 1")
+    if (most := whole(n)) is None or most < 1:
+        raise SpecError(f"n is {quoted(n)}: give a whole number of granules from 1")
     total = traffic.counts["accesses"].values.sum(axis=(0, 1))
-    order = np.argsort(-total.astype("i8"), kind="stable")[:n]
+    order = np.argsort(-total.astype("i8"), kind="stable")[:most]
     order = order[total[order] > 0]
     counts = traffic.counts.isel(granule=order)
     loads, stores = counts["accesses"].values

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import SpecError, TrafficError
+from fame_lab.quoting import quoted
 from fame_lab.traffic.checks import OPS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def need_trace(traffic: Traffic, asked: str) -> None:
 
 def _check_what(what: str) -> None:
     if what not in _UNITS:
-        raise SpecError(f"what is {what!r}: give {' or '.join(map(repr, _UNITS))}")
+        raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, _UNITS))}")
 
 
 def matrix(traffic: Traffic, what: str) -> xr.DataArray:

@@ -13,7 +13,10 @@ from fame_lab.directory import SHM
 from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.layout import CONTROL_SIZE
+from fame_lab.numeric import check_number
+from fame_lab.paths import given_path
 from fame_lab.progress import job
+from fame_lab.quoting import quoted
 from fame_lab.size import format_size, parse_size
 from fame_lab.traffic.checks import check_sums
 from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
@@ -267,17 +270,12 @@ def _check_pattern(name: str, counters: Counters, at: int) -> None:
 
 
 def _check_interval(interval: float) -> float:
-    wrong = isinstance(interval, bool) or not isinstance(interval, (int, float))
-    if wrong or not 0.01 <= interval <= 3600:
-        raise SpecError(f"interval is {interval!r}: give 0.01 to 3600 seconds")
-    return float(interval)
+    return float(check_number("interval", interval, 0.01, 3600, "seconds"))
 
 
 def _check_order(order: str | os.PathLike[str]) -> Path:
     """Give the file's path; refuse before the recording what would fail at its end."""
-    if not isinstance(order, (str, os.PathLike)) or not os.fspath(order):
-        raise SpecError(f"order is {order!r}: give the path of a file, such as 'accesses.parquet'")
-    path = Path(order)
+    path = given_path("order", order)
     if path.is_dir():
         raise SpecError(f"order is {str(path)!r}, a directory: give the path of a file in it")
     if not path.absolute().parent.is_dir():
@@ -289,6 +287,7 @@ def _check_granule(granule: int | str, book: int) -> int:
     size, most = parse_size(granule, "granule"), min(book, CONTROL_SIZE)
     if size & (size - 1) or not FINEST_GRANULE <= size <= most:
         raise SpecError(
-            f"granule is {granule!r}: give a power of two from {FINEST_GRANULE} bytes to {format_size(most)}"
+            f"granule is {quoted(granule)}: give a power of two from {FINEST_GRANULE} bytes to "
+            f"{format_size(most)}"
         )
     return size

@@ -16,6 +16,8 @@ import xarray as xr
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.fam import Fam
 from fame_lab.layout import MAX_BOOK
+from fame_lab.numeric import check_number
+from fame_lab.quoting import quoted
 from fame_lab.size import parse_size
 from fame_lab.traffic.extents import PAGE, Extent
 from fame_lab.traffic.sampler import Sampler
@@ -85,13 +87,7 @@ class Watch:
         bin_size: int | str = MAX_BOOK,
         authors: Mapping[str, Author] | None = None,
     ) -> None:
-        if (
-            isinstance(interval, bool)
-            or not isinstance(interval, int | float)
-            or not 1e-3 <= interval <= 3600
-        ):
-            raise SpecError(f"interval is {interval!r}: give seconds from 0.001 to 3600")
-        self.interval = float(interval)
+        self.interval = float(check_number("interval", interval, 1e-3, 3600, "seconds"))
         self._authors = dict(authors or {})
         self._sampler = Sampler(fam, window=window, granule=granule)
         self._bin = parse_size(bin_size, "bin_size")
@@ -113,7 +109,9 @@ class Watch:
     def _check_sizes(self, bin_size: int | str) -> None:
         granule = self._sampler.granule
         if self._bin < granule or self._bin & (self._bin - 1):
-            raise SpecError(f"bin_size is {bin_size!r}: give a power of two, {granule} (the granule) or more")
+            raise SpecError(
+                f"bin_size is {quoted(bin_size)}: give a power of two, {granule} (the granule) or more"
+            )
         if self._authors and granule < PAGE:
             raise SpecError(f"granule is {granule}: who stored is told by the page, so give {PAGE} or more")
 

@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fame_lab.errors import FameError, SpecError
+from fame_lab.errors import FameError
 from fame_lab.notebook import RUN_VARIABLE
+from fame_lab.numeric import check_number
 from fame_lab.plots import size_label
 from fame_lab.traffic.panels import draw_matrix, label_nodes, log_norm
 from fame_lab.traffic.words import count_label
@@ -45,8 +46,7 @@ _WIDTH, _TITLE, _MATRIX_BOTTOM, _HEAT_BOTTOM = 8.0, 0.3, 0.7, 0.85
 
 def live(recording: Recording, every: float) -> LiveView | StillView:
     """Give the view: see :meth:`fame_lab.traffic.recording.Recording.live`."""
-    if isinstance(every, bool) or not isinstance(every, (int, float)) or not 0.1 <= every <= 60:
-        raise SpecError(f"every is {every!r}: give 0.1 to 60 seconds")
+    every = check_number("every", every, 0.1, 60, "seconds")
     # A notebook that is executed for a report has nobody who could see a widget move.
     return StillView(recording) if RUN_VARIABLE in os.environ else LiveView(recording, every)
 
