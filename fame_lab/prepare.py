@@ -18,7 +18,8 @@ from fame_lab.guest.image import Image
 from fame_lab.handover import under_way
 from fame_lab.host import accel, access, domain, qemu, qemu_cache, trace_plugin
 from fame_lab.host.accel import Accelerator
-from fame_lab.host.connection import Libvirt, check_emulator, emulator, kvm_refusal, qemu_user
+from fame_lab.host.connection import Libvirt, emulator, kvm_refusal, qemu_user
+from fame_lab.host.emulator import check_emulator
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.hosting import Hosting

@@ -4,7 +4,8 @@ import libvirt
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.host import apparmor, connection
+from fame_lab.host import apparmor
+from fame_lab.host.emulator import check_emulator
 
 
 class Refusing:
@@ -31,7 +32,7 @@ def program(tmp_path: Path) -> Path:
 
 def refused(program: Path) -> str:
     with pytest.raises(HostError) as raised:
-        connection.check_emulator(Refusing(), program)
+        check_emulator(Refusing(), program)
     return str(raised.value)
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from fame_lab.errors import HostError
 from fame_lab.guest.packages import AptError, Package, apt_options, download, run, selected, tail
 
-__all__ = ["depends", "fetch", "not_installed", "suite"]
+__all__ = ["KEYRING", "depends", "fetch", "mirror", "not_installed", "suite"]
 
 #: What is asked where the host's sources do not tell.
 _MIRROR = "http://deb.debian.org/debian"
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _FORMAT = "$(REPO_URI)\t$(RELEASE)\t$(CODENAME)\t$(COMPONENT)\t$(SOURCESENTRY)"
 _ADVICE = (
     "Check that this host reaches its Debian mirror (`sudo apt-get update` shows it), that this has "
@@ -120,14 +120,14 @@ def not_installed(names: Sequence[str]) -> list[str]:
 def _sources(backports: str, cwd: Path) -> str:
     """Write our list: the release and its backports, from the host's mirror."""
     release = backports.removesuffix("-backports")
-    uri, entry = _mirror(release, cwd)
+    uri, entry = mirror(release, cwd)
     signed_by = _signed_by(entry)
-    if not signed_by and uri == _MIRROR and _KEYRING.exists():
-        signed_by = f"Signed-By: {_KEYRING}\n"  # else those that apt trusts for everything
+    if not signed_by and uri == _MIRROR and KEYRING.exists():
+        signed_by = f"Signed-By: {KEYRING}\n"  # else those that apt trusts for everything
     return f"Types: deb\nURIs: {uri}\nSuites: {release} {backports}\nComponents: main\n{signed_by}"
 
 
-def _mirror(release: str, cwd: Path) -> tuple[str, str]:
+def mirror(release: str, cwd: Path) -> tuple[str, str]:
     """Return where the host has its release from, and which entry of its sources says so."""
     command = ["apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"]
     answer = run("ask apt for this host's mirror", command, cwd, _SECONDS)

@@ -16,14 +16,12 @@ import libvirt
 import platformdirs
 
 from fame_lab.errors import DaemonError, HostError
-from fame_lab.host import apparmor
 from fame_lab.host.kvm_device import stalls_libvirt
-from fame_lab.host.qemu import PROGRAM, complaints
+from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = [
     "Libvirt",
-    "check_emulator",
     "connect",
     "emulator",
     "ensure_daemons",
@@ -156,22 +154,6 @@ def kvm_refusal(connection: libvirt.virConnect, emulator: str | None = None) -> 
         again = "`systemctl restart libvirtd`" if os.geteuid() == 0 else "log in anew, or end your libvirtd"
         return f"libvirt at {uri()} has no KVM ({error}); if you may open /dev/kvm since, {again}"
     return ""
-
-
-def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
-    """Raise HostError if libvirt cannot start a QEMU that is not the host's own.
-
-    At first use of a QEMU libvirt finds out what it can do, which takes a second or two.
-    """
-    try:
-        connection.getDomainCapabilities(str(path), "x86_64", "q35", "qemu")
-    except libvirt.libvirtError as error:
-        words = f"libvirt at {uri()} cannot start {path}: {error}"
-        if said := complaints(path, qemu_user(connection)):
-            words += f"; asked what it has, QEMU itself says {said}"
-        elif apparmor.is_on():
-            words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
-        raise refusal(connection, words) from error
 
 
 def emulator(connection: libvirt.virConnect) -> Path:

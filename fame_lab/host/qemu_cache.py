@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -20,21 +19,14 @@ from pathlib import Path
 from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest import backports, packages
-from fame_lab.host import qemu
+from fame_lab.host import qemu_tree
 from fame_lab.host.qemu import Qemu
 from fame_lab.progress import Job, job
 from fame_lab.spec_checks import QEMU_NAMES
 
 __all__ = ["CachedQemu", "cached", "current", "ensure", "find", "remove", "root", "update"]
 
-#: The program, its modules, its firmware: what the host has of its own is of another version.
-_PACKAGES = ("ipxe-qemu", "qemu-system-common", "qemu-system-data", "qemu-system-x86", "seabios")
-#: Of the packages, what nothing here needs: half of their size.
-_NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/bin/qemu-system-i386")
-_PROGRAM = Path("usr/bin") / qemu.PROGRAM
 _RECORD = "qemu.json"
-#: How a directory is laid out; one that an older version of the kit made is fetched again.
-_LAYOUT = 1
 (_BACKPORTS,) = QEMU_NAMES
 
 
@@ -180,13 +172,13 @@ def _load(directory: Path) -> CachedQemu | None:
     try:
         record = json.loads((directory / _RECORD).read_text())
         version, packaged = record["version"], record["packaged"]
-        if not isinstance(version, int) or not (directory / _PROGRAM).is_file():
+        if not isinstance(version, int) or not (directory / qemu_tree.PROGRAM).is_file():
             return None
         return CachedQemu(
             name=_BACKPORTS,
             digest=directory.name,
             directory=directory,
-            qemu=Qemu(directory / _PROGRAM, version, str(packaged)),
+            qemu=Qemu(directory / qemu_tree.PROGRAM, version, str(packaged)),
             suite=str(record["suite"]),
             fetched=str(record["fetched"]),
             depends=tuple(map(str, record["depends"])),
@@ -215,44 +207,24 @@ def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
 
     with _scratch() as scratch:
         debs, tree = scratch / "debs", scratch / "tree"
-        known = backports.fetch(_PACKAGES, debs, scratch / "apt", told)
+        known = backports.fetch(qemu_tree.PACKAGES, debs, scratch / "apt", told)
         # Fetched, each unpacked, and asked for its version.
         fetching.expect(len(known) + 2)
         fetching.step()
-        digest = _digest(known)
+        digest = qemu_tree.digest(known)
         if found := _load(root() / digest):
             _record(found.directory, found.qemu, known, found.depends)  # asked for last
             return found
-        tree.mkdir()
-        for package in known:
-            told(f"unpacking {package.name}")
-            packages.unpack(debs / package.file, tree)
-            fetching.step()
-        leans_on = {name for each in known for name in backports.depends(debs / each.file)}
-        _make_readable(tree)
-        _let_it_find_its_modules(tree)
+        leans_on = qemu_tree.unpack(known, debs, tree, told, fetching.step)
         told("asking it for its version")
-        made = _checked(tree / _PROGRAM, sorted(leans_on - {each.name for each in known}))
-        _record(tree, made, known, sorted(leans_on))
+        made = qemu_tree.checked(tree, leans_on)
+        _record(tree, made, known, leans_on)
         tree.rename(root() / digest)
         fetching.step()
     found = _load(root() / digest)
     if found is None:
         raise HostError(f"the QEMU was fetched and is gone from {root() / digest}: fetch it again")
     return found
-
-
-def _checked(program: Path, leans_on: list[str]) -> Qemu:
-    if missing := qemu.missing_libraries(program):
-        lacking = backports.not_installed(leans_on)
-        mend = f"`sudo apt-get install {' '.join(lacking)}`" if lacking else "install the packages with them"
-        raise HostError(f"the QEMU of the backports cannot run: this host lacks {', '.join(missing)}; {mend}")
-    return qemu.read(program)
-
-
-def _digest(known: list[packages.Package]) -> str:
-    inputs = [f"layout {_LAYOUT}", *(f"{each.name} {each.version} {each.sha256}" for each in sorted(known))]
-    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 
 def _record(directory: Path, made: Qemu, known: list[packages.Package], leans_on: Iterable[str]) -> None:
@@ -268,29 +240,6 @@ def _record(directory: Path, made: Qemu, known: list[packages.Package], leans_on
     part.write_text(json.dumps(told, indent=1))
     part.chmod(0o644)
     part.replace(directory / _RECORD)
-
-
-def _make_readable(tree: Path) -> None:
-    """Leave out what nothing needs, and let all users read the rest: libvirt's QEMU may be another user."""
-    for name in _NEEDLESS:
-        path = tree / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    for path in (tree, *tree.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-
-
-def _let_it_find_its_modules(tree: Path) -> None:
-    """Have QEMU look for all of its files below its own directory.
-
-    By itself it finds its firmware there, and its modules where the host has its own QEMU's: these are of
-    another build, and QEMU aborts as soon as something has all of them loaded, as libvirt does. What lies
-    below ``qemu-bundle`` beside the program comes first, whatever it was built for.
-    """
-    (tree / _PROGRAM).with_name("qemu-bundle").symlink_to("../..")
 
 
 @contextlib.contextmanager

@@ -20,9 +20,9 @@ from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import READY, KernelBoot
 from fame_lab.host import incoming, kvm_memory, qemu, qemu_cache, trace_plugin
 from fame_lab.host.accel import output, running
-from fame_lab.host.connection import check_emulator
 from fame_lab.host.diagnosis import Ability, QemuCheck, Verdict
 from fame_lab.host.domain_xml import domain_xml
+from fame_lab.host.emulator import check_emulator
 from fame_lab.host.qemu import Qemu, dotted
 from fame_lab.host.qemu_args import qemu_args
 from fame_lab.host.qemu_user import QemuUser
