@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import nbformat
 
+from fame_lab.assigned_names import assigned, other_names
 from fame_lab.errors import SpecError
+from fame_lab.numeric import as_python
 from fame_lab.probes import parameters as probe_parameters
 from fame_lab.quoting import quoted
 
 __all__ = ["as_options", "checked", "names", "option", "with_parameters"]
+
+T = TypeVar("T")
 
 _TAG = "parameters"
 #: As Python has them, and papermill's command line too; JSON's true, false and null are taken as well.
@@ -23,25 +27,44 @@ _WORDS = {"True": True, "False": False, "None": None}
 def names(content: nbformat.NotebookNode) -> list[str]:
     """List what the cell tagged ``parameters`` assigns; nothing where there is no such cell.
 
-    papermill looks at its lines by an expression, and overlooks a name whose comment has an equals sign.
-    """
-    from IPython.core.inputtransformer2 import TransformerManager
+    papermill looks at its lines by an expression, and overlooks a name whose comment has an equals sign, and
+    one of several on a line.
 
-    cell = next((cell for cell in content.cells if _TAG in cell.metadata.get("tags", [])), None)
-    if cell is None:
-        return []
+    Raises
+    ------
+    SpecError
+        If the cell is not Python.
+    """
+    return [name for cell in _tagged(content)[:1] for name in _read(assigned, cell)]
+
+
+def _tagged(content: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    found = [(cell, cell.metadata.get("tags", [])) for cell in content.cells]
+    return [cell for cell, tags in found if isinstance(tags, list) and _TAG in tags]
+
+
+def _read(look: Callable[[str], T], cell: nbformat.NotebookNode) -> T:
+    if cell.cell_type != "code":
+        raise SpecError(
+            f"the cell tagged {_TAG!r} is of {cell.cell_type}: tag one of code, which assigns them"
+        )
     try:
-        tree = ast.parse(TransformerManager().transform_cell(cell.source))
-    except SyntaxError as error:
-        raise SpecError(f"the cell tagged {_TAG!r} is not Python: {error}") from error
-    targets = []
-    for statement in tree.body:
-        match statement:
-            case ast.Assign():
-                targets += statement.targets
-            case ast.AnnAssign():
-                targets.append(statement.target)
-    return list(dict.fromkeys(target.id for target in targets if isinstance(target, ast.Name)))
+        return look(cell.source)
+    except SpecError as error:
+        raise SpecError(f"the cell tagged {_TAG!r} {error}") from error
+
+
+def _why_unknown(content: nbformat.NotebookNode, name: str, known: list[str]) -> str:
+    """Say what a name is instead of a parameter."""
+    cells = _tagged(content)
+    if not cells:
+        return f"it has none: no cell is tagged {_TAG!r}"
+    has = f"it has {', '.join(known)}" if known else f"the cell tagged {_TAG!r} assigns none"
+    if (what := _read(other_names, cells[0]).get(name)) is not None:
+        return f"there it is {what}; {has}"
+    if any(name in _read(assigned, cell) for cell in cells[1:]):
+        return f"another cell tagged {_TAG!r} assigns it, and the first counts alone; {has}"
+    return has
 
 
 def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,13 +77,13 @@ def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> di
     """
     known = names(content) if parameters else []
     if unknown := [name for name in parameters if name not in known]:
-        has = f"it has {', '.join(known)}" if known else f"it has none: no cell is tagged {_TAG!r}"
-        raise SpecError(f"the notebook has no parameter {quoted(unknown[0])}; {has}")
+        why = _why_unknown(content, unknown[0], known)
+        raise SpecError(f"the notebook has no parameter {quoted(unknown[0])}; {why}")
     taken = {}
     for name, value in parameters.items():
         try:
-            # A number of numpy's is one.
-            text = json.dumps(value, allow_nan=False, default=lambda other: other.item())
+            # A number of numpy's is one, and a path is text.
+            text = json.dumps(as_python(value), allow_nan=False, default=_plain)
             taken[name] = json.loads(text)
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(
@@ -68,6 +91,10 @@ def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> di
                 f"mapping of them"
             ) from error
     return taken
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
 def with_parameters(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
