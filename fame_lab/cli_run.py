@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from fame_lab import cli_output
 from fame_lab.cli_stdin import StandardInput
-from fame_lab.errors import FameError, HostError
+from fame_lab.errors import FameError, HostError, SpecError
+from fame_lab.guest import mark
 from fame_lab.numeric import check_seconds
 from fame_lab.progress import current, job
 
@@ -35,9 +36,21 @@ def ssh(arguments: argparse.Namespace) -> int:
             f"OpenSSH's client is not on the PATH: apt-get install openssh-client, "
             f"or `fame-lab run {arguments.name} --node {arguments.node} -- COMMAND`"
         )
+    given = [_as_one(arguments, words) for words in command(arguments.words)]
     *words, host = Lab.attach(arguments.name).node(arguments.node).ssh_command
     # After the host, too, the client would take what begins with a dash for its own option.
-    os.execvp(words[0], [*words, "--", host, *command(arguments.words)])  # noqa: S606 - a list of words, and no shell
+    os.execvp(words[0], [*words, "--", host, *given])  # noqa: S606 - a list of words, and no shell
+
+
+def _as_one(arguments: argparse.Namespace, words: str) -> str:
+    """Return a command as the node's SSH server takes it."""
+    if len(mark.encoded(words)) > mark.MOST_LINE:
+        raise SpecError(
+            f"the command has more than the {mark.MOST_LINE:,} bytes that every SSH server takes: "
+            f"fame-lab run {arguments.name} --node {arguments.node} -- COMMAND runs it"
+        )
+    # The server's shell would take it for its own option.
+    return f" {words}" if words.startswith(("-", "+")) else words
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -312,6 +312,32 @@ def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
 
 
 @pytest.mark.vm
+def test_ssh_takes_a_command_that_begins_with_a_dash_for_one(lab: str) -> None:
+    answer = call("ssh", lab, "node02", "--", "-x")
+    assert answer.returncode == 127
+    assert "-x: not found" in answer.stderr
+
+
+def test_ssh_with_a_command_that_its_server_would_not_take_says_what_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["ssh", "demo", "node02", "x" * 9000]) == 1
+    assert "fame-lab run demo --node node02 -- COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.vm
+def test_ssh_reads_no_configuration(lab: str) -> None:
+    # All nodes are root@127.0.0.1: one's master connection would answer for another.
+    words = Lab.attach(lab).node("node02").ssh_command
+    assert words[:3] == ["ssh", "-F", "none"]
+    told = subprocess.run([*words[:-1], "-G", words[-1]], capture_output=True, text=True, check=True).stdout
+    said = dict(line.partition(" ")[::2] for line in told.splitlines())
+    assert said["forwardagent"] == said["forwardx11"] == "no"
+    assert said["controlmaster"] == "false"
+    assert "proxycommand" not in said
+
+
+@pytest.mark.vm
 def test_restart_boots_the_nodes_named_anew(lab: str) -> None:
     assert call("run", lab, "--", "touch /run/before").returncode == 0
     again = call("restart", lab, "node02")
