@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path, PurePosixPath
 
 from fame_lab.cancel import shielded
-from fame_lab.errors import CommandError, SpecError, SSHError
+from fame_lab.errors import CommandError, FameError, SpecError
 from fame_lab.guest import copying
 from fame_lab.local_file import Arriving, destination, local_path, path_text, pieces, source
 from fame_lab.quoting import quoted
@@ -147,7 +147,7 @@ def get(
 
 
 def _remove(connection: Connection, command: str) -> None:
-    with shielded(), contextlib.suppress(SSHError):
+    with shielded(), contextlib.suppress(FameError):
         connection.execute(command, timeout=_LAST_WORD)
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab import local_file, transfer
-from fame_lab.errors import CommandError, FameError, HostError, SpecError, SSHError
+from fame_lab.errors import BootError, CommandError, FameError, HostError, SpecError, SSHError
 from fame_lab.ssh import Connection
 from fame_lab.streams import Sink
 
@@ -263,6 +263,20 @@ def test_put_that_is_ended_half_way_leaves_nothing(shell: Any, local: Path, erro
     with pytest.raises(type(error)):
         transfer.put(cast("Connection", Killed(shell, error)), local, "sub")
     assert left_in(shell.home) == []
+
+
+class Gone(Shell):
+    """A node that ends during a copy."""
+
+    def execute(self, command: str, **_: Any) -> tuple[bytes, bytes, int]:
+        if "rm -f" in command and "cat" not in command:
+            raise BootError("its QEMU has ended")
+        raise SSHError("node01 went away during the copy")
+
+
+def test_put_into_a_node_that_ends_meanwhile_says_so(shell: Any, local: Path) -> None:
+    with pytest.raises(SSHError, match="went away during the copy"):
+        transfer.put(cast("Connection", Gone(shell.home)), local, "x")
 
 
 @pytest.fixture
