@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,6 +14,7 @@ from fame_lab.feed import Feed
 from fame_lab.guest import mark
 from fame_lab.keys import Keys
 from fame_lab.link import Channel, Link, begin
+from fame_lab.numeric import number
 from fame_lab.quoting import quoted, shortened
 from fame_lab.run_result import RunResult
 from fame_lab.sessions import BusyError, Session, Sessions
@@ -156,7 +156,7 @@ class Connection:
             What a message calls the command; by default its beginning.
         """
         check_command(command)
-        _check_timeout(timeout)
+        timeout = _seconds(timeout)
         try:
             return self._execute(command, words or shortened(command), timeout, stdin, take)
         except SSHError as error:
@@ -259,8 +259,11 @@ def check_command(command: object) -> None:
         )
 
 
-def _check_timeout(timeout: object) -> None:
+def _seconds(timeout: object) -> float | None:
+    """Return a timeout of any type as Python's own; raise SpecError if it is none."""
     if timeout is None:
-        return
-    if not isinstance(timeout, numbers.Real) or math.isnan(timeout) or timeout <= 0:
+        return None
+    seconds = math.inf if timeout == math.inf else number(timeout)
+    if seconds is None or seconds <= 0:
         raise SpecError(f"timeout is {quoted(timeout)}: give seconds above 0, or None")
+    return seconds

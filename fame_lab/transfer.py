@@ -11,6 +11,7 @@ from fame_lab.cancel import shielded
 from fame_lab.errors import CommandError, FameError, SpecError
 from fame_lab.guest import copying
 from fame_lab.local_file import Arriving, destination, local_path, path_text, pieces, source
+from fame_lab.numeric import whole
 from fame_lab.quoting import quoted
 from fame_lab.run_result import RunResult
 from fame_lab.size import parse_size
@@ -63,11 +64,14 @@ def put(
     """
     path = local_path(local)
     target = _remote(remote)
-    if mode is not None and (isinstance(mode, bool) or not isinstance(mode, int) or not 0 <= mode <= 0o7777):
+    permissions = None if mode is None else whole(mode)
+    if mode is not None and (permissions is None or not 0 <= permissions <= 0o7777):
         raise SpecError(f"mode is {quoted(mode)}: give permissions, such as 0o755")
     with source(path) as (file, size, own):
         part = f".fame-put-{secrets.token_hex(8)}"
-        command = copying.put(target, path.name, part, size=size, mode=own if mode is None else mode)
+        command = copying.put(
+            target, path.name, part, size=size, mode=own if permissions is None else permissions
+        )
         try:
             said, complaint, status = connection.execute(
                 command,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import paramiko
 import pytest
 from hostile_ssh import hostile_node
@@ -169,6 +170,12 @@ def test_a_command_that_no_shell_takes_is_refused_before_it_is_sent(
 def test_a_timeout_that_is_none_is_refused(tmp_path: Path, timeout: float) -> None:
     with hostile_node(tmp_path, Crowd()) as connection, pytest.raises(SpecError, match="timeout is"):
         connection.run("any", timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [np.float32(30), np.int64(30), float("inf")])
+def test_a_timeout_of_any_type_is_one(tmp_path: Path, timeout: float) -> None:
+    with hostile_node(tmp_path, Crowd(lasting=0.01)) as connection:
+        assert connection.run("any", timeout=timeout).stdout == "done\n"
 
 
 @pytest.mark.parametrize("stdin", ["text", 5])
