@@ -128,7 +128,6 @@ class Node:
         >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
         '6.1.0-37-cloud-amd64\\n'
         """
-        timeout = None if timeout is None else check_seconds("timeout", timeout)
         with self._mourned():
             return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
 

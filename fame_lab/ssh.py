@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,7 +13,7 @@ from fame_lab.feed import Feed
 from fame_lab.guest import mark
 from fame_lab.keys import Keys
 from fame_lab.link import Channel, Link, begin
-from fame_lab.numeric import number
+from fame_lab.numeric import check_seconds
 from fame_lab.quoting import quoted, shortened
 from fame_lab.run_result import RunResult
 from fame_lab.sessions import BusyError, Session, Sessions
@@ -156,7 +155,7 @@ class Connection:
             What a message calls the command; by default its beginning.
         """
         check_command(command)
-        timeout = _seconds(timeout)
+        timeout = None if timeout is None else check_seconds("timeout", timeout)
         try:
             return self._execute(command, words or shortened(command), timeout, stdin, take)
         except SSHError as error:
@@ -257,13 +256,3 @@ def check_command(command: object) -> None:
             f"the command has {size:,} bytes, more than {_MOST_COMMAND:,}: put it into the node as a file "
             "(node.put), and run that"
         )
-
-
-def _seconds(timeout: object) -> float | None:
-    """Return a timeout of any type as Python's own; raise SpecError if it is none."""
-    if timeout is None:
-        return None
-    seconds = math.inf if timeout == math.inf else number(timeout)
-    if seconds is None or seconds <= 0:
-        raise SpecError(f"timeout is {quoted(timeout)}: give seconds above 0, or None")
-    return seconds
