@@ -41,7 +41,7 @@ class Run:
 
 
 def kit(nodes: int, start: Literal["cold", "template"]) -> Run:
-    spec = LabSpec(f"forty-{start}", nodes=nodes, fam="256M", start=start)
+    spec = LabSpec(f"forty-{start}", nodes=nodes, fam="256M", start=start, accel="tcg")
     lab = Lab(spec, progress=False)
     begun, ours = time.monotonic(), time.process_time()
     first = [begun]
@@ -69,7 +69,7 @@ def kit(nodes: int, start: Literal["cold", "template"]) -> Run:
 
 
 def raw(nodes: int) -> Run:
-    lab = RawLab(LabSpec("forty-raw", nodes=nodes, fam="256M"))
+    lab = RawLab(LabSpec("forty-raw", nodes=nodes, fam="256M", accel="tcg"))
     try:
         begun, ours = time.monotonic(), time.process_time()
         lab.start()
