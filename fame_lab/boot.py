@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import psutil
 
 from fame_lab import network
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
@@ -37,6 +40,8 @@ _LOOK = 0.02
 #: Characters of a console, and of QEMU's words, that an error quotes.
 _MOST_QUOTED = 1000
 _LOOK_AT_DOMAIN = 0.5
+#: Seconds of processor time with which no kernel is up: the quickest takes some 2.
+_LITTLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,13 @@ def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
     )
 
 
+def _processor_seconds(domain: Domain) -> float | None:
+    """Return the processor time that a node's QEMU has used; None once it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return None if (pid := domain.pid()) is None else sum(psutil.Process(pid).cpu_times()[:2])
+    return None
+
+
 def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
     """Name the kernel and the QEMU of a boot that failed; of a silent one also what to change."""
     qemu, spec = domain.record.qemu or hosting.qemu, hosting.spec
@@ -243,11 +255,16 @@ def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
     tried = f"it was {kernel}, in {qemu} under {hosting.accelerator.kind.upper()}"
     if not silent:
         return tried
+    had, load = _processor_seconds(domain), os.getloadavg()[0]
+    if had is not None and had < _LITTLE and load > 2 * len(os.sched_getaffinity(0)):
+        return (
+            f"{tried}. It had {had:.1f} s of processor time, for this host is busy (load {load:.0f}): "
+            "end what keeps it so, or give lab.start(deadline=...) more seconds"
+        )
     other = "qemu='backports', the newer one" if spec.qemu == "auto" else "qemu='auto', the host's own"
-    fewer = ", accel='tcg'" if hosting.accelerator.kind == "kvm" else ""
     return (
         f"{tried}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
-        f"({other}), an image with another kernel{fewer}, or more memory than {format_size(spec.memory_size)}"
+        f"({other}), an image with another kernel, or more memory than {format_size(spec.memory_size)}"
     )
 
 

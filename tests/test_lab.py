@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from leftovers import leftovers, qemu_processes
 
-from fame_lab import Lab, LabSpec, Node, cli
+from fame_lab import Lab, LabSpec, Node, boot, cli
 from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
 from fame_lab.guest.c_program import compile_c
 from fame_lab.host import accel
@@ -250,11 +250,16 @@ def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_chan
 
     image = appliance.ensure()
     monkeypatch.setattr(type(image), "cmdline", lambda *_args, **_words: "quiet rdinit=/nowhere panic=0")
+    monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 3.0)
     with pytest.raises(LabError, match="console is empty") as raised:
         small("mute").start(deadline=3)
     said = str(raised.value)
     assert f"Linux {image.kernel_release}, image 'appliance', in QEMU " in said
     assert "qemu='backports'" in said
+    monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 0.5)
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    with pytest.raises(LabError, match=r"had 0\.5 s of processor time, for this host is busy .load 99."):
+        small("mute").start(deadline=3)
     assert leftovers("mute") == []
 
 
