@@ -27,6 +27,7 @@ IMAGE = Appliance(Path("/cache/kernel"), Path("/cache/initrd"), "0" * 64, "6.1")
 def image(monkeypatch: pytest.MonkeyPatch) -> None:
     """No image is built for what only names it."""
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
+    monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
     monkeypatch.setattr(disk_image, "ensure", lambda _name, _tell=None: DEBIAN)
 
 
@@ -99,6 +100,7 @@ def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.
     from fame_lab.host import accel
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
+    monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
     monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: accel._Trial(False, "none"))
     with pytest.raises(SpecError, match="512G"):
         LabSpec("demo", fam="1T").to_xml()

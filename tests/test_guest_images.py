@@ -3,6 +3,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,8 +63,12 @@ def test_images_of_equal_times_are_listed_in_one_order_whatever_the_file_system_
     for name in ("debian-c", "debian-a", "debian-b"):
         made(cache, name)
     glob = Path.glob
-    for order in (sorted, lambda paths: sorted(paths, reverse=True)):
-        monkeypatch.setattr(Path, "glob", lambda path, pattern, order=order: order(glob(path, pattern)))
+    for backwards in (False, True):
+
+        def listed(path: Path, *pattern: Any, backwards: bool = backwards, **how: Any) -> list[Path]:
+            return sorted(glob(path, *pattern, **how), reverse=backwards)
+
+        monkeypatch.setattr(Path, "glob", listed)
         assert [image.name for image in images.cached()] == ["debian-a", "debian-b", "debian-c"]
 
 
