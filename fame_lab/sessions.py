@@ -37,6 +37,8 @@ class _Place:
     busy: int = 0
     #: Whether the server opened no further session, and none of ours has ended since.
     full: bool = False
+    #: Whether it has opened any.
+    used: bool = False
 
     @property
     def has_room(self) -> bool:
@@ -116,22 +118,21 @@ class Sessions:
     def _opened(self, patience: float, end: float | None, extra: bool) -> tuple[_Place, Channel]:
         """Open a session; by another connection, if the one before was with an earlier life of the guest."""
         over: float | None = None
-        alone = 0
         while True:
             place = self._place(patience, end, is_cancelled, extra=extra)
             now = time.monotonic()
             over = now + patience if over is None else over
             try:
-                return place, place.link.session(min(over, end or over) - now)
+                channel = place.link.session(min(over, end or over) - now)
+                place.used = True
+                return place, channel
             except RefusedError as error:
                 # Nothing ran yet, so that to ask again runs nothing twice.
                 if self._refused(place):
                     over = None  # it waits for a session of ours to end
-                    continue
-                # The server may still count what was called off; on a new connection it has nothing to count.
-                alone += 1
-                if alone > 1:
+                elif not place.used:
                     raise SSHError(f"{self._node} opens no session: {shortened(str(error))}") from error
+                # Else the server may still count what was called off: a new connection has nothing to count.
             except BaseException as error:
                 self._release(place)
                 if not isinstance(error, Exception):

@@ -123,6 +123,27 @@ def test_a_wait_can_be_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         crowd.over.set()
 
 
+def test_sessions_that_a_server_still_counts_after_they_were_given_up_hold_up_nobody(tmp_path: Path) -> None:
+    over, begun = threading.Event(), []
+
+    def deed(channel: paramiko.Channel) -> None:
+        begun.append(channel)
+        if len(begun) <= 2:
+            over.wait()
+        channel.send_exit_status(0)
+        channel.close()
+
+    def give_up(_: int) -> None:
+        with pytest.raises(SSHError, match="takes longer"):
+            connection.run("any", timeout=2)
+
+    with hostile_node(tmp_path, deed, sessions=1) as connection:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(give_up, range(2)))
+        assert connection.run("any").exit_status == 0
+        over.set()
+
+
 def test_a_server_that_opens_no_session_at_all_is_told(tmp_path: Path) -> None:
     with (
         hostile_node(tmp_path, Crowd(), sessions=0) as connection,
