@@ -14,8 +14,18 @@ from pathlib import Path
 import platformdirs
 
 from fame_lab.errors import HostError, LabError
+from fame_lab.quoting import quoted
 
-__all__ = ["LAB_BYTES", "SHM", "LabDirectory", "cache_directory", "is_still", "nobody_begins"]
+__all__ = [
+    "LAB_BYTES",
+    "SHM",
+    "LabDirectory",
+    "cache_directory",
+    "caches",
+    "is_still",
+    "nobody_begins",
+    "own_cache",
+]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
 #: What a lab keeps there beside FAM: keys, consoles, what is handed over to nodes that start.
@@ -29,7 +39,35 @@ def cache_directory() -> Path:
     otherwise the user's own cache.
     """
     if chosen := os.environ.get("FAME_LAB_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:  # whose home it names nobody knows
+            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}: {error}; give a directory") from error
+    return _default_cache()
+
+
+def own_cache() -> Path:
+    """Return the cache for what this user leaves: :func:`cache_directory`, or else the user's own.
+
+    One that root made, say, gives its images to all, and keeps nothing of theirs.
+    """
+    chosen = cache_directory()
+    return chosen if _is_writable(chosen) else _default_cache()
+
+
+def caches(kind: str) -> list[Path]:
+    """List where there may be things of a kind: in the cache, and in the user's own if that is another."""
+    return [each / kind for each in dict.fromkeys((cache_directory(), own_cache()))]
+
+
+def _is_writable(path: Path) -> bool:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    # A file in its place is a mistake, which whoever writes there names.
+    return not path.is_dir() or os.access(path, os.W_OK | os.X_OK)
+
+
+def _default_cache() -> Path:
     if os.geteuid() == 0:
         return Path(platformdirs.site_cache_dir("fame_lab"))
     return Path(platformdirs.user_cache_dir("fame_lab"))

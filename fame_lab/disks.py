@@ -13,7 +13,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from fame_lab.directory import LabDirectory, cache_directory
+from fame_lab.directory import LabDirectory, own_cache
 from fame_lab.errors import HostError
 
 __all__ = ["layer", "room"]
@@ -64,7 +64,7 @@ def room(directory: LabDirectory) -> Path:
         # The cache may be another one when the lab is taken away: a link tells where they lie.
         if directory.disks.is_symlink():
             return directory.disks.readlink()
-        there = cache_directory() / "disks" / directory.path.name
+        there = own_cache() / "disks" / directory.path.name
         try:
             there.parent.mkdir(parents=True, exist_ok=True)
             there.parent.chmod(0o755)

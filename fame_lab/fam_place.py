@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from fame_lab import disks
-from fame_lab.directory import LAB_BYTES, SHM, LabDirectory, cache_directory
+from fame_lab.directory import LAB_BYTES, SHM, LabDirectory, own_cache
 from fame_lab.fam import Fam
 from fame_lab.size import format_size
 from fame_lab.spec import LabSpec
@@ -30,7 +30,7 @@ def choose(spec: LabSpec, directory: LabDirectory) -> Path:
         If it is to be on disk, and its directory cannot be made.
     """
     free = room(directory.path)
-    on_disk = room(cache_directory())
+    on_disk = room(own_cache())
     if spec.fam_size + LAB_BYTES <= free or on_disk <= free:
         return directory.fam
     path = disks.room(directory) / directory.fam.name

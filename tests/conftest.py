@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,8 +111,12 @@ def as_ordinary_user() -> Iterator[Callable[[str], Any]]:
         f"FAME_LAB_CACHE={home / 'cache'}",
     ]
     yield lambda program: _printed_by(program, words)
-    for pid in (home / "run/libvirt").glob("*.pid"):
-        os.kill(int(pid.read_text()), signal.SIGTERM)
+    daemons = [int(pid.read_text()) for pid in (home / "run/libvirt").glob("*.pid")]
+    for daemon in daemons:
+        os.kill(daemon, signal.SIGTERM)
+    end = time.monotonic() + 20  # each takes its own files away, which are not to go under our hands
+    while any(Path(f"/proc/{daemon}").exists() for daemon in daemons) and time.monotonic() < end:
+        time.sleep(0.05)
     shutil.rmtree(home)
 
 

@@ -1,11 +1,14 @@
 import os
 import shutil
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fame_lab.directory import SHM, LabDirectory, nobody_begins
+from fame_lab.directory import SHM, LabDirectory, cache_directory, caches, nobody_begins, own_cache
 from fame_lab.errors import HostError, LabError
 from fame_lab.listing import Listing
 
@@ -142,3 +145,51 @@ def test_a_cache_that_can_only_be_read_is_enough(
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "nowhere"))
     assert not directory.is_held()
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_a_user_leaves_goes_to_his_own_cache_where_the_chosen_one_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "new" / "cache"))
+    assert own_cache() == cache_directory() == tmp_path / "new/cache"
+    assert caches("images") == [tmp_path / "new/cache/images"]
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path / "new")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    assert own_cache() == tmp_path / "own/fame_lab"
+    assert caches("images") == [tmp_path / "new/cache/images", tmp_path / "own/fame_lab/images"]
+
+
+def test_a_home_of_nobody_for_the_cache_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAME_LAB_CACHE", "~nobody-here/cache")
+    with pytest.raises(HostError, match="FAME_LAB_CACHE is '~nobody-here/cache'"):
+        cache_directory()
+
+
+@pytest.mark.vm
+def test_a_user_of_a_cache_that_root_made_is_warned_of_nothing(
+    as_ordinary_user: Callable[[str], Any],
+) -> None:
+    shared = Path(tempfile.mkdtemp(prefix="fame_lab-cache-"))  # where QEMU comes, too
+    shared.chmod(0o755)
+    for kind in ("appliance", "images"):
+        (shared / kind).symlink_to(cache_directory() / kind)
+    told = as_ordinary_user(
+        f"""
+import json, logging, os
+os.environ["FAME_LAB_CACHE"] = {str(shared)!r}
+records = []
+class Kept(logging.Handler):
+    def emit(self, record):
+        records.append(record.getMessage())
+logging.getLogger("fame_lab").addHandler(Kept(logging.WARNING))
+from fame_lab import Lab, LabSpec
+from fame_lab.directory import own_cache
+with Lab(LabSpec("rootscache", nodes=1, fam="64M"), progress=False) as lab:
+    name = lab.nodes[0].run("hostname").stdout.strip()
+print(json.dumps([name, records, str(own_cache()).startswith(os.environ["XDG_CACHE_HOME"])]))
+"""
+    )
+    shutil.rmtree(shared)
+    assert told == ["node01", [], True]

@@ -26,7 +26,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fame_lab import native
-from fame_lab.directory import LabDirectory, cache_directory
+from fame_lab.directory import LabDirectory, caches, own_cache
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import cpio, packages, rootfs, vmlinux
 from fame_lab.guest.image import Identity, KernelBoot
@@ -138,7 +138,7 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
     """
     if found := cached():
         return found
-    root = cache_directory() / "appliance"
+    root = own_cache() / "appliance"
     try:
         with job("guest image", unit="step", shown=progress is None) as building:
 
@@ -165,9 +165,10 @@ def cached() -> Appliance | None:
     ApplianceError
         If the probe program, which is part of it, is missing.
     """
-    root = cache_directory() / "appliance"
-    known = _recorded(root)
-    return load(root / _digest(known)) if known else None
+    for root in caches("appliance"):
+        if (known := _recorded(root)) and (found := load(root / _digest(known))):
+            return found
+    return None
 
 
 def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:

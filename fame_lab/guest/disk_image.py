@@ -25,7 +25,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fame_lab import disks
-from fame_lab.directory import LabDirectory, cache_directory
+from fame_lab.directory import LabDirectory, cache_directory, own_cache
 from fame_lab.errors import ApplianceError, SpecError
 from fame_lab.guest import debian
 from fame_lab.guest.image import DiskBoot, Identity
@@ -102,7 +102,8 @@ class DiskImage:
 
 def root() -> Path:
     """Give the directory of the images."""
-    return cache_directory() / "images"
+    given = cache_directory() / "images"
+    return given if given.is_dir() else own_cache() / "images"
 
 
 def ensure(name: str, tell: Callable[[str], None] | None = None) -> DiskImage:
@@ -240,7 +241,7 @@ def _digest(name: str, packages: tuple[str, ...]) -> str:
 
 @contextlib.contextmanager
 def _lock(directory: Path) -> Iterator[None]:
-    for each in (cache_directory(), root(), directory):
+    for each in (root().parent, root(), directory):
         each.mkdir(parents=True, exist_ok=True)
         each.chmod(each.stat().st_mode | 0o055)
     with (directory / "lock").open("w") as file:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab.directory import cache_directory
+from fame_lab.directory import caches
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest import appliance, disk_image, own_image
 from fame_lab.guest.image import Image
@@ -163,7 +163,8 @@ def _begins(digest: str, wanted: str) -> bool:
 def _appliances() -> list[Cached]:
     current = appliance.cached()
     found = []
-    for path in sorted((cache_directory() / "appliance").glob("*/appliance.json"), key=_made):
+    kept = [path for root in caches("appliance") for path in root.glob("*/appliance.json")]
+    for path in sorted(kept, key=_made):
         image = appliance.load(path.parent)
         if image is not None:
             is_current = current is not None and image.digest == current.digest

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from fame_lab.directory import cache_directory
+from fame_lab.directory import own_cache
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import PERSONAL, READY
@@ -179,7 +179,7 @@ def _try_kvm(
 
 
 def _memory() -> Path:
-    return cache_directory() / "kvm-trial.json"
+    return own_cache() / "kvm-trial.json"
 
 
 def _boot(

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from fame_lab import fam_place
-from fame_lab.directory import LAB_BYTES, SHM, cache_directory
+from fame_lab.directory import LAB_BYTES, SHM, own_cache
 from fame_lab.errors import ApplianceError
 from fame_lab.host import apparmor as host_apparmor
 from fame_lab.host.diagnosis import Check
@@ -95,9 +95,9 @@ def room_for_fam(free: int | None = None, size: int | None = None, on_disk: int 
     if free < LAB_BYTES + 256 * MIB:
         found += ", less than the default FAM of 256 MiB takes"
         if on_disk is None:
-            on_disk = fam_place.room(cache_directory())
+            on_disk = fam_place.room(own_cache())
         if on_disk > free:
-            found += f": a larger one is a file on disk, in {cache_directory()}, with {_bytes(on_disk)} free"
+            found += f": a larger one is a file on disk, in {own_cache()}, with {_bytes(on_disk)} free"
         mend = f"{mend}; or a smaller fam=, or fam_path= on another file system"
         return Check("room for FAM", "warn", found, mend)
     return Check("room for FAM", "ok", f"{found}; the file is sparse and takes what is touched")
@@ -173,7 +173,7 @@ def guest_image() -> Check:
         return Check(
             "guest image",
             "warn",
-            f"not in {cache_directory()} yet: the first lab builds it, which takes the network and a minute",
+            f"not in {own_cache()} yet: the first lab builds it, which takes the network and a minute",
             "make setup",
         )
     size = image.kernel.stat().st_size + image.initrd.stat().st_size

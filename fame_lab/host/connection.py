@@ -19,6 +19,7 @@ from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
+from fame_lab.host.session_place import make, short_configuration
 
 __all__ = [
     "Libvirt",
@@ -224,14 +225,20 @@ def _addresses() -> dict[str, str]:
     if os.geteuid() == 0:
         return {daemon: f"/run/libvirt/{name}-sock" for daemon, name in _SOCKETS.items()}
     directory = os.environ.get("XDG_RUNTIME_DIR") or platformdirs.user_cache_dir()
-    return {"virtlogd": f"{directory}/libvirt/{_SOCKETS['virtlogd']}-sock"}
+    # A session's libvirtd starts by itself, in its usual place.
+    wanted = ["virtlogd"] if short_configuration() is None else ["virtlogd", "libvirtd"]
+    return {daemon: f"{directory}/libvirt/{_SOCKETS[daemon]}-sock" for daemon in wanted}
 
 
 def _start(program: str, address: str) -> None:
     # Nothing else of our environment, directory or open files goes with a daemon that outlives us.
+    places = {name: os.environ[name] for name in _PLACES if name in os.environ}
+    if (short := short_configuration()) is not None:
+        make(short)
+        places["XDG_CONFIG_HOME"] = str(short)
     started = subprocess.run(
         [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
-        env={"PATH": _search_path()} | {name: os.environ[name] for name in _PLACES if name in os.environ},
+        env={"PATH": _search_path()} | places,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

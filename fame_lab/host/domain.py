@@ -20,6 +20,7 @@ from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NodeRecord
+from fame_lab.host.session_place import TOO_LONG
 from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
@@ -238,7 +239,8 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
             raise LabError(
                 f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
             ) from error
-        raise refusal(connection, f"{record.node} cannot be started: {error}") from error
+        hint = f"; {TOO_LONG}" if "UNIX socket path" in str(error) else ""
+        raise refusal(connection, f"{record.node} cannot be started: {error}{hint}") from error
 
 
 def find(

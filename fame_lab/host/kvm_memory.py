@@ -33,7 +33,7 @@ def remember(memory: Path, key: str, works: bool, found: str) -> None:
             json.dump({"trials": kept}, file)
         Path(file.name).replace(memory)
     except OSError as error:
-        log.warning("could not remember in %s whether KVM works: %s", memory, error)
+        log.info("could not remember in %s whether KVM works: %s", memory, error)
 
 
 def _read(memory: Path) -> dict[str, object]:

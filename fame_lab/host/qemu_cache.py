@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fame_lab.directory import cache_directory
+from fame_lab.directory import cache_directory, own_cache
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest import backports, packages
 from fame_lab.host import qemu_tree
@@ -66,7 +66,8 @@ class CachedQemu:
 
 def root() -> Path:
     """Return the directory of the QEMUs."""
-    return cache_directory() / "qemu"
+    given = cache_directory() / "qemu"
+    return given if given.is_dir() else own_cache() / "qemu"
 
 
 def cached() -> list[CachedQemu]:
@@ -247,7 +248,7 @@ def _lock() -> Iterator[None]:
     root().mkdir(parents=True, exist_ok=True)
     with (root() / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        for directory in (cache_directory(), root()):
+        for directory in (root().parent, root()):
             if directory.stat().st_uid == os.geteuid():
                 directory.chmod(directory.stat().st_mode | 0o055)
         yield

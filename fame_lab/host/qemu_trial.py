@@ -14,7 +14,7 @@ from pathlib import Path
 
 from libvirt import virConnect
 
-from fame_lab.directory import cache_directory
+from fame_lab.directory import own_cache
 from fame_lab.errors import HostError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.guest.image import READY, KernelBoot
@@ -163,7 +163,7 @@ def _booted(found: Qemu, image: Appliance, user: QemuUser | None) -> tuple[bool,
         record, boot, console=None, personal={"node": record.node}, user=None, models=None, fam=False
     )
     words = ["stdio" if word == "mon:stdio" else word for word in qemu_args(xml)]
-    file, memory = found.path.stat(), cache_directory() / "qemu-trial.json"
+    file, memory = found.path.stat(), own_cache() / "qemu-trial.json"
     decisive = (words, file.st_size, file.st_mtime_ns, image.digest, user)
     key = hashlib.sha256(repr(decisive).encode()).hexdigest()
     if (known := kvm_memory.remembered(memory, key)) is not None:

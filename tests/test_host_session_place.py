@@ -1,0 +1,66 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fame_lab.directory import SHM
+from fame_lab.errors import HostError
+from fame_lab.host.session_place import make, short_configuration
+
+LONG = "/afs/uni.example/user/f/first.last_of_a_long_name"
+
+
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return 4711
+
+
+def test_a_short_home_keeps_libvirts_usual_place(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/first.last")
+    assert short_configuration() is None
+
+
+def test_a_long_home_has_a_short_place_of_the_kits_own(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", LONG)
+    assert short_configuration() == SHM / f"fame_lab-{user}.libvirt"
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/tmp/c")  # noqa: S108 - a short one
+    assert short_configuration() is None
+
+
+def test_roots_libvirt_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("HOME", LONG)
+    assert short_configuration() is None
+
+
+def test_the_place_is_the_users_alone(tmp_path: Path) -> None:
+    make(tmp_path / "own")
+    make(tmp_path / "own")
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "own").chmod(0o755)
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").write_text("")
+    for place in ("own", "link", "file", "not/there"):
+        with pytest.raises(HostError):
+            make(tmp_path / place)
+
+
+@pytest.mark.vm
+def test_a_lab_starts_in_a_home_with_a_long_path(as_ordinary_user: Callable[[str], Any]) -> None:
+    home = "h" * 45
+    told = as_ordinary_user(
+        f"""
+import json, os
+os.environ["HOME"] += "/{home}"
+os.mkdir(os.environ["HOME"])
+os.environ.pop("XDG_CONFIG_HOME", None)
+from fame_lab import Lab, LabSpec
+with Lab(LabSpec("longhome", nodes=1, fam="64M", accel="tcg"), progress=False) as lab:
+    print(json.dumps(lab.nodes[0].run("hostname").stdout.strip()))
+"""
+    )
+    assert told == "node01"
