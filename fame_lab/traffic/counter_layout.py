@@ -18,8 +18,11 @@ __all__ = [
     "HEADER_SIZE",
     "MAGIC",
     "PLACES",
+    "RESTING",
     "TALLY",
     "VERSION",
+    "WANTED_AGAIN",
+    "WANTED_ANEW",
     "CounterLayout",
     "Tallies",
 ]
@@ -30,8 +33,12 @@ MAGIC = b"FAMETRAC"
 HEADER_SIZE = 4096
 FINEST_GRANULE = 64
 DEFAULT_GRANULE = 4096
-#: What the plugin says once QEMU has translated everything anew.
+#: What the plugin says once all that QEMU translates comes by it, and when nothing does any more.
 COUNTING_POSSIBLE = 2
+RESTING = 3
+#: What it is wanted for: to have all translated anew, or to go on with what was translated for it before.
+WANTED_ANEW = 1
+WANTED_AGAIN = 2
 #: One book's or granule's counts.
 TALLY = np.dtype([("loads", "<u8"), ("stores", "<u8"), ("load_bytes", "<u8"), ("store_bytes", "<u8")])
 PLACES = {

@@ -16,7 +16,11 @@ struct tally {
 };
 
 /* What the plugin is doing. */
-enum state { LOADED = 1, COUNTING_POSSIBLE = 2 };
+enum state { LOADED = 1, COUNTING_POSSIBLE = 2, RESTING = 3 };
+
+/* What the host wants it to be ready for: to instrument code, of which there is none before; or as well, but the code
+ * that was instrumented earlier is kept apart and good. */
+enum wanted { WANTED_ANEW = 1, WANTED_AGAIN = 2 };
 
 struct header {
 	char magic[8];
@@ -33,7 +37,7 @@ struct header {
 	uint64_t base;          /* the physical address, as QEMU tells it to plugins, of FAM's first byte */
 	uint32_t granule_shift; /* log2 of a granule's bytes; changed while nothing is recorded */
 	uint32_t recording;     /* whether to count */
-	uint32_t wanted;        /* whether to be ready to instrument code */
+	uint32_t wanted;        /* of enum wanted; 0 for nothing */
 	uint32_t instrument;    /* whether each access in code that is translated from now on calls the plugin */
 	uint32_t short_cut;     /* whether to find FAM by fam_place, and not by base */
 	char pad_too[36];

@@ -19,6 +19,8 @@ struct qemu_info {
 	struct {
 		int least, newest;
 	} version;
+	bool system;
+	int vcpus;
 };
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;

@@ -1,9 +1,10 @@
 /* fame-trace: counts every load and store of one node to FAM, by granule, in a file that the host maps.
  *
  * Loaded into QEMU, it does nothing until the host wants it to: translated code is as it would be without.
- * Then it has QEMU translate everything anew, once, and from then on puts a call at each access of what is
- * translated while the host says so. Taking the calls out again aborts QEMU 7.2, so the host keeps that code
- * apart from the other (traffic/instrumentation.py). Whether a call counts is for another word of the host's.
+ * Then it has QEMU throw all translated code away, and puts a call at each access of what is translated from then
+ * on while the host says so. When the host wants it no more it looks at no translation; taking the calls out again
+ * aborts QEMU 7.2, so the host keeps that code apart from the other (traffic/instrumentation.py). Whether a call
+ * counts is for another word of the host's.
  *
  * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where
  * an access crosses a granule's border; the access itself counts in the first. */
@@ -32,7 +33,7 @@ __attribute__((used)) static const char identity[] = "fame-sources:" SOURCES;
 QEMU_EXPORT int qemu_plugin_version = API_VERSION;
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv);
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, MOST_VCPUS = ORDER_MOST_VCPUS };
 
 static qemu_plugin_id_t self;
 static struct header *header;
@@ -41,6 +42,9 @@ static uint64_t fam_size, user_size, books_at, granules_at, stride;
 static unsigned book_shift;
 /* Whether QEMU tells an atomic's load and its store by themselves. */
 static int by_halves;
+/* How many vCPUs the node has, and which of them wait. */
+static unsigned node_vcpus;
+static char asleep[MOST_VCPUS];
 static uint32_t vcpus;
 
 static uint32_t look32(const uint32_t *word)
@@ -171,20 +175,59 @@ static void TB_TRANS_CB(on_translation)
 						 QEMU_PLUGIN_MEM_RW, NULL);
 }
 
-/* Called with every vCPU halted, when all translated code is gone. */
-static void SIMPLE_CB(on_reset)
+static void say(uint32_t state)
 {
-	qemu_plugin_register_vcpu_tb_trans_cb(self, on_translation NOTHING);
-	*(volatile uint32_t *)&header->state = COUNTING_POSSIBLE;
+	*(volatile uint32_t *)&header->state = state;
 }
 
-/* On a vCPU's thread, where alone the translated code may be thrown away. A host that wants us pauses and
- * resumes the node, so that even a busy vCPU comes by. */
-static void VCPU_CB(on_pause)
+static void VCPU_CB(on_sleep);
+static void VCPU_CB(on_wake);
+
+/* Called with no vCPU in translated code, when all of that is gone. */
+static void SIMPLE_CB(on_reset)
 {
-	static char begun;
-	if (look32(&header->wanted) && !__atomic_test_and_set(&begun, __ATOMIC_SEQ_CST))
+	for (unsigned i = 0; i < MOST_VCPUS; i++)
+		asleep[i] = 0;
+	qemu_plugin_register_vcpu_idle_cb(self, on_sleep NOTHING);
+	qemu_plugin_register_vcpu_resume_cb(self, on_wake NOTHING);
+	qemu_plugin_register_vcpu_tb_trans_cb(self, on_translation NOTHING);
+	say(COUNTING_POSSIBLE);
+}
+
+static int all_asleep(void)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < MOST_VCPUS; i++)
+		count += asleep[i];
+	return count >= node_vcpus;
+}
+
+/* On a vCPU's thread, where alone the translated code may be thrown away. A host that wants something pauses the
+ * node, so that each vCPU comes by, a busy one and an idle one. QEMU holds its big lock meanwhile: so no other vCPU
+ * is in here or in on_wake(). A callback is freed when it is unregistered; so each is while nobody can be on the way
+ * to it, and QEMU's reset finds none that another vCPU may be using. */
+static void VCPU_CB(on_sleep)
+{
+	uint32_t wanted = look32(&header->wanted), state = header->state;
+	if (vcpu < MOST_VCPUS)
+		asleep[vcpu] = 1;
+	if (wanted == WANTED_ANEW && state != COUNTING_POSSIBLE) {
+		qemu_plugin_register_vcpu_idle_cb(self, NULL NOTHING);
+		qemu_plugin_register_vcpu_resume_cb(self, NULL NOTHING);
 		qemu_plugin_reset(self, on_reset NOTHING);
+	} else if (wanted == WANTED_AGAIN && state == RESTING) {
+		qemu_plugin_register_vcpu_tb_trans_cb(self, on_translation NOTHING);
+		say(COUNTING_POSSIBLE);
+	} else if (!wanted && state == COUNTING_POSSIBLE && all_asleep()) {
+		qemu_plugin_register_vcpu_tb_trans_cb(self, NULL NOTHING);
+		say(RESTING);
+	}
+}
+
+static void VCPU_CB(on_wake)
+{
+	if (vcpu < MOST_VCPUS)
+		asleep[vcpu] = 0;
 }
 
 static int complain(const char *what, const char *path)
@@ -241,7 +284,8 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info 
 	header->state = LOADED;
 	self = id;
 	by_halves = info->version.newest >= 4; /* since the values, too, are told: QEMU 9.2 */
-	qemu_plugin_register_vcpu_idle_cb(id, on_pause NOTHING);
-	qemu_plugin_register_vcpu_resume_cb(id, on_pause NOTHING);
+	node_vcpus = (unsigned)info->vcpus;
+	qemu_plugin_register_vcpu_idle_cb(id, on_sleep NOTHING);
+	qemu_plugin_register_vcpu_resume_cb(id, on_wake NOTHING);
 	return 0;
 }
