@@ -40,8 +40,8 @@ _LOOK = 0.02
 #: Characters of a console, and of QEMU's words, that an error quotes.
 _MOST_QUOTED = 1000
 _LOOK_AT_DOMAIN = 0.5
-#: Seconds of processor time with which no kernel is up: the quickest takes some 2.
-_LITTLE = 2.0
+#: Share of its time that a node has the processor for, on a host that is not too busy.
+_LITTLE = 0.25
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
     if not silent:
         return tried
     had, load = _processor_seconds(domain), os.getloadavg()[0]
-    if had is not None and had < _LITTLE and load > 2 * len(os.sched_getaffinity(0)):
+    if had is not None and had < _LITTLE * hosting.image.deadline and load > 2 * len(os.sched_getaffinity(0)):
         return (
             f"{tried}. It had {had:.1f} s of processor time, for this host is busy (load {load:.0f}): "
             "end what keeps it so, or give lab.start(deadline=...) more seconds"

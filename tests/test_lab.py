@@ -250,7 +250,7 @@ def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_chan
 
     image = appliance.ensure()
     monkeypatch.setattr(type(image), "cmdline", lambda *_args, **_words: "quiet rdinit=/nowhere panic=0")
-    monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 3.0)
+    monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 50.0)
     with pytest.raises(LabError, match="console is empty") as raised:
         small("mute").start(deadline=3)
     said = str(raised.value)
