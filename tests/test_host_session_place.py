@@ -50,14 +50,15 @@ def test_the_place_is_the_users_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.vm
-def test_a_lab_starts_in_a_home_with_a_long_path(as_ordinary_user: Callable[[str], Any]) -> None:
-    home = "h" * 45
+@pytest.mark.parametrize("home", ["h" * 45, "a b", "a,b"])
+def test_a_lab_starts_in_a_home_with_an_odd_path(as_ordinary_user: Callable[[str], Any], home: str) -> None:
     told = as_ordinary_user(
         f"""
 import json, os
 os.environ["HOME"] += "/{home}"
 os.mkdir(os.environ["HOME"])
 os.environ.pop("XDG_CONFIG_HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
 from fame_lab import Lab, LabSpec
 with Lab(LabSpec("longhome", nodes=1, fam="64M", accel="tcg"), progress=False) as lab:
     print(json.dumps(lab.nodes[0].run("hostname").stdout.strip()))

@@ -19,7 +19,7 @@ from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.host.session_place import make, short_configuration
+from fame_lab.host.session_place import make, session_cache, short_configuration
 
 __all__ = [
     "Libvirt",
@@ -235,7 +235,7 @@ def _start(program: str, address: str) -> None:
     places = {name: os.environ[name] for name in _PLACES if name in os.environ}
     if (short := short_configuration()) is not None:
         make(short)
-        places["XDG_CONFIG_HOME"] = str(short)
+        places |= {"XDG_CONFIG_HOME": str(short), "XDG_CACHE_HOME": str(session_cache())}
     started = subprocess.run(
         [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
         env={"PATH": _search_path()} | places,

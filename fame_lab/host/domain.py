@@ -20,7 +20,7 @@ from fame_lab.host import monitor
 from fame_lab.host.connection import refusal
 from fame_lab.host.domain_xml import domain_name
 from fame_lab.host.record import NodeRecord
-from fame_lab.host.session_place import TOO_LONG
+from fame_lab.host.session_place import TOO_LONG, session_cache
 from fame_lab.quoting import plain
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
@@ -294,8 +294,7 @@ def log_path(name: str) -> Path:
     """Say where libvirt keeps what QEMU wrote."""
     if os.geteuid() == 0:
         return Path("/var/log/libvirt/qemu") / f"{name}.log"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "libvirt/qemu/log" / f"{name}.log"
+    return session_cache() / "libvirt/qemu/log" / f"{name}.log"
 
 
 def _run_directory() -> Path:

@@ -1,4 +1,4 @@
-"""Where a session's libvirtd keeps its sockets: a home with a long path has no room for their names."""
+"""Where a session's libvirtd keeps its sockets: not every home has a path that will do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from fame_lab.directory import SHM
 from fame_lab.errors import HostError
 
-__all__ = ["TOO_LONG", "make", "short_configuration"]
+__all__ = ["TOO_LONG", "make", "session_cache", "short_configuration"]
 
 #: Said where libvirt finds no room all the same.
 TOO_LONG = (
@@ -28,9 +28,24 @@ def short_configuration() -> Path | None:
     if os.geteuid() == 0:
         return None
     usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    if len(os.fsencode(usual / _LONGEST)) <= _MOST:
+    if len(os.fsencode(usual / _LONGEST)) <= _MOST and not _is_odd(usual):
         return None
     return SHM / f"fame_lab-{os.geteuid()}.libvirt"
+
+
+def session_cache() -> Path:
+    """Return the directory that a session's libvirtd takes for XDG_CACHE_HOME, where its logs are.
+
+    virtlogd takes no path with a space (libvirt 9.0), and libvirt finds no QEMU if a comma is in it.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # Without a runtime directory its sockets are there too, and libvirt's client looks for them there.
+    short = short_configuration() if os.environ.get("XDG_RUNTIME_DIR") and _is_odd(usual) else None
+    return usual if short is None else short
+
+
+def _is_odd(path: Path) -> bool:
+    return any(each in str(path) for each in ", :")
 
 
 def make(path: Path) -> None:
