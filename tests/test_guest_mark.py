@@ -2,6 +2,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -59,3 +60,22 @@ def test_a_marked_command_has_its_mark_and_its_status() -> None:
     ran = subprocess.run(["sh", "-c", mark.marked("env; exit 7", its)], capture_output=True, text=True)
     assert its in ran.stdout.splitlines()
     assert ran.returncode == 7
+
+
+@pytest.mark.parametrize("grep", ["grep", "false"])
+def test_what_bears_a_mark_is_ended_and_nothing_else(grep: str, tmp_path: Path) -> None:
+    (tmp_path / "grep").symlink_to(str(shutil.which(grep)))  # or one that knows no -z
+    its, another = mark.make(), mark.make()
+    running = [
+        subprocess.Popen(["sh", "-c", mark.marked("sleep 60; true", each)], start_new_session=True)
+        for each in (its, another)
+    ]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    while its.encode() not in Path(f"/proc/{running[0].pid}/environ").read_bytes():
+        assert running[0].poll() is None
+    subprocess.run(["sh", "-c", mark.ending(its)], env=os.environ | {"PATH": path}, check=True)
+    try:
+        assert running[0].wait(30) == -9
+        assert running[1].poll() is None
+    finally:
+        os.killpg(running[1].pid, 9)

@@ -8,12 +8,14 @@ import shlex
 __all__ = ["encoded", "ending", "framed", "make", "marked"]
 
 _VARIABLE = "FAME_LAB_COMMAND"
-# A kernel's thread has no program and is passed by. Thrice, for one may fork while it is looked for.
+# One program looks through all environments: many endings at a time would keep a node from all else. If grep
+# knows no -z, each environment is looked at by itself. Thrice, for one may fork while it is looked for.
 _END = (
-    "for n in 1 2 3; do for p in /proc/[0-9]*; do [ -e $p/exe ] && "
-    'case "$(tr "\\0" " " < $p/environ)" in *{mark}*) kill -9 ${{p#/proc/}};; esac; done; done 2>/dev/null'
+    "look() {{ grep -slzF {mark} /proc/[0-9]*/environ; }}; "
+    "echo | grep -qz '' || look() {{ for p in /proc/[0-9]*; do [ -e $p/exe ] && "
+    'case "$(tr "\\0" " " < $p/environ)" in *{mark}*) echo $p/environ;; esac; done; }}; '
+    "for n in 1 2 3; do for p in $(look); do p=${{p%/environ}}; kill -9 ${{p#/proc/}}; done; done 2>/dev/null"
 )
-
 #: Bytes of a line that every SSH server takes: dropbear ends the whole connection at 9,000, and Linux gives a
 #: program's argument 128 KiB at most.
 MOST_LINE = 8000
