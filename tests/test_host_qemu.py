@@ -1,6 +1,7 @@
 import os
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -121,21 +122,19 @@ def test_libraries_that_the_host_lacks_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's QEMU is the user")
-def test_nothing_of_a_path_is_ever_run_as_root(tmp_path: Path) -> None:
-    tmp_path.parent.parent.chmod(0o755)
-    for directory in (tmp_path, tmp_path.parent):
+def test_nothing_of_a_path_is_ever_run_as_root() -> None:
+    # Not in pytest's own directory, which that user may not pass.
+    with tempfile.TemporaryDirectory() as made:
+        directory, user = Path(made), QemuUser(65534, 65534)
         directory.chmod(0o777)
-    script = f"id -u >>{tmp_path}/ids; echo 'error while loading shared libraries: x'"
-    path = tmp_path / "q"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    user = QemuUser(65534, 65534)
-    with pytest.raises(HostError, match="no QEMU"):
-        qemu.read(path, user)
-    qemu.complaints(path, user)
-    with pytest.raises(HostError):
-        qemu.abilities(Qemu(path, 10_000_000), user)
-    assert set((tmp_path / "ids").read_text().split()) == {"65534"}
+        script = f"id -u >>{directory}/ids; echo 'error while loading shared libraries: x'"
+        path = program(directory / "q", script)
+        with pytest.raises(HostError, match="no QEMU"):
+            qemu.read(path, user)
+        qemu.complaints(path, user)
+        with pytest.raises(HostError):
+            qemu.abilities(Qemu(path, 10_000_000), user)
+        assert set((directory / "ids").read_text().split()) == {"65534"}
 
 
 def test_the_hosts_own_can_do_what_labs_need() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import lz4.block  # type: ignore[import-untyped]
 import zstandard
 
+from fame_lab.errors import HostError
 from fame_lab.size import MIB
 
 __all__ = ["kernel_size", "least_memory", "unpacked_size"]
@@ -76,11 +77,22 @@ def least_memory(kernel: Path, initrd: Path, vcpus: int, more: int = 0) -> int:
     int
         The sizes of files in a form that is not known count as little as they can, so that nothing is refused
         that would come up.
+
+    Raises
+    ------
+    HostError
+        If a file cannot be read.
     """
-    packed = initrd.read_bytes()
+    try:
+        packed, kernel_in_memory = initrd.read_bytes(), kernel_size(kernel)
+    except OSError as error:
+        raise HostError(
+            f"{error.filename} cannot be read ({error.strerror}), and nodes boot it: remove the image "
+            "(`fame-lab image rm`), which has it made anew, or give another one"
+        ) from error
     unpacked = unpacked_size(packed) + more
     at_most_half = max(2 * unpacked, unpacked + _BESIDES)
-    least = kernel_size(kernel) + len(packed) + more + at_most_half + (vcpus - 1) * _CPU
+    least = kernel_in_memory + len(packed) + more + at_most_half + (vcpus - 1) * _CPU
     return -(-least // MIB) * MIB
 
 
