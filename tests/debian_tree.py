@@ -1,6 +1,6 @@
 """A Debian of another release as a tree of files: with another QEMU, libvirt and Python.
 
-It is made by mmdebstrap and entered by namespaces and chroot, which takes root. It has the host's kernel and
+It is made by mmdebstrap and entered by namespaces, which takes root. It has the host's kernel and
 network, and processes, /dev, /dev/shm and /run of its own; what runs in it ends with the command.
 """
 
@@ -55,7 +55,14 @@ ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=1777 none dev/shm
 mount -t tmpfs -o mode=755 none run
 mkdir -p run/lock
-exec chroot . "$@"
+# Not by chroot: libvirt enters the mount namespace of a QEMU, which leads out of that, and changed /dev/ptmx
+# of the host.
+mkdir -p .host
+pivot_root . .host
+cd /
+umount -l .host
+rmdir .host
+exec "$@"
 """
 
 
