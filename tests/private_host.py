@@ -92,8 +92,8 @@ class PrivateHost:
         return found
 
     def _inside(self) -> list[str]:
-        # Its root too: where this host itself is a chroot, the namespace's is another one.
-        return ["nsenter", f"--target={self.first}", "--mount", "--root", "--net", "--pid"]
+        # Its root and its directory too: where this host itself is a chroot, the namespace has others.
+        return ["nsenter", f"--target={self.first}", "--mount", "--root", "--wd", "--net", "--pid"]
 
 
 @contextlib.contextmanager

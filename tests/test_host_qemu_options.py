@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
+from fame_lab.host import qemu as hosts
 from fame_lab.host.qemu_options import is_on, options, size
 
 MIB = 1 << 20
@@ -37,7 +38,6 @@ TAKEN = {
 REFUSED = [
     "size=1MiB,share=on",
     "size=1e6,share=on",
-    "size=.5M,share=on",
     "size=1.5,share=on",
     "size=-1M,share=on",
     "size,share=on",
@@ -100,6 +100,19 @@ def test_what_qemu_refuses_is_refused(tmp_path: Path, words: str) -> None:
     assert qemu(tmp_path, text) == []
     with pytest.raises(SpecError, match="QEMU takes"):
         read(text)
+
+
+def test_a_size_without_digits_before_the_point_is_read_as_by_newer_qemus(tmp_path: Path) -> None:
+    text = f"memory-backend-file,id=fam0,mem-path={tmp_path}/fam,size=.5M,share=on"
+    assert read(text) == (MIB // 2, True)
+    takes = hosts.read(hosts.of_host()).version >= 8_001_000
+    assert qemu(tmp_path, text) == ([(MIB // 2, True, f"{tmp_path}/fam")] if takes else [])
+
+
+@pytest.mark.parametrize("text", ["size=.M,share=on", "size=.,share=on"])
+def test_a_point_alone_is_no_size(text: str) -> None:
+    with pytest.raises(SpecError, match="QEMU takes"):
+        read(f"memory-backend-file,{text}")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ _BOOLEANS = dict.fromkeys(("on", "yes", "true", "y"), True) | dict.fromkeys(
 )
 _SUFFIXES = {letter: 10 * power for power, letter in enumerate("BKMGTPE")}
 _HEX = re.compile(r"\s*\+?0[xX]([0-9a-fA-F]{1,16})([KMGTPkmgtp]?)", re.ASCII)
-_DECIMAL = re.compile(r"\s*\+?([0-9]{1,20})(?:\.([0-9]{0,40}))?([BKMGTPEbkmgtpe]?)", re.ASCII)
+#: QEMU takes a number without digits before the point from 8.1 on.
+_DECIMAL = re.compile(r"\s*\+?(?=\.?[0-9])([0-9]{0,20})(?:\.([0-9]{0,40}))?([BKMGTPEbkmgtpe]?)", re.ASCII)
 #: A text in JSON; QEMU takes single quotes as well.
 _TEXT = re.compile(r"""("(?:[^"\\]|\\.)*")|'((?:[^'\\]|\\.)*)'""")
 
@@ -131,7 +132,7 @@ def size(value: object, name: str) -> int:
         shift = _SUFFIXES[match[3].upper() or "B"]
         fraction = Fraction(int(match[2] or "0"), 10 ** len(match[2] or ""))
         # Of bytes there are no parts.
-        found = None if fraction and not shift else int((int(match[1]) + fraction) * (1 << shift))
+        found = None if fraction and not shift else int((int(match[1] or "0") + fraction) * (1 << shift))
     if found is None or not 0 <= found <= MOST:
         raise SpecError(f"{name} is {quoted(value)}: QEMU takes bytes, or a number with K, M, G or T")
     return int(found)
