@@ -127,8 +127,8 @@ def hindrance(
     if spec.start == "auto" and spec.nodes <= cores:
         # As many boot at a time: then all are up as soon as a template would be.
         return f"a template pays for more nodes than the host has cores, which are {cores}"
-    if accelerator != "tcg":
-        return "under KVM no test proved restored nodes' clocks and random numbers; accel='tcg' restores"
+    if spec.start == "auto" and accelerator == "kvm":
+        return "a template pays where booting is emulated; under KVM start='template' makes one all the same"
     if not waits:
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":

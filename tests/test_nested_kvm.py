@@ -40,6 +40,8 @@ STEPS = {
     "guest faults": "test_guest_faults.py",
     "FAM faults": "test_fam_faults.py",
     "FAM limits": "test_fam_limits.py",
+    # Only TCG traces, and TCG within TCG misses every deadline.
+    "templates": "test_template.py -k 'not traced'",
 }
 
 
@@ -75,7 +77,7 @@ def take(step: str, host: NestedHost) -> None:
     """Take one step in a guest that has just booted."""
     chosen = done(host, f".venv/bin/python - <<'END'\n{TRIAL}\nEND", TRIAL_DEADLINE).splitlines()[-1]
     command = STEPS[step]
-    if command.endswith(".py"):
+    if command.startswith("test_"):
         command = f".venv/bin/pytest -q -m 'not soak' --timeout={STEP_DEADLINE:.0f} tests/{command}"
     done(host, command, STEP_DEADLINE)
     # No node had to be emulated, and KVM was not tried again, though udev touched /dev/kvm at each node.
