@@ -61,6 +61,12 @@ def test_one_cpu_has_room_for_a_second_so_that_atomics_hold_under_tcg() -> None:
     assert (vcpu.get("current"), vcpu.text) == ("1", "2")
 
 
+def test_one_cpu_is_one_under_kvm_whose_atomics_are_the_processors() -> None:
+    vcpu = parsed(record(accelerator="kvm")).find("vcpu")
+    assert vcpu is not None
+    assert (vcpu.get("current"), vcpu.text) == ("1", "1")
+
+
 def test_an_emulated_cpu_is_not_compared_property_by_property() -> None:
     deleted = [element.get("capability") for element in parsed(record()).iter(f"{{{QEMU_NAMESPACE}}}del")]
     assert deleted == ["cpu-unavailable-features"]

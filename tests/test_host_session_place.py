@@ -60,7 +60,7 @@ os.mkdir(os.environ["HOME"])
 os.environ.pop("XDG_CONFIG_HOME", None)
 os.environ.pop("XDG_CACHE_HOME", None)
 from fame_lab import Lab, LabSpec
-with Lab(LabSpec("longhome", nodes=1, fam="64M", accel="tcg"), progress=False) as lab:
+with Lab(LabSpec("longhome", nodes=1, fam="64M", trace=True), progress=False) as lab:
     print(json.dumps(lab.nodes[0].run("hostname").stdout.strip()))
 """
     )

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.guest.image import CONTROL_MAC, PERSONAL, Boot, DiskBoot, KernelBoot
 from fame_lab.host.card import Card
+from fame_lab.host.qemu_options import escaped
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.record import NodeRecord
 from fame_lab.host.trace_plugin import TracePlugin
@@ -36,7 +37,7 @@ TB_CACHE_DISK_MIB = 64
 #: `fsrm` alone its memmove (arch/x86/lib/memmove_64.S) copies short strings by a loop for long ones,
 #: overwrites memory, and hangs before /init. Linux 6.12 boots with both, either or none.
 SLOW_STRINGS = ("erms", "fsrm")
-#: A domain has room for this many CPUs at least, though its guest may have one. With room for one alone,
+#: An emulated domain has room for this many CPUs at least, though its guest may have one. With room for one,
 #: TCG translates for a single thread: a locked instruction becomes load, add, store, before QEMU 8.1 a fence
 #: nothing, and what two nodes add gets lost.
 LEAST_CPUS = 2
@@ -101,7 +102,8 @@ def domain_xml(
     SubElement(domain, "name").text = domain_name(spec.name, record.node)
     SubElement(domain, "metadata").append(record.to_element() if metadata is None else metadata)
     SubElement(domain, "memory", unit="b").text = str(spec.memory_size)
-    SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(max(spec.vcpus, LEAST_CPUS))
+    cpus = max(spec.vcpus, LEAST_CPUS) if record.accelerator == "tcg" else spec.vcpus
+    SubElement(domain, "vcpu", current=str(spec.vcpus)).text = str(cpus)
     _add_boot(domain, boot, personal)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
@@ -224,7 +226,10 @@ def _add_qemu_arguments(domain: Element, arguments: Sequence[str]) -> None:
 def _traced(trace: TracePlugin | None) -> list[str]:
     if trace is None:
         return []
-    return ["-plugin", f"file={trace.path},counters={trace.counters},order={trace.order}"]
+    return [
+        "-plugin",
+        f"file={escaped(trace.path)},counters={escaped(trace.counters)},order={escaped(trace.order)}",
+    ]
 
 
 def _fam(record: NodeRecord) -> list[str]:

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 from fame_lab.errors import SpecError
 from fame_lab.host.domain_xml import QEMU_NAMESPACE
 from fame_lab.host.qemu import PROGRAM
+from fame_lab.host.qemu_options import escaped
 
 __all__ = ["qemu_args"]
 
@@ -87,14 +88,14 @@ def _sysinfo(element: Element) -> list[str]:
     words = []
     for entry in element.findall("entry"):
         file = entry.get("file")
-        content = f"string={_escaped(entry.text or '')}" if file is None else f"file={_escaped(file)}"
+        content = f"string={escaped(entry.text or '')}" if file is None else f"file={escaped(file)}"
         words += ["-fw_cfg", f"name={entry.attrib['name']},{content}"]
     return words
 
 
 def _disk(element: Element) -> list[str]:
     name, form = _of(element, "target", "dev"), _of(element, "driver", "type")
-    path, slot = _escaped(_of(element, "source", "file")), _of(element, "address", "slot")
+    path, slot = escaped(_of(element, "source", "file")), _of(element, "address", "slot")
     options = ",readonly=on" if element.find("readonly") is not None else ""
     # What lies beneath a layer its own header names: it is we who made it.
     options += ",snapshot=on" if element.find("transient") is not None else ""
@@ -129,10 +130,6 @@ def _arguments(element: Element) -> list[str]:
 def _of(element: Element, tag: str, attribute: str) -> str:
     (child,) = element.findall(tag)
     return child.attrib[attribute]
-
-
-def _escaped(value: str) -> str:
-    return value.replace(",", ",,")
 
 
 def _nothing(_element: Element) -> list[str]:

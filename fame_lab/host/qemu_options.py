@@ -15,7 +15,7 @@ from fame_lab.errors import SpecError
 from fame_lab.quoting import quoted
 from fame_lab.size import MOST
 
-__all__ = ["is_on", "options", "size"]
+__all__ = ["escaped", "is_on", "options", "size"]
 
 #: What QEMU takes for a boolean, in this case alone.
 _BOOLEANS = dict.fromkeys(("on", "yes", "true", "y"), True) | dict.fromkeys(
@@ -27,6 +27,17 @@ _HEX = re.compile(r"\s*\+?0[xX]([0-9a-fA-F]{1,16})([KMGTPkmgtp]?)", re.ASCII)
 _DECIMAL = re.compile(r"\s*\+?(?=\.?[0-9])([0-9]{0,20})(?:\.([0-9]{0,40}))?([BKMGTPEbkmgtpe]?)", re.ASCII)
 #: A text in JSON; QEMU takes single quotes as well.
 _TEXT = re.compile(r"""("(?:[^"\\]|\\.)*")|'((?:[^'\\]|\\.)*)'""")
+
+
+def escaped(value: object) -> str:
+    """Return a value as QEMU reads it among others: each comma twice.
+
+    Examples
+    --------
+    >>> escaped("/home/a,b")
+    '/home/a,,b'
+    """
+    return str(value).replace(",", ",,")
 
 
 def options(text: str, kind: str) -> dict[str, Any]:

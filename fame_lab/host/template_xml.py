@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fame_lab.host.qemu_options import escaped
+
 __all__ = ["MOST_FAM", "TemplateFiles"]
 
 _MEMORY = "fame.ram"
@@ -47,7 +49,7 @@ class TemplateFiles:
     def _arguments(self, share: str) -> list[str]:
         return [
             "-object",
-            f"memory-backend-file,id={_MEMORY},mem-path={self.memory},size={self.size},share={share}",
+            f"memory-backend-file,id={_MEMORY},mem-path={escaped(self.memory)},size={self.size},share={share}",
             # It comes after libvirt's own word for the same, whose memory is then never touched.
             "-machine",
             f"memory-backend={_MEMORY}",

@@ -13,6 +13,7 @@ from fame_lab.directory import cache_directory
 from fame_lab.errors import HostError
 from fame_lab.host import qemu
 from fame_lab.host.qemu import Qemu
+from fame_lab.host.qemu_options import escaped
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.quoting import shortened
 
@@ -105,7 +106,7 @@ def _tried(of: Qemu, user: QemuUser | None) -> int:
     refusals = {}
     for version in (expected, *others):
         words = ["-machine", "none", "-nodefaults", "-display", "none"]
-        words += ["-plugin", f"file={delivered(version)},interface=on"]
+        words += ["-plugin", f"file={escaped(delivered(version))},interface=on"]
         said = qemu.output_of([str(of.path), *words], of.path, user)
         if _ANSWER.search(said):
             return version
