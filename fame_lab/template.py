@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fame_lab import boot
 from fame_lab.boot import Start
-from fame_lab.errors import BootError, DaemonError
+from fame_lab.errors import BootError, HostError
 from fame_lab.guest.appliance import Appliance
 from fame_lab.host import incoming
 from fame_lab.host.template_xml import MOST_FAM, TemplateFiles
@@ -76,7 +76,7 @@ def _made(
     for _ in range(boot.ATTEMPTS):
         try:
             _make(hosting, image, files, deadline, cancelled)
-        except (BootError, DaemonError) as error:
+        except (BootError, HostError) as error:
             boot.check(cancelled)
             log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
         else:

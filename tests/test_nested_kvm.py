@@ -36,11 +36,12 @@ raise SystemExit(chosen.kind != "kvm")
 STEPS = {
     "demo": "make demo",
     "life cycle": "test_lab.py",
-    "probes": "test_probes_vm.py",
+    # Of two emulated nodes on its one CPU none sees the other out of order.
+    "probes": "test_probes_vm.py -k 'not emulator'",
     "guest faults": "test_guest_faults.py",
     "FAM faults": "test_fam_faults.py",
     "FAM limits": "test_fam_limits.py",
-    # Only TCG traces, and TCG within TCG misses every deadline.
+    # Only TCG traces, and TCG within TCG misses its deadlines.
     "templates": "test_template.py -k 'not traced'",
 }
 
