@@ -7,7 +7,7 @@ import pytest
 
 from fame_lab.directory import SHM
 from fame_lab.errors import HostError
-from fame_lab.host.session_place import make, short_configuration
+from fame_lab.host.session_place import make, session_cache, session_runtime, short_configuration
 
 LONG = "/afs/uni.example/user/f/first.last_of_a_long_name"
 
@@ -15,7 +15,8 @@ LONG = "/afs/uni.example/user/f/first.last_of_a_long_name"
 @pytest.fixture
 def user(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
     return 4711
 
 
@@ -29,6 +30,20 @@ def test_a_long_home_has_a_short_place_of_the_kits_own(user: int, monkeypatch: p
     assert short_configuration() == SHM / f"fame_lab-{user}.libvirt"
     monkeypatch.setenv("XDG_CONFIG_HOME", "/tmp/c")  # noqa: S108 - a short one
     assert short_configuration() is None
+
+
+def test_a_home_with_a_space_has_all_of_it_there(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/first last")
+    place = SHM / f"fame_lab-{user}.libvirt"
+    assert [short_configuration(), session_cache(), session_runtime()] == [place] * 3
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/4711")
+    assert session_runtime() is None
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setenv("HOME", "/home/first.last")
+    assert session_runtime() is None
+    monkeypatch.setenv("HOME", "/home/" + "n" * 80)
+    assert session_runtime() == place
+    assert session_cache() == Path("/home", "n" * 80, ".cache")
 
 
 def test_roots_libvirt_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +65,20 @@ def test_the_place_is_the_users_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.parametrize("runtime", ["with", "without"])
 @pytest.mark.parametrize("home", ["h" * 45, "a b", "a,b"])
-def test_a_lab_starts_in_a_home_with_an_odd_path(as_ordinary_user: Callable[[str], Any], home: str) -> None:
+def test_a_lab_starts_in_a_home_with_an_odd_path(
+    as_ordinary_user: Callable[[str], Any], home: str, runtime: str
+) -> None:
     told = as_ordinary_user(
         f"""
 import json, os
+from fame_lab.directory import cache_directory
+os.environ["FAME_LAB_CACHE"] = str(cache_directory())
 os.environ["HOME"] += "/{home}"
-os.mkdir(os.environ["HOME"])
+os.makedirs(os.environ["HOME"], exist_ok=True)
+if {runtime!r} == "without":
+    os.environ.pop("XDG_RUNTIME_DIR", None)
 os.environ.pop("XDG_CONFIG_HOME", None)
 os.environ.pop("XDG_CACHE_HOME", None)
 from fame_lab import Lab, LabSpec

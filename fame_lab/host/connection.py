@@ -19,7 +19,7 @@ from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.host.session_place import make, session_cache, short_configuration
+from fame_lab.host.session_place import make, session_cache, session_runtime, short_configuration
 
 __all__ = [
     "Libvirt",
@@ -70,7 +70,7 @@ def connect() -> libvirt.virConnect:
     for attempt in range(1, _ATTEMPTS + 1):
         ensure_daemons()
         try:
-            return libvirt.open(uri())
+            return libvirt.open(_address())
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_CONNECT:
                 raise _without_driver(error) from error
@@ -221,10 +221,18 @@ def ensure_daemons() -> None:
         _start(program, address)
 
 
+def _address() -> str:
+    """Return the address by which libvirt's client finds what :func:`uri` names."""
+    if (runtime := session_runtime()) is None:
+        return uri()
+    # The client would look for the socket where it looked when libvirt was loaded.
+    return f"qemu+unix:///session?socket={runtime}/libvirt/{_SOCKETS['libvirtd']}-sock"
+
+
 def _addresses() -> dict[str, str]:
     if os.geteuid() == 0:
         return {daemon: f"/run/libvirt/{name}-sock" for daemon, name in _SOCKETS.items()}
-    directory = os.environ.get("XDG_RUNTIME_DIR") or platformdirs.user_cache_dir()
+    directory = session_runtime() or os.environ.get("XDG_RUNTIME_DIR") or platformdirs.user_cache_dir()
     # A session's libvirtd starts by itself, in its usual place.
     wanted = ["virtlogd"] if short_configuration() is None else ["virtlogd", "libvirtd"]
     return {daemon: f"{directory}/libvirt/{_SOCKETS[daemon]}-sock" for daemon in wanted}
@@ -236,6 +244,7 @@ def _start(program: str, address: str) -> None:
     if (short := short_configuration()) is not None:
         make(short)
         places |= {"XDG_CONFIG_HOME": str(short), "XDG_CACHE_HOME": str(session_cache())}
+        places |= {"XDG_RUNTIME_DIR": str(runtime)} if (runtime := session_runtime()) else {}
     started = subprocess.run(
         [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
         env={"PATH": _search_path()} | places,

@@ -9,7 +9,7 @@ from pathlib import Path
 from fame_lab.directory import SHM
 from fame_lab.errors import HostError
 
-__all__ = ["TOO_LONG", "make", "session_cache", "short_configuration"]
+__all__ = ["TOO_LONG", "make", "session_cache", "session_runtime", "short_configuration"]
 
 #: Said where libvirt finds no room all the same.
 TOO_LONG = (
@@ -19,8 +19,10 @@ TOO_LONG = (
 
 #: Bytes of a socket's path on Linux, without the zero at its end.
 _MOST = 107
-#: What libvirt puts behind the configuration's directory; of a domain's name it takes 20 characters.
-_LONGEST = f"libvirt/qemu/lib/domain-9999-{'n' * 20}/monitor.sock"
+#: The longest that libvirt puts behind the configuration's directory, where it takes 20 characters of a
+#: domain's name, and behind the directory of what runs.
+_IN_CONFIGURATION = f"libvirt/qemu/lib/domain-9999-{'n' * 20}/monitor.sock"
+_IN_RUNTIME = "libvirt/virtlogd-admin-sock"
 
 
 def short_configuration() -> Path | None:
@@ -28,9 +30,8 @@ def short_configuration() -> Path | None:
     if os.geteuid() == 0:
         return None
     usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    if len(os.fsencode(usual / _LONGEST)) <= _MOST and not _is_odd(usual):
-        return None
-    return SHM / f"fame_lab-{os.geteuid()}.libvirt"
+    is_usual = _has_room(usual, _IN_CONFIGURATION) and _cache_has_room()
+    return None if is_usual and not _is_odd(_usual_cache()) else _place()
 
 
 def session_cache() -> Path:
@@ -38,10 +39,32 @@ def session_cache() -> Path:
 
     virtlogd takes no path with a space (libvirt 9.0), and libvirt finds no QEMU if a comma is in it.
     """
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # Without a runtime directory its sockets are there too, and libvirt's client looks for them there.
-    short = short_configuration() if os.environ.get("XDG_RUNTIME_DIR") and _is_odd(usual) else None
-    return usual if short is None else short
+    usual = _usual_cache()
+    return _place() if _is_odd(usual) and os.geteuid() != 0 else usual
+
+
+def session_runtime() -> Path | None:
+    """Return the directory that a session's daemons take for XDG_RUNTIME_DIR; None where it is the usual one.
+
+    Who came by ``su`` or into a container has none, and then libvirt's sockets are in the cache.
+    """
+    return None if _cache_has_room() or os.geteuid() == 0 else _place()
+
+
+def _place() -> Path:
+    return SHM / f"fame_lab-{os.geteuid()}.libvirt"
+
+
+def _usual_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _cache_has_room() -> bool:
+    return bool(os.environ.get("XDG_RUNTIME_DIR")) or _has_room(_usual_cache(), _IN_RUNTIME)
+
+
+def _has_room(directory: Path, longest: str) -> bool:
+    return len(os.fsencode(directory / longest)) <= _MOST and not _is_odd(directory)
 
 
 def _is_odd(path: Path) -> bool:

@@ -3,6 +3,7 @@
  * stood. Once there is a seed of the node's own, the kernel's random generator begins anew from it, and the
  * machine's clock sets the time. */
 #include "args.h"
+#include "clock.h"
 #include "commands.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_NS = 10000000, SEED = 64 };
+enum { LOOK_NS = 10000000, SEED = 64, SETTINGS = 10, SOON_NS = 100000000 };
 
 /* A template's seed is all zeros. */
 static bool read_seed(const char *path, unsigned char seed[SEED])
@@ -45,19 +46,27 @@ static void seed_anew(const unsigned char *seed)
 	explicit_bzero(&entropy, sizeof entropy);
 }
 
-/* As Linux itself does when it boots: that clock tells whole seconds. */
+/* As Linux itself does when it boots: that clock tells whole seconds. A machine that lost its processor between
+ * reading and setting would be late for good, so it is done again then. */
 static void set_clock(void)
 {
-	struct rtc_time read = { 0 };
 	int device = open("/dev/rtc0", O_RDONLY | O_CLOEXEC);
-	if (device < 0 || ioctl(device, RTC_RD_TIME, &read) != 0)
-		fail("cannot read the machine's clock: %s", strerror(errno));
+	if (device < 0)
+		fail("cannot open the machine's clock: %s", strerror(errno));
+	for (int tries = 0; tries < SETTINGS; tries++) {
+		uint64_t begun = now_ns();
+		struct rtc_time read = { 0 };
+		if (ioctl(device, RTC_RD_TIME, &read) != 0)
+			fail("cannot read the machine's clock: %s", strerror(errno));
+		struct tm utc = { .tm_sec = read.tm_sec, .tm_min = read.tm_min, .tm_hour = read.tm_hour,
+				  .tm_mday = read.tm_mday, .tm_mon = read.tm_mon, .tm_year = read.tm_year };
+		struct timespec now = { timegm(&utc), 500000000 };
+		if (clock_settime(CLOCK_REALTIME, &now) != 0)
+			fail("cannot set the clock: %s", strerror(errno));
+		if (now_ns() - begun < SOON_NS)
+			break;
+	}
 	close(device);
-	struct tm utc = { .tm_sec = read.tm_sec, .tm_min = read.tm_min, .tm_hour = read.tm_hour,
-			  .tm_mday = read.tm_mday, .tm_mon = read.tm_mon, .tm_year = read.tm_year };
-	struct timespec now = { timegm(&utc), 500000000 };
-	if (clock_settime(CLOCK_REALTIME, &now) != 0)
-		fail("cannot set the clock: %s", strerror(errno));
 }
 
 COMMAND(awake, "--seed PATH --say TEXT\n"
