@@ -11,8 +11,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fame_lab.core import moved
+
 if TYPE_CHECKING:
-    from fame_lab.comparing.comparison import Comparison, compare
     from fame_lab.errors import (
         ApplianceError,
         BootError,
@@ -27,22 +28,25 @@ if TYPE_CHECKING:
         SSHError,
         TrafficError,
     )
-    from fame_lab.fam import Fam
-    from fame_lab.host.doctor import doctor
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
-    from fame_lab.recorded_data import recorded, recorded_names, recorded_traffic
-    from fame_lab.reports import report
-    from fame_lab.reruns import rerun
-    from fame_lab.results import Result
-    from fame_lab.run_result import RunResult
-    from fame_lab.spec import LabSpec
-    from fame_lab.sweeps import Sweep, sweep
+    from fame_lab.experiments.compare.comparison import Comparison, compare
+    from fame_lab.experiments.recorded import recorded, recorded_names, recorded_traffic
+    from fame_lab.experiments.report.report import report
+    from fame_lab.experiments.report.rerun import rerun
+    from fame_lab.experiments.sweep.sweep import Sweep, sweep
+    from fame_lab.guest.ssh.run_result import RunResult
+    from fame_lab.host.doctor.doctor import doctor
+    from fame_lab.host.fam import Fam
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+    from fame_lab.notebook.panel import panel
+    from fame_lab.results.result import Result
+    from fame_lab.spec.lab_spec import LabSpec
     from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
-    from fame_lab.widgets.panel import panel
 
 __version__ = "0.1.0"
+
+moved.install()
 
 __all__ = [
     "ApplianceError",
@@ -79,25 +83,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "fame_lab.comparing.comparison",
+    "Comparison": "fame_lab.experiments.compare.comparison",
     "FabricModel": "fame_lab.traffic.fabric",
-    "Fam": "fame_lab.fam",
-    "Lab": "fame_lab.lab",
-    "LabSpec": "fame_lab.spec",
-    "Node": "fame_lab.node",
-    "Result": "fame_lab.results",
-    "RunResult": "fame_lab.run_result",
-    "Sweep": "fame_lab.sweeps",
+    "Fam": "fame_lab.host.fam",
+    "Lab": "fame_lab.lab.lab",
+    "LabSpec": "fame_lab.spec.lab_spec",
+    "Node": "fame_lab.lab.node",
+    "Result": "fame_lab.results.result",
+    "RunResult": "fame_lab.guest.ssh.run_result",
+    "Sweep": "fame_lab.experiments.sweep.sweep",
     "Traffic": "fame_lab.traffic.traffic",
-    "compare": "fame_lab.comparing.comparison",
-    "doctor": "fame_lab.host.doctor",
-    "panel": "fame_lab.widgets.panel",
-    "recorded": "fame_lab.recorded_data",
-    "recorded_names": "fame_lab.recorded_data",
-    "recorded_traffic": "fame_lab.recorded_data",
-    "report": "fame_lab.reports",
-    "rerun": "fame_lab.reruns",
-    "sweep": "fame_lab.sweeps",
+    "compare": "fame_lab.experiments.compare.comparison",
+    "doctor": "fame_lab.host.doctor.doctor",
+    "panel": "fame_lab.notebook.panel",
+    "recorded": "fame_lab.experiments.recorded",
+    "recorded_names": "fame_lab.experiments.recorded",
+    "recorded_traffic": "fame_lab.experiments.recorded",
+    "report": "fame_lab.experiments.report.report",
+    "rerun": "fame_lab.experiments.report.rerun",
+    "sweep": "fame_lab.experiments.sweep.sweep",
 }
 
 
@@ -114,7 +118,7 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Give a notebook ``%%node`` and ``%%nodes``: what ``%load_ext fame_lab`` does."""
-    from fame_lab.magics import FameMagics
+    from fame_lab.notebook.magics import FameMagics
 
     shell.register_magics(FameMagics)
 

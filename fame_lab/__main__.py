@@ -2,6 +2,6 @@
 
 import sys
 
-from fame_lab.cli import main
+from fame_lab.cli.main import main
 
 sys.exit(main())

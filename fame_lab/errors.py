@@ -109,7 +109,7 @@ class CommandError(SSHError):
     message : str
         What ran where, its status and the last of what it said.
     result : object
-        The :class:`fame_lab.run_result.RunResult` of the command.
+        The :class:`fame_lab.guest.ssh.run_result.RunResult` of the command.
     """
 
     def __init__(self, message: str, result: object = None) -> None:

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from stand_in_lab import measured
 
 from fame_lab import FabricModel, Result, Sweep, compare
+from fame_lab.experiments.sweep.combine import combined
+from fame_lab.experiments.sweep.plan import Plan
 from fame_lab.probes import (
     atomics,
     bandwidth,
@@ -28,9 +30,7 @@ from fame_lab.probes import (
     visibility,
     workloads,
 )  # fmt: skip
-from fame_lab.sweeps.combined import combined
-from fame_lab.sweeps.plan import Plan
-from fame_lab.traffic import beside, order_plot
+from fame_lab.traffic.plots import access_order, side_by_side
 from fame_lab.traffic.traffic import Traffic
 
 MANIFEST: dict[str, Any] = {
@@ -91,7 +91,7 @@ def _sampled(what: str, **words: Any) -> Callable[[Path], Drawn]:
 def _beside(what: str) -> Callable[[Path], Drawn]:
     def draw(_: Path) -> Drawn:
         found = {name: _crowd(seed=seed) for seed, name in enumerate(("own", "remote", "interleaved"))}
-        return Drawn(beside.plot(found, what), "traced", sum(map(_accesses, found.values())))
+        return Drawn(side_by_side.plot(found, what), "traced", sum(map(_accesses, found.values())))
 
     return draw
 
@@ -104,7 +104,7 @@ def _order(directory: Path) -> Drawn:
             for at in range(3000)
         ]
         found[name] = an_order(directory / name, rows, manifest=MANIFEST)
-    return Drawn(order_plot.plot(found, node="node01"), "traced", 6000)
+    return Drawn(access_order.plot(found, node="node01"), "traced", 6000)
 
 
 def _compared(n: int, *, sets: int = 2) -> Callable[[Path], Drawn]:

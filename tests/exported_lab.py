@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame_lab import LabSpec
-from fame_lab.host import domain
-from fame_lab.host.connection import ensure_daemons, uri
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.connection import ensure_daemons, uri
 
 DEADLINE = 120.0
 

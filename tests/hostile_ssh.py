@@ -13,9 +13,9 @@ from typing import Any
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
 
-from fame_lab.directory import LabDirectory
-from fame_lab.keys import Keys
-from fame_lab.ssh import Connection
+from fame_lab.core.directories import LabDirectory
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.keys import Keys
 
 #: Done on the channel of each command, in a thread of its own.
 Deed = Callable[[paramiko.Channel], None]

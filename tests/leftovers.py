@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from fame_lab.directory import cache_directory
-from fame_lab.host import domain
-from fame_lab.host.connection import connect
+from fame_lab.core.directories import cache_directory
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.connection import connect
 
 
 def leftovers(name: str) -> list[str]:

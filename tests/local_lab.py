@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fame_lab import native
+from fame_lab.core import native
 from fame_lab.errors import CommandError, SSHError
-from fame_lab.fam import Fam
-from fame_lab.probes import lines
-from fame_lab.probes.program_run import program_run
-from fame_lab.spec import LabSpec
+from fame_lab.host.fam import Fam
+from fame_lab.probes.common import program_output
+from fame_lab.probes.common.program_step import program_run
+from fame_lab.spec.lab_spec import LabSpec
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class LocalNode:
             done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
             if done.returncode != 0:
                 raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
-        return lines.parse(done.stdout, self.name)
+        return program_output.parse(done.stdout, self.name)
 
 
 class DyingNode(LocalNode):

@@ -8,7 +8,7 @@ import nbformat
 KEEPS = """
 import xarray as xr
 from fame_lab import Result
-from fame_lab.report_data import keep
+from fame_lab.results.capture import keep
 dataset = xr.Dataset({"rate": ("batch", [float(nodes), 1.0, 2.0], {"units": "1/s"})})
 result = Result("made", dataset, {"accelerator": {"kind": "tcg"}, "mapping": "<b>", "spec": {"nodes": nodes}})
 keep("made", result.save)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
 MANIFEST: dict[str, Any] = {

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import xarray as xr
 
-from fame_lab.spec import LabSpec
-from fame_lab.traffic.order import _schema
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic.trace.access_log import _schema
 from fame_lab.traffic.traffic import Traffic
 
 OPS = ["load", "store"]

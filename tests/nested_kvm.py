@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab.guest import debian
+from fame_lab.guest.images import debian_build
 
 __all__ = ["NestedHost", "NestedImage", "build", "nested_host"]
 
@@ -99,18 +99,18 @@ def build(directory: Path) -> NestedImage:
     image = NestedImage(*(directory / name for name in ("disk.qcow2", "kernel", "initrd", "key")))
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", image.key], check=True)
     archive = directory / "root.tar"
-    with debian._room() as room:
+    with debian_build._room() as room:
         tree = _tree(directory, room, image.key.with_suffix(".pub").read_text())
         command = [
             *("mmdebstrap", "--variant=minbase", "--architectures=amd64", f"--include={','.join(_PACKAGES)}"),
             *("--format=tar", '--aptopt=APT::Install-Recommends "false"'),
             f"--customize-hook={_CUSTOMIZE.format(tree=tree)}",
-            *(debian.SUITE, str(archive)),
+            *(debian_build.SUITE, str(archive)),
         ]
-        debian._run("install a Debian and fame_lab in it", [*debian._APART, *command], room=room)
+        debian_build._run("install a Debian and fame_lab in it", [*debian_build._APART, *command], room=room)
         with archive.open("rb") as source, image.disk.open("wb") as target:
-            script = [*debian._as_root(), "sh", "-c", _MAKE_DISK]
-            debian._run("make a disk of it", script, source=source, target=target, room=room)
+            script = [*debian_build._as_root(), "sh", "-c", _MAKE_DISK]
+            debian_build._run("make a disk of it", script, source=source, target=target, room=room)
     for pattern, file in (("./boot/vmlinuz-*", image.kernel), ("./boot/initrd.img-*", image.initrd)):
         words = ["tar", "-x", "-O", "-f", str(archive), "--wildcards", pattern]
         file.write_bytes(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import native
-from fame_lab.guest import cpio, packages, rootfs, vmlinux
+from fame_lab.core import native
+from fame_lab.guest.images import apt_packages, bzimage, cpio, rootfs
 
 __all__ = ["guest_of"]
 
@@ -31,7 +31,7 @@ def guest_of(release: str, directory: Path) -> str:
     debs, tree, state = directory / "debs", directory / "tree", directory / "apt"
     for each in (debs, tree):
         each.mkdir(parents=True)
-    _, options = packages.apt_options(state)
+    _, options = apt_packages.apt_options(state)
     sources = state / "sources.list"
     sources.write_text(f"deb [signed-by={KEYRING}] {_archive()} {release} main\n")
     options += ["-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null"]
@@ -40,12 +40,12 @@ def guest_of(release: str, directory: Path) -> str:
     )
     if updated.returncode or "Err:" in updated.stdout:
         pytest.skip(f"the packages of Debian {release} cannot be had here: {updated.stdout} {updated.stderr}")
-    wanted = packages._select(packages.KERNEL["debian"], "", debs, options)
-    for package in packages.download(wanted, debs, options, lambda _words: None):
-        packages.unpack(debs / package.file, tree)
+    wanted = apt_packages._select(apt_packages.KERNEL["debian"], "", debs, options)
+    for package in apt_packages.download(wanted, debs, options, lambda _words: None):
+        apt_packages.unpack(debs / package.file, tree)
     kernel, version = rootfs.kernel(tree)
     compressed = kernel.read_bytes()
-    (directory / "kernel").write_bytes(vmlinux.uncompressed(compressed) or compressed)
+    (directory / "kernel").write_bytes(bzimage.uncompressed(compressed) or compressed)
     (directory / "initrd").write_bytes(cpio.archive(rootfs.entries(tree, version, native.PROBE.binary())))
     return version
 

@@ -67,7 +67,7 @@ class PrivateHost:
 
     def fame_lab(self, *words: str) -> str:
         """Call the command line in it."""
-        return self.run("import sys; from fame_lab.cli import main; sys.exit(main())", *words)
+        return self.run("import sys; from fame_lab.cli.main import main; sys.exit(main())", *words)
 
     def leftovers(self, name: str) -> list[str]:
         """List what is there of a lab."""

@@ -16,8 +16,8 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.appliance import Appliance
-from fame_lab.guest.image import PERSONAL, READY, Identity
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.guest.images.base import PERSONAL, READY, Identity
 
 DEADLINE = 60.0
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fame_lab.layout import auto_book
-from fame_lab.size import KIB, MIB
-from fame_lab.spec import CHOICES, TCG_FAM_LIMIT, LabSpec
+from fame_lab.core.sizes import KIB, MIB
+from fame_lab.spec.fam_layout import auto_book
+from fame_lab.spec.lab_spec import CHOICES, TCG_FAM_LIMIT, LabSpec
 
 _PRINTABLE = st.characters(exclude_categories=["C", "Z"], exclude_characters=",")
 

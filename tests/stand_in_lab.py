@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fame_lab.probes.batches import summary
-from fame_lab.results import Result
-from fame_lab.spec import LabSpec
-from fame_lab.sweeps.plan import Plan, Point
+from fame_lab.experiments.sweep.plan import Plan, Point
+from fame_lab.probes.common.batches import summary
+from fame_lab.results.result import Result
+from fame_lab.spec.lab_spec import LabSpec
 
 Hook = Callable[[LabSpec, dict[str, Any]], None]
 

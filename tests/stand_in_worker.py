@@ -9,8 +9,8 @@ from typing import Any
 
 from stand_in_lab import StandInLab
 
-from fame_lab.spec import LabSpec
-from fame_lab.sweeps import bench, cluster
+from fame_lab.experiments.sweep import dask_cluster, point_runner
+from fame_lab.spec.lab_spec import LabSpec
 
 
 class FileLab(StandInLab):
@@ -35,5 +35,5 @@ def _asked(spec: LabSpec, parameters: dict[str, Any]) -> None:
     time.sleep(0.3)
 
 
-setattr(bench, "Lab", FileLab.fresh(_asked))  # noqa: B010 - which no type checker likes
-cluster._IDLE = 2.0
+setattr(point_runner, "Lab", FileLab.fresh(_asked))  # noqa: B010 - which no type checker likes
+dask_cluster._IDLE = 2.0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from fame_lab import Lab, SSHError
-from fame_lab.cancel import cancellable, is_cancelled, shielded
+from fame_lab.core.jobs.cancellation import cancellable, is_cancelled, shielded
 
 pytestmark = pytest.mark.vm
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.claim import Claim, renounce, settled, standing
-from fame_lab.directory import LabDirectory
+from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import LabError
+from fame_lab.lab.ownership import Claim, renounce, settled, standing
 
 OWNER = """
 import sys
 from pathlib import Path
-from fame_lab.claim import Claim
-from fame_lab.directory import LabDirectory
+from fame_lab.lab.ownership import Claim
+from fame_lab.core.directories import LabDirectory
 claim = Claim.make(LabDirectory(Path(sys.argv[1])))
 print("mine", flush=True)
 sys.stdin.readline()

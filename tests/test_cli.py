@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from fame_lab import Lab, cli, cli_run
-from fame_lab.cli_words import parser
+from fame_lab import Lab
+from fame_lab.cli import main, run
+from fame_lab.cli.parser import parser
 from fame_lab.errors import LabError
-from fame_lab.host.diagnosis import Check, Diagnosis
+from fame_lab.host.doctor.diagnosis import Check, Diagnosis
 from fame_lab.traffic.traffic import Traffic
 
 FAME_LAB = [sys.executable, "-m", "fame_lab"]
@@ -46,7 +47,7 @@ def test_words_that_make_no_sense_end_with_status_2(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(words)
+        main.main(words)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
 
@@ -62,7 +63,7 @@ def test_options_meant_for_something_else_are_told_where_to_stand(
     words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(words)
+        main.main(words)
     assert end.value.code == 2
     assert told in capsys.readouterr().err
 
@@ -90,7 +91,7 @@ def test_a_complaint_is_short_and_plain_whatever_was_typed(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(words)
+        main.main(words)
     said = capsys.readouterr().err
     assert end.value.code == 2
     assert len(said) < 5000
@@ -117,7 +118,7 @@ def test_a_complaint_is_short_and_plain_whatever_was_typed(
 def test_a_value_that_cannot_be_is_refused_in_short(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(words) == 1
+    assert main.main(words) == 1
     said = capsys.readouterr().err
     assert said.startswith("fame-lab: ")
     assert len(said) < 5000
@@ -127,7 +128,7 @@ def test_every_command_has_its_function() -> None:
     choices: dict[str, Any] = next(
         action.choices for action in parser()._actions if isinstance(action.choices, dict)
     )
-    assert set(choices) == set(cli._COMMANDS)
+    assert set(choices) == set(main._COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -157,14 +158,15 @@ def test_an_error_cannot_steer_the_terminal(
     def refuse(_: object) -> int:
         raise LabError("it says\n\x1b[2J\x9b")
 
-    monkeypatch.setitem(cli._COMMANDS, "ls", refuse)
-    assert cli.main(["ls"]) == 1
+    monkeypatch.setitem(main._COMMANDS, "ls", refuse)
+    assert main.main(["ls"]) == 1
     assert capsys.readouterr().err == "fame-lab: it says\n\\x1b[2J\\x9b\n"
 
 
 def test_what_the_terminal_has_no_letter_for_ends_nothing() -> None:
     code = (
-        "import sys; from fame_lab import cli, cli_output as o; from fame_lab.run_result import RunResult;"
+        "import sys; from fame_lab.cli import main as cli, output as o;"
+        "from fame_lab.guest.ssh.run_result import RunResult;"
         "cli._COMMANDS['ls'] = lambda _: o.show_runs({'node01': RunResult('\\ufffd', '', 0, 0.0)}) or 0;"
         "sys.exit(cli.main(['ls']))"
     )
@@ -180,8 +182,8 @@ def test_an_error_is_told_on_stderr_with_status_1(
     def refuse(_: object) -> int:
         raise LabError("a lab named 'demo' is running")
 
-    monkeypatch.setitem(cli._COMMANDS, "ls", refuse)
-    assert cli.main(["ls"]) == 1
+    monkeypatch.setitem(main._COMMANDS, "ls", refuse)
+    assert main.main(["ls"]) == 1
     captured = capsys.readouterr()
     assert captured.err == "fame-lab: a lab named 'demo' is running\n"
     assert captured.out == ""
@@ -193,8 +195,8 @@ def test_an_interrupt_ends_with_status_130(
     def interrupt(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._COMMANDS, "ls", interrupt)
-    assert cli.main(["ls"]) == 130
+    monkeypatch.setitem(main._COMMANDS, "ls", interrupt)
+    assert main.main(["ls"]) == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -202,15 +204,17 @@ def test_an_interrupt_ends_with_status_130(
 def test_the_doctor_s_status_says_whether_a_lab_can_run(
     verdict: Any, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fame_lab.host.doctor.doctor", lambda: Diagnosis((Check("QEMU", verdict, "here"),)))
-    assert cli.main(["doctor", "--json"]) == status
+    monkeypatch.setattr(
+        "fame_lab.host.doctor.doctor.doctor", lambda: Diagnosis((Check("QEMU", verdict, "here"),))
+    )
+    assert main.main(["doctor", "--json"]) == status
     assert json.loads(capsys.readouterr().out)["can_run"] is (status == 0)
 
 
 def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
-    assert cli_run.command(["--", "ls | wc -l"]) == ["ls | wc -l"]
-    assert cli_run.command(["ls", "a b"]) == ["ls 'a b'"]
-    assert cli_run.command([]) == []
+    assert run.command(["--", "ls | wc -l"]) == ["ls | wc -l"]
+    assert run.command(["ls", "a b"]) == ["ls 'a b'"]
+    assert run.command([]) == []
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -321,7 +325,7 @@ def test_ssh_takes_a_command_that_begins_with_a_dash_for_one(lab: str) -> None:
 def test_ssh_with_a_command_that_its_server_would_not_take_says_what_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cli.main(["ssh", "demo", "node02", "x" * 9000]) == 1
+    assert main.main(["ssh", "demo", "node02", "x" * 9000]) == 1
     assert "fame-lab run demo --node node02 -- COMMAND" in capsys.readouterr().err
 
 
@@ -426,7 +430,7 @@ def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_w
 def test_a_plot_that_cannot_be_is_refused_before_the_recording(
     path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["trace", "demo", "--plot", path]) == 1
+    assert main.main(["trace", "demo", "--plot", path]) == 1
     assert path in capsys.readouterr().err
 
 

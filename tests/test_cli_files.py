@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import Lab, cli
+from fame_lab import Lab
+from fame_lab.cli import main
 
 FAME_LAB = [sys.executable, "-m", "fame_lab"]
 
@@ -28,7 +29,7 @@ def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[st
 )
 def test_another_number_of_words_makes_no_sense(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(words)
+        main.main(words)
     assert end.value.code == 2
     assert words[0] in capsys.readouterr().err
 

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from fame_lab import cli_output
+from fame_lab.cli import output
 from fame_lab.errors import FameError, SSHError
-from fame_lab.run_result import RunResult
+from fame_lab.guest.ssh.run_result import RunResult
 
 SAID = "\x1b]0;mine\x07\x1b[2Jhello\x9b\r\n"
 
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, result: RunResult | FameError) -> str:
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, stream)
-    cli_output.show_runs({"node01": result})
+    output.show_runs({"node01": result})
     return stream.getvalue()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab import Lab
-from fame_lab.cli_stdin import StandardInput
+from fame_lab.cli.stdin import StandardInput
 from fame_lab.errors import HostError
 
 FAME_LAB = [sys.executable, "-m", "fame_lab"]

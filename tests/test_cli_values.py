@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import cli
-from fame_lab.cli_values import check_picture, named
+from fame_lab.cli import main
+from fame_lab.cli.arguments import check_picture, named
 from fame_lab.errors import SpecError
 
 
@@ -28,7 +28,7 @@ def test_a_sweep_refuses_its_picture_before_it_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sweep", "chase", "--over", "nodes=1", "--output", str(tmp_path / "swept")]
-    assert cli.main([*words, "--plot", str(tmp_path / "nowhere/it.png")]) == 1
+    assert main.main([*words, "--plot", str(tmp_path / "nowhere/it.png")]) == 1
     assert "there is no directory" in capsys.readouterr().err
     assert not (tmp_path / "swept").exists()
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fame_lab import Lab, LabSpec
-from fame_lab.commands import Commands
 from fame_lab.errors import CommandError, LabError, SpecError
-from fame_lab.run_result import RunResult, RunResults
+from fame_lab.guest.ssh.run_result import RunResult, RunResults
+from fame_lab.lab.commands import Commands
 
 
 class Ran:

@@ -19,9 +19,9 @@ from test_results import ARRAYS, ATTRIBUTES, resaid
 import fame_lab
 from fame_lab import Comparison, Sweep, compare, probes
 from fame_lab.errors import FameError, SpecError
-from fame_lab.results import Result
-from fame_lab.sweeps.folder import Folder
-from fame_lab.sweeps.plan import Plan
+from fame_lab.experiments.sweep.plan import Plan
+from fame_lab.experiments.sweep.storage import Folder
+from fame_lab.results.result import Result
 
 EVIL = "<script>alert(1)</script>$x_$\x1b[2J"
 

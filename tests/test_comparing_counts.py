@@ -1,7 +1,7 @@
 from made_traffic import a_trace, some_samples
 
-from fame_lab.comparing.counts import counts
-from fame_lab.comparing.rows import judged
+from fame_lab.experiments.compare.traffic_counts import counts
+from fame_lab.experiments.compare.verdicts import judged
 
 CELLS = {("load", 1, 0): 3, ("store", 2, 4096): 5, ("load", 2, 32 << 20): 7}
 

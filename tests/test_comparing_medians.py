@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fame_lab.comparing.medians import Bounds, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
 
 SURE = 1.96
 

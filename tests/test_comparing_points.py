@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 from made_results import a_chase
 
-from fame_lab.comparing.points import Counted, Sampled, points, unmatched
 from fame_lab.errors import SpecError
+from fame_lab.experiments.compare.quantities import Counted, Sampled, points, unmatched
 
 
 def sampled(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], Sampled]:

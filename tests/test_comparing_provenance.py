@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.comparing.provenance import Difference, differences, merged
+from fame_lab.experiments.compare.manifest_diff import Difference, differences, merged
 
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=5),

@@ -10,9 +10,9 @@ from made_results import MANIFEST, a_chase, a_report
 from made_traffic import a_trace, some_samples
 
 from fame_lab import FabricModel
-from fame_lab.comparing.sides import matched, side
 from fame_lab.errors import FameError, SpecError
-from fame_lab.results import Result
+from fame_lab.experiments.compare.inputs import matched, side
+from fame_lab.results.result import Result
 
 TRACE = {("load", 1, 0): 3}
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.console import last_line, tail
+from fame_lab.lab.console import last_line, tail
 
 
 def test_the_last_line_that_says_anything_is_given() -> None:

@@ -21,7 +21,7 @@ def kill(daemon):
 
 AFTER_A_WHILE = """
 import time
-from fame_lab.host import connection
+from fame_lab.host.libvirt import connection
 from fame_lab import Lab, LabSpec
 
 connection.IDLE_SECONDS["libvirtd"] = 2

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.cli_words import parser
-from fame_lab.lab import Lab
+from fame_lab.cli.parser import parser
+from fame_lab.lab.lab import Lab
 
 ROOT = Path(__file__).parent.parent
 TEXTS = sorted(ROOT.glob("*.md"))

@@ -5,7 +5,7 @@ import pytest
 from made_notebook import notebook
 
 from fame_lab.errors import HostError
-from fame_lab.reports import report
+from fame_lab.experiments.report.report import report
 
 
 def test_a_kernel_that_cannot_be_run_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from specs import specs
 
 from fame_lab.errors import FameError, SpecError
-from fame_lab.guest import appliance, disk_image
-from fame_lab.guest.appliance import Appliance
-from fame_lab.guest.disk_image import DiskImage
-from fame_lab.spec import LabSpec
+from fame_lab.guest.images import appliance, debian
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.guest.images.debian import DiskImage
+from fame_lab.spec.lab_spec import LabSpec
 
 TCG = LabSpec("demo", nodes=2, fam="64M", accel="tcg")
 DEBIAN = DiskImage("debian", Path("/cache/disk.qcow2"), "0" * 64, "6.1", (), {}, "")
@@ -28,7 +28,7 @@ def image(monkeypatch: pytest.MonkeyPatch) -> None:
     """No image is built for what only names it."""
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
-    monkeypatch.setattr(disk_image, "ensure", lambda _name, _tell=None: DEBIAN)
+    monkeypatch.setattr(debian, "ensure", lambda _name, _tell=None: DEBIAN)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -97,7 +97,7 @@ def test_a_users_own_image_is_exported_to_a_folder_alone(tmp_path: Path) -> None
 
 
 def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fame_lab.host import accel
+    from fame_lab.host import accelerator as accel
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
@@ -107,7 +107,7 @@ def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.
 
 
 def test_no_lab_takes_an_exported_domain_for_its_own(image: None) -> None:
-    from fame_lab.host.record import NAMESPACE
+    from fame_lab.host.libvirt.metadata import NAMESPACE
 
     assert NAMESPACE not in TCG.to_xml()["node01"]
 
@@ -150,7 +150,7 @@ def test_scripts_name_nothing_by_the_folders_path(folder: Path) -> None:
 
 
 def test_a_folder_needs_nothing_of_the_cache(folder: Path) -> None:
-    from fame_lab.directory import cache_directory
+    from fame_lab.core.directories import cache_directory
 
     for path in (*folder.glob("*.xml"), *folder.glob("*.sh")):
         assert str(cache_directory()) not in path.read_text()

@@ -7,8 +7,8 @@ from exported_lab import defined, exported, running, ssh
 from leftovers import leftovers
 from namespace import apart
 
-from fame_lab.host import network
-from fame_lab.host.connection import connect
+from fame_lab.host.libvirt import network
+from fame_lab.host.libvirt.connection import connect
 
 pytestmark = pytest.mark.vm
 

@@ -14,8 +14,8 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from fame_lab.errors import HostError, SpecError
-from fame_lab.fam import Fam
-from fame_lab.layout import CONTROL_SIZE
+from fame_lab.host.fam import Fam
+from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 MIB = 1 << 20
 
@@ -212,7 +212,7 @@ def test_a_link_put_in_the_place_of_fam_is_not_followed(tmp_path: Path) -> None:
 
 TRUNCATED = """
 import os, pathlib
-from fame_lab.fam import Fam
+from fame_lab.host.fam import Fam
 fam = Fam.create(pathlib.Path({path!r}), 1 << 20)
 view = fam.array("u1")
 os.truncate(fam.path, 4096)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from leftovers import leftovers
 
-from fame_lab import Lab, LabSpec, streams
+from fame_lab import Lab, LabSpec
 from fame_lab.errors import FameError, HostError, ProbeError, SSHError, TrafficError
-from fame_lab.node import Node
+from fame_lab.guest.ssh import output
+from fame_lab.lab.node import Node
 
 pytestmark = pytest.mark.vm
 NAME = f"harmed-{os.getpid()}"
@@ -93,7 +94,7 @@ def test_a_file_that_is_truncated_while_the_host_answers_a_node_ends_the_probe_a
 def test_a_command_that_waits_for_a_node_that_hangs_ends_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streams, "SILENCE", 2.0)
+    monkeypatch.setattr(output, "SILENCE", 2.0)
     with harmed(nodes=2) as lab:
         node = lab.nodes[1]
         node.run("true")

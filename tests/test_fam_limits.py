@@ -11,7 +11,7 @@ import pytest
 from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
-from fame_lab.layout import CONTROL_SIZE
+from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 pytestmark = pytest.mark.vm
 NAME = f"limits-{os.getpid()}"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import LabSpec, fam_place
-from fame_lab.directory import LAB_BYTES, SHM, LabDirectory
-from fame_lab.fam import Fam
+from fame_lab import LabSpec
+from fame_lab.core.directories import LAB_BYTES, SHM, LabDirectory
+from fame_lab.host import fam_location
+from fame_lab.host.fam import Fam
 
 MIB = 1 << 20
 
@@ -27,7 +28,7 @@ def rooms(directory: LabDirectory, monkeypatch: pytest.MonkeyPatch) -> Callable[
     """Set how many bytes are free in /dev/shm and on disk."""
 
     def have(in_shm: int, on_disk: int) -> None:
-        monkeypatch.setattr(fam_place, "room", lambda at: in_shm if at == directory.path else on_disk)
+        monkeypatch.setattr(fam_location, "room", lambda at: in_shm if at == directory.path else on_disk)
 
     return have
 
@@ -39,7 +40,7 @@ def test_fam_lies_with_its_lab_where_there_is_room(
     directory: LabDirectory, rooms: Callable[[int, int], None]
 ) -> None:
     rooms(64 * MIB + LAB_BYTES, 1 << 40)
-    assert fam_place.choose(SPEC, directory) == directory.fam
+    assert fam_location.choose(SPEC, directory) == directory.fam
     assert not directory.disks.is_symlink()
 
 
@@ -48,7 +49,7 @@ def test_fam_lies_on_disk_where_there_is_none_and_a_warning_says_so(
 ) -> None:
     rooms(64 * MIB + LAB_BYTES - 1, 1 << 40)
     with caplog.at_level(logging.WARNING):
-        path = fam_place.choose(SPEC, directory)
+        path = fam_location.choose(SPEC, directory)
     assert path == directory.disks.readlink() / "fam"
     assert path.parent.stat().st_mode & 0o077 == 0
     assert "95 MiB free, too little for FAM of 64M" in caplog.text and str(path) in caplog.text
@@ -58,12 +59,12 @@ def test_a_disk_with_less_room_is_no_better(
     directory: LabDirectory, rooms: Callable[[int, int], None]
 ) -> None:
     rooms(MIB, MIB)
-    assert fam_place.choose(SPEC, directory) == directory.fam
+    assert fam_location.choose(SPEC, directory) == directory.fam
 
 
 def test_fam_on_disk_goes_with_its_lab(directory: LabDirectory, rooms: Callable[[int, int], None]) -> None:
     rooms(0, 1 << 40)
-    path = fam_place.choose(SPEC, directory)
+    path = fam_location.choose(SPEC, directory)
     Fam.create(path, SPEC.fam_size)
     directory.remove()
     assert not path.parent.exists()
@@ -71,7 +72,7 @@ def test_fam_on_disk_goes_with_its_lab(directory: LabDirectory, rooms: Callable[
 
 def test_the_manifest_says_where_and_why(directory: LabDirectory) -> None:
     def told(path: Path, spec: LabSpec = SPEC) -> dict[str, str]:
-        return fam_place.describe(spec, Fam(path, spec.fam_size, True, (0, 0)), directory)
+        return fam_location.describe(spec, Fam(path, spec.fam_size, True, (0, 0)), directory)
 
     assert told(directory.fam) == {"place": str(SHM), "reason": "by default"}
     on_disk = told(directory.path / "elsewhere")
@@ -81,4 +82,4 @@ def test_the_manifest_says_where_and_why(directory: LabDirectory) -> None:
 
 
 def test_room_is_told_of_a_directory_that_is_yet_to_be_made(tmp_path: Path) -> None:
-    assert fam_place.room(tmp_path / "not" / "yet") > 0
+    assert fam_location.room(tmp_path / "not" / "yet") > 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.fam import Fam
-from fame_lab.fam_trouble import trouble
+from fame_lab.host.fam import Fam
+from fame_lab.host.fam_trouble import trouble
 
 MIB = 1 << 20
 

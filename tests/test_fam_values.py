@@ -13,10 +13,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from fame_lab.directory import SHM
+from fame_lab.core.directories import SHM
 from fame_lab.errors import HostError, SpecError
-from fame_lab.fam import Fam
-from fame_lab.layout import CONTROL_SIZE
+from fame_lab.host.fam import Fam
+from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 MIB = 1 << 20
 GIB = 1 << 30

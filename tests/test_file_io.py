@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.file_io import read_at, read_into, write_at
+from fame_lab.core.file_io import read_at, read_into, write_at
 
 MIB = 1 << 20
 

@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from raw_vm import RawVM, booted
 
-from fame_lab import native
+from fame_lab.core import native
+from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.sizes import format_size
 from fame_lab.errors import ApplianceError, SpecError
-from fame_lab.guest import appliance, cpio, packages, rootfs
-from fame_lab.guest.appliance import Appliance
-from fame_lab.guest.image import Attachment, Identity
-from fame_lab.progress import heard_by
-from fame_lab.size import format_size
+from fame_lab.guest.images import appliance, apt_packages, cpio, rootfs
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.guest.images.base import Attachment, Identity
 
 RELEASE = "6.1.0-1-test"
 
@@ -34,11 +34,11 @@ class Ingredients:
         self.init = directory / "init"
         self.init.write_text("#!/bin/sh\n")
 
-    def fetch(self, into: Path, _state: Path, _progress: Callable[[str], None]) -> list[packages.Package]:
+    def fetch(self, into: Path, _state: Path, _progress: Callable[[str], None]) -> list[apt_packages.Package]:
         self.fetched += 1
         into.mkdir(exist_ok=True)
         (into / "linux.deb").write_bytes(b"deb")
-        return [packages.Package("linux", "1", packages.sha256(into / "linux.deb"), "linux.deb")]
+        return [apt_packages.Package("linux", "1", apt_packages.sha256(into / "linux.deb"), "linux.deb")]
 
     def unpack(self, _deb: Path, into: Path) -> None:
         if self.fail_at == "unpack":
@@ -56,9 +56,9 @@ class Ingredients:
 def ingredients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingredients:
     made = Ingredients(tmp_path)
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(packages, "distribution", lambda: "debian")
-    monkeypatch.setattr(packages, "fetch", made.fetch)
-    monkeypatch.setattr(packages, "unpack", made.unpack)
+    monkeypatch.setattr(apt_packages, "distribution", lambda: "debian")
+    monkeypatch.setattr(apt_packages, "fetch", made.fetch)
+    monkeypatch.setattr(apt_packages, "unpack", made.unpack)
     monkeypatch.setattr(rootfs, "entries", made.entries)
     monkeypatch.setattr(rootfs, "own_files", lambda: {"init": made.init})
     monkeypatch.setattr(native, "PROBE", SimpleNamespace(binary=lambda: made.probe))
@@ -122,7 +122,7 @@ def test_a_changed_table_of_packages_fetches_anew(
     ingredients: Ingredients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     appliance.ensure()
-    monkeypatch.setattr(packages, "USERLAND", (*packages.USERLAND, "strace"))
+    monkeypatch.setattr(apt_packages, "USERLAND", (*apt_packages.USERLAND, "strace"))
     appliance.ensure()
     assert ingredients.fetched == 2
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.guest import backports, packages
+from fame_lab.guest.images import apt_packages, backports
 
 TARGETS = "{uri}\tbookworm\t{codename}\t{component}\t{entry}"
 
@@ -74,7 +74,7 @@ def set_mirror(monkeypatch: pytest.MonkeyPatch, host: Path, **fields: str) -> No
     monkeypatch.setenv("TARGETS", TARGETS.format(**fields))
 
 
-def fetch(host: Path) -> list[packages.Package]:
+def fetch(host: Path) -> list[apt_packages.Package]:
     return backports.fetch(("qemu-system-x86", "seabios"), host / "debs", host / "apt", lambda _: None)
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.guest import cpio
-from fame_lab.guest.cpio import Entry
+from fame_lab.guest.images import cpio
+from fame_lab.guest.images.cpio import Entry
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20

@@ -9,8 +9,8 @@ from leftovers import leftovers
 from namespace import apart
 
 from fame_lab import Lab, LabSpec
-from fame_lab.guest import disk_image
-from fame_lab.host.connection import connect
+from fame_lab.guest.images import debian
+from fame_lab.host.libvirt.connection import connect
 
 # Two Debians, emulated, boot for a minute, and one with cloud-init for some.
 pytestmark = [pytest.mark.vm, pytest.mark.net, pytest.mark.soak, pytest.mark.timeout(2400)]
@@ -21,8 +21,8 @@ CLOUD = "debian-cloud-init"
 @pytest.fixture(autouse=True, scope="module")
 def images() -> None:
     """Build what is not there yet: where the tests run nothing can be fetched."""
-    disk_image.ensure("debian")
-    disk_image.build(CLOUD, ["cloud-init"])
+    debian.ensure("debian")
+    debian.build(CLOUD, ["cloud-init"])
 
 
 @apart
@@ -44,7 +44,7 @@ def test_debians_lease_their_addresses_at_the_bridge_and_reach_each_other_by_nam
 @apart
 def test_a_disk_with_cloud_init_leases_its_address_at_the_bridge() -> None:
     disk = Path("/dev/shm/mine.qcow2")  # noqa: S108  this namespace's own
-    disk.symlink_to(disk_image.build(CLOUD, ["cloud-init"]).disk)
+    disk.symlink_to(debian.build(CLOUD, ["cloud-init"]).disk)
     with Lab(LabSpec("wired-cloud", nodes=1, fam="64M", image=disk, network="libvirt")) as lab:
         (node,) = lab.nodes
         assert "inet 192.168.42.1/24" in node.run("ip -4 -o addr").stdout

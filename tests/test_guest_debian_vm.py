@@ -14,11 +14,12 @@ import pytest
 from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
-from fame_lab.cli import main
-from fame_lab.directory import cache_directory
+from fame_lab.cli.main import main
+from fame_lab.core.directories import cache_directory
 from fame_lab.errors import LabError
-from fame_lab.guest import debian, disk_image, images
-from fame_lab.host.connection import connect
+from fame_lab.guest.images import catalog, debian_build
+from fame_lab.guest.images import debian as disk_image
+from fame_lab.host.libvirt.connection import connect
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 
@@ -133,7 +134,7 @@ def test_an_image_that_a_lab_runs_on_is_listed_so_and_not_removed(
     assert main(["image", "rm", "debian"]) == 1
     assert "a lab runs on debian" in capsys.readouterr().err
     with pytest.raises(LabError):
-        images.remove(digest, [digest])
+        catalog.remove(digest, [digest])
 
 
 @pytest.mark.soak  # the time of another boot, or build
@@ -171,7 +172,7 @@ def test_a_build_that_is_called_off_leaves_neither_files_nor_mounts(tmp_path: Pa
     kept.write_text("kept")
     try:
         with pytest.raises(CalledOffError):
-            debian.build(tmp_path / "scratch", (), tell)
+            debian_build.build(tmp_path / "scratch", (), tell)
         assert kept.read_text() == "kept"
     finally:
         kept.unlink()

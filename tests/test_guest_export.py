@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.cli import main
+from fame_lab.cli.main import main
 from fame_lab.errors import SpecError
-from fame_lab.guest import export
+from fame_lab.guest.images import export
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG me@here"
 

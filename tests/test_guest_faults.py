@@ -11,8 +11,8 @@ from leftovers import leftovers, qemu_processes
 
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import FameError, HostError, SSHError
-from fame_lab.host import monitor
-from fame_lab.node import Node
+from fame_lab.host.libvirt import qemu_monitor
+from fame_lab.lab.node import Node
 
 pytestmark = pytest.mark.vm
 NAME = f"ailing-{os.getpid()}"
@@ -113,7 +113,7 @@ def test_a_guest_that_is_stopped_is_given_up_and_goes_on_where_it_was(ailing: La
 def test_a_qemu_that_hangs_is_told_and_can_be_replaced(
     ailing: Lab, sick: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "PATIENCE", 2.0)
+    monkeypatch.setattr(qemu_monitor, "PATIENCE", 2.0)
     sick.run("true")
     os.kill(pid(sick), signal.SIGSTOP)
     with pytest.raises(SSHError, match=r"opens no session|went away|takes longer"):

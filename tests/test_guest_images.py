@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fame_lab.errors import LabError, SpecError
-from fame_lab.guest import debian, disk_image, images
+from fame_lab.guest.images import catalog, debian_build
+from fame_lab.guest.images import debian as disk_image
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def old_appliance(cache: Path) -> str:
 
 
 def test_an_empty_cache_has_no_images() -> None:
-    assert images.cached() == []
+    assert catalog.cached() == []
 
 
 def test_images_are_listed_with_what_a_lab_would_not_boot_any_more(cache: Path) -> None:
@@ -48,7 +49,7 @@ def test_images_are_listed_with_what_a_lab_would_not_boot_any_more(cache: Path) 
     made(cache, "debian", when="2025-01-01")
     made(cache, "debian")
     made(cache, "debian-gcc", ["gcc"])
-    listed = [(image.name, image.current, image.packages) for image in images.cached()]
+    listed = [(image.name, image.current, image.packages) for image in catalog.cached()]
     assert listed == [
         ("appliance", False, ()),
         ("debian", False, ()),
@@ -69,48 +70,48 @@ def test_images_of_equal_times_are_listed_in_one_order_whatever_the_file_system_
             return sorted(glob(path, *pattern, **how), reverse=backwards)
 
         monkeypatch.setattr(Path, "glob", listed)
-        assert [image.name for image in images.cached()] == ["debian-a", "debian-b", "debian-c"]
+        assert [image.name for image in catalog.cached()] == ["debian-a", "debian-b", "debian-c"]
 
 
 def test_one_that_is_not_whole_is_not_there(cache: Path) -> None:
     (cache / "images/debian/abc").mkdir(parents=True)
     (cache / "images/debian/abc/image.json").write_text("{")
-    assert images.cached() == []
+    assert catalog.cached() == []
 
 
 def test_what_is_left_from_before_is_removed_unless_a_lab_runs_on_it(cache: Path) -> None:
     appliance, old = old_appliance(cache), made(cache, "debian", when="2025-01-01")
     made(cache, "debian")
-    assert [gone.digest for gone in images.remove(None, [old])] == [appliance]
-    assert [image.current for image in images.cached()] == [False, True]
+    assert [gone.digest for gone in catalog.remove(None, [old])] == [appliance]
+    assert [image.current for image in catalog.cached()] == [False, True]
 
 
 def test_images_are_removed_by_name(cache: Path) -> None:
     made(cache, "debian-gcc", ["gcc"])
     made(cache, "debian")
-    images.remove("debian-gcc", [])
-    assert [image.name for image in images.cached()] == ["debian"]
+    catalog.remove("debian-gcc", [])
+    assert [image.name for image in catalog.cached()] == ["debian"]
     assert list((cache / "images/debian-gcc").iterdir()) == []
 
 
 def test_an_image_is_removed_by_its_digest(cache: Path) -> None:
     old = made(cache, "debian", when="2025-01-01")
     new = made(cache, "debian")
-    images.remove(old[:12], [])
-    assert [image.digest for image in images.cached()] == [new]
+    catalog.remove(old[:12], [])
+    assert [image.digest for image in catalog.cached()] == [new]
 
 
 def test_an_image_that_a_lab_runs_on_stays(cache: Path) -> None:
     digest = made(cache, "debian")
     with pytest.raises(LabError, match="a lab runs on debian"):
-        images.remove("debian", [digest])
-    assert images.cached() != []
+        catalog.remove("debian", [digest])
+    assert catalog.cached() != []
 
 
 def test_a_name_that_is_none_is_told_with_those_that_are(cache: Path) -> None:
     made(cache, "debian")
     with pytest.raises(SpecError, match=r"'nope'.*debian"):
-        images.remove("nope", [])
+        catalog.remove("nope", [])
 
 
 def test_an_image_with_packages_that_was_never_built_is_refused(cache: Path) -> None:
@@ -147,17 +148,17 @@ def test_a_package_that_cannot_be_one_is_refused(package: str) -> None:
 def test_what_nodes_run_on_is_found_by_its_digest(cache: Path) -> None:
     old = made(cache, "debian", when="2025-01-01")
     made(cache, "debian")
-    assert images.of_running("debian", old).digest == old
+    assert catalog.of_running("debian", old).digest == old
     with pytest.raises(LabError, match="not in"):
-        images.of_running("debian", "feed")
+        catalog.of_running("debian", "feed")
 
 
 def test_versions_are_read_from_dpkgs_list() -> None:
     status = "Package: a\nStatus: x\nVersion: 1:2-3\nDescription: y\n\nPackage: b\nVersion: 4\n"
-    assert debian.versions(status) == {"a": "1:2-3", "b": "4"}
+    assert debian_build.versions(status) == {"a": "1:2-3", "b": "4"}
 
 
 def test_the_kernel_is_told_from_its_package() -> None:
-    assert debian.kernel_release(
+    assert debian_build.kernel_release(
         {"linux-image-6.1.0-56-cloud-amd64": "1", "linux-image-cloud-amd64": "1"}
     ) == ("6.1.0-56-cloud-amd64")

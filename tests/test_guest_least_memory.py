@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab import Lab, LabSpec
+from fame_lab.core.sizes import MIB, parse_size
 from fame_lab.errors import SpecError
-from fame_lab.guest import appliance, cpio, images
-from fame_lab.guest.least_memory import kernel_size, least_memory, unpacked_size
-from fame_lab.size import MIB, parse_size
+from fame_lab.guest.images import appliance, catalog, cpio
+from fame_lab.guest.images.least_memory import kernel_size, least_memory, unpacked_size
 
 FILES = cpio.archive(
     {"init": cpio.file(b"#!/bin/sh\n"), "big": cpio.file(b"x" * 100_000), "sh": cpio.symlink("/bin/busybox")}
@@ -130,4 +130,4 @@ def test_what_is_exported_has_enough_memory_too(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SpecError, match="give memory='200M'"):
         LabSpec("exported", memory="128M").to_xml()
     with pytest.raises(SpecError, match="200M"):
-        images.check_memory(appliance.ensure(), LabSpec("exported", memory="199M"))
+        catalog.check_memory(appliance.ensure(), LabSpec("exported", memory="199M"))

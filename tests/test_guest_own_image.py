@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fame_lab.directory import LabDirectory
+from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import SpecError
-from fame_lab.guest import own_image
-from fame_lab.guest.image import Identity, KernelBoot
-from fame_lab.guest.own_image import OwnDisk, OwnKernel
+from fame_lab.guest.images import custom
+from fame_lab.guest.images.base import Identity, KernelBoot
+from fame_lab.guest.images.custom import OwnDisk, OwnKernel
 
 IDENTITY = Identity("node07", "ssh-ed25519 AAAA lab", Ed25519PrivateKey.generate())
 
@@ -23,14 +23,14 @@ def qcow2(path: Path, *options: str) -> Path:
 
 def refused(path: Path) -> str:
     with pytest.raises(SpecError) as caught:
-        own_image.find(path)
+        custom.find(path)
     assert caught.value.field == "image"
     assert str(path) in str(caught.value)
     return str(caught.value)
 
 
 def test_a_qcow2_file_is_a_disk(tmp_path: Path) -> None:
-    found = own_image.find(qcow2(tmp_path / "x.img"))  # whatever its name
+    found = custom.find(qcow2(tmp_path / "x.img"))  # whatever its name
     assert isinstance(found, OwnDisk)
     assert not found.says_ready
 
@@ -38,7 +38,7 @@ def test_a_qcow2_file_is_a_disk(tmp_path: Path) -> None:
 def test_a_directory_with_a_kernel_and_an_initramfs_is_an_image(tmp_path: Path) -> None:
     for name in ("kernel", "initrd"):
         (tmp_path / name).write_bytes(b"x")
-    assert isinstance(own_image.find(tmp_path), OwnKernel)
+    assert isinstance(custom.find(tmp_path), OwnKernel)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_any_header_is_taken_or_refused(tmp_path: Path, start: bytes) -> None:
     path = tmp_path / "x.qcow2"
     path.write_bytes(b"QFI\xfb" + start)
     try:
-        own_image.find(path)
+        custom.find(path)
     except SpecError:
         return
     version, backing = struct.unpack(">IQ", start[:12])
@@ -85,9 +85,9 @@ def test_any_header_is_taken_or_refused(tmp_path: Path, start: bytes) -> None:
 
 
 def test_another_file_in_its_place_is_another_image(tmp_path: Path) -> None:
-    before = own_image.find(qcow2(tmp_path / "x.qcow2"))
+    before = custom.find(qcow2(tmp_path / "x.qcow2"))
     (tmp_path / "x.qcow2").unlink()
-    assert own_image.find(qcow2(tmp_path / "x.qcow2")).digest != before.digest
+    assert custom.find(qcow2(tmp_path / "x.qcow2")).digest != before.digest
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def directory(tmp_path: Path) -> LabDirectory:
 def test_name_and_keys_are_put_behind_a_users_initramfs(tmp_path: Path, directory: LabDirectory) -> None:
     (tmp_path / "kernel").write_bytes(b"kernel")
     (tmp_path / "initrd").write_bytes(b"initramfs")
-    image = own_image.find(tmp_path)
+    image = custom.find(tmp_path)
     boot = image.boot(IDENTITY, directory, tsc_khz=None)
     assert isinstance(boot, KernelBoot)
     whole = boot.initrd.read_bytes()
@@ -114,14 +114,14 @@ def test_name_and_keys_are_put_behind_a_users_initramfs(tmp_path: Path, director
 def test_a_node_boots_again_from_a_users_initramfs(tmp_path: Path, directory: LabDirectory) -> None:
     for name in ("kernel", "initrd"):
         (tmp_path / name).write_bytes(b"x")
-    image = own_image.find(tmp_path)
+    image = custom.find(tmp_path)
     assert image.boot(IDENTITY, directory, tsc_khz=None) == image.boot(IDENTITY, directory, tsc_khz=None)
 
 
 def test_a_users_disk_is_not_written_to(tmp_path: Path, directory: LabDirectory, cache: Path) -> None:
     path = qcow2(tmp_path / "x.qcow2")
     before = path.read_bytes()
-    image = own_image.find(path)
+    image = custom.find(path)
     assert isinstance(image, OwnDisk)
     boot = image.boot(IDENTITY, directory, tsc_khz=None)
     assert boot.disk != path

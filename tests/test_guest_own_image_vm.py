@@ -11,7 +11,7 @@ import pytest
 from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
-from fame_lab.guest import appliance, disk_image
+from fame_lab.guest.images import appliance, debian
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 
@@ -44,7 +44,7 @@ def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
 
 @pytest.mark.soak  # it builds an image, and cloud-init, emulated, takes minutes
 def test_a_disk_with_cloud_init_becomes_a_node(readable: Path) -> None:
-    built = disk_image.build("debian-cloud-init", ["cloud-init"])
+    built = debian.build("debian-cloud-init", ["cloud-init"])
     disk = readable / "mine.qcow2"
     disk.symlink_to(built.disk)
     before = subprocess.run(["qemu-img", "check", "-q", str(disk)], check=False).returncode

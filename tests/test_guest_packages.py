@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab.errors import ApplianceError
-from fame_lab.guest import packages
+from fame_lab.guest.images import apt_packages
 
 #: An apt-get that knows two kernel packages and a program, and downloads empty files.
 APT = """#!/bin/sh
@@ -35,7 +35,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     monkeypatch.setenv("STATE_FILE", str(tmp_path / "updated"))
-    monkeypatch.setattr(packages, "distribution", lambda: "debian")
+    monkeypatch.setattr(apt_packages, "distribution", lambda: "debian")
     return directory
 
 
@@ -45,8 +45,8 @@ def install_apt(programs: Path, condition: str = "") -> None:
     script.chmod(0o755)
 
 
-def fetch(tmp_path: Path) -> list[packages.Package]:
-    return packages.fetch(tmp_path / "debs", tmp_path / "apt", lambda _: None)
+def fetch(tmp_path: Path) -> list[apt_packages.Package]:
+    return apt_packages.fetch(tmp_path / "debs", tmp_path / "apt", lambda _: None)
 
 
 def test_the_versioned_kernel_and_the_programs_are_fetched(programs: Path, tmp_path: Path) -> None:
@@ -56,13 +56,13 @@ def test_the_versioned_kernel_and_the_programs_are_fetched(programs: Path, tmp_p
         ("linux-image-6.1.0-9-cloud-amd64", "6.1.27-1"),
         ("pciutils", "1:3.9.0-4"),
     ]
-    assert all(each.sha256 == packages.sha256(tmp_path / "debs" / each.file) for each in found)
+    assert all(each.sha256 == apt_packages.sha256(tmp_path / "debs" / each.file) for each in found)
 
 
 def test_drivers_that_have_a_package_of_their_own_are_fetched(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "distribution", lambda: "ubuntu")
+    monkeypatch.setattr(apt_packages, "distribution", lambda: "ubuntu")
     script = """case "$*" in
         *' download '*) : > linux-modules-extra-6.1.0-9-cloud-amd64_6.1.27-1_amd64.deb ;;
         *simulate*extra-6.1.0-9-cloud-amd64)
@@ -81,7 +81,7 @@ def test_drivers_that_have_a_package_of_their_own_are_fetched(
 def test_a_kernel_whose_drivers_are_all_in_one_package_will_do(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "distribution", lambda: "ubuntu")
+    monkeypatch.setattr(apt_packages, "distribution", lambda: "ubuntu")
     install_apt(programs, 'case "$*" in *extra*) echo "E: no such package" >&2; exit 100 ;; esac')
     assert len(fetch(tmp_path)) == 2
 
@@ -120,7 +120,7 @@ def test_a_package_that_does_not_unpack_is_named(programs: Path, tmp_path: Path)
     (programs / "dpkg-deb").write_text("#!/bin/sh\necho 'No space left on device' >&2\nexit 2\n")
     (programs / "dpkg-deb").chmod(0o755)
     with pytest.raises(ApplianceError, match=r"unpack a\.deb into .*No space left on device(.|\n)*make room"):
-        packages.unpack(tmp_path / "a.deb", tmp_path)
+        apt_packages.unpack(tmp_path / "a.deb", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_distribution_is_taken_for_what_it_is_like(
     release: dict[str, str], found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
-    assert packages.distribution() == found
+    assert apt_packages.distribution() == found
 
 
 def test_another_distribution_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     release = {"ID": "fedora", "PRETTY_NAME": "Fedora Linux 40"}
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
     with pytest.raises(ApplianceError, match="Fedora Linux 40"):
-        packages.distribution()
+        apt_packages.distribution()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fame_lab import native
-from fame_lab.fam import Fam
+from fame_lab.core import native
+from fame_lab.host.fam import Fam
 
 SIZE = 4 << 20
 BARRIER = SIZE - 4096

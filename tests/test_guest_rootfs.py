@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from fame_lab.errors import ApplianceError
-from fame_lab.guest import rootfs
+from fame_lab.guest.images import rootfs
 
 
 def test_own_files_are_what_the_guest_starts_with() -> None:

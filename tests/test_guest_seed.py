@@ -5,21 +5,21 @@ import pycdlib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-from fame_lab.guest import seed
-from fame_lab.guest.image import Identity
+from fame_lab.guest.images import cloud_init
+from fame_lab.guest.images.base import Identity
 
 IDENTITY = Identity("node07", "ssh-ed25519 AAAA lab\n", Ed25519PrivateKey.generate())
 
 
 def user_data() -> dict[str, object]:
-    first, _, rest = seed.documents(IDENTITY)["user-data"].partition("\n")
+    first, _, rest = cloud_init.documents(IDENTITY)["user-data"].partition("\n")
     assert first == "#cloud-config"
     found: dict[str, object] = json.loads(rest)
     return found
 
 
 def test_the_node_gets_its_name() -> None:
-    told = json.loads(seed.documents(IDENTITY)["meta-data"])
+    told = json.loads(cloud_init.documents(IDENTITY)["meta-data"])
     assert told == {"instance-id": "node07", "local-hostname": "node07"}
 
 
@@ -43,8 +43,8 @@ def test_the_node_shows_its_own_key_and_no_other() -> None:
 
 def test_cloud_init_finds_its_files_on_the_disk_by_its_label() -> None:
     image = pycdlib.PyCdlib()
-    files = seed.documents(IDENTITY)
-    image.open_fp(io.BytesIO(seed.iso(files)))
+    files = cloud_init.documents(IDENTITY)
+    image.open_fp(io.BytesIO(cloud_init.iso(files)))
     assert image.pvd.volume_identifier.strip() == b"CIDATA"
     for name, text in files.items():
         for kind in ("rr_path", "joliet_path"):

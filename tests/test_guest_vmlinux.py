@@ -8,7 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.guest import vmlinux
+from fame_lab.guest.images import bzimage as vmlinux
 
 
 def elf(note: int = 18) -> bytes:

@@ -10,12 +10,13 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, LabError, SpecError
-from fame_lab.guest.appliance import Appliance
-from fame_lab.host import accel, connection
-from fame_lab.host.accel import Accelerator
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.host import accelerator
+from fame_lab.host.accelerator import Accelerator
+from fame_lab.host.libvirt import connection
 from fame_lab.host.qemu import PROGRAM
-from fame_lab.size import format_size
 
 READY = "fame: kvm-trial ready"
 
@@ -32,9 +33,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     device = tmp_path / "kvm"
     device.touch(0o660)
-    monkeypatch.setattr(accel, "KVM", device)
-    monkeypatch.setattr(accel, "FIRST_LINE_SECONDS", 0.4)
-    monkeypatch.setattr(accel, "READY_SECONDS", 1.5)
+    monkeypatch.setattr(accelerator, "KVM", device)
+    monkeypatch.setattr(accelerator, "FIRST_LINE_SECONDS", 0.4)
+    monkeypatch.setattr(accelerator, "READY_SECONDS", 1.5)
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
     return directory
@@ -55,7 +56,7 @@ def gone(starts: Path) -> bool:
 
 def test_kvm_that_boots_the_guest_is_taken(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, f"echo Linux version; echo '{READY}'; exec sleep 60")
-    chosen = accel.choose("auto", image)
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "kvm"
     assert "booted" in chosen.reason
     assert gone(starts)
@@ -63,14 +64,14 @@ def test_kvm_that_boots_the_guest_is_taken(programs: Path, image: Appliance) -> 
 
 def test_a_qemu_that_dies_is_quoted(programs: Path, image: Appliance) -> None:
     install_qemu(programs, f"echo '{PROGRAM}: error: failed to set MSR 0x10a' >&2; exit 1")
-    chosen = accel.choose("auto", image)
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "(error: failed to set MSR 0x10a)" in chosen.reason
 
 
 def test_a_guest_that_never_prints_is_ended(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exec sleep 60")
-    chosen = accel.choose("auto", image)
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "printed nothing" in chosen.reason
     assert gone(starts)
@@ -78,7 +79,7 @@ def test_a_guest_that_never_prints_is_ended(programs: Path, image: Appliance) ->
 
 def test_a_guest_that_prints_for_ever_is_ended(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exec yes '[    0.0] Linux version'")
-    chosen = accel.choose("auto", image)
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "was not ready" in chosen.reason
     assert gone(starts)
@@ -86,33 +87,33 @@ def test_a_guest_that_prints_for_ever_is_ended(programs: Path, image: Appliance)
 
 def test_what_a_guest_prints_cannot_play_tricks_on_a_terminal(programs: Path, image: Appliance) -> None:
     install_qemu(programs, r"printf '\033[2Jpanic\n'; exec sleep 60")
-    reason = accel.choose("auto", image).reason
+    reason = accelerator.choose("auto", image).reason
     assert reason.isprintable()
     assert "?[2Jpanic" in reason
 
 
 def test_the_answer_is_remembered(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exit 1")
-    first = accel.choose("auto", image)
-    assert accel.choose("auto", image) == first
+    first = accelerator.choose("auto", image)
+    assert accelerator.choose("auto", image) == first
     assert len(starts.read_text().split()) == 1
 
 
 def test_it_is_tried_again_when_the_device_changes(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exit 1")
-    accel.choose("auto", image)
-    accel.KVM.chmod(stat.S_IMODE(accel.KVM.stat().st_mode) ^ 0o006)
-    accel.choose("auto", image)
+    accelerator.choose("auto", image)
+    accelerator.KVM.chmod(stat.S_IMODE(accelerator.KVM.stat().st_mode) ^ 0o006)
+    accelerator.choose("auto", image)
     assert len(starts.read_text().split()) == 2
 
 
 def test_it_is_not_tried_again_when_udev_touches_the_device(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exit 1")
-    first = accel.choose("auto", image)
-    before = accel.KVM.stat().st_ctime_ns
-    while accel.KVM.stat().st_ctime_ns == before:
-        os.chown(accel.KVM, -1, accel.KVM.stat().st_gid)  # as udev does when a VM ends
-    assert accel.choose("auto", image) == first
+    first = accelerator.choose("auto", image)
+    before = accelerator.KVM.stat().st_ctime_ns
+    while accelerator.KVM.stat().st_ctime_ns == before:
+        os.chown(accelerator.KVM, -1, accelerator.KVM.stat().st_gid)  # as udev does when a VM ends
+    assert accelerator.choose("auto", image) == first
     assert len(starts.read_text().split()) == 1
 
 
@@ -121,8 +122,8 @@ def test_it_is_tried_again_when_qemus_user_may_open_the_device(
 ) -> None:
     starts = install_qemu(programs, "exit 1")
     for may in (False, True, True):  # as an access list says, which no mode tells
-        monkeypatch.setattr(accel, "can_open", lambda *_, may=may: may)
-        accel.choose("auto", image)
+        monkeypatch.setattr(accelerator, "can_open", lambda *_, may=may: may)
+        accelerator.choose("auto", image)
     assert len(starts.read_text().split()) == 2
 
 
@@ -130,28 +131,28 @@ def test_trials_with_several_qemus_are_all_remembered(programs: Path, image: App
     starts = install_qemu(programs, "exit 1")
     other = Appliance(image.kernel, image.initrd, "cd" * 32, "6.12")
     for each in (image, other, image, other):
-        accel.choose("auto", each)
+        accelerator.choose("auto", each)
     assert len(starts.read_text().split()) == 2
 
 
 def test_kvm_that_is_slow_is_had_by_name_and_not_by_auto(
     programs: Path, image: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accel, "PATIENCE", 60)
+    monkeypatch.setattr(accelerator, "PATIENCE", 60)
     starts = install_qemu(programs, f"sleep 2; echo Linux version; echo '{READY}'; exec sleep 60")
-    chosen = accel.choose("auto", image)
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "accel='kvm' waits 60 times as long" in chosen.reason
-    assert accel.choose("kvm", image).kind == "kvm"
-    assert accel.choose("kvm", image).kind == "kvm"
-    assert accel.choose("auto", image).kind == "tcg"
+    assert accelerator.choose("kvm", image).kind == "kvm"
+    assert accelerator.choose("kvm", image).kind == "kvm"
+    assert accelerator.choose("auto", image).kind == "tcg"
     assert len(starts.read_text().split()) == 2
 
 
 def test_kvm_by_name_needs_no_second_trial_where_auto_took_it(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, f"echo Linux version; echo '{READY}'; exec sleep 60")
-    assert accel.choose("auto", image).kind == "kvm"
-    assert accel.choose("kvm", image).kind == "kvm"
+    assert accelerator.choose("auto", image).kind == "kvm"
+    assert accelerator.choose("kvm", image).kind == "kvm"
     assert len(starts.read_text().split()) == 1
 
 
@@ -162,16 +163,16 @@ def test_a_trial_that_is_called_off_ends_its_qemu(programs: Path, image: Applian
 
     starts = install_qemu(programs, "exec sleep 60")
     with pytest.raises(LabError, match="called off"):
-        accel.choose("kvm", image, tell=call_off)
+        accelerator.choose("kvm", image, tell=call_off)
     assert gone(starts)
 
 
 def test_a_libvirt_without_kvm_is_told_and_nothing_is_tried(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, f"echo '{READY}'; exec sleep 60")
-    chosen = accel.choose("auto", image, refused=lambda: "libvirt has no KVM")
+    chosen = accelerator.choose("auto", image, refused=lambda: "libvirt has no KVM")
     assert (chosen.kind, chosen.reason) == ("tcg", "libvirt has no KVM, so nodes are emulated (TCG)")
     with pytest.raises(HostError, match="accel='kvm' cannot be had: libvirt has no KVM"):
-        accel.choose("kvm", image, refused=lambda: "libvirt has no KVM")
+        accelerator.choose("kvm", image, refused=lambda: "libvirt has no KVM")
     assert not starts.exists()
 
 
@@ -206,11 +207,11 @@ def test_the_largest_fam_under_kvm_is_what_it_addresses_and_one_slot_holds(
 @pytest.mark.parametrize("spoilt", ["", "[]", "{}", '"x"', '{"trials": []}', '{"trials": {"KEY": [1]}}'])
 def test_a_spoilt_memory_is_no_answer(programs: Path, image: Appliance, tmp_path: Path, spoilt: str) -> None:
     starts = install_qemu(programs, "exit 1")
-    accel.choose("auto", image)
+    accelerator.choose("auto", image)
     memory = tmp_path / "cache/kvm-trial.json"
     (key,) = json.loads(memory.read_text())["trials"]
     memory.write_text(spoilt.replace("KEY", key))
-    accel.choose("auto", image)
+    accelerator.choose("auto", image)
     assert len(starts.read_text().split()) == 2
 
 
@@ -219,19 +220,19 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
 ) -> None:
     install_qemu(programs, "exit 1")
     (tmp_path / "cache").touch()
-    assert accel.choose("auto", image).kind == "tcg"
+    assert accelerator.choose("auto", image).kind == "tcg"
 
 
 def test_kvm_that_is_wanted_and_does_not_work_is_an_error(programs: Path, image: Appliance) -> None:
     install_qemu(programs, "echo oh no >&2; exit 1")
     with pytest.raises(HostError, match=r"accel='kvm' cannot be had: .*oh no.*accel='auto'.*chown root:kvm"):
-        accel.choose("kvm", image)
+        accelerator.choose("kvm", image)
 
 
 def test_a_host_without_kvm_needs_no_trial(programs: Path, image: Appliance) -> None:
     starts = install_qemu(programs, "exit 1")
-    accel.KVM.unlink()
-    chosen = accel.choose("auto", image)
+    accelerator.KVM.unlink()
+    chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "there is no" in chosen.reason
     assert not starts.exists()
@@ -240,21 +241,21 @@ def test_a_host_without_kvm_needs_no_trial(programs: Path, image: Appliance) -> 
 def test_a_missing_qemu_is_told_with_its_package(programs: Path, image: Appliance, tmp_path: Path) -> None:
     os.environ["PATH"] = str(tmp_path)  # put back by the fixture
     with pytest.raises(HostError, match="apt-get install qemu-system-x86"):
-        accel.choose("auto", image)
+        accelerator.choose("auto", image)
 
 
 def test_tcg_needs_no_trial(programs: Path, image: Appliance) -> None:
-    assert accel.choose("tcg", image) == Accelerator("tcg", "TCG was asked for", 40)
+    assert accelerator.choose("tcg", image) == Accelerator("tcg", "TCG was asked for", 40)
 
 
 def test_what_runs_is_taken_at_its_word() -> None:
-    assert accel.choose("kvm").kind == "kvm"
+    assert accelerator.choose("kvm").kind == "kvm"
     with pytest.raises(ValueError, match="guest image"):
-        accel.choose("auto")
+        accelerator.choose("auto")
 
 
 def test_tcg_addresses_512_gib_of_fam() -> None:
-    assert accel.choose("tcg").fam_limit == 512 << 30
+    assert accelerator.choose("tcg").fam_limit == 512 << 30
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -262,9 +263,9 @@ def test_whatever_ends_the_trial_ends_its_qemu(programs: Path, number: signal.Si
     starts = install_qemu(programs, "exec sleep 60")
     code = (
         "from pathlib import Path\n"
-        "from fame_lab.guest.appliance import Appliance\n"
-        "from fame_lab.host import accel\n"
-        f"accel.KVM = Path({str(accel.KVM)!r})\n"
+        "from fame_lab.guest.images.appliance import Appliance\n"
+        "from fame_lab.host import accelerator as accel\n"
+        f"accel.KVM = Path({str(accelerator.KVM)!r})\n"
         "accel.FIRST_LINE_SECONDS = 60\n"
         "accel.choose('auto', Appliance(Path('k'), Path('i'), 'ab', '6.1'))\n"
     )
@@ -281,9 +282,9 @@ def test_whatever_ends_the_trial_ends_its_qemu(programs: Path, number: signal.Si
 
 @pytest.mark.vm
 def test_this_host_comes_to_an_answer() -> None:
-    from fame_lab.guest import appliance
+    from fame_lab.guest.images import appliance
 
-    chosen = accel.choose("auto", appliance.ensure())
+    chosen = accelerator.choose("auto", appliance.ensure())
     assert chosen.kind in ("kvm", "tcg")
     assert chosen.reason
-    assert accel.choose("auto", appliance.ensure()) == chosen
+    assert accelerator.choose("auto", appliance.ensure()) == chosen

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.host import caches
+from fame_lab.host import cpu_caches
 
 
 def tell(directory: Path, *found: tuple[str, str, str]) -> None:
@@ -15,7 +15,7 @@ def tell(directory: Path, *found: tuple[str, str, str]) -> None:
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(caches, "_CACHES", tmp_path)
+    monkeypatch.setattr(cpu_caches, "_CACHES", tmp_path)
     return tmp_path
 
 
@@ -27,11 +27,11 @@ def test_the_last_cache_is_the_highest_level_that_holds_data(told: Path) -> None
         ("3", "Unified", "32768K"),
         ("2", "Unified", "1M"),
     )
-    assert caches.last_cache() == 32 << 20
+    assert cpu_caches.last_cache() == 32 << 20
 
 
 def test_a_host_that_tells_nothing_usable_has_no_known_cache(told: Path) -> None:
-    assert caches.last_cache() is None
+    assert cpu_caches.last_cache() is None
     tell(told, ("3", "Unified", "large"), ("4", "Instruction", "8K"))
     (told / "index2").mkdir()
-    assert caches.last_cache() is None
+    assert cpu_caches.last_cache() is None

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.host import checks
-from fame_lab.size import MIB
+from fame_lab.core.sizes import MIB
+from fame_lab.host.doctor import checks
 
 GIB = 1 << 30
 

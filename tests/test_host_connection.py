@@ -6,7 +6,8 @@ import libvirt
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.host import apart, connection
+from fame_lab.host.doctor import isolated_check
+from fame_lab.host.libvirt import connection
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_the_doctor_shows_the_command_that_brings_a_missing_driver(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_DRIVER_FILES", ())
-    apart.main("libvirt")
+    isolated_check.main("libvirt")
     said = capsys.readouterr().out
     assert '"verdict": "fail"' in said
     assert "libvirt-daemon-driver-qemu" in said.partition('"mend": ')[2], said

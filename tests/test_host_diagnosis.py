@@ -1,6 +1,6 @@
 import json
 
-from fame_lab.host.diagnosis import Ability, Check, Diagnosis, QemuCheck
+from fame_lab.host.doctor.diagnosis import Ability, Check, Diagnosis, QemuCheck
 
 GOOD = Check("cores", "ok", "2")
 SLOW = Check("accelerator", "warn", "not tried", "make setup")

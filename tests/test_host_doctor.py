@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.host import doctor as visit
-from fame_lab.host.diagnosis import Check, QemuCheck
+from fame_lab.host.doctor import doctor as visit
+from fame_lab.host.doctor.diagnosis import Check, QemuCheck
 
 
 def test_a_step_that_hangs_is_told_and_the_others_go_on() -> None:
@@ -87,7 +87,7 @@ def test_each_qemu_is_named_with_what_it_can_do(newer_qemu: Path) -> None:
 
 
 def test_importing_the_package_does_not_import_the_doctor() -> None:
-    program = "import sys, fame_lab; raise SystemExit('fame_lab.host.doctor' in sys.modules)"
+    program = "import sys, fame_lab; raise SystemExit('fame_lab.host.doctor.doctor' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fame_lab.host import domain
-from fame_lab.host.record import NodeRecord
-from fame_lab.spec import LabSpec
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.metadata import NodeRecord
+from fame_lab.spec.lab_spec import LabSpec
 
 
 def handle(name: str, text: str) -> Any:

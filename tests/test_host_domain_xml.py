@@ -1,13 +1,13 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from fame_lab.guest.image import Boot, DiskBoot, KernelBoot
-from fame_lab.host.card import Card
-from fame_lab.host.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
+from fame_lab.guest.images.base import Boot, DiskBoot, KernelBoot
+from fame_lab.host.libvirt.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
+from fame_lab.host.libvirt.metadata import NodeRecord
+from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.template_args import TemplateFiles
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.host.record import NodeRecord
-from fame_lab.host.template_xml import TemplateFiles
-from fame_lab.spec import LabSpec
+from fame_lab.spec.lab_spec import LabSpec
 
 BOOT = KernelBoot(Path("/k"), Path("/i"), "console=ttyS0 quiet")
 CONSOLE = Path("/c & <d>")

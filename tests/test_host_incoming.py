@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from fame_lab.errors import BootError, HostError
-from fame_lab.host import incoming
-from fame_lab.host.domain import Domain
+from fame_lab.host.libvirt import migration
+from fame_lab.host.libvirt.domain import Domain
+from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.qemu import Qemu
-from fame_lab.host.record import NodeRecord
-from fame_lab.spec import LabSpec
+from fame_lab.spec.lab_spec import LabSpec
 
 RECORD = NodeRecord(LabSpec("x", nodes=1), 0, "/dev/shm/x", (1, 2), True, "tcg", "asked", "digest")  # noqa: S108
 
@@ -53,8 +53,8 @@ def test_the_state_goes_by_what_this_qemu_takes(
     version: int | None, command: str, uri: str, tmp_path: Path
 ) -> None:
     template, node = domain(version), domain(version)
-    incoming.save(template, tmp_path / "state")
-    incoming.restore(node, tmp_path / "state")
+    migration.save(template, tmp_path / "state")
+    migration.restore(node, tmp_path / "state")
     for each in (template, node):
         assert [name for name, _, files in each.asked if files] == [command]
         assert each.uris() == [uri]
@@ -63,7 +63,7 @@ def test_the_state_goes_by_what_this_qemu_takes(
 def test_a_restored_node_has_no_file_of_the_template_open(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     node = domain(11_001_003)
-    incoming.restore(node, tmp_path / "state")
+    migration.restore(node, tmp_path / "state")
     assert node.asked[-1] == ("remove-fd", {"fdset-id": 7}, 0)
 
 
@@ -73,4 +73,4 @@ def test_what_qemu_refuses_is_the_templates_fault(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Asked, "_ask", refuse)
     with pytest.raises(BootError, match="not supported"):
-        incoming.save(domain(11_001_003), tmp_path / "state")
+        migration.save(domain(11_001_003), tmp_path / "state")

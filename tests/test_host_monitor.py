@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import HostError
-from fame_lab.host.monitor import bar2, fam_block, forwarded_port, returned
+from fame_lab.host.libvirt.qemu_monitor import bar2, fam_block, forwarded_port, returned
 
 # As QEMU 7.2 gives it.
 USERNET = """Hub -1 (ssh):

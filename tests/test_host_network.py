@@ -7,8 +7,8 @@ from namespace import apart
 
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import HostError, LabError, SpecError
-from fame_lab.host import network
-from fame_lab.host.connection import connect
+from fame_lab.host.libvirt import network
+from fame_lab.host.libvirt.connection import connect
 
 SPEC = LabSpec("wired", nodes=2, network="libvirt")
 

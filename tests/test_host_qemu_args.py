@@ -5,11 +5,11 @@ import pytest
 from test_host_domain_xml import BOOT, CONSOLE, OWN, record
 
 from fame_lab.errors import SpecError
-from fame_lab.guest.image import Boot, DiskBoot
-from fame_lab.host.domain_xml import domain_xml
-from fame_lab.host.qemu_args import qemu_args
-from fame_lab.host.record import NodeRecord
-from fame_lab.spec import LabSpec
+from fame_lab.guest.images.base import Boot, DiskBoot
+from fame_lab.host.libvirt.domain_xml import domain_xml
+from fame_lab.host.libvirt.metadata import NodeRecord
+from fame_lab.host.libvirt.qemu_args import qemu_args
+from fame_lab.spec.lab_spec import LabSpec
 
 
 def words(node: NodeRecord | None = None, boot: Boot = BOOT, console: Path | None = None) -> list[str]:

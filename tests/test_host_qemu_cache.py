@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import cli
+from fame_lab.cli import main
 from fame_lab.errors import HostError, LabError, SpecError
-from fame_lab.guest import backports, packages
+from fame_lab.guest.images import apt_packages, backports
 from fame_lab.host import qemu, qemu_cache
 
 SUITE = "bookworm-backports"
@@ -20,13 +20,15 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
     version = ["10.0.2"]
 
-    def fetch(names: tuple[str, ...], into: Path, _state: Path, _tell: object) -> list[packages.Package]:
+    def fetch(names: tuple[str, ...], into: Path, _state: Path, _tell: object) -> list[apt_packages.Package]:
         into.mkdir(parents=True)
         made = []
         for name in names:
             (into / f"{name}.deb").write_text(version[0])
             made.append(
-                packages.Package(name, version[0], packages.sha256(into / f"{name}.deb"), f"{name}.deb")
+                apt_packages.Package(
+                    name, version[0], apt_packages.sha256(into / f"{name}.deb"), f"{name}.deb"
+                )
             )
         return made
 
@@ -40,7 +42,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     monkeypatch.setattr(backports, "suite", lambda: SUITE)
     monkeypatch.setattr(backports, "fetch", fetch)
     monkeypatch.setattr(backports, "depends", lambda _deb: ["libc6", "seabios", "libfdt1"])
-    monkeypatch.setattr(packages, "unpack", unpack)
+    monkeypatch.setattr(apt_packages, "unpack", unpack)
     return lambda newer: version.__setitem__(0, newer)
 
 
@@ -114,21 +116,21 @@ def test_one_is_removed_by_name_or_digest_unless_a_lab_runs_in_it(mirror: Callab
 def test_the_command_line_fetches_lists_and_removes(
     mirror: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fame_lab.cli_qemu._in_use", set)
-    assert cli.main(["qemu", "get"]) == 0
+    monkeypatch.setattr("fame_lab.cli.qemu._in_use", set)
+    assert main.main(["qemu", "get"]) == 0
     assert "backports: QEMU 10.0.2 (Debian), at /" in capsys.readouterr().out
     mirror("10.0.13")
-    assert cli.main(["qemu", "get", "--newer"]) == 0
+    assert main.main(["qemu", "get", "--newer"]) == 0
     capsys.readouterr()
-    assert cli.main(["qemu", "ls", "--json"]) == 0
+    assert main.main(["qemu", "ls", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(each["version"], each["current"]) for each in told] == [("10.0.2", False), ("10.0.13", True)]
     assert all(Path(each["path"]).is_file() for each in told)
-    assert cli.main(["qemu", "ls"]) == 0
+    assert main.main(["qemu", "ls"]) == 0
     assert [row.split()[5] for row in capsys.readouterr().out.splitlines()] == ["STATE", "old", "current"]
-    assert cli.main(["qemu", "rm", "--old"]) == 0
+    assert main.main(["qemu", "rm", "--old"]) == 0
     assert "is gone" in capsys.readouterr().out
-    assert cli.main(["qemu", "rm", "backports"]) == 0
+    assert main.main(["qemu", "rm", "backports"]) == 0
     assert qemu_cache.cached() == []
 
 

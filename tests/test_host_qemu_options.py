@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
 from fame_lab.host import qemu as hosts
-from fame_lab.host.qemu_options import is_on, options, size
+from fame_lab.spec.qemu_options import is_on, options, size
 
 MIB = 1 << 20
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.guest.appliance import Appliance
-from fame_lab.host import qemu, qemu_trial, trace_plugin
-from fame_lab.host.diagnosis import Ability, QemuCheck
-from fame_lab.host.qemu_trial import CHECKER, COUNTS, ORDER, RESTORES, STARTS
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.host import qemu, trace_plugin
+from fame_lab.host.doctor import qemu_trial
+from fame_lab.host.doctor.diagnosis import Ability, QemuCheck
+from fame_lab.host.doctor.qemu_trial import CHECKER, COUNTS, ORDER, RESTORES, STARTS
 
 #: A QEMU that says what it is, and comes to what is given in its place when it is started as a node.
 SCRIPT = """#!/bin/sh

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fame_lab.core.sanitize import plain
 from fame_lab.errors import LabError
+from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
 from fame_lab.host.qemu import Qemu
-from fame_lab.host.record import NodeRecord, TemplateRecord
-from fame_lab.quoting import plain
-from fame_lab.spec import LabSpec
+from fame_lab.spec.lab_spec import LabSpec
 
 RECORD = NodeRecord(
     spec=LabSpec("demo", nodes=3, fam_path=Path("/dev/shm/a <b> & 'c'")),  # noqa: S108

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fame_lab.directory import SHM
+from fame_lab.core.directories import SHM
 from fame_lab.errors import HostError
-from fame_lab.host.session_place import make, session_cache, session_runtime, short_configuration
+from fame_lab.host.libvirt.session_directory import make, session_cache, session_runtime, short_configuration
 
 LONG = "/afs/uni.example/user/f/first.last_of_a_long_name"
 
@@ -73,7 +73,7 @@ def test_a_lab_starts_in_a_home_with_an_odd_path(
     told = as_ordinary_user(
         f"""
 import json, os
-from fame_lab.directory import cache_directory
+from fame_lab.core.directories import cache_directory
 os.environ["FAME_LAB_CACHE"] = str(cache_directory())
 os.environ["HOME"] += "/{home}"
 os.makedirs(os.environ["HOME"], exist_ok=True)

@@ -4,20 +4,20 @@ from pathlib import Path
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.host import switch
+from fame_lab.host import vde_switch
 
 pytestmark = pytest.mark.skipif(shutil.which("vde_switch") is None, reason="vde2 is not installed")
 
 
 def test_a_switch_lets_its_owner_alone_in_and_is_gone_once_ended(tmp_path: Path) -> None:
     sockets = tmp_path / "switch"
-    switch.start(sockets)
+    vde_switch.start(sockets)
     try:
-        (process,) = switch.processes(sockets)
+        (process,) = vde_switch.processes(sockets)
         assert sockets.stat().st_mode & 0o777 == 0o700
         assert (sockets / "ctl").is_socket()
     finally:
-        switch.end(sockets)
+        vde_switch.end(sockets)
     assert not process.is_running()
 
 
@@ -25,24 +25,24 @@ def test_another_switch_is_let_be(tmp_path: Path) -> None:
     one, other = tmp_path / "a" / "switch", tmp_path / "ab" / "switch"
     for sockets in (one, other):
         sockets.parent.mkdir()
-        switch.start(sockets)
+        vde_switch.start(sockets)
     try:
-        switch.end(one)
-        assert list(switch.processes(one)) == []
-        assert len(list(switch.processes(other))) == 1
+        vde_switch.end(one)
+        assert list(vde_switch.processes(one)) == []
+        assert len(list(vde_switch.processes(other))) == 1
     finally:
-        switch.end(one)
-        switch.end(other)
+        vde_switch.end(one)
+        vde_switch.end(other)
 
 
 def test_a_switch_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match="vde_switch"):
-        switch.start(tmp_path / "file" / "switch")
-    assert list(switch.processes(tmp_path / "file" / "switch")) == []
+        vde_switch.start(tmp_path / "file" / "switch")
+    assert list(vde_switch.processes(tmp_path / "file" / "switch")) == []
 
 
 def test_a_host_without_a_switch_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(HostError, match="vde2"):
-        switch.start(Path("/nowhere/switch"))
+        vde_switch.start(Path("/nowhere/switch"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import native
+from fame_lab.core import native
 from fame_lab.errors import HostError
 from fame_lab.host import qemu, trace_plugin
 from fame_lab.host.qemu import Qemu

@@ -9,18 +9,19 @@ import psutil
 import pytest
 from leftovers import leftovers
 
-from fame_lab import Lab, LabSpec, streams
-from fame_lab.console import last_line
-from fame_lab.directory import LabDirectory
+from fame_lab import Lab, LabSpec
+from fame_lab.core.directories import LabDirectory
+from fame_lab.core.sizes import MIB
 from fame_lab.errors import FameError, HostError, SSHError
 from fame_lab.guest.c_program import compile_c
-from fame_lab.host import domain
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.node import Node
-from fame_lab.size import MIB
-from fame_lab.vitals import VitalSigns
-from fame_lab.widgets.node_rows import node_rows
-from fame_lab.widgets.words import pre
+from fame_lab.guest.ssh import output
+from fame_lab.host.libvirt import domain
+from fame_lab.lab.console import last_line
+from fame_lab.lab.node import Node
+from fame_lab.lab.node_stats import VitalSigns
+from fame_lab.notebook.html import pre
+from fame_lab.notebook.node_table import node_rows
+from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 pytestmark = pytest.mark.vm
 
@@ -194,7 +195,7 @@ GARBAGE = [
 def test_whatever_a_nodes_programs_say_is_an_error_of_that_node(
     lab: Lab, evil: Node, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_OUTPUT", MIB)
+    monkeypatch.setattr(output, "MOST_OUTPUT", MIB)
     kept = "[ -e /tmp/kept ] || mv /usr/bin/fame-probe /tmp/kept"
     placed = "rm -f /usr/bin/fame-probe; cat > /usr/bin/fame-probe; chmod 755 /usr/bin/fame-probe"
     evil.run(f"{kept}; {placed}; ln -sf fame-probe /usr/bin/lspci", stdin=f"#!/bin/sh\n{script}\n".encode())

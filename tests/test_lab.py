@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from leftovers import leftovers, qemu_processes
 
-from fame_lab import Lab, LabSpec, Node, boot, cli
+from fame_lab import Lab, LabSpec, Node
+from fame_lab.cli import main
 from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeError, SpecError, SSHError
 from fame_lab.guest.c_program import compile_c
-from fame_lab.host import accel
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.probes.together import together
+from fame_lab.host import accelerator
+from fame_lab.lab import boot
+from fame_lab.probes.common.barrier import together
+from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 pytestmark = pytest.mark.vm
 MIB = 1 << 20
@@ -202,7 +204,7 @@ def test_a_place_that_is_not_there_is_refused() -> None:
 
 
 def test_more_fam_than_the_accelerator_can_address_is_refused_before_a_node_starts(lab: Lab) -> None:
-    limit = accel.choose(lab.manifest()["accelerator"]["kind"]).fam_limit
+    limit = accelerator.choose(lab.manifest()["accelerator"]["kind"]).fam_limit
     with pytest.raises(SpecError, match="largest FAM that"):
         small("vast", fam=2 * limit).start()
     assert leftovers("vast") == []
@@ -211,7 +213,7 @@ def test_more_fam_than_the_accelerator_can_address_is_refused_before_a_node_star
 def test_a_node_that_never_boots_fails_with_its_console_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from fame_lab.guest.appliance import Appliance
+    from fame_lab.guest.images.appliance import Appliance
 
     monkeypatch.setattr(
         Appliance, "cmdline", lambda *_args, **_words: "console=ttyS0 rdinit=/nowhere panic=0"
@@ -246,7 +248,7 @@ def test_a_lab_runs_in_the_qemu_that_it_names_and_keeps_its_version(newer_qemu: 
 def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fame_lab.guest import appliance
+    from fame_lab.guest.images import appliance
 
     image = appliance.ensure()
     monkeypatch.setattr(type(image), "cmdline", lambda *_args, **_words: "quiet rdinit=/nowhere panic=0")
@@ -266,7 +268,7 @@ def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_chan
 def test_a_kernel_that_is_missing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import dataclasses
 
-    from fame_lab.guest import appliance
+    from fame_lab.guest.images import appliance
 
     real = appliance.ensure()
     monkeypatch.setattr(
@@ -362,7 +364,7 @@ def test_a_node_that_has_died_is_named_with_what_to_do_and_can_be_brought_back(
         attached.run("true")
     with pytest.raises(ProbeError, match=gone):
         attached.probe("pingpong")
-    assert cli.main(["run", "bereft", "--", "uname", "-n"]) == 255
+    assert main.main(["run", "bereft", "--", "uname", "-n"]) == 255
     said = capsys.readouterr()
     assert said.out == "node01: node01\n"
     assert "node02 is gone" in said.err

@@ -6,9 +6,9 @@ import comm
 import nbformat
 import pytest
 
-from fame_lab import plots
-from fame_lab.lab_figure import LabFigure
-from fame_lab.reports import report
+from fame_lab.experiments.report.report import report
+from fame_lab.results import plots
+from fame_lab.results.notebook_figure import LabFigure
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -54,7 +54,10 @@ def test_a_report_has_it_still(interactive: LabFigure, monkeypatch: pytest.Monke
 
 
 def test_a_notebook_with_the_magic_makes_a_report_of_still_pictures(tmp_path: Path) -> None:
-    cells = ["%matplotlib widget\nfrom fame_lab import plots", "plots.figure('A title', {}, 'n = 3')[0]"]
+    cells = [
+        "%matplotlib widget\nfrom fame_lab.results import plots",
+        "plots.figure('A title', {}, 'n = 3')[0]",
+    ]
     content: Any = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     source = tmp_path / "one.ipynb"
     source.write_text(nbformat.writes(content))

@@ -5,8 +5,8 @@ from IPython.lib.pretty import pretty
 
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import CommandError
-from fame_lab.lab_html import lab_html, node_html
-from fame_lab.run_result import RunResult, RunResults
+from fame_lab.guest.ssh.run_result import RunResult, RunResults
+from fame_lab.lab.lab_html import lab_html, node_html
 
 SPEC = LabSpec("demo", nodes=3, fam="64M", fam_path=Path("/srv/<fam>"))
 FAILED = RunResult("out\n", "<b>no</b>\n", 3, 0.25, "ls <x>\necho", "node01")

@@ -76,7 +76,7 @@ def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans(qemu: str) -> 
 @pytest.mark.newer_qemu
 def test_a_launch_a_new_boot_and_a_probe_are_heard(qemu: str) -> None:
     from fame_lab import LabSpec
-    from fame_lab.progress import heard_by, job
+    from fame_lab.core.jobs.progress import heard_by, job
 
     heard: list[tuple[int, int | None, str]] = []
     with (
@@ -107,7 +107,8 @@ def test_a_start_that_is_terminated_leaves_nothing(qemu: str) -> None:
 def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(
     monkeypatch: pytest.MonkeyPatch, qemu: str
 ) -> None:
-    from fame_lab import LabSpec, boot
+    from fame_lab import LabSpec
+    from fame_lab.lab import boot
 
     booting: set[str] = set()
     most = 0
@@ -135,7 +136,7 @@ def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
     qemu: str,
 ) -> None:
     from fame_lab import LabSpec
-    from fame_lab.progress import LaunchProgress
+    from fame_lab.core.jobs.progress import LaunchProgress
 
     class Alarm(BaseException):
         pass
@@ -152,7 +153,7 @@ def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
 
 def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch, qemu: str) -> None:
     from fame_lab import LabSpec
-    from fame_lab.progress import LaunchProgress
+    from fame_lab.core.jobs.progress import LaunchProgress
 
     real = LaunchProgress.__exit__
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.layout import BARRIERS, CONTROL_SIZE, MAX_NODES, Books, ControlArea, auto_book
+from fame_lab.spec.fam_layout import BARRIERS, CONTROL_SIZE, MAX_NODES, Books, ControlArea, auto_book
 
 MIB = 1 << 20
 

@@ -13,7 +13,7 @@ from notebook_page import NotebookPage
 from playwright.sync_api import Browser, Locator, expect
 
 from fame_lab import Lab, LabSpec
-from fame_lab.reports import report
+from fame_lab.experiments.report.report import report
 
 pytestmark = [pytest.mark.vm, pytest.mark.browser]
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from matplotlib.axes import Axes
 
-from fame_lab import plots
+from fame_lab.results import plots
 
 
 def panel(low: float, high: float, columns: int = 1, height: float = 3.7) -> Axes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab import native
+from fame_lab.core import native
 from fame_lab.errors import ApplianceError
 
 
@@ -28,7 +28,7 @@ def test_a_plugin_is_a_shared_object_for_each_version_of_the_interface(version: 
 
 def test_what_is_missing_names_the_command(tmp_path: Path) -> None:
     missing = native.PROBE._replace(product=tmp_path / "fame-probe")
-    with pytest.raises(ApplianceError, match=r"is missing.*python -m fame_lab\.native"):
+    with pytest.raises(ApplianceError, match=r"is missing.*python -m fame_lab\.core\.native"):
         missing.binary()
 
 

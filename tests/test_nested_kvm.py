@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.timeout(3 * 3600)]
 TRIAL_DEADLINE, STEP_DEADLINE = 1800.0, 2 * 3600.0
 #: Emulated twice, a kernel takes some seconds to boot. So KVM is tried patiently, and remembered as by auto.
 TRIAL = """
-from fame_lab.guest import appliance
-from fame_lab.host import accel
-from fame_lab.host.connection import connect, kvm_refusal, qemu_user
+from fame_lab.guest.images import appliance
+from fame_lab.host import accelerator as accel
+from fame_lab.host.libvirt.connection import connect, kvm_refusal, qemu_user
 accel.FIRST_LINE_SECONDS, accel.READY_SECONDS = 300.0, 600.0
 connection = connect()
 user = qemu_user(connection)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.notebook_parameters import as_options, checked, names, option, with_parameters
+from fame_lab.experiments.report.parameters import as_options, checked, names, option, with_parameters
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

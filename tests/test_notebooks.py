@@ -8,8 +8,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from fame_lab.recorded_data import recorded_names
-from fame_lab.reports import report
+from fame_lab.experiments.recorded import recorded_names
+from fame_lab.experiments.report.report import report
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

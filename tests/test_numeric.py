@@ -8,8 +8,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fame_lab.core.numeric import check_number, check_whole, real, whole
 from fame_lab.errors import SpecError
-from fame_lab.numeric import check_number, check_whole, real, whole
 
 
 class Small(enum.IntEnum):

@@ -6,7 +6,7 @@ import pytest
 from debian_tree import debian_tree
 from private_host import needs_root
 
-from fame_lab.guest import backports
+from fame_lab.guest.images import backports
 
 #: By this host's backports, the other release that is supported.
 OTHER = {"bookworm-backports": "trixie", "trixie-backports": "bookworm"}

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from fame_lab import plots
+from fame_lab.results import plots
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,8 @@ def test_panels_come_row_by_row() -> None:
 
 def test_no_figure_needs_pyplot() -> None:
     program = (
-        "import sys; from fame_lab import plots, probes; plots.figure('t', {}, 'n')[0]._repr_png_();"
+        "import sys; from fame_lab import probes; from fame_lab.results import plots;"
+        "plots.figure('t', {}, 'n')[0]._repr_png_();"
         "probes.names(); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

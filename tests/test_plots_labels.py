@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from fame_lab import probes
-from fame_lab.plots import LabFigure
+from fame_lab.results.plots import LabFigure
 
 SOURCES = {"emulated", "traced", "sampled", "projected"}
 

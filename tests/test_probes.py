@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fame_lab import probes
 from fame_lab.errors import SpecError
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 
 def test_a_family_is_a_module_with_run_and_plot() -> None:
@@ -79,7 +79,7 @@ def test_a_timeout_that_cannot_be_is_refused(tmp_path: Path, timeout: Any) -> No
 
 def test_a_new_probe_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "heartbeat.py").write_text(
-        "from fame_lab.results import Result\n"
+        "from fame_lab.results.result import Result\n"
         "from matplotlib.figure import Figure\n"
         "import xarray as xr\n"
         "def run(lab, *, beats=3):\n"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.batches import STATISTICS, bootstrap_median, check_batches, read_batches, summary
-from fame_lab.probes.lines import Fields
+from fame_lab.probes.common.batches import STATISTICS, bootstrap_median, check_batches, read_batches, summary
+from fame_lab.probes.common.program_output import Fields
 
 
 def fields(**changed: object) -> Fields:

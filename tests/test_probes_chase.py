@@ -7,7 +7,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import CommandError, ProbeError, SpecError
 from fame_lab.probes import chase
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 SMALL: dict[str, Any] = {"working_sets": ["4K", "64K"], "orders": "random", "batches": 30}
 

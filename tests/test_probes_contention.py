@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.probes import contention
-from fame_lab.probes.contention import Contention
+from fame_lab.probes.common import host_contention
+from fame_lab.probes.common.host_contention import Contention
 
 
 def pressure(total: int) -> str:
@@ -14,7 +14,7 @@ def pressure(total: int) -> str:
 
 def test_the_share_is_of_the_time_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = tmp_path / "cpu"
-    monkeypatch.setattr(contention, "_PRESSURE", told)
+    monkeypatch.setattr(host_contention, "_PRESSURE", told)
     clock = iter([100.0, 110.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     told.write_text(pressure(5_000_000))
@@ -29,8 +29,8 @@ def test_a_kernel_that_does_not_tell_leaves_it_unknown(
 ) -> None:
     if content is not None:
         (tmp_path / "cpu").write_text(content)
-    monkeypatch.setattr(contention, "_PRESSURE", tmp_path / "cpu")
+    monkeypatch.setattr(host_contention, "_PRESSURE", tmp_path / "cpu")
     with Contention() as seen:
         pass
     assert math.isnan(seen.share)
-    assert "unknown" in contention.contention_note(seen.share)
+    assert "unknown" in host_contention.contention_note(seen.share)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from local_lab import DyingNode, LocalLab, LocalNode
 
-from fame_lab import native
+from fame_lab.core import native
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.contests import Rules, contest, dataset, jain
+from fame_lab.probes.common.contest import Rules, contest, dataset, jain
 
 COUNTS = ["attempts", "successes"]
 RULES = Rules(batches=30, batch_ms=1, patience=10)

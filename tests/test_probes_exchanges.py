@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.exchanges import Exchanges, Times
+from fame_lab.probes.common.clock_bounds import Exchanges, Times
 
 Spans = npt.NDArray[np.float64]
 

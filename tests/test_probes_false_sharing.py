@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from local_lab import DyingNode, LocalLab, LocalNode
 
-from fame_lab import plots
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import false_sharing
-from fame_lab.results import Result
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 SMALL: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from fame_lab import probes
-from fame_lab.probes.kinds import fits, hints, takes_several
+from fame_lab.probes.common.parameter_types import fits, hints, takes_several
 
 
 @pytest.mark.parametrize("name", probes.names())

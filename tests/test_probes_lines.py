@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.lines import MAX_LINE, MAX_LINES, MAX_LIST, Fields, parse
+from fame_lab.probes.common.program_output import MAX_LINE, MAX_LINES, MAX_LIST, Fields, parse
 
 SCALARS = (
     st.none()

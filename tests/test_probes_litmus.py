@@ -7,8 +7,8 @@ from local_lab import DyingNode, LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import litmus
-from fame_lab.probes.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS
-from fame_lab.results import Result
+from fame_lab.probes.common.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS
+from fame_lab.results.result import Result
 
 FEW = 3000  # no multiple of the cells that one walk has
 

@@ -8,7 +8,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import CommandError, ProbeError, SpecError, SSHError
 from fame_lab.probes import loaded_latency
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 QUICK: dict[str, Any] = {"delays": [0, 100], "working_set": "64K", "batches": 30}
 

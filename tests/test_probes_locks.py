@@ -10,7 +10,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import locks
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 SMALL: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 

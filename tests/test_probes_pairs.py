@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from fame_lab.probes.pairs import heat_map
+from fame_lab.probes.common.pair_heat_map import heat_map
 
 
 def medians(nodes: int, variants: int = 1, times: float = 1.0) -> xr.DataArray:

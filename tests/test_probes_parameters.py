@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fame_lab import probes
 from fame_lab.errors import SpecError
-from fame_lab.probes.parameters import parameters, value
+from fame_lab.probes.common.parameters import parameters, value
 
 FAMILIES = probes.names()
 

@@ -7,8 +7,9 @@ import pytest
 from local_lab import DyingNode, LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes import pingpong, together
-from fame_lab.results import Result
+from fame_lab.probes import pingpong
+from fame_lab.probes.common import barrier
+from fame_lab.results.result import Result
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_node_that_never_comes_ends_the_match(lab: Any, variant: str) -> None:
 def test_a_node_that_dies_half_way_releases_the_other(
     lab: Any, dies: int, variant: str, taking_turns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "oversubscribed", lambda _: taking_turns)
+    monkeypatch.setattr(barrier, "oversubscribed", lambda _: taking_turns)
     name = f"node0{dies + 1}"
     lab.nodes[dies] = DyingNode(name, dies, lab.fam.path)
     with pytest.raises(ProbeError, match=rf"{name} had done \d+ batches .* the other one was released"):

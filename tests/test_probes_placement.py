@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from local_lab import LocalLab
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.layout import Books
 from fame_lab.probes import workloads
-from fame_lab.probes.placement import PLACEMENTS, Placement, Spread, check_placement
+from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, Spread, check_placement
+from fame_lab.spec.fam_layout import Books
 
 KIB = 1 << 10
 MIB = 1 << 20

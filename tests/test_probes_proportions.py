@@ -3,7 +3,7 @@ from math import comb
 
 import pytest
 
-from fame_lab.probes.proportions import finding, share_bounds
+from fame_lab.probes.common.binomial import finding, share_bounds
 
 
 def test_nothing_seen_is_bounded_by_the_rule_of_three() -> None:

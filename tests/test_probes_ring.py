@@ -9,7 +9,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import ring
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 
 @pytest.fixture

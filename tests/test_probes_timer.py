@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from local_lab import LocalLab, LocalNode
 
-from fame_lab import native, probes
+from fame_lab import probes
+from fame_lab.core import native
 from fame_lab.errors import CommandError, ProbeError, SpecError
 from fame_lab.probes import timer
-from fame_lab.probes.watch import Readings, Watch
-from fame_lab.results import Result
+from fame_lab.probes.common.clock_sync import Readings, Watch
+from fame_lab.results.result import Result
 
 QUICK: dict[str, Any] = {"batches": 30, "seconds": 0.3}
 

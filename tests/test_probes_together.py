@@ -6,7 +6,7 @@ import pytest
 from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
-from fame_lab.probes.together import check_patience, together
+from fame_lab.probes.common.barrier import check_patience, together
 
 
 @pytest.fixture

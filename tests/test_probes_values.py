@@ -13,7 +13,7 @@ from odd_values import ODD
 
 from fame_lab import probes
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.kinds import hints
+from fame_lab.probes.common.parameter_types import hints
 
 
 class Started(BaseException):

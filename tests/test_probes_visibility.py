@@ -8,7 +8,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import visibility
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 
 @pytest.fixture

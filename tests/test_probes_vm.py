@@ -8,8 +8,8 @@ import pytest
 
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import CommandError
-from fame_lab.host import domain_xml
-from fame_lab.results import Result
+from fame_lab.host.libvirt import domain_xml
+from fame_lab.results.result import Result
 
 pytestmark = pytest.mark.vm
 

@@ -5,9 +5,9 @@ import pytest
 from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.host import caches
-from fame_lab.probes import working_sets
-from fame_lab.probes.working_sets import WorkingSets
+from fame_lab.host import cpu_caches
+from fame_lab.probes.common import working_sets
+from fame_lab.probes.common.working_sets import WorkingSets
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -31,7 +31,7 @@ def lab_of(directory: Path, size: int) -> Any:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(caches, "last_cache", lambda: 16 * MIB)
+    monkeypatch.setattr(cpu_caches, "last_cache", lambda: 16 * MIB)
     return lab_of(tmp_path, 256 * MIB)
 
 
@@ -55,7 +55,7 @@ def test_a_memory_with_less_room_ends_earlier_and_the_other_goes_on(lab: Any) ->
 
 
 def test_the_control_area_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "last_cache", lambda: 16 * MIB)
+    monkeypatch.setattr(cpu_caches, "last_cache", lambda: 16 * MIB)
     found = choose(lab_of(tmp_path, MIB), ("fam",), offset=64 * KIB)
     assert found.sizes == [4 * KIB, 64 * KIB, 512 * KIB]
     assert found.cut_short == "FAM ends at 512 KiB: FAM's user part has room for 896 KiB"
@@ -64,18 +64,18 @@ def test_the_control_area_is_not_the_users(tmp_path: Path, monkeypatch: pytest.M
 def test_a_cache_of_hundreds_of_mebibytes_does_not_make_it_endless(
     lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caches, "last_cache", lambda: 480 * MIB)
+    monkeypatch.setattr(cpu_caches, "last_cache", lambda: 480 * MIB)
     assert working_sets.target()[0] == working_sets.LARGEST
     assert "which the host gives as 480 MiB" in choose(lab, ("fam",)).cut_short
 
 
 def test_the_range_ends_at_a_power_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "last_cache", lambda: 36 * MIB)
+    monkeypatch.setattr(cpu_caches, "last_cache", lambda: 36 * MIB)
     assert working_sets.target() == (256 * MIB, "")
 
 
 def test_a_host_that_does_not_tell_its_caches_is_said_to(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "last_cache", lambda: None)
+    monkeypatch.setattr(cpu_caches, "last_cache", lambda: None)
     found = choose(lab, ("fam",))
     assert found.sizes[-1] == 64 * MIB
     assert "the host does not tell its caches" in found.cut_short

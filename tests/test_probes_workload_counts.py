@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 from local_lab import LocalLab
 
-from fame_lab.layout import Books
 from fame_lab.probes import workloads
-from fame_lab.probes.placement import Placement, Spread
+from fame_lab.probes.common.workload_placement import Placement, Spread
+from fame_lab.spec.fam_layout import Books
 
 SIZE = 24 << 10
 WORDS = SIZE // 8

@@ -9,7 +9,7 @@ from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import CommandError, ProbeError, SpecError, SSHError
 from fame_lab.probes import workloads
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 
 SMALL: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fame_lab import bars
-from fame_lab.progress import LaunchProgress, State, current, heard_by, job
-from fame_lab.spec import LabSpec
+from fame_lab.core.jobs import progress_bar
+from fame_lab.core.jobs.progress import LaunchProgress, State, current, heard_by, job
+from fame_lab.spec.lab_spec import LabSpec
 
 Heard = list[tuple[int, int | None, str]]
 
@@ -106,8 +106,8 @@ def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     # Not by a fixture: pytest puts its own standard error in place after those.
     made = Terminal()
     monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(bars, "DELAY", 0.0)
-    monkeypatch.setattr(bars.Bar, "interval", 0.01)
+    monkeypatch.setattr(progress_bar, "DELAY", 0.0)
+    monkeypatch.setattr(progress_bar.Bar, "interval", 0.01)
     return made
 
 
@@ -115,7 +115,7 @@ def log_of(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Make standard error a file, in which jobs are shown at once."""
     made = io.StringIO()
     monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(bars, "DELAY", 0.0)
+    monkeypatch.setattr(progress_bar, "DELAY", 0.0)
     return made
 
 
@@ -163,7 +163,7 @@ def test_a_job_that_fails_leaves_no_bar(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_short_job_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = terminal_of(monkeypatch)
-    monkeypatch.setattr(bars, "DELAY", 60.0)
+    monkeypatch.setattr(progress_bar, "DELAY", 60.0)
     with job("chase", total=1) as chase:
         chase.step()
     assert terminal.getvalue() == ""
@@ -205,7 +205,7 @@ def test_a_log_has_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_log_tells_how_long_a_job_takes_yet() -> None:
     log = io.StringIO()
-    lines = bars.Lines("sweep", "point", time.time() - 600, log)
+    lines = progress_bar.Lines("sweep", "point", time.time() - 600, log)
     for done in (0, 1, 4):
         lines.show(State(done, 4, "booting"))
     assert log.getvalue().splitlines() == [
@@ -246,7 +246,7 @@ def in_kernel(monkeypatch: pytest.MonkeyPatch, *, asks: bool) -> Terminal:
 
     output = Terminal()
     monkeypatch.setattr(sys, "stdout", output)
-    monkeypatch.setattr(bars, "DELAY", 0.0)
+    monkeypatch.setattr(progress_bar, "DELAY", 0.0)
     monkeypatch.setitem(sys.modules, "IPython", IPython)
     return output
 

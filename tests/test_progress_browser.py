@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 READY = """
 import threading
-from fame_lab.progress import heard_by, job
+from fame_lab.core.jobs.progress import heard_by, job
 shown = threading.Event()
 """
 LONG = """

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.quoting import plain, quoted, shortened
+from fame_lab.core.sanitize import plain, quoted, shortened
 
 
 class Odd:

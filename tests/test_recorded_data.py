@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from made_traffic import a_crowd
 
 import fame_lab
-from fame_lab import FabricModel, Result, SpecError, Traffic, recorded_data
-from fame_lab.plots import caveat
+from fame_lab import FabricModel, Result, SpecError, Traffic
+from fame_lab.experiments import recorded
+from fame_lab.results.plots import caveat
 
-PLACE = Path(recorded_data.__file__).with_name("recorded")
+PLACE = Path(fame_lab.__file__).with_name("recorded")
 NAMES = fame_lab.recorded_names()
 RESULTS = [name for name in NAMES if name != "traffic"]
 LABEL = re.compile(r"recorded \d{4}-\d\d-\d\d on .+, not measured here")
@@ -95,7 +96,7 @@ JSON = st.recursive(
 
 @given(st.fixed_dictionaries({}, optional={"recorded": JSON, "host": JSON, "time": JSON}))
 def test_a_label_is_a_line_whatever_the_manifest_holds(manifest: dict[str, object]) -> None:
-    said = recorded_data.label(manifest)
+    said = recorded.label(manifest)
     assert bool(said) == bool(manifest.get("recorded"))
     assert said.isprintable() and len(said) < 1000
 

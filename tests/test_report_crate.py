@@ -4,7 +4,7 @@ from pathlib import Path
 from made_notebook import KEEPS, notebook
 from rocrate.rocrate import ROCrate
 
-from fame_lab.reports import report
+from fame_lab.experiments.report.report import report
 
 
 def test_a_report_is_a_crate_that_names_every_file_and_what_made_them(tmp_path: Path) -> None:

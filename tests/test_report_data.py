@@ -10,8 +10,8 @@ from made_traffic import a_trace, some_samples
 
 from fame_lab import probes
 from fame_lab.errors import HostError
-from fame_lab.report_data import DATA_VARIABLE, Kept, keep, kept_as_one
-from fame_lab.results import Result
+from fame_lab.results.capture import DATA_VARIABLE, Kept, keep, kept_as_one
+from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
 

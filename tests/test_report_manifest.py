@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.report_manifest import Repeatable, origin, read
+from fame_lab.experiments.report.manifest import Repeatable, origin, read
 
 TOLD = {"format": 1, "notebook": "n.ipynb", "sha256": "ab", "parameters": {"nodes": 4}}
 JSON = st.recursive(

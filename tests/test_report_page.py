@@ -4,7 +4,7 @@ import pytest
 from made_notebook import notebook
 
 from fame_lab.errors import HostError
-from fame_lab.reports import report
+from fame_lab.experiments.report.report import report
 
 
 def test_where_no_page_can_be_written_no_cell_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ import nbformat
 import pytest
 from made_notebook import KEEPS, notebook
 
+from fame_lab.core.jobs.progress import heard_by
 from fame_lab.errors import ReportError, SpecError
-from fame_lab.lab import Lab
-from fame_lab.progress import heard_by
-from fame_lab.reports import report
-from fame_lab.results import Result
+from fame_lab.experiments.report.report import report
+from fame_lab.lab.lab import Lab
+from fame_lab.results.result import Result
 
 PLOT = """
 %matplotlib inline
@@ -261,7 +261,7 @@ def test_a_lab_that_the_notebook_leaves_running_ends_with_the_run(tmp_path: Path
 
 @pytest.mark.vm
 def test_a_person_s_lab_is_left_alone(tmp_path: Path) -> None:
-    from fame_lab.spec import LabSpec
+    from fame_lab.spec.lab_spec import LabSpec
 
     with Lab(LabSpec(f"person-{os.getpid()}", nodes=1, fam="1M"), progress=False) as lab:
         report(notebook(tmp_path, "1"), tmp_path / "out")

@@ -12,10 +12,10 @@ import pytest
 from made_notebook import KEEPS, notebook
 
 from fame_lab.errors import ReportError, SpecError
-from fame_lab.lab import Lab
-from fame_lab.reports import report
-from fame_lab.reruns import holds, rerun
-from fame_lab.results import Result
+from fame_lab.experiments.report.report import report
+from fame_lab.experiments.report.rerun import holds, rerun
+from fame_lab.lab.lab import Lab
+from fame_lab.results.result import Result
 
 COUNTS = KEEPS.replace('"rate": (', '"lost": ("batch", [nodes, 0, 0]), "rate": (')
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import HostError, SpecError
-from fame_lab.probes.batches import summary
-from fame_lab.results import Result
+from fame_lab.probes.common.batches import summary
+from fame_lab.results.result import Result
 
 MANIFEST: dict[str, Any] = {"accelerator": {"kind": "tcg", "reason": "no /dev/kvm"}, "seed": 3}
 

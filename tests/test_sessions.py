@@ -12,10 +12,10 @@ import pytest
 from hostile_ssh import hostile_node
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from fame_lab import sessions
-from fame_lab.cancel import cancellable
+from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.errors import SpecError, SSHError
-from fame_lab.ssh import Connection
+from fame_lab.guest.ssh import sessions
+from fame_lab.guest.ssh.connection import Connection
 
 
 class Crowd:

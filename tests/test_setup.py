@@ -49,7 +49,8 @@ class Clone:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.path / name)
         (self.path / "fame_lab/guest/probe").mkdir(parents=True)
-        (self.path / "fame_lab/native.py").touch()
+        (self.path / "fame_lab/core").mkdir()
+        (self.path / "fame_lab/core/native.py").touch()
         self.stand_ins.mkdir()
         for name, text in (("python3", PYTHON), ("dpkg-query", DPKG_QUERY)):
             (self.stand_ins / name).write_text(text)

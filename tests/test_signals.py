@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from fame_lab.signals import deferred
+from fame_lab.core.jobs.signals import deferred
 
 
 def test_an_interrupt_sets_the_event_and_is_raised_at_the_end() -> None:

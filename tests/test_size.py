@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fame_lab.core.sizes import format_size, nearest_powers, parse_size
 from fame_lab.errors import SpecError
-from fame_lab.size import format_size, nearest_powers, parse_size
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from odd_values import ODD
 
 from fame_lab.errors import FameError, SpecError
-from fame_lab.spec import LabSpec
+from fame_lab.spec.lab_spec import LabSpec
 
 
 def refusal(**fields: Any) -> str:

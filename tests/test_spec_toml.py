@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from specs import specs
 
 from fame_lab.errors import SpecError
-from fame_lab.spec import LabSpec
-from fame_lab.spec_toml import from_toml, read, to_toml
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.spec.toml import from_toml, read, to_toml
 
 
 @given(specs())

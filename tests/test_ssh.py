@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_DATA, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EXTENDED_DATA
 
-from fame_lab import ssh, streams
-from fame_lab.cli_output import runs_as_dict
+from fame_lab.cli.output import runs_as_dict
+from fame_lab.core.sizes import MIB
 from fame_lab.errors import SSHError
-from fame_lab.size import MIB
-from fame_lab.ssh import Connection
+from fame_lab.guest.ssh import connection as ssh
+from fame_lab.guest.ssh import output
+from fame_lab.guest.ssh.connection import Connection
 
 STDERR = 1
 
@@ -66,7 +67,7 @@ def test_what_a_sound_node_says_comes_back(tmp_path: Path) -> None:
 def test_a_flood_is_cut_off_and_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_OUTPUT", 2 * MIB)
+    monkeypatch.setattr(output, "MOST_OUTPUT", 2 * MIB)
     over = threading.Event()
 
     def deed(channel: paramiko.Channel) -> None:
@@ -132,7 +133,7 @@ def test_a_node_that_never_begins_is_given_up(tmp_path: Path) -> None:
 def test_a_silent_command_is_given_up_where_something_stops_nodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SILENCE", 0.5)
+    monkeypatch.setattr(output, "SILENCE", 0.5)
     over = threading.Event()
 
     def hang(channel: paramiko.Channel) -> None:
@@ -148,7 +149,7 @@ def test_a_silent_command_is_given_up_where_something_stops_nodes(
 def test_a_command_that_is_slow_or_says_something_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes, trouble: str
 ) -> None:
-    monkeypatch.setattr(streams, "SILENCE", 1.0)
+    monkeypatch.setattr(output, "SILENCE", 1.0)
 
     def slow(channel: paramiko.Channel) -> None:
         for _ in range(20):

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from raw_vm import paramiko_key
 
-from fame_lab import ssh
-from fame_lab.directory import LabDirectory
+from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import SSHError
-from fame_lab.keys import Keys
-from fame_lab.ssh import Connection
+from fame_lab.guest.ssh import connection as ssh
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.keys import Keys
 
 DAY = 86400.0
 

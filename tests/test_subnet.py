@@ -3,7 +3,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from fame_lab.errors import SpecError
-from fame_lab.subnet import Subnet, free_subnet
+from fame_lab.spec.subnet import Subnet, free_subnet
 
 FAME = Subnet.parse("192.168.42.0/24")
 

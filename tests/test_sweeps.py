@@ -10,12 +10,13 @@ import xarray as xr
 from stand_in_lab import StandInLab
 
 import fame_lab
-from fame_lab import Sweep, cli, compare, sweep
+from fame_lab import Sweep, compare, sweep
+from fame_lab.cli import main
+from fame_lab.core.jobs.progress import heard_by
 from fame_lab.errors import HostError, ProbeError, SpecError
-from fame_lab.progress import heard_by
-from fame_lab.report_data import DATA_VARIABLE, Kept
-from fame_lab.spec import LabSpec
-from fame_lab.sweeps import bench
+from fame_lab.experiments.sweep import point_runner
+from fame_lab.results.capture import DATA_VARIABLE, Kept
+from fame_lab.spec.lab_spec import LabSpec
 
 OVER: dict[str, Any] = {"nodes": [1, 2], "stride": [64, 128]}
 
@@ -23,7 +24,7 @@ OVER: dict[str, Any] = {"nodes": [1, 2], "stride": [64, 128]}
 @pytest.fixture
 def labs(monkeypatch: pytest.MonkeyPatch) -> type[StandInLab]:
     made = StandInLab.fresh()
-    monkeypatch.setattr(bench, "Lab", made)
+    monkeypatch.setattr(point_runner, "Lab", made)
     return made
 
 
@@ -189,7 +190,7 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from stand_in_lab import StandInLab
 from fame_lab import sweep
-from fame_lab.sweeps import bench
+from fame_lab.experiments.sweep import point_runner as bench
 
 def hook(spec, parameters):
     with open(sys.argv[2], "a") as file:
@@ -235,13 +236,13 @@ def test_on_the_command_line(
 ) -> None:
     words = ["sweep", "chase", "--over", "nodes=1,2", "--over", "stride=64,4K", "--repeats", "1"]
     words += ["--output", str(tmp_path / "out"), "-p", "batches=5", "--plot", str(tmp_path / "sweep.png")]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     assert "latency" in capsys.readouterr().out
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert {parameters["strides"] for _, parameters in labs.asked} == {64, 4096}
     assert all(parameters["batches"] == 5 for _, parameters in labs.asked)
     fail(labs, ProbeError("no"), nodes=2)
-    assert cli.main([*words[:7], "2", *words[8:9], str(tmp_path / "other"), "--json"]) == 1
+    assert main.main([*words[:7], "2", *words[8:9], str(tmp_path / "other"), "--json"]) == 1
     said = capsys.readouterr()
     assert '"missing": 4' in said.out and "could not be measured: nodes=2" in said.err
 
@@ -257,14 +258,14 @@ def test_on_the_command_line(
 def test_words_that_contradict_each_other_are_said(
     words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["sweep", "chase", *words, "--output", str(tmp_path)]) == 1
+    assert main.main(["sweep", "chase", *words, "--output", str(tmp_path)]) == 1
     assert said in capsys.readouterr().err
 
 
 def test_without_dask_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "fame_lab.sweeps.cluster", raising=False)
-    monkeypatch.delattr("fame_lab.sweeps.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "fame_lab.experiments.sweep.dask_cluster", raising=False)
+    monkeypatch.delattr("fame_lab.experiments.sweep.dask_cluster", raising=False)
     with pytest.raises(HostError, match=r"pip install 'fame_lab\[cluster\]'"):
         sweep("chase", OVER, directory=tmp_path, cluster="tcp://127.0.0.1:1")
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.cli_words import parse
+from fame_lab.cli.parser import parse
 from fame_lab.errors import SpecError
-from fame_lab.sweeps.axes import Axis, check_parameters, read_axes
+from fame_lab.experiments.sweep.axes import Axis, check_parameters, read_axes
 
 
 def only(probe: str, name: str, values: Any) -> Axis:

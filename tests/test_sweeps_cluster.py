@@ -16,10 +16,10 @@ import pytest
 from test_sweeps_plan import a_plan
 
 from fame_lab import sweep
+from fame_lab.core.jobs.progress import heard_by
 from fame_lab.errors import HostError
-from fame_lab.progress import heard_by
-from fame_lab.sweeps import cluster
-from fame_lab.sweeps.cluster import Seat, _next
+from fame_lab.experiments.sweep import dask_cluster
+from fame_lab.experiments.sweep.dask_cluster import Seat, _next
 
 
 def test_a_worker_goes_on_in_its_lab() -> None:
@@ -59,7 +59,7 @@ def test_a_worker_that_measures_is_not_profiled() -> None:
 
 
 def test_where_no_scheduler_answers_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_ANSWER", 0.5)
+    monkeypatch.setattr(dask_cluster, "_ANSWER", 0.5)
     for address in ("tcp://127.0.0.1:1", "nowhere"):
         with pytest.raises(HostError, match=f"no Dask scheduler answers at '{address}'"):
             sweep("chase", {"nodes": [1]}, directory=tmp_path / address[:3], cluster=address)

@@ -8,9 +8,9 @@ import xarray as xr
 from stand_in_lab import measured
 from test_sweeps_plan import a_plan
 
-from fame_lab.sweeps.combined import TAGS, combined
-from fame_lab.sweeps.folder import Failure
-from fame_lab.sweeps.plan import Point
+from fame_lab.experiments.sweep.combine import TAGS, combined
+from fame_lab.experiments.sweep.plan import Point
+from fame_lab.experiments.sweep.storage import Failure
 
 FAILURE = Failure("ProbeError", "it cannot be", "far", "2025-03-04T05:06:07+00:00")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.spec import LabSpec
-from fame_lab.sweeps.plan import Plan
+from fame_lab.experiments.sweep.plan import Plan
+from fame_lab.spec.lab_spec import LabSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -6,9 +6,9 @@ from test_sweeps_plan import a_plan
 
 from fame_lab import Sweep
 from fame_lab.errors import ProbeError
-from fame_lab.sweeps.combined import combined
-from fame_lab.sweeps.folder import Failure
-from fame_lab.sweeps.plot import main_quantity
+from fame_lab.experiments.sweep.combine import combined
+from fame_lab.experiments.sweep.plot import main_quantity
+from fame_lab.experiments.sweep.storage import Failure
 
 
 def test_what_a_probe_sums_up_is_its_main_quantity() -> None:

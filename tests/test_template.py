@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from leftovers import leftovers, processor_seconds, qemu_processes
 
-from fame_lab import Lab, LabSpec, boot, template
-from fame_lab.directory import LabDirectory
-from fame_lab.guest.appliance import Appliance
-from fame_lab.host import incoming
-from fame_lab.host.domain import Domain
-from fame_lab.listing import Listing
-from fame_lab.prepare import prepared
+from fame_lab import Lab, LabSpec
+from fame_lab.core.directories import LabDirectory
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.host.libvirt import migration
+from fame_lab.host.libvirt.domain import Domain
+from fame_lab.lab import boot, template
+from fame_lab.lab.inventory import Listing
+from fame_lab.lab.provision import prepared
 
 NODES = 8
 
@@ -294,13 +295,13 @@ def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
 def test_nodes_that_cannot_take_the_templates_state_boot_cold(
     monkeypatch: pytest.MonkeyPatch, qemu: str
 ) -> None:
-    save = incoming.save
+    save = migration.save
 
     def save_half(domain: Domain, state: Path) -> None:
         save(domain, state)
         os.truncate(state, state.stat().st_size // 2)
 
-    monkeypatch.setattr(incoming, "save", save_half)
+    monkeypatch.setattr(migration, "save", save_half)
     with Lab(restored("halved", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"cold"}
         assert "did not come up" in lab.manifest()["start"]["node01"]["reason"]

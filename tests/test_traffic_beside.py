@@ -2,7 +2,7 @@ import pytest
 from made_traffic import a_crowd, a_trace, some_samples
 
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.traffic import beside
+from fame_lab.traffic.plots import side_by_side
 
 FAR = 32 << 20
 OWN = a_trace({("load", 1, 0): 51_200, ("store", 2, FAR): 7})
@@ -13,11 +13,11 @@ REMOTE = a_trace({("load", 2, 4096): 3, ("store", 2, 4096): 2}, ended={"node02":
 @pytest.mark.parametrize(("nodes", "count"), [(1, 1), (3, 3), (4, 5), (40, 8)])
 def test_several_recordings_are_one_picture(nodes: int, count: int, what: str) -> None:
     many = {f"number {seed}": a_crowd(60, nodes=nodes, looks=0, seed=seed) for seed in range(count)}
-    assert beside.plot(many, what)._repr_png_().startswith(b"\x89PNG")
+    assert side_by_side.plot(many, what)._repr_png_().startswith(b"\x89PNG")
 
 
 def test_matrices_add_loads_and_stores_and_tell_what_is_remote() -> None:
-    figure = beside.plot({"own": OWN, "remote": REMOTE})
+    figure = side_by_side.plot({"own": OWN, "remote": REMOTE})
     own, remote, *_ = figure.axes
     assert own.get_title() == "own\n51.2k, 0.0% remote"
     assert remote.get_title() == "remote\n5, 100.0% remote"
@@ -26,19 +26,19 @@ def test_matrices_add_loads_and_stores_and_tell_what_is_remote() -> None:
 
 
 def test_matrices_have_one_scale_of_colours() -> None:
-    own, remote, *_ = beside.plot({"own": OWN, "remote": REMOTE}).axes
+    own, remote, *_ = side_by_side.plot({"own": OWN, "remote": REMOTE}).axes
     assert own.images[0].get_clim() == remote.images[0].get_clim() == (5, 51_200)
 
 
 def test_one_place_in_fam_is_one_column_of_all() -> None:
-    own, remote, *_ = beside.plot({"own": OWN, "remote": REMOTE}, "heat").axes
+    own, remote, *_ = side_by_side.plot({"own": OWN, "remote": REMOTE}, "heat").axes
     assert own.images[0].get_array().filled(0).tolist() == [[51_200, 0, 0], [0, 0, 7]]  # type: ignore[union-attr]
     assert remote.images[0].get_array().filled(0).tolist() == [[0, 0, 0], [0, 5, 0]]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("what", ["matrix", "heat"])
 def test_the_foot_says_the_source_and_whose_counts_ended_early(what: str) -> None:
-    figure = beside.plot({"own": OWN, "remote": REMOTE}, what)
+    figure = side_by_side.plot({"own": OWN, "remote": REMOTE}, what)
     figure.draw_without_rendering()  # dollars are no mathematics
     foot = figure.get_supxlabel()
     assert foot.startswith("traced: exact counts; not seen: ")
@@ -47,12 +47,12 @@ def test_the_foot_says_the_source_and_whose_counts_ended_early(what: str) -> Non
 
 @pytest.mark.parametrize("what", ["matrix", "heat"])
 def test_nothing_at_all_can_be_drawn(what: str) -> None:
-    beside.plot({"nothing": a_trace({})}, what).draw_without_rendering()
+    side_by_side.plot({"nothing": a_trace({})}, what).draw_without_rendering()
 
 
 def test_samples_have_no_author_to_be_drawn() -> None:
     with pytest.raises(TrafficError, match="samples have no author"):
-        beside.plot({"own": OWN, "samples": some_samples({0: 1})})
+        side_by_side.plot({"own": OWN, "samples": some_samples({0: 1})})
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_samples_have_no_author_to_be_drawn() -> None:
 )
 def test_labs_that_are_not_alike_are_refused(other: object) -> None:
     with pytest.raises(SpecError, match="nodes, books or granules"):
-        beside.plot({"own": OWN, "other": other})  # type: ignore[dict-item]
+        side_by_side.plot({"own": OWN, "other": other})  # type: ignore[dict-item]
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(SpecError, match="'matrix' or 'heat'"):
-        beside.plot({"own": OWN}, "pie")
+        side_by_side.plot({"own": OWN}, "pie")
     with pytest.raises(SpecError, match="from 1 to 8"):
-        beside.plot({})
+        side_by_side.plot({})

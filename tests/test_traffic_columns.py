@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from fame_lab.layout import Books
-from fame_lab.traffic.columns import columns, mark_columns, mark_homes
-from fame_lab.traffic.words import count_label
+from fame_lab.spec.fam_layout import Books
+from fame_lab.traffic.plots.address_axis import columns, mark_columns, mark_homes
+from fame_lab.traffic.plots.captions import count_label
 
 MIB = 1 << 20
 

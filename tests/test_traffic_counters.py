@@ -8,14 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import TrafficError
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.spec import LabSpec
-from fame_lab.traffic.checks import check_sums
-from fame_lab.traffic.counter_layout import HEADER_SIZE, TALLY, CounterLayout
-from fame_lab.traffic.counters import Counters
-from fame_lab.traffic.counts import dataset
-from fame_lab.traffic.timeline import Timeline
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic.trace.counter_layout import HEADER_SIZE, TALLY, CounterLayout
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.dataset import dataset
+from fame_lab.traffic.trace.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.traffic.validation import check_sums
 
 LAYOUT = CounterLayout(fam_size=1 << 20, book=1 << 18, vcpus=2)
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import TrafficError
-from fame_lab.traffic.order_ring import ACCESS, CAPACITY, CONTINUED, LOAD, STORE, OrderRing
+from fame_lab.traffic.trace.ring_buffer import ACCESS, CAPACITY, CONTINUED, LOAD, STORE, OrderRing
 
 FAM = 1 << 20
 WRITTEN, DRAINED, RECORDS = 64, 128, 8192

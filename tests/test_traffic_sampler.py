@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.fam import Fam
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.traffic import sampler as sampler_module
-from fame_lab.traffic.sampler import Sampler
+from fame_lab.host.fam import Fam
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.sampling import sampler as sampler_module
+from fame_lab.traffic.sampling.sampler import Sampler
 
 KIB = 1 << 10
 MIB = 1 << 20

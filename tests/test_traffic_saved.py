@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_traffic import MANIFEST, Cells, a_crowd, a_trace, some_samples
 
 from fame_lab.errors import HostError, SpecError, TrafficError
-from fame_lab.results import Result
+from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
 CELLS: Cells = {("load", 1, 0): 10, ("store", 2, 32 << 20): (3, 2**60)}

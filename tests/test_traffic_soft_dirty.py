@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import TrafficError
-from fame_lab.fam import Fam
-from fame_lab.traffic import soft_dirty as module
-from fame_lab.traffic.soft_dirty import (
+from fame_lab.host.fam import Fam
+from fame_lab.traffic.sampling import soft_dirty as module
+from fame_lab.traffic.sampling.soft_dirty import (
     DirtyPages,
     Mapped,
     dirty_pages,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.traffic.tally import Tally, Timeline
+from fame_lab.traffic.sampling.change_counts import Tally, Timeline
 
 LOOK = st.lists(st.integers(0, 40).map(lambda number: 64 * number), unique=True).map(sorted)
 

@@ -18,10 +18,10 @@ from leftovers import leftovers, qemu_processes
 
 from fame_lab import Lab, LabSpec
 from fame_lab.errors import HostError, SpecError, TrafficError
-from fame_lab.host.domain import Domain
+from fame_lab.host.libvirt.domain import Domain
 from fame_lab.host.trace_plugin import addresses_blocks
-from fame_lab.traffic.counters import Counters
-from fame_lab.traffic.order_ring import CAPACITY
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.ring_buffer import CAPACITY
 from fame_lab.traffic.traffic import Traffic
 
 pytestmark = pytest.mark.vm
@@ -381,7 +381,7 @@ def test_an_interval_that_cannot_be_is_refused(traced: Lab, interval: Any) -> No
 def test_what_finds_its_ring_full_is_lost_and_counted(
     traced: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fame_lab.traffic.order._INTERVAL", 3600)
+    monkeypatch.setattr("fame_lab.traffic.trace.access_log._INTERVAL", 3600)
     count = CAPACITY + 1000
     with traced.record(order=tmp_path / "order.parquet") as recording:
         access(traced, 0, "store8", 0, count)

@@ -7,7 +7,7 @@ from made_traffic import OPS, a_spec, a_trace, some_samples
 
 from fame_lab import Traffic, TrafficError
 from fame_lab.errors import SpecError
-from fame_lab.layout import MAX_NODES
+from fame_lab.spec.fam_layout import MAX_NODES
 
 MIB = 1 << 20
 #: 64 MiB of 2 nodes: books of 8 MiB, the first four at home on node01, the others on node02.

@@ -10,11 +10,11 @@ import pytest
 
 from fame_lab import Lab
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.fam import Fam
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.traffic.extents import Extent
-from fame_lab.traffic.samples import Samples
-from fame_lab.traffic.watch import Watch
+from fame_lab.host.fam import Fam
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.sampling.extents import Extent
+from fame_lab.traffic.sampling.samples import Samples
+from fame_lab.traffic.sampling.sampling_thread import Watch
 
 MIB = 1 << 20
 PAGE = 4096

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fame_lab import local_file, transfer
 from fame_lab.errors import BootError, CommandError, FameError, HostError, SpecError, SSHError
-from fame_lab.ssh import Connection
-from fame_lab.streams import Sink
+from fame_lab.guest.ssh import file_transfer, local_file
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.output import Sink
 
 CONTENT = bytes(range(256)) * 40
 
@@ -98,7 +98,7 @@ def left_in(directory: Path) -> list[str]:
     ],
 )
 def test_put_puts_a_file_where_it_is_told(shell: Any, local: Path, remote: str, where: str) -> None:
-    told = transfer.put(shell, local, remote)
+    told = file_transfer.put(shell, local, remote)
     made = shell.home / where
     assert made.read_bytes() == CONTENT
     assert stat.S_IMODE(made.stat().st_mode) == 0o751
@@ -128,7 +128,7 @@ def test_put_where_no_file_can_be_says_why_and_leaves_nothing(
     os.mkfifo(shell.home / "fifo")
     (shell.home / "loop").symlink_to("loop")
     with pytest.raises(CommandError, match=words) as caught:
-        transfer.put(shell, local, remote)
+        file_transfer.put(shell, local, remote)
     assert str(caught.value).startswith("node01: cannot put ")
     assert left_in(shell.home) == []
 
@@ -138,28 +138,28 @@ def test_put_replaces_a_file_and_what_a_link_leads_to(shell: Any, local: Path) -
     old.write_text("old")
     with old.open() as held:
         (shell.home / "link").symlink_to("sub/old")
-        transfer.put(shell, local, "link")
+        file_transfer.put(shell, local, "link")
         assert held.read() == "old"  # it was replaced, and not written over
     assert (shell.home / "link").is_symlink()
     assert old.read_bytes() == CONTENT
 
 
 def test_put_takes_the_mode_that_it_is_given(shell: Any, local: Path) -> None:
-    transfer.put(shell, local, "x", mode=0o4711)
+    file_transfer.put(shell, local, "x", mode=0o4711)
     assert stat.S_IMODE((shell.home / "x").stat().st_mode) == 0o4711
 
 
 def test_put_takes_an_empty_file_and_one_that_tells_no_size(shell: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    transfer.put(shell, tmp_path / "empty", "empty")
+    file_transfer.put(shell, tmp_path / "empty", "empty")
     assert (shell.home / "empty").read_bytes() == b""
-    transfer.put(shell, "/proc/version", "version")
+    file_transfer.put(shell, "/proc/version", "version")
     assert (shell.home / "version").read_bytes() == Path("/proc/version").read_bytes()
 
 
 def test_put_follows_a_link_of_this_host(shell: Any, local: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(local)
-    assert transfer.put(shell, tmp_path / "link", "sub") == PurePosixPath("sub/link")
+    assert file_transfer.put(shell, tmp_path / "link", "sub") == PurePosixPath("sub/link")
     assert not (shell.home / "sub/link").is_symlink()
 
 
@@ -184,16 +184,16 @@ def test_put_of_what_is_no_file_is_refused_and_sends_nothing(
     os.mkfifo("fifo")
     Path("loop").symlink_to("loop")
     with pytest.raises(kind, match=words):
-        transfer.put(shell, what, "x")
+        file_transfer.put(shell, what, "x")
     assert shell.commands == []
 
 
 @pytest.mark.parametrize("remote", ["", "a\0", None, b"x", "~bob/x"])
-@pytest.mark.parametrize("copy", [transfer.put, transfer.get])
+@pytest.mark.parametrize("copy", [file_transfer.put, file_transfer.get])
 def test_a_path_in_the_node_that_is_none_is_refused(
     shell: Any, local: Path, copy: Any, remote: str, tmp_path: Path
 ) -> None:
-    words = (shell, local, remote) if copy is transfer.put else (shell, remote, tmp_path)
+    words = (shell, local, remote) if copy is file_transfer.put else (shell, remote, tmp_path)
     with pytest.raises(SpecError, match="the path in the node"):
         copy(*words)
 
@@ -201,7 +201,7 @@ def test_a_path_in_the_node_that_is_none_is_refused(
 @pytest.mark.parametrize("mode", ["755", -1, 1.5, True, 0o10000])
 def test_a_mode_that_is_none_is_refused(shell: Any, local: Path, mode: int) -> None:
     with pytest.raises(SpecError, match="mode is"):
-        transfer.put(shell, local, "x", mode=mode)
+        file_transfer.put(shell, local, "x", mode=mode)
 
 
 def test_put_of_more_than_there_is_room_for_names_the_room_and_writes_nothing(
@@ -212,7 +212,7 @@ def test_put_of_more_than_there_is_room_for_names_the_room_and_writes_nothing(
         file.truncate(1 << 43)
     with pytest.raises(CommandError, match=r"it takes 8T, and there is room for \d+[KMGT]?"):
         # A stand-in would read all of it before it begins; a node's shell answers first.
-        transfer.put(cast("Connection", Unread(shell)), large, "x")
+        file_transfer.put(cast("Connection", Unread(shell)), large, "x")
     assert list(shell.home.iterdir()) == [shell.home / "sub"]
 
 
@@ -229,7 +229,7 @@ class Unread(Shell):
 
 def test_put_that_did_not_come_whole_leaves_nothing(shell: Any, local: Path) -> None:
     with pytest.raises(CommandError, match="did not come whole"):
-        transfer.put(cast("Connection", Unread(shell)), local, "x")
+        file_transfer.put(cast("Connection", Unread(shell)), local, "x")
     assert list(shell.home.iterdir()) == [shell.home / "sub"]
 
 
@@ -261,7 +261,7 @@ class Killed(Shell):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SSHError("it takes longer")])
 def test_put_that_is_ended_half_way_leaves_nothing(shell: Any, local: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):
-        transfer.put(cast("Connection", Killed(shell, error)), local, "sub")
+        file_transfer.put(cast("Connection", Killed(shell, error)), local, "sub")
     assert left_in(shell.home) == []
 
 
@@ -276,7 +276,7 @@ class Gone(Shell):
 
 def test_put_into_a_node_that_ends_meanwhile_says_so(shell: Any, local: Path) -> None:
     with pytest.raises(SSHError, match="went away during the copy"):
-        transfer.put(cast("Connection", Gone(shell.home)), local, "x")
+        file_transfer.put(cast("Connection", Gone(shell.home)), local, "x")
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_get_puts_a_file_where_it_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("out").mkdir()
-    assert transfer.get(shell, "far", where) == Path(made)
+    assert file_transfer.get(shell, "far", where) == Path(made)
     assert Path(made).read_bytes() == CONTENT
     assert stat.S_IMODE(Path(made).stat().st_mode) == 0o640
     assert left_in(tmp_path) == []
@@ -306,7 +306,7 @@ def test_get_takes_a_file_of_any_name(shell: Any, tmp_path: Path, name: str) -> 
     content = b"" if name == "empty" else CONTENT
     (shell.home / name).write_bytes(content)
     for path in (name, f"~/{name}", shell.home / name):
-        assert transfer.get(shell, path, tmp_path).read_bytes() == content
+        assert file_transfer.get(shell, path, tmp_path).read_bytes() == content
         assert (tmp_path / name).exists()
 
 
@@ -327,7 +327,7 @@ def test_get_of_what_is_no_file_says_why_and_leaves_nothing(
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(CommandError, match=words):
-        transfer.get(shell, source, out)
+        file_transfer.get(shell, source, out)
     assert list(out.iterdir()) == []
 
 
@@ -355,7 +355,7 @@ def test_get_to_where_no_file_can_be_is_refused_before_it_begins(
     monkeypatch.chdir(tmp_path)
     Path("taken/far").mkdir(parents=True)
     with pytest.raises(kind, match=words):
-        transfer.get(shell, "far", where)
+        file_transfer.get(shell, "far", where)
     assert shell.commands == []
 
 
@@ -366,7 +366,7 @@ def test_get_replaces_a_file_that_is_read_only_and_what_a_link_leads_to(
     (tmp_path / "old").write_text("old")
     (tmp_path / "old").chmod(0o400)
     (tmp_path / "link").symlink_to("old")
-    transfer.get(shell, "far", tmp_path / "link")
+    file_transfer.get(shell, "far", tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "old").read_bytes() == CONTENT
 
@@ -376,10 +376,13 @@ def test_get_of_more_than_is_taken_says_what_to_set_and_leaves_what_was_there(
 ) -> None:
     (tmp_path / "kept").write_text("kept")
     with pytest.raises(SpecError, match="more than the 1K that are taken: give a larger `most`"):
-        transfer.get(shell, "far", tmp_path / "kept", most="1K")
+        file_transfer.get(shell, "far", tmp_path / "kept", most="1K")
     assert (tmp_path / "kept").read_text() == "kept"
     assert left_in(tmp_path) == []
-    assert transfer.get(shell, "far", tmp_path / "got", most=len(CONTENT)).read_bytes() == remote.read_bytes()
+    assert (
+        file_transfer.get(shell, "far", tmp_path / "got", most=len(CONTENT)).read_bytes()
+        == remote.read_bytes()
+    )
 
 
 class Liar:
@@ -400,7 +403,7 @@ class Liar:
 @given(st.lists(st.binary(max_size=300)))
 def test_whatever_a_node_sends_is_a_file_or_an_error_of_ours(tmp_path: Path, said: list[bytes]) -> None:
     try:
-        transfer.get(cast("Connection", Liar(*said)), "x", tmp_path / "x", most=100)
+        file_transfer.get(cast("Connection", Liar(*said)), "x", tmp_path / "x", most=100)
     except FameError as error:
         assert str(error).isprintable()
     assert left_in(tmp_path) == []
@@ -409,14 +412,14 @@ def test_whatever_a_node_sends_is_a_file_or_an_error_of_ours(tmp_path: Path, sai
 def test_a_node_that_sends_more_than_it_announced_fills_no_disk(tmp_path: Path) -> None:
     liar = cast("Connection", Liar(b"5 644\n", *[b"x" * 50] * 3))
     with pytest.raises(SpecError, match="more than the 100"):
-        transfer.get(liar, "x", tmp_path, most=100)
+        file_transfer.get(liar, "x", tmp_path, most=100)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_finds_no_room_on_this_host_is_refused_when_it_is_announced(tmp_path: Path) -> None:
     liar = cast("Connection", Liar(b"%d 644\n" % (1 << 60), b"x"))
     with pytest.raises(HostError, match=r"no room for 'x' at .*bytes, and .* are free"):
-        transfer.get(liar, "x", tmp_path, most=1 << 62)
+        file_transfer.get(liar, "x", tmp_path, most=1 << 62)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -435,5 +438,5 @@ def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_is_left(
 
     monkeypatch.setattr(local_file.Arriving, "_opened", full)
     with pytest.raises(HostError, match="No space left on device; make room"):
-        transfer.get(cast("Connection", Liar(b"5 644\n", b"hello")), "x", tmp_path)
+        file_transfer.get(cast("Connection", Liar(b"5 644\n", b"hello")), "x", tmp_path)
     assert list(tmp_path.iterdir()) == []

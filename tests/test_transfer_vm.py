@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fame_lab import Lab
-from fame_lab.cancel import cancellable
+from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.errors import CommandError, SSHError
-from fame_lab.node import Node
+from fame_lab.lab.node import Node
 
 pytestmark = pytest.mark.vm
 

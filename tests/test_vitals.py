@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from fame_lab import Lab, LabSpec
-from fame_lab.vitals import VitalSigns
+from fame_lab.lab.node_stats import VitalSigns
 
 pytestmark = pytest.mark.vm
 

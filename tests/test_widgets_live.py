@@ -9,13 +9,13 @@ import nbformat
 import numpy as np
 import pytest
 
+from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.layout import Books
-from fame_lab.notebook import RUN_VARIABLE
-from fame_lab.traffic.glance import Glance
+from fame_lab.notebook.live_view import LiveView, StillView, draw
+from fame_lab.spec.fam_layout import Books
 from fame_lab.traffic.recording import Recording
+from fame_lab.traffic.snapshot import Glance
 from fame_lab.traffic.traffic import Traffic
-from fame_lab.widgets.live import LiveView, StillView, draw
 
 
 class Made(Recording):

@@ -15,16 +15,16 @@ from leftovers import leftovers, qemu_processes
 
 import fame_lab
 from fame_lab import Lab, LabSpec
+from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.notebook import RUN_VARIABLE
-from fame_lab.spec import CHOICES
-from fame_lab.vitals import Vitals
-from fame_lab.widgets.node_rows import node_rows
-from fame_lab.widgets.panel import Panel
-from fame_lab.widgets.spec_form import SpecForm, problems
-from fame_lab.widgets.task import Task
-from fame_lab.widgets.turns import short_turns
-from fame_lab.widgets.words import error_html
+from fame_lab.lab.node_stats import Vitals
+from fame_lab.notebook.background_task import Task
+from fame_lab.notebook.html import error_html
+from fame_lab.notebook.node_table import node_rows
+from fame_lab.notebook.panel import Panel
+from fame_lab.notebook.spec_form import SpecForm, problems
+from fame_lab.notebook.switch_interval import short_turns
+from fame_lab.spec.lab_spec import CHOICES
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
@@ -155,7 +155,7 @@ def test_a_task_gives_its_result_or_its_error_and_can_be_called_off() -> None:
 
 def test_the_end_of_the_interpreter_calls_off_what_runs_and_waits_for_it() -> None:
     program = """
-from fame_lab.widgets.task import Task
+from fame_lab.notebook.background_task import Task
 Task("panel-x", lambda task: task.cancelled.wait(60), lambda task: print("cleaned up", task.result)).start()
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -282,7 +282,7 @@ def test_a_running_labs_nodes_are_in_its_still(lab: Lab, monkeypatch: pytest.Mon
 START = """
 import threading
 from fame_lab import Lab, LabSpec
-from fame_lab.handover import hand_over
+from fame_lab.lab.reaper import hand_over
 def tell(who, stage):
     if stage == "booting":
         hand_over()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fame_lab.errors import HostError
-from fame_lab.fam import Fam
-from fame_lab.words import Words
+from fame_lab.host.fam import Fam
+from fame_lab.host.fam_words import Words
 
 MIB = 1 << 20
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from fame_lab import native
+from fame_lab.core import native
 from fame_lab.errors import HostError, SpecError
 
 __all__ = ["compile_c"]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import HostError
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.quoting import plain, shortened
 
 __all__ = [
     "HOSTS",

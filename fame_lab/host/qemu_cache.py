@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fame_lab.directory import cache_directory, own_cache
+from fame_lab.core.directories import cache_directory, own_cache
+from fame_lab.core.jobs.progress import Job, job
 from fame_lab.errors import HostError, LabError, SpecError
-from fame_lab.guest import backports, packages
+from fame_lab.guest.images import apt_packages, backports
 from fame_lab.host import qemu_tree
 from fame_lab.host.qemu import Qemu
-from fame_lab.progress import Job, job
-from fame_lab.spec_checks import QEMU_NAMES
+from fame_lab.spec.validation import QEMU_NAMES
 
 __all__ = ["CachedQemu", "cached", "current", "ensure", "find", "remove", "root", "update"]
 
@@ -228,7 +228,7 @@ def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
     return found
 
 
-def _record(directory: Path, made: Qemu, known: list[packages.Package], leans_on: Iterable[str]) -> None:
+def _record(directory: Path, made: Qemu, known: list[apt_packages.Package], leans_on: Iterable[str]) -> None:
     told = {
         "version": made.version,
         "packaged": made.packaged,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fame_lab.errors import HostError
-from fame_lab.guest import backports, packages
+from fame_lab.guest.images import apt_packages, backports
 from fame_lab.host import qemu
 from fame_lab.host.qemu import Qemu
 
@@ -23,14 +23,14 @@ _NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/bin/qem
 _LAYOUT = 1
 
 
-def digest(known: Sequence[packages.Package]) -> str:
+def digest(known: Sequence[apt_packages.Package]) -> str:
     """Return a digest of all that a tree is made of."""
     inputs = [f"layout {_LAYOUT}", *(f"{each.name} {each.version} {each.sha256}" for each in sorted(known))]
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 
 def unpack(
-    known: Sequence[packages.Package],
+    known: Sequence[apt_packages.Package],
     debs: Path,
     tree: Path,
     tell: Callable[[str], None],
@@ -61,7 +61,7 @@ def unpack(
     tree.mkdir()
     for package in known:
         tell(f"unpacking {package.name}")
-        packages.unpack(debs / package.file, tree)
+        apt_packages.unpack(debs / package.file, tree)
         step()
     _make_readable(tree)
     _let_it_find_its_modules(tree)

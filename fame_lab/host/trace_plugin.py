@@ -8,14 +8,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab import native
-from fame_lab.directory import cache_directory
+from fame_lab.core import native
+from fame_lab.core.directories import cache_directory
+from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
 from fame_lab.host import qemu
 from fame_lab.host.qemu import Qemu
-from fame_lab.host.qemu_options import escaped
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.quoting import shortened
+from fame_lab.spec.qemu_options import escaped
 
 __all__ = ["TracePlugin", "addresses_blocks", "delivered", "interface"]
 

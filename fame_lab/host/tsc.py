@@ -7,7 +7,7 @@ import json
 import platform
 import subprocess
 
-from fame_lab import native
+from fame_lab.core import native
 
 __all__ = ["khz"]
 

@@ -12,17 +12,17 @@ import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from fame_lab.core.jobs.progress import job
+from fame_lab.core.numeric import as_python
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.numeric import as_python
-from fame_lab.progress import job
-from fame_lab.quoting import quoted
-from fame_lab.report_data import keep
+from fame_lab.results.capture import keep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.results import Result
+    from fame_lab.lab.lab import Lab
+    from fame_lab.results.result import Result
 
 __all__ = ["Family", "family", "names", "plot", "run"]
 
@@ -85,7 +85,7 @@ def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
         raise SpecError(
             f"probe {quoted(name)} has no parameter {quoted(unknown[0])}; it has {', '.join(known)}"
         )
-    from fame_lab.probes.kinds import check_kinds
+    from fame_lab.probes.common.parameter_types import check_kinds
 
     annotations = inspect.get_annotations(probe.run)
     parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}

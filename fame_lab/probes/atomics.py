@@ -13,23 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.batches import summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.batches import summary
+from fame_lab.probes.common.contest import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["OPERATIONS", "plot", "run"]
 
@@ -80,7 +80,7 @@ def run(
         ``rate`` [1/s] of successes (operation, contenders, node, batch) and ``rate_summary``, ``total_rate``
         [1/s] of all nodes in their common windows, ``success_share`` (operation, contenders, node),
         ``fairness``, ``expected``, ``held`` and ``lost`` (operation, contenders), and what
-        :func:`fame_lab.probes.contests.dataset` gives. If an update was lost, it has failed.
+        :func:`fame_lab.probes.common.contest.dataset` gives. If an update was lost, it has failed.
 
     Raises
     ------

@@ -16,23 +16,23 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
-from fame_lab.probes import sweeps
-from fame_lab.probes.batches import Batches, check_batches, check_timeout, summary
-from fame_lab.probes.contention import Contention
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import MEMORIES, check_memories, fam_words, find_node
-from fame_lab.probes.working_sets import choose
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
-from fame_lab.size import parse_size
+from fame_lab.probes.common import working_set_curve
+from fame_lab.probes.common.arguments import MEMORIES, check_memories, fam_words, find_node
+from fame_lab.probes.common.batches import Batches, check_batches, check_timeout, summary
+from fame_lab.probes.common.host_contention import Contention
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.working_sets import choose
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
+    from fame_lab.lab.lab import Lab
 
 __all__ = ["OPERATIONS", "plot", "run"]
 
@@ -126,17 +126,17 @@ def run(
             command = ["bandwidth", "--op", operation, *shared]
             same: dict[str, str | int] = {"op": operation, "width": width, "unroll": unroll}
             rows = [
-                sweeps.sweep(measuring, command, each, sets, "bytes", batches, timeout, same)
+                working_set_curve.sweep(measuring, command, each, sets, "bytes", batches, timeout, same)
                 for each in chosen
             ]
             # A byte a nanosecond is 1e9 bytes a second.
             units = {"units": "GB/s", "long_name": "bandwidth"}
             per_operation.append(
-                sweeps.labelled(
+                working_set_curve.labelled(
                     rows, sets.sizes, "bandwidth", lambda cell: 1 / cell.ns_per_operation, **units
                 )
             )
-            mappings.append(sweeps.mapping(rows))
+            mappings.append(working_set_curve.mapping(rows))
     effective = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
@@ -167,13 +167,13 @@ def plot(result: Result) -> Figure:
     made, panels = plots.figure(
         f"Sequential bandwidth on {dataset.attrs['node']}, in moves of {dataset.attrs['width']} bytes",
         result.manifest,
-        f"{sweeps.note(dataset)}\n{dataset.attrs['convention']}",
+        f"{working_set_curve.note(dataset)}\n{dataset.attrs['convention']}",
         columns=columns,
         rows=rows,
         height=3.7 if rows == 1 else 5.7,
     )
     for axes, operation in zip(panels, operations, strict=False):
-        sweeps.draw(axes, dataset["bandwidth_summary"].sel(operation=operation))
+        working_set_curve.draw(axes, dataset["bandwidth_summary"].sel(operation=operation))
         axes.set_title(operation, fontsize=10)
     panels[0].set_ylim(bottom=0)  # which all share
     for axes in panels[::columns]:

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
-from fame_lab.probes import sweeps
-from fame_lab.probes.batches import check_batches, check_timeout, summary
-from fame_lab.probes.contention import Contention
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import MEMORIES, check_memories, check_seed, fam_words, find_node
-from fame_lab.probes.working_sets import choose
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
-from fame_lab.size import parse_size
+from fame_lab.probes.common import working_set_curve
+from fame_lab.probes.common.arguments import MEMORIES, check_memories, check_seed, fam_words, find_node
+from fame_lab.probes.common.batches import check_batches, check_timeout, summary
+from fame_lab.probes.common.host_contention import Contention
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.working_sets import choose
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
+    from fame_lab.lab.lab import Lab
 
 __all__ = ["ORDERS", "STRIDES", "plot", "run"]
 
@@ -113,11 +113,14 @@ def run(
         command = ["chase", "--order", order, "--stride", str(stride), *shared]
         same: dict[str, str | int] = {"order": order, "stride": stride}
         rows = [
-            sweeps.sweep(measuring, command, each, sets, "loads", batches, timeout, same) for each in chosen
+            working_set_curve.sweep(measuring, command, each, sets, "loads", batches, timeout, same)
+            for each in chosen
         ]
-        mappings.add(sweeps.mapping(rows))
+        mappings.add(working_set_curve.mapping(rows))
         told = {"units": "ns", "long_name": "latency of a dependent load"}
-        return sweeps.labelled(rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told)
+        return working_set_curve.labelled(
+            rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told
+        )
 
     current().expect(sets.runs(len(in_orders) * len(in_strides)))
     with Contention() as contention:
@@ -175,7 +178,7 @@ def plot(result: Result) -> Figure:
     one_stride = found.sizes["stride"] == 1
     orders = [str(order) for order in found["order"].values]
     memories = [""] if one_stride else [str(memory) for memory in found["memory"].values]
-    note = sweeps.note(dataset, band=one_stride)
+    note = working_set_curve.note(dataset, band=one_stride)
     made, panels = plots.figure(
         f"Pointer chase on {dataset.attrs['node']}: latency of a dependent load",
         result.manifest,
@@ -188,9 +191,9 @@ def plot(result: Result) -> Figure:
     for axes, (memory, order) in zip(panels, itertools.product(memories, orders), strict=True):
         shown = found.sel(order=order)
         if one_stride:
-            sweeps.draw(axes, shown.isel(stride=0))
+            working_set_curve.draw(axes, shown.isel(stride=0))
         else:
-            sweeps.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False)
+            working_set_curve.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False)
         axes.set_title(order if one_stride else f"{memory.upper()}, {order}", fontsize=10)
     panels[0].set_yscale("log")  # which all share
     plots.plain_log(panels[0].yaxis)

@@ -14,22 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.probes.batches import summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.contests import Contender, Rules, contest, dataset
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.batches import summary
+from fame_lab.probes.common.contest import Contender, Rules, contest, dataset
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["DISTANCES", "plot", "run"]
 
@@ -79,8 +79,8 @@ def run(
     Result
         ``rate`` [1/s] of additions (distance, node, batch) and ``rate_summary``; ``ratio`` of the median
         rate to that at the largest distance, ``expected`` and ``held`` (distance, node); ``oversubscribed``;
-        and what :func:`fame_lab.probes.contests.dataset` gives. If a counter does not hold what its node
-        counted, it has failed.
+        and what :func:`fame_lab.probes.common.contest.dataset` gives. If a counter does not hold what its
+        node counted, it has failed.
 
     Raises
     ------

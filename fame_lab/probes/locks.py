@@ -19,24 +19,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.numeric import check_whole
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.numeric import check_whole
-from fame_lab.probes.batches import STATISTICS, summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.contests import Contender, Rules, contest, dataset, jain
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.batches import STATISTICS, summary
+from fame_lab.probes.common.contest import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["LOCKS", "plot", "run"]
 
@@ -98,7 +98,7 @@ def run(
         (statistic, lock) of all nodes' batches that had one, and ``hand_over_window`` [ns] (lock, node);
         ``fairness`` and ``repeat_share`` (lock) of the common windows; ``expected``, ``held`` and
         ``hand_overs_held`` (lock); ``oversubscribed``; and what
-        :func:`fame_lab.probes.contests.dataset` gives. If mutual exclusion was violated, it has failed.
+        :func:`fame_lab.probes.common.contest.dataset` gives. If mutual exclusion was violated, it has failed.
 
     Raises
     ------

@@ -25,23 +25,23 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.pairs import heat_map
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.probes.together import check_patience, one_line, together
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.barrier import check_patience, one_line, together
+from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.pair_heat_map import heat_map
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["VARIANTS", "plot", "run"]
 

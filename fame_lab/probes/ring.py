@@ -19,23 +19,23 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import MIB, parse_size
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.lines import Fields
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.probes.together import check_patience, together
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
-from fame_lab.size import MIB, parse_size
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.barrier import check_patience, together
+from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.program_output import Fields
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
+    from fame_lab.lab.lab import Lab
 
 __all__ = ["MESSAGE_SIZES", "plot", "run"]
 

@@ -14,22 +14,22 @@ import numpy as np
 import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current, job
+from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.numeric import check_number
-from fame_lab.probes.batches import check_batches, summary
-from fame_lab.probes.clocks import CLOCKS, Told, measure
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.places import fam_words, find_nodes
-from fame_lab.probes.watch import READINGS
-from fame_lab.progress import current, job
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import fam_words, find_nodes
+from fame_lab.probes.common.batches import check_batches, summary
+from fame_lab.probes.common.clock_sync import READINGS
+from fame_lab.probes.common.guest_clocks import CLOCKS, Told, measure
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
+    from fame_lab.lab.lab import Lab
 
 __all__ = ["plot", "run", "short"]
 

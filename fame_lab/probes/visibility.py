@@ -1,8 +1,8 @@
 """Visibility: from a store on one node to its first sight on another, and on the host through numpy.
 
 Two nodes' clocks have an offset that nobody knows, so that no single time can be given for one way: each
-exchange gives an *interval*, of which :mod:`fame_lab.probes.exchanges` works out as much as the clocks prove.
-It lies between 0 and the round trip, and holds the readings of the clock as well.
+exchange gives an *interval*, of which :mod:`fame_lab.probes.common.clock_bounds` works out as much as the
+clocks prove. It lies between 0 and the round trip, and holds the readings of the clock as well.
 
 The host has one clock for both of its ways: it stores a number through numpy, a node answers as fast as it
 can, and the host looks through numpy until the answer is there. What the host sees can be no older than
@@ -19,27 +19,27 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.ticker import EngFormatter, FuncFormatter
 
-from fame_lab import plots
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.numeric import check_number, check_whole
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.numeric import check_number, check_whole
-from fame_lab.probes.batches import summary
-from fame_lab.probes.contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.exchanges import Exchanges, Times
-from fame_lab.probes.host_look import Looks, host_round_trips
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.lines import Fields
-from fame_lab.probes.places import check_offset, fam_words, find_nodes
-from fame_lab.probes.together import Lines, check_patience, together
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
+from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.barrier import Lines, check_patience, together
+from fame_lab.probes.common.batches import summary
+from fame_lab.probes.common.clock_bounds import Exchanges, Times
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_round_trip import Looks, host_round_trips
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.program_output import Fields
+from fame_lab.results import plots
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["plot", "run"]
 

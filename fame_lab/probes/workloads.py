@@ -35,25 +35,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from fame_lab.core.jobs.progress import current
+from fame_lab.core.numeric import check_number, check_whole
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import KIB, parse_size
 from fame_lab.errors import SpecError
-from fame_lab.numeric import check_number, check_whole
-from fame_lab.probes.batches import check_batches, check_timeout, summary
-from fame_lab.probes.contention import Contention, oversubscribed
-from fame_lab.probes.kinds import takes_numpy
-from fame_lab.probes.placement import check_placement
-from fame_lab.probes.places import check_seed, fam_words, find_nodes
-from fame_lab.probes.together import check_patience
-from fame_lab.probes.workload_checks import Outcome
-from fame_lab.probes.workload_plot import plot
-from fame_lab.probes.workload_runs import KINDS, Kind, Part, Run, Settings, run_one
-from fame_lab.progress import current
-from fame_lab.quoting import quoted
-from fame_lab.results import Result
-from fame_lab.size import KIB, parse_size
+from fame_lab.probes.common.arguments import check_seed, fam_words, find_nodes
+from fame_lab.probes.common.barrier import check_patience
+from fame_lab.probes.common.batches import check_batches, check_timeout, summary
+from fame_lab.probes.common.host_contention import Contention, oversubscribed
+from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.workload_checks import Outcome
+from fame_lab.probes.common.workload_placement import check_placement
+from fame_lab.probes.common.workload_plot import plot
+from fame_lab.probes.common.workload_run import KINDS, Kind, Part, Run, Settings, run_one
+from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
-    from fame_lab.lab import Lab
-    from fame_lab.node import Node
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
 
 __all__ = ["WORKLOADS", "plot", "run"]
 

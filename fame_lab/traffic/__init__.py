@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.quoting import quoted
 
 if TYPE_CHECKING:
-    from fame_lab.lab import Lab
+    from fame_lab.lab.lab import Lab
     from fame_lab.traffic.recording import Recording
 
 __all__ = ["record"]
@@ -25,8 +25,8 @@ def record(
     order: str | os.PathLike[str] | None,
 ) -> Recording:
     """Make a recording of the kind that was asked for; see :meth:`fame_lab.Lab.record`."""
-    from fame_lab.traffic.sampled import SampleRecording
-    from fame_lab.traffic.trace import TraceRecording
+    from fame_lab.traffic.sampling.recording import SampleRecording
+    from fame_lab.traffic.trace.recording import TraceRecording
 
     if source not in ("auto", "trace", "samples"):
         raise SpecError(f"source is {quoted(source)}: give 'auto', 'trace' or 'samples'")

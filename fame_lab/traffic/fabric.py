@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fame_lab.core.numeric import as_python, check_whole, real
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.layout import MAX_NODES
-from fame_lab.numeric import as_python, check_whole, real
-from fame_lab.quoting import quoted
+from fame_lab.spec.fam_layout import MAX_NODES
 
 __all__ = ["FabricModel"]
 

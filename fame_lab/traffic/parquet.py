@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fame_lab.core.paths import given_path
 from fame_lab.errors import HostError
-from fame_lab.paths import given_path
-from fame_lab.traffic.checks import OPS
+from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.quoting import quoted
-from fame_lab.recorded_data import label
+from fame_lab.experiments.recorded import label
+from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.fabric import FabricModel
-from fame_lab.traffic.sums import matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class Projection:
 
     def plot(self) -> Figure:
         """Draw it, by initiator."""
-        from fame_lab.traffic.projection_plot import plot
+        from fame_lab.traffic.plots.projection import plot
 
         return plot(self)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from fame_lab.report_data import keep
-from fame_lab.traffic.glance import Glance
+from fame_lab.results.capture import keep
+from fame_lab.traffic.snapshot import Glance
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.views import TrafficViews
 
@@ -84,7 +84,9 @@ class Recording(TrafficViews):
         SpecError
             If that cannot be.
         """
-        from fame_lab.widgets.live import live  # with it come ipywidgets, which a recording does not need
+        from fame_lab.notebook.live_view import (
+            live,  # with it come ipywidgets, which a recording does not need
+        )
 
         return live(self, every)
 

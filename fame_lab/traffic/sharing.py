@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fame_lab.core.numeric import whole
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.numeric import whole
-from fame_lab.quoting import quoted
-from fame_lab.traffic.checks import OPS
-from fame_lab.traffic.sums import need_trace
+from fame_lab.traffic.aggregation import need_trace
+from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
     from fame_lab.traffic.traffic import Traffic

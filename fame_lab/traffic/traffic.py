@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fame_lab.core.sizes import format_size
 from fame_lab.errors import TrafficError
-from fame_lab.layout import Books
-from fame_lab.recorded_data import label
-from fame_lab.size import format_size
-from fame_lab.spec import LabSpec
-from fame_lab.traffic import saved
-from fame_lab.traffic.checks import check
+from fame_lab.experiments.recorded import label
+from fame_lab.spec.fam_layout import Books
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic import storage
+from fame_lab.traffic.validation import check
 from fame_lab.traffic.views import TrafficViews
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Traffic(TrafficViews):
         TrafficError
             If there is none, or one that cannot be right.
         """
-        parts = saved.load(directory)
+        parts = storage.load(directory)
         try:
             return cls(**parts)
         except TrafficError as error:
@@ -120,6 +120,8 @@ class Traffic(TrafficViews):
         return f", order without {lost:,} accesses" if lost else ""
 
     def _repr_html_(self) -> str:
-        from fame_lab.traffic.html import traffic_html  # it brings matplotlib's words, and is for notebooks
+        from fame_lab.traffic.plots.traffic_html import (
+            traffic_html,  # it brings matplotlib's words, and is for notebooks
+        )
 
         return traffic_html(self)

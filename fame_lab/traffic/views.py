@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fame_lab.traffic import saved, sharing, sums
+from fame_lab.traffic import aggregation, sharing, storage
 
 if TYPE_CHECKING:
     import os
@@ -44,7 +44,7 @@ class TrafficViews(ABC):
         TrafficError
             Of samples, which have no author.
         """
-        return sums.matrix(self.traffic(), what)
+        return aggregation.matrix(self.traffic(), what)
 
     def remote_share(self, what: str = "accesses") -> xr.Dataset:
         """Tell which share of accesses went to another node's memory.
@@ -64,7 +64,7 @@ class TrafficViews(ABC):
         TrafficError
             Of samples, which have no author.
         """
-        return sums.remote_share(self.traffic(), what)
+        return aggregation.remote_share(self.traffic(), what)
 
     def heat(self, what: str = "accesses") -> xr.DataArray:
         """Give the counts over FAM's addresses, for each node.
@@ -82,7 +82,7 @@ class TrafficViews(ABC):
         TrafficError
             Of samples: ask :meth:`changed`.
         """
-        return sums.heat(self.traffic(), what)
+        return aggregation.heat(self.traffic(), what)
 
     def changed(self) -> xr.DataArray:
         """Give what samples saw change over FAM's addresses.
@@ -97,7 +97,7 @@ class TrafficViews(ABC):
         TrafficError
             Of a trace: ask :meth:`heat`.
         """
-        return sums.changed(self.traffic())
+        return aggregation.changed(self.traffic())
 
     def changed_by(self) -> xr.DataArray:
         """Give what samples saw change, by the node that stored, where the kernel tells.
@@ -111,7 +111,7 @@ class TrafficViews(ABC):
         TrafficError
             Of a trace, or where the host's kernel has no soft-dirty pages.
         """
-        return sums.changed_by(self.traffic())
+        return aggregation.changed_by(self.traffic())
 
     def over_time(self, what: str | None = None) -> xr.DataArray:
         """Give what was added from look to look.
@@ -131,7 +131,7 @@ class TrafficViews(ABC):
         TrafficError
             If samples are asked for accesses.
         """
-        return sums.over_time(self.traffic(), what)
+        return aggregation.over_time(self.traffic(), what)
 
     def sharing(self) -> xr.Dataset:
         """Sort granules by who touches them.
@@ -189,9 +189,9 @@ class TrafficViews(ABC):
         TrafficError
             If samples are asked for a matrix or for sharing.
         """
-        from fame_lab.traffic import plots
+        from fame_lab.traffic.plots import overview
 
-        return plots.plot(self.traffic(), what)
+        return overview.plot(self.traffic(), what)
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Save counts and timeline as NetCDF and the rest as JSON; :meth:`.Traffic.load` reads it.
@@ -213,7 +213,7 @@ class TrafficViews(ABC):
         HostError
             If it cannot be written; what was there before is there still.
         """
-        return saved.save(self.traffic(), directory)
+        return storage.save(self.traffic(), directory)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> Path:
         """Write the counts as one long table: a row for each node, op and granule that has any.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fame_lab.comparing.medians import Bounds, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
 
 SURE = 1.96
 

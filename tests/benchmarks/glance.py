@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from fame_lab import LabSpec
-from fame_lab.layout import CONTROL_SIZE
-from fame_lab.traffic.counter_layout import DEFAULT_GRANULE, TALLY, CounterLayout
-from fame_lab.traffic.counters import Counters
-from fame_lab.traffic.counts import dataset
-from fame_lab.traffic.glance import of_counters
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.snapshot import of_counters
+from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, TALLY, CounterLayout
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.dataset import dataset
 
 SIXTEENTH = 16
 

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab import Lab, LabSpec
-from fame_lab.node import Node
-from fame_lab.probes import lines
-from fame_lab.probes.batches import read_batches
-from fame_lab.probes.contention import Contention, contention_note
+from fame_lab.lab.node import Node
+from fame_lab.probes.common import program_output
+from fame_lab.probes.common.batches import read_batches
+from fame_lab.probes.common.host_contention import Contention, contention_note
 
 SAMPLES = 30
 ROUND_TRIPS = 20_000  # of the peer's in a sample: a millisecond or more, as in a batch of ours
@@ -55,8 +55,8 @@ def ours(node: Node) -> Samples:
         f"{{ taskset 1 {words} --role pong >/dev/null & taskset 2 {words} --role ping; wait; }}",
         timeout=120,
     ).stdout
-    [line] = lines.parse(written, node.name)
-    return read_batches(lines.Fields(line, node.name), "round_trips", SAMPLES).ns_per_operation / 2
+    [line] = program_output.parse(written, node.name)
+    return read_batches(program_output.Fields(line, node.name), "round_trips", SAMPLES).ns_per_operation / 2
 
 
 def peers(node: Node) -> Samples:

@@ -36,7 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fame_lab import Lab, LabSpec
-from fame_lab.plots import size_label
+from fame_lab.results.plots import size_label
 
 KIB = 1 << 10
 CHASED = (16 * KIB, 256 * KIB, 16 * KIB * KIB)

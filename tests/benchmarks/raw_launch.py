@@ -17,16 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fame_lab.boot import _prove
-from fame_lab.directory import LabDirectory
-from fame_lab.fam import Fam
-from fame_lab.guest import appliance
-from fame_lab.guest.image import PERSONAL, READY
+from fame_lab.core.directories import LabDirectory
+from fame_lab.guest.images import appliance
+from fame_lab.guest.images.base import PERSONAL, READY
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.keys import Keys
 from fame_lab.host import tsc
-from fame_lab.keys import Keys
-from fame_lab.probes import lines
-from fame_lab.spec import LabSpec
-from fame_lab.ssh import Connection
+from fame_lab.host.fam import Fam
+from fame_lab.lab.boot import _prove
+from fame_lab.probes.common import program_output
+from fame_lab.spec.lab_spec import LabSpec
 
 LOOK = 0.02
 
@@ -42,7 +42,7 @@ class RawNode:
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         told = self.connection.run(" ".join(["/usr/bin/fame-probe", *arguments]), timeout=timeout)
-        return lines.parse(told.stdout, self.name)
+        return program_output.parse(told.stdout, self.name)
 
 
 class RawLab:

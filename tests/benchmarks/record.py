@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fame_lab import Lab, LabSpec, recorded_data
+import fame_lab
+from fame_lab import Lab, LabSpec
+from fame_lab.experiments import recorded
 
 #: What to measure, with parameters where the defaults would make the package larger.
 FEW: dict[str, Any] = {"batches": 30}
@@ -41,7 +43,7 @@ def measure(names: list[str], place: Path) -> None:
         with Lab(LabSpec(f"recorded-{os.getpid()}", nodes=2, fam="256M")) as lab:
             for name in probes:
                 result = lab.probe(name, **PROBES[name])
-                manifest = recorded_data.labelled(plain(result.manifest), name)
+                manifest = recorded.labelled(plain(result.manifest), name)
                 dataclasses.replace(result, manifest=manifest).save(place / name)
     if TRAFFIC in names:
         with Lab(LabSpec(f"recorded-{os.getpid()}", nodes=4, fam="256M", trace=True)) as lab:
@@ -49,7 +51,7 @@ def measure(names: list[str], place: Path) -> None:
                 for placement in ("own", "interleaved"):
                     lab.probe("workloads", placement=placement, **WORK)
             traffic = recording.traffic()
-            manifest = recorded_data.labelled(plain(traffic.manifest), TRAFFIC)
+            manifest = recorded.labelled(plain(traffic.manifest), TRAFFIC)
             spec = traffic.spec | {"name": "recorded"}
             dataclasses.replace(traffic, manifest=manifest, spec=spec).save(place / TRAFFIC)
 
@@ -64,7 +66,7 @@ def main(names: list[str]) -> int:
     if unknown := sorted(set(names) - set(known)):
         print(f"there is no {unknown[0]!r} to record; there are {', '.join(known)}")
         return 2
-    place = Path(recorded_data.__file__).with_name("recorded")
+    place = Path(fame_lab.__file__).with_name("recorded")
     measure(names or known, place)
     sizes = {each.name: sum(path.stat().st_size for path in each.iterdir()) for each in place.iterdir()}
     for name, size in sorted(sizes.items()):

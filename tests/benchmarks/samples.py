@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fame_lab.fam import Fam
-from fame_lab.size import format_size
-from fame_lab.traffic.extents import find_extents
-from fame_lab.traffic.sampler import Sampler
+from fame_lab.core.sizes import format_size
+from fame_lab.host.fam import Fam
+from fame_lab.traffic.sampling.extents import find_extents
+from fame_lab.traffic.sampling.sampler import Sampler
 
 SHM = Path("/dev/shm")
 KIB = 1 << 10

@@ -22,9 +22,10 @@ from xml.etree import ElementTree
 from guest_program import compiled
 from leftovers import processor_seconds, qemu_processes
 
-from fame_lab import Lab, LabSpec, hosting
-from fame_lab.host import domain_xml
+from fame_lab import Lab, LabSpec
+from fame_lab.host.libvirt import domain_xml
 from fame_lab.host.qemu import dotted
+from fame_lab.lab import context
 
 WORK = {
     "shell loop": "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
@@ -48,7 +49,7 @@ def started(
             ElementTree.SubElement(commandline, f"{{{domain_xml.QEMU_NAMESPACE}}}arg", value=argument)
         return ElementTree.tostring(domain, encoding="unicode")
 
-    patched = mock.patch.object(hosting, "domain_xml", with_plugin if plugin else real)
+    patched = mock.patch.object(context, "domain_xml", with_plugin if plugin else real)
     lab = Lab(LabSpec(name, nodes=1, fam="64M", trace=trace, accel="tcg", qemu=qemu), progress=False)
     with patched:
         lab.start()

@@ -3,7 +3,7 @@
  * Loaded into QEMU, it does nothing until the host wants it to: translated code is as it would be without.
  * Then it has QEMU throw all translated code away, and puts a call at each access of what is translated from then
  * on while the host says so. When the host wants it no more it looks at no translation; taking the calls out again
- * aborts QEMU 7.2, so the host keeps that code apart from the other (traffic/instrumentation.py). Whether a call
+ * aborts QEMU 7.2, so the host keeps that code apart from the other (traffic/trace/instrumentation.py). Whether a call
  * counts is for another word of the host's.
  *
  * An access is what QEMU issues. An atomic, failed ones too, counts a load and a store. Bytes are split where

@@ -1,0 +1,1 @@
+"""The command line `fame-lab`: one module a command."""

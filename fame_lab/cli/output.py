@@ -1,0 +1,124 @@
+"""What the command line says of results: for a reader, or as JSON for a program."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.core.sanitize import plain
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import FameError
+
+if TYPE_CHECKING:
+    from fame_lab.guest.ssh.run_result import RunResult
+    from fame_lab.lab.inventory import Listing
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = [
+    "listed",
+    "row",
+    "runs_as_dict",
+    "show_runs",
+    "show_table",
+    "traffic_as_dict",
+    "traffic_in_words",
+]
+
+
+def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
+    """Give what each node said, or the error that it came to."""
+    return {name: _run_as_dict(result) for name, result in outcome.items()}
+
+
+def show_runs(outcome: dict[str, RunResult | FameError]) -> None:
+    """Print what each node said, line by line with its name."""
+    for name, result in outcome.items():
+        _show_run(name, result)
+
+
+def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
+    """Give the sums of a trace, as lists by initiator and home."""
+    found: dict[str, Any] = {
+        "nodes": list(traffic.nodes),
+        "remote_share": _number(float(traffic.remote_share()["overall"])),
+        "ended": traffic.ended,
+        "order": traffic.manifest.get("order"),
+    }
+    for what in ("accesses", "bytes"):
+        matrix = traffic.matrix(what)
+        found[what] = {op: matrix.sel(op=op).values.tolist() for op in ("load", "store")}
+    return found
+
+
+def traffic_in_words(traffic: Traffic) -> str:
+    """Give the matrices of a trace as tables."""
+    matrix = traffic.matrix()
+    parts = [
+        f"{op}s by initiator (down) and home (across), traced:\n{matrix.sel(op=op).to_pandas().to_string()}"
+        for op in ("load", "store")
+    ]
+    share = float(traffic.remote_share()["overall"])
+    parts.append("nothing was accessed" if math.isnan(share) else f"{share:.1%} of it remote")
+    parts += [f"{node} did not count to the end: {why}" for node, why in traffic.ended.items()]
+    if order := traffic.manifest.get("order"):
+        lost = sum(order["lost"].values())
+        parts.append(f"{order['file']}: {order['accesses']:,} accesses in their order, {lost:,} lost")
+    return "\n".join(parts)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _run_as_dict(result: RunResult | FameError) -> dict[str, Any]:
+    if isinstance(result, FameError):
+        return {"error": str(result)}
+    return {
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "exit_status": result.exit_status,
+        "seconds": result.seconds,
+    }
+
+
+def _show_run(name: str, result: RunResult | FameError) -> None:
+    if isinstance(result, FameError):
+        print(plain(str(result)), file=sys.stderr)
+        return
+    for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
+        for line in text.splitlines():
+            print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
+    if result.exit_status:
+        print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of words below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+
+
+def row(entry: Listing) -> tuple[str, str, str, str]:
+    """Give a lab's name, nodes, FAM and state for a table."""
+    states = list(entry.states.values())
+    state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
+    if entry.is_orphan:
+        what = f"{state}, its owner was killed" if entry.is_whole else "left behind"
+        state = f"{what}; fame-lab down --orphans"
+    fam = "?" if entry.spec is None else format_size(entry.spec.fam_size)
+    return entry.name, str(len(states)) if states else "?", fam, state
+
+
+def listed(entry: Listing) -> dict[str, Any]:
+    """Give a lab for a program."""
+    spec = None if entry.spec is None else entry.spec.to_dict()
+    return {
+        "name": entry.name,
+        "nodes": entry.states,
+        "orphan": entry.is_orphan,
+        "standing": entry.standing,
+        "spec": spec,
+    }

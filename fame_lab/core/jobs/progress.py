@@ -1,0 +1,200 @@
+"""Jobs that tell how far they are: to a listener, or by a bar of their own.
+
+Whatever takes its time opens a :func:`job`; whatever is done in it tells :func:`current`, and need not know
+whether anybody looks. Both follow the context (:mod:`contextvars`), so that threads have to be started in a
+copy of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["Job", "LaunchProgress", "Listener", "State", "current", "heard_by", "job"]
+
+
+class Listener(Protocol):
+    """Whoever shows progress.
+
+    It is called in whichever thread tells of the job, one call at a time, and should be quick. What it raises
+    goes to whoever told, and so ends the job.
+    """
+
+    def __call__(self, done: int, total: int | None, words: str, /) -> None:
+        """Hear how many steps are done, of how many if that is known, and what goes on."""
+
+
+class State(NamedTuple):
+    """How far a job is: steps done, of how many if that is known, and what goes on."""
+
+    done: int
+    total: int | None
+    words: str
+
+
+class Job:
+    """Something that takes its time, in steps. Any thread may tell of it.
+
+    Parameters
+    ----------
+    total : int, optional
+        How many steps there will be.
+    listener : Listener, optional
+        Told of every change.
+    """
+
+    def __init__(self, total: int | None = None, listener: Listener | None = None) -> None:
+        self._state = State(0, total, "")
+        self._listener = listener
+        # Held while the listener is told, so that it never hears of less than it has heard of.
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        return self._state
+
+    def expect(self, total: int) -> None:
+        """Say how many steps there will be in all."""
+        with self._lock:
+            self._change(self._state._replace(total=total))
+
+    def step(self, words: str = "", count: int = 1) -> None:
+        """Say that one step more is done, or several; and what goes on, unless that has not changed."""
+        with self._lock:
+            done, total, before = self._state
+            self._change(State(done + count, total, words or before))
+
+    def tell(self, words: str) -> None:
+        """Say what goes on."""
+        with self._lock:
+            self._change(self._state._replace(words=words))
+
+    def _change(self, state: State) -> None:
+        self._state = state
+        if self._listener is not None:
+            self._listener(*state)
+
+
+_job: ContextVar[Job | None] = ContextVar("fame_lab_job", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("fame_lab_listener", default=None)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Have the jobs of this block told to a listener; none of them draws a bar.
+
+    Examples
+    --------
+    >>> with heard_by(lambda done, total, words: print(done, total, words)):
+    ...     with job("count", total=2) as counting:
+    ...         counting.step("one")
+    0 2 count
+    1 2 one
+    """
+    heard, outer = _listener.set(listener), _job.set(None)
+    try:
+        yield
+    finally:
+        _job.reset(outer)
+        _listener.reset(heard)
+
+
+@contextmanager
+def job(what: str, *, total: int | None = None, unit: str = "it", shown: bool = True) -> Iterator[Job]:
+    """Open a job: a bar that appears after a second, or plain lines where nobody sees a bar move.
+
+    Parameters
+    ----------
+    what : str
+        In a word or two.
+    total : int, optional
+        How many steps there will be, if it is known already.
+    unit : str
+        What a step is.
+    shown : bool
+        Whether there is a bar at all. A listener, or the job that this one is part of, is told in any case.
+
+    Yields
+    ------
+    Job
+        The :func:`current` one of the block. Within another job it tells that one what goes on, and takes
+        none of its steps.
+    """
+    outer, listener = _job.get(), _listener.get()
+    if outer is not None:
+        listener = _part_of(outer, what)
+    made = Job(total, listener)
+    if listener is not None:
+        made.tell(what if outer is None else "")
+    with contextlib.ExitStack() as stack:
+        if shown and listener is None:
+            from fame_lab.core.jobs.progress_bar import (
+                Shown,  # with it comes tqdm, which a job that is not shown does not need
+            )
+
+            stack.enter_context(Shown(made, what, unit))
+        token = _job.set(made)
+        try:
+            yield made
+        finally:
+            _job.reset(token)
+
+
+_SILENT = Job()
+
+
+def current() -> Job:
+    """Give the innermost job of this context; one that nobody hears if there is none."""
+    return _job.get() or _SILENT
+
+
+def _part_of(outer: Job, what: str) -> Listener:
+    def tell(done: int, total: int | None, words: str) -> None:
+        how_far = f"{what} {done}/{total}" if total is not None else what
+        outer.tell(f"{how_far}: {words}" if words else how_far)
+
+    return tell
+
+
+class LaunchProgress:
+    """The start of a lab: a job with a step for each node.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    shown : bool
+        Whether there is a bar at all.
+    """
+
+    def __init__(self, spec: LabSpec, *, shown: bool) -> None:
+        self._spec = spec
+        self._stages: dict[str, str] = {}
+        self._opened = job(spec.name, total=spec.nodes, unit="node", shown=shown)
+        self._job = _SILENT
+
+    def __enter__(self) -> LaunchProgress:
+        self._job = self._opened.__enter__()
+        return self
+
+    def show(self, who: str, stage: str) -> None:
+        """Show that a node, or the lab itself, has come to a stage."""
+        if who not in self._spec.node_names:
+            self._job.tell(stage)
+            return
+        self._stages[who] = stage
+        coming = ", ".join([f"{node} {at}" for node, at in sorted(self._stages.items()) if at != "ready"][:4])
+        if stage == "ready":
+            self._job.step(coming or "ready")
+        else:
+            self._job.tell(coming)
+
+    def __exit__(self, *raised: object) -> None:
+        self._opened.__exit__(*raised)  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""Modules that notebooks and documents named before they moved: they are found, with a DeprecationWarning."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+__all__ = ["MOVED", "install"]
+
+#: By the old name; until the release after the next.
+MOVED = {
+    "fame_lab.native": "fame_lab.core.native",
+    "fame_lab.progress": "fame_lab.core.jobs.progress",
+    "fame_lab.traffic.beside": "fame_lab.traffic.plots.side_by_side",
+    "fame_lab.traffic.order_plot": "fame_lab.traffic.plots.access_order",
+    "fame_lab.vitals": "fame_lab.lab.node_stats",
+}
+
+
+class _Finder(MetaPathFinder, Loader):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        new = MOVED[spec.name]
+        warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
+        module = importlib.import_module(new)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # which the import has replaced by that of the old name
+
+
+def install() -> None:
+    """Have Python find the modules by their old names."""
+    if not any(isinstance(each, _Finder) for each in sys.meta_path):
+        sys.meta_path.append(_Finder())

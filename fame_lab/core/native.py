@@ -1,0 +1,215 @@
+"""Compile what is written in C, by zig's compiler: the guest's probe program, and QEMU's trace plugin.
+
+As hatchling's build hook this runs where neither fame_lab nor its dependencies are installed, so at the
+top it needs the standard library alone. By hand: ``python -m fame_lab.core.native``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_PACKAGE = Path(__file__).parent.parent
+#: A guest has whatever CPU its host gives it, so nothing beyond the x86-64 baseline may be assumed.
+FOR_GUESTS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64")
+_ALWAYS = ("-O2", "-s", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
+
+
+# Not a dataclass: those look their module up by name, and hatchling loads this file without one.
+class Native(NamedTuple):
+    """Something that is compiled from C, with what it was made of written in it.
+
+    Parameters
+    ----------
+    what : str
+        Its name in messages.
+    sources : Path
+        Directory of its C sources.
+    product : Path
+        Where it lies, in the installed package.
+    flags : tuple of str
+        The compiler's.
+    """
+
+    what: str
+    sources: Path
+    product: Path
+    flags: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """What it is made of: a SHA-256 over the C sources and the compiler's flags."""
+        told = hashlib.sha256(repr(self.flags).encode())
+        for source in sorted(self.sources.glob("*.[ch]")):
+            content = source.read_bytes()
+            told.update(f"{source.name} {len(content)}\n".encode())
+            told.update(content)
+        return told.hexdigest()
+
+    def is_current(self) -> bool:
+        """Say whether the product is there and was made from the sources as they are now."""
+        return self.product.is_file() and f"fame-sources:{self.digest}".encode() in self.product.read_bytes()
+
+    def binary(self) -> Path:
+        """Find the product.
+
+        Returns
+        -------
+        Path
+            Inside the installed package.
+
+        Raises
+        ------
+        ApplianceError
+            If it is missing, or older than its sources.
+        """
+        from fame_lab.errors import ApplianceError  # not there while hatchling builds
+
+        if not self.is_current():
+            found = "is older than its sources" if self.product.is_file() else "is missing"
+            raise ApplianceError(
+                f"{self.what} {str(self.product)!r} {found}: compile it with "
+                "`python -m pip install ziglang && python -m fame_lab.core.native`, or reinstall fame_lab"
+            )
+        return self.product
+
+    def build(self, cache: Path | None = None) -> Path:
+        """Compile it, unless it is there and current.
+
+        Parameters
+        ----------
+        cache : Path, optional
+            Where zig keeps its compiled C library (60 MB, a minute's work); by default in the user's cache,
+            for the next time. That is of no use to a zig in a passing directory, as pip's isolated builds
+            have.
+
+        Returns
+        -------
+        Path
+            The product.
+
+        Raises
+        ------
+        RuntimeError
+            If the compiler is not installed or refuses; it carries what the compiler said.
+        """
+        if self.is_current():
+            return self.product
+        self.product.parent.mkdir(exist_ok=True)
+        names = sorted(source.name for source in self.sources.glob("*.c"))
+        # Compiled beside its place and moved there: nobody ever sees half a program.
+        with tempfile.TemporaryDirectory(dir=self.product.parent) as directory:
+            made = Path(directory) / self.product.name
+            words = [*self.flags, f'-DSOURCES="{self.digest}"', *names, "-o", str(made)]
+            compiler = zig(words, cache=cache, cwd=self.sources)
+            if compiler.returncode != 0:
+                raise RuntimeError(f"zig could not compile {self.what}:\n{compiler.stderr.strip()}")
+            made.chmod(0o755)
+            made.replace(self.product)
+        return self.product
+
+
+def zig(
+    words: Sequence[str], *, cache: Path | None = None, cwd: Path | None = None, source: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run zig's C compiler.
+
+    Parameters
+    ----------
+    words : list of str
+        For the compiler.
+    cache : Path, optional
+        As of :meth:`Native.build`.
+    cwd : Path, optional
+        Where it runs.
+    source : str
+        What it is given on its stdin.
+
+    Returns
+    -------
+    CompletedProcess
+        With what it said.
+    """
+    with _users_cache() if cache is None else contextlib.nullcontext(cache) as place:
+        return subprocess.run(
+            [sys.executable, "-m", "ziglang", "cc", *words],
+            cwd=cwd,
+            env=_environment(place),
+            input=source,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def _plugin(version: int) -> Native:
+    return Native(
+        f"QEMU's trace plugin of version {version}",
+        _PACKAGE / "traffic/plugin",
+        _PACKAGE / f"traffic/bin/fame-trace-{version}.so",
+        # The oldest glibc that zig has for it: QEMU brings one of its own that is no older.
+        (
+            "-target", "x86_64-linux-gnu.2.17", "-mcpu=x86_64", "-shared", "-fPIC", "-fvisibility=hidden",
+            # Of what a callback is given not everything is used.
+            f"-DAPI_VERSION={version}", *_ALWAYS, "-Wno-unused-parameter",
+        ),
+    )  # fmt: skip
+
+
+PROBE = Native(
+    "the guest's probe program",
+    _PACKAGE / "guest/probe",
+    _PACKAGE / "guest/bin/fame-probe",
+    (*FOR_GUESTS, "-static", *_ALWAYS),
+)
+#: By the version of QEMU's plugin interface: 1 for QEMU 7.2 to 8.2, 2 for 9.0 to 10.2, 6 for 11.0, 7 for 11.1
+TRACE_PLUGINS = {version: _plugin(version) for version in (1, 2, 6, 7)}
+ALL = (PROBE, *TRACE_PLUGINS.values())
+
+
+@contextlib.contextmanager
+def _users_cache() -> Iterator[Path]:
+    """Give the user's cache, or a passing one where there is no home, or none that can be written."""
+    with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
+        place = Path(passing)
+        with contextlib.suppress(OSError, RuntimeError):
+            kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
+            kept.mkdir(parents=True, exist_ok=True)
+            place = kept if os.access(kept, os.W_OK) else place
+        yield place
+
+
+def _environment(cache: Path) -> dict[str, str]:
+    """Let nothing of the caller's (CPATH, CFLAGS, …) into the program."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
+    return kept | {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache / "local")}
+
+
+def get_build_hook() -> type[Any]:
+    """Give hatchling its hook; so named because hatchling looks for this name."""
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+    class NativeBuildHook(BuildHookInterface[Any]):
+        """Compiles what is in C before a wheel or an editable install is put together."""
+
+        def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+            with tempfile.TemporaryDirectory(prefix="fame-zig-") as cache:
+                for native in ALL:
+                    native.build(Path(cache))
+
+    return NativeBuildHook
+
+
+if __name__ == "__main__":
+    try:
+        for each in ALL:
+            sys.stdout.write(f"{each.build()}\n")
+    except RuntimeError as error:
+        sys.exit(str(error))

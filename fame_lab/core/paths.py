@@ -1,0 +1,49 @@
+"""Paths as users give them: whether the system can have such a one at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import SpecError
+
+__all__ = ["given_path"]
+
+#: Linux's PATH_MAX, whose last byte ends the path, and NAME_MAX.
+_MOST, _MOST_OF_A_NAME = 4095, 255
+
+
+def given_path(name: str, value: object) -> Path:
+    """Return a path that the system can be asked for.
+
+    Parameters
+    ----------
+    name : str
+        What it is of, for the message.
+    value : str or path
+
+    Raises
+    ------
+    SpecError
+        If it is no path, is empty, too long, or has a zero byte in it.
+
+    Examples
+    --------
+    >>> given_path("output", "out")
+    PosixPath('out')
+    """
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise SpecError(f"{name} is {quoted(value)}: give a path")
+    path = Path(text)
+    try:
+        size, *names = (len(os.fsencode(part)) for part in (str(path), *path.parts))
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise SpecError(f"{name} is {quoted(text)}: no file has such a name") from error
+    if size > _MOST or max(names, default=0) > _MOST_OF_A_NAME:
+        raise SpecError(
+            f"{name} is {quoted(text)}, of {len(text)} characters: Linux takes {_MOST} bytes for a path, and "
+            f"{_MOST_OF_A_NAME} for a name in it"
+        )
+    return path

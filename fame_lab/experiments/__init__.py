@@ -1,0 +1,1 @@
+"""Many measurements as one: sweeps, comparisons, reports, and results recorded elsewhere."""

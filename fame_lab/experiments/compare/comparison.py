@@ -1,0 +1,241 @@
+"""Two measurements or two reports, compared."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab.experiments.compare.inputs import Measurement, Pair, Side, matched, side
+from fame_lab.experiments.compare.manifest_diff import Difference, differences, merged, sort
+from fame_lab.experiments.compare.quantities import Counted, Sampled, points, unmatched
+from fame_lab.experiments.compare.traffic_counts import counts
+from fame_lab.experiments.compare.verdicts import Row, judged
+from fame_lab.results import plots
+from fame_lab.results.result import Result
+from fame_lab.traffic.plots import captions
+from fame_lab.traffic.traffic import Traffic
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from fame_lab.experiments.sweep.sweep import Sweep
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """What two measurements, or two reports, say of the same things. Made by :func:`compare`.
+
+    Parameters
+    ----------
+    a, b : str
+        What is compared, by name.
+    differs : tuple of Difference
+        What differs in how they were made: hosts, accelerators, effective mappings, image, versions, spec,
+        parameters, notebooks, in that order.
+    only : dict of str to tuple of str
+        By the side, ``"a"`` or ``"b"``, what it alone has: results, quantities, labels.
+    rows : tuple of Row
+        What each quantity came to at each place that both have.
+    host_cpu_wait : tuple of float
+        Of a and of b, the largest share of the time in which programs of the host waited for a CPU; NaN if
+        unknown.
+    kinds : tuple of str
+        What kinds of numbers they are, and what they are not.
+    manifests : tuple of dict
+        Of all that is compared.
+    """
+
+    a: str
+    b: str
+    differs: tuple[Difference, ...]
+    only: Mapping[str, tuple[str, ...]]
+    rows: tuple[Row, ...]
+    host_cpu_wait: tuple[float, float]
+    kinds: tuple[str, ...]
+    manifests: tuple[dict[str, Any], ...]
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many rows agree, differ, or have too few batches to tell."""
+        found = Counter(row.verdict for row in self.rows)
+        return {verdict: found[verdict] for verdict in ("agrees", "differs", "too few")}
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both have the same things, and nothing differs that there were enough batches to tell of.
+
+        What differs in how they were made does not enter: see :attr:`differs`.
+        """
+        return not any(self.only.values()) and not self.verdicts["differs"] and bool(self.verdicts["agrees"])
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Each row as in :class:`.Row`, ``at`` in words; ``attrs`` has what differs in how they were made."""
+        import pandas as pd  # heavy, and for those who want a table
+
+        columns = list(Row.__dataclass_fields__)
+        told = [[row.place if name == "at" else getattr(row, name) for name in columns] for row in self.rows]
+        table = pd.DataFrame(told, columns=columns)
+        table.attrs = {"a": self.a, "b": self.b, "differs": [each.to_dict() for each in self.differs]}
+        return table
+
+    def plot(self) -> Figure:
+        """Draw the ratios with their intervals; what differs in how they were made is named above them."""
+        from fame_lab.experiments.compare.plot import plot  # it brings matplotlib
+
+        return plot(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as values that JSON can hold."""
+        told = {
+            "a": self.a,
+            "b": self.b,
+            "kinds": list(self.kinds),
+            "differs": [each.to_dict() for each in self.differs],
+            "only": {which: list(names) for which, names in self.only.items()},
+            "agrees": self.agrees,
+            "verdicts": self.verdicts,
+            "host_cpu_wait": list(self.host_cpu_wait),
+            "rows": [row.to_dict() for row in self.rows],
+        }
+        return dict(_told(told))
+
+    def __repr__(self) -> str:
+        from fame_lab.experiments.compare.text import in_words
+
+        return in_words(self)
+
+    def _repr_html_(self) -> str:
+        from fame_lab.experiments.compare.html import comparison_html
+
+        return comparison_html(self)
+
+
+def compare(
+    a: Measurement | Sweep | xr.Dataset | str | os.PathLike[str],
+    b: Measurement | Sweep | xr.Dataset | str | os.PathLike[str],
+) -> Comparison:
+    """Compare two measurements, or all of two reports.
+
+    Times and rates are compared by their medians, with an interval of the ratio and beside the spread of
+    their batches; counts exactly. How is said at :func:`.rows.judged`, what at :mod:`.points`.
+
+    Of two reports, the first result of a probe is compared with the first of that probe, the second with the
+    second, and so on. What only one has is named.
+
+    Parameters
+    ----------
+    a, b : Result, Traffic, Sweep or its Dataset, or path
+        A path is that of a saved result, of saved traffic, of a sweep, or of a report's folder.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SpecError
+        If they are not of one kind or probe, are in different units, cannot be read, or one was projected.
+    TrafficError
+        If saved traffic cannot be right.
+
+    Examples
+    --------
+    >>> comparison = compare("reports/monday", "reports/tuesday")  # doctest: +SKIP
+    >>> comparison.differs, comparison.table, comparison.agrees  # doctest: +SKIP
+    """
+    side_a, side_b = side(a, "a"), side(b, "b")
+    pairs, only = matched(side_a, side_b)
+    found: list[Sampled | Counted] = []
+    for pair in pairs:
+        found += _points(pair)
+        for which, names in _unmatched(pair).items():
+            only[which] += [f"{pair.name}: {name}" for name in names]
+    every = [held for each in (side_a, side_b) for held in each.measured.values()]
+    return Comparison(
+        side_a.name,
+        side_b.name,
+        tuple(_differs(side_a, side_b, pairs)),
+        {which: tuple(names) for which, names in only.items()},
+        tuple(judged(found)),
+        (_host_cpu_wait(side_a), _host_cpu_wait(side_b)),
+        tuple(dict.fromkeys(map(_kind, every))),
+        tuple(dict(held.manifest) for held in every),
+    )
+
+
+def _told(value: Any) -> Any:
+    """Give it as JSON can hold it, which has no word for what is no number."""
+    if isinstance(value, dict):
+        return {str(key): _told(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(held) for held in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(value) if math.isinf(value) else value
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _points(pair: Pair) -> list[Sampled | Counted]:
+    match pair.a, pair.b:
+        case Result() as a, Result() as b:
+            return [*points(pair.name, a.dataset, b.dataset)]
+        case Traffic() as a, Traffic() as b:
+            return [*counts(pair.name, a, b)]
+    return []  # which matched() does not make
+
+
+def _unmatched(pair: Pair) -> dict[str, list[str]]:
+    match pair.a, pair.b:
+        case Result() as a, Result() as b:
+            return unmatched(a.dataset, b.dataset)
+        case Traffic() as a, Traffic() as b if a.source == "trace":
+            return unmatched(*(xr.Dataset({"accesses": each.matrix()}) for each in (a, b)))
+    return {}
+
+
+def _differs(a: Side, b: Side, pairs: list[Pair]) -> list[Difference]:
+    """Tell what differs of the reports themselves, then of their results what that does not tell."""
+    of_reports = differences(a.told, b.told)
+    told = {(each.what, str(each.a), str(each.b)) for each in of_reports}
+    of_results = merged([(pair.name, differences(_made(pair.a), _made(pair.b))) for pair in pairs])
+    untold = [each for each in of_results if (each.what, str(each.a), str(each.b)) not in told]
+    return sort([*of_reports, *untold])
+
+
+def _kind(measured: Measurement) -> str:
+    return (
+        captions.source_caveat(measured) if isinstance(measured, Traffic) else plots.caveat(measured.manifest)
+    )
+
+
+def _host_cpu_wait(side: Side) -> float:
+    told = [
+        held.dataset.attrs.get("host_cpu_wait") for held in side.measured.values() if isinstance(held, Result)
+    ]
+    return max((float(each) for each in told if isinstance(each, (float, np.floating))), default=math.nan)
+
+
+def _made(measured: Measurement) -> dict[str, Any]:
+    """Give the manifest, and what is kept elsewhere of how something was measured."""
+    if isinstance(measured, Traffic):
+        window = [*measured.window]
+        return measured.manifest | {
+            "spec": measured.spec, "granule": measured.granule, "window": window, "ended": measured.ended,
+        }  # fmt: skip
+    single = {
+        str(name): held.values.item()
+        for name, held in measured.dataset.coords.items()
+        if held.ndim == 0 and held.dtype.kind in "biufUS"
+    }
+    return measured.manifest | single

@@ -1,0 +1,156 @@
+"""The figure of a comparison: every ratio with its interval, and above it what was made differently."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.core.sanitize import plain
+from fame_lab.experiments.compare.text import busy, verdict
+from fame_lab.results import plots
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fame_lab.experiments.compare.comparison import Comparison
+    from fame_lab.experiments.compare.verdicts import Row
+
+__all__ = ["plot"]
+
+_MOST_LINES = 40
+_WIDE, _LABEL, _MOST_NAMED, _HEAD_POINTS = 100, 58, 8, 9.5
+_INCH, _MOST_INCHES, _A_POINT = (
+    0.2,
+    0.7,
+    0.03,
+)  # of a line: at least, at most, and more for each of its points
+_TALLEST = 9.0
+_STYLES: dict[str, dict[str, Any]] = {
+    "agrees": plots.style(0),
+    "too few": {"color": "0.55", "marker": "^", "markerfacecolor": "none"},
+    "differs": plots.style(1),
+}
+_LEGEND = {"agrees": "agrees", "too few": "too few batches", "differs": "differs"}
+
+
+def plot(comparison: Comparison) -> plots.LabFigure:
+    """Draw b / a: a line for each point, or where that is too many, one for each quantity."""
+    drawn = [row for row in comparison.rows if row.ratio > 0]
+    lines = _lines(drawn)
+    kept = dict(list(lines.items())[:_MOST_LINES])
+    tall = np.array([min(_MOST_INCHES, _INCH + _A_POINT * (len(rows) - 1)) for rows in kept.values()])
+    tall *= min(1, _TALLEST / tall.sum()) if kept else 1
+    made_differently = _made_differently(comparison)
+    made = plots.begin(
+        "",
+        "\n".join(_foot(comparison, len(lines) - len(kept))),
+        *comparison.manifests,
+        height=1.4 + tall.sum() + 0.17 * len(made_differently),
+    )
+    # Smaller than a title, as there may be much of it.
+    made.suptitle(plots.plain("\n".join(made_differently)), fontsize=_HEAD_POINTS)
+    axes = made.subplots()
+    plots.dress(axes)
+    _draw(axes, kept, tall)
+    return made
+
+
+def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Give each row its line; or each quantity of each result, those first that differ most."""
+    several = len({row.result for row in rows}) > 1
+
+    def label(row: Row) -> str:
+        name = f"{row.result} {row.quantity}" if several else row.quantity
+        return f"{name} [{row.units}]" if row.units else name
+
+    if len(rows) <= _MOST_LINES:
+        return {f"{label(row)} {_place(row)}".strip(): [row] for row in rows}
+    held: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        held[label(row)].append(row)
+    found = {
+        name if len(of_it) == 1 else f"{name}, {len(of_it)} points": of_it for name, of_it in held.items()
+    }
+    if len(found) <= _MOST_LINES:
+        return found
+    return dict(sorted(found.items(), key=lambda line: max(map(_weight, line[1])), reverse=True))
+
+
+def _place(row: Row) -> str:
+    """Write the labels, and of numbers what they are of."""
+    return ", ".join(held if isinstance(held, str) else f"{dim}={held}" for dim, held in row.at.items())
+
+
+def _weight(row: Row) -> tuple[bool, float]:
+    return row.verdict == "differs", row.factor
+
+
+def _draw(axes: Axes, lines: dict[str, list[Row]], tall: npt.NDArray[np.float64]) -> None:
+    """Draw each line's rows below each other."""
+    middles = np.cumsum(tall) - tall / 2
+    found: dict[str, list[tuple[float, Row]]] = {verdict: [] for verdict in _STYLES}
+    for rows, middle, height in zip(lines.values(), middles, tall, strict=True):
+        below = (np.arange(len(rows)) + 0.5) / len(rows) - 0.5
+        for row, at in zip(rows, middle + 0.8 * height * below, strict=True):
+            found[row.verdict].append((at, row))
+    for which, placed in found.items():
+        at = [place for place, _ in placed]
+        ratios = [row.ratio for _, row in placed]
+        bars = [_bar(row) for _, row in placed]
+        axes.errorbar(
+            ratios, at, xerr=np.array(bars).reshape(-1, 2).T, linestyle="", markersize=4, elinewidth=0.8,
+            label=_LEGEND[which], **_STYLES[which],
+        )  # fmt: skip
+    axes.axvline(1, color="0.3", linewidth=1, zorder=1)
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.9), max(high, 1.1))
+    plots.plain_log(axes.xaxis)
+    axes.set_xlabel("b / a, of medians or of counts (1: the same)")
+    axes.set_yticks(middles, [plots.plain(_short(label)) for label in lines])
+    axes.set_ylim(max(tall.sum(), _INCH), 0)
+    plots.legend_above(axes, len(_STYLES))
+
+
+def _bar(row: Row) -> tuple[float, float]:
+    return (row.ratio - row.low, row.high - row.ratio) if row.low == row.low else (0.0, 0.0)
+
+
+def _made_differently(comparison: Comparison) -> list[str]:
+    named = [str(each) for each in comparison.differs]
+    if not named:
+        return ["b against a, made alike as far as the manifests tell"]
+    told = [textwrap.shorten(each, _WIDE, placeholder=" …") for each in named[:_MOST_NAMED]]
+    more = [f"and {len(named) - _MOST_NAMED:,} more"] if len(named) > _MOST_NAMED else []
+    return ["b against a, made differently (a | b):", *told, *more]
+
+
+def _foot(comparison: Comparison, left_out: int) -> list[str]:
+    n = sorted({n for row in comparison.rows if row.kind == "measured" for n in (row.n_a, row.n_b)})
+    told = f"{len(comparison.rows):,} counts"
+    if n:
+        told = f"{n[0]:,} to {n[-1]:,} batches a point" if len(n) > 1 else f"{n[0]:,} batches a point"
+    undrawn = [row for row in comparison.rows if not row.ratio > 0]
+    zeros = sum(row.a == row.b for row in undrawn)
+    return [
+        *comparison.kinds,
+        f"a: {_short(comparison.a)}; b: {_short(comparison.b)}" if comparison.a != "a" else "",
+        f"n = {told}; bars: bounds of b / a that all hold together, 95 %",
+        verdict(comparison),
+        f"not drawn: {zeros:,} that are 0 in both, {len(undrawn) - zeros:,} that are 0 in one"
+        if undrawn
+        else "",
+        f"{left_out:,} quantities that differ less are not drawn" if left_out else "",
+        *busy(comparison),
+    ]
+
+
+def _short(text: str) -> str:
+    """Cut in the middle: both ends of a name tell something."""
+    text = plain(text, keep="")
+    return text if len(text) <= _LABEL else f"{text[: _LABEL // 2]}…{text[-_LABEL // 2 :]}"

@@ -1,0 +1,57 @@
+"""What two recordings counted, compared exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.core.sizes import format_size
+from fame_lab.experiments.compare.quantities import Counted, aligned
+from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["counts"]
+
+_UNITS = {"accesses": "accesses", "bytes": "B"}
+
+
+def counts(name: str, a: Traffic, b: Traffic) -> Iterator[Counted]:
+    """Give the sums by initiator and home of two traces, and whether all counts by granule are the same.
+
+    Of samples, only which granules were seen to change: how often they were looked at is no property of
+    theirs.
+
+    Parameters
+    ----------
+    name : str
+        Their common name.
+    a, b : Traffic
+        Of one source.
+    """
+    if a.source == "trace":
+        for what, units in _UNITS.items():
+            for at, count_a, count_b in aligned(a.matrix(what), b.matrix(what)):
+                found_a, found_b = int(count_a[0]), int(count_b[0])
+                yield Counted(name, what, units, at, found_a, found_b, found_a == found_b)
+    if a.granule == b.granule:
+        touched_a, touched_b = _touched(a), _touched(b)
+        same = np.array_equal(touched_a, touched_b) if a.source == "samples" else _same(a, b)
+        quantity = f"granules of {format_size(a.granule)}, count by count"
+        if a.source == "samples":
+            quantity = f"granules of {format_size(a.granule)} that changed"
+        yield Counted(name, quantity, "", {}, touched_a.size, touched_b.size, same)
+
+
+def _touched(traffic: Traffic) -> npt.NDArray[Any]:
+    held = traffic.counts
+    which = held["changed"] if traffic.source == "samples" else held["bytes"].sum(("op", "node"))
+    return np.array(held["granule"].values[which.values > 0])
+
+
+def _same(a: Traffic, b: Traffic) -> bool:
+    return all(
+        np.array_equal(a.counts[each].values, b.counts[each].values)
+        for each in ("accesses", "bytes", "granule", "node")
+    )

@@ -1,0 +1,148 @@
+"""What comparing a point comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
+from fame_lab.experiments.compare.quantities import Counted, Point, Sampled
+
+__all__ = ["CONFIDENCE", "Row", "judged"]
+
+#: Of all the intervals of one comparison together.
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity at one place: what a and b say, and whether that is the same.
+
+    Parameters
+    ----------
+    result, quantity, units : str
+    kind : {"measured", "exact"}
+    at : dict
+        Label by dimension.
+    n_a, n_b : int
+        How many batches.
+    a, b : float
+        Medians [units], or counts.
+    ratio : float
+        b / a; NaN if a is 0 or they are not of one sign.
+    low, high : float
+        Bounds of the ratio; NaN if there are none.
+    within_spread : bool
+        Whether the median of each lies in the middle half of the other's batches.
+    verdict : {"agrees", "differs", "too few"}
+    """
+
+    result: str
+    quantity: str
+    units: str
+    kind: str
+    at: dict[str, Any]
+    n_a: int
+    n_b: int
+    a: float
+    b: float
+    ratio: float
+    low: float
+    high: float
+    within_spread: bool
+    verdict: str
+
+    @property
+    def place(self) -> str:
+        """The labels, as words."""
+        return ", ".join(f"{dim}={label}" for dim, label in self.at.items())
+
+    @property
+    def factor(self) -> float:
+        """The ratio or its inverse, whichever is larger: 1 if they are equal, infinite if one is 0."""
+        if self.a == self.b:
+            return 1.0
+        return max(self.ratio, 1 / self.ratio) if self.ratio > 0 else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it by name."""
+        return asdict(self)
+
+
+def judged(points: Sequence[Sampled | Counted]) -> list[Row]:
+    """Judge all points of one comparison.
+
+    Two medians *agree* if the bounds of their ratio enclose 1, or if the difference is within the spread:
+    each lies in the middle half of the other's batches. They *differ* if neither is so. With *too few*
+    batches to bound either median, fewer than 8 or more that depend on each other, nothing is said. Counts
+    agree if they are equal.
+
+    All bounds of one comparison hold together, with 95 %: each alone is surer, by Bonferroni's inequality
+    (O. J. Dunn, Multiple Comparisons Among Means, JASA 56, 1961). So of a hundred things that are the same,
+    it is one in twenty that even one is said to differ. They tell of these two runs: what a third run
+    of the same would give, only a third run tells (T. Kalibera and R. Jones, Rigorous Benchmarking in
+    Reasonable Time, ISMM 2013). A sweep's repeats are taken as one sample, whose batches depend on each
+    other.
+    """
+    compared = sum(isinstance(each, Sampled) and min(each.a.n, each.b.n) > 1 for each in points)
+    alone, together = (NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * n)) for n in (1, max(1, compared)))
+    return [
+        _of_samples(point, alone, together) if isinstance(point, Sampled) else _of_counts(point)
+        for point in points
+    ]
+
+
+def _of_counts(point: Counted) -> Row:
+    verdict = "agrees" if point.same else "differs"
+    return _row(point, "exact", (1, 1), (float(point.a), float(point.b)), None, point.same, verdict)
+
+
+def _of_samples(point: Sampled, alone: float, together: float) -> Row:
+    a, b = point.a, point.b
+    apart = _apart(a, b, together)
+    within = all(low <= other <= high for (low, high), other in ((a.middle, b.median), (b.middle, a.median)))
+    if np.array_equal(a.values, b.values):
+        verdict = "agrees"
+    elif a.bounds(alone) is None or b.bounds(alone) is None:
+        verdict = "too few"
+    elif within or (apart is not None and apart.low <= 0 <= apart.high):
+        verdict = "agrees"
+    else:
+        verdict = "too few" if apart is None else "differs"
+    bounds = apart if apart is not None and _positive(a, b) else None
+    return _row(point, "measured", (a.n, b.n), (a.median, b.median), bounds, within, verdict)
+
+
+def _positive(a: Sample, b: Sample) -> bool:
+    return all(each.values.min() > 0 and (each.given is None or each.given[0] > 0) for each in (a, b))
+
+
+def _apart(a: Sample, b: Sample, quantile: float) -> Bounds | None:
+    """Bound the difference of the medians: of their logarithms, unless a value or bound is 0 or below."""
+    bounds_a, bounds_b = a.bounds(quantile), b.bounds(quantile)
+    if bounds_a is None or bounds_b is None:
+        return None
+    both = Bounds(a.median, *bounds_a), Bounds(b.median, *bounds_b)
+    return difference(*(each.log() for each in both)) if _positive(a, b) else difference(*both)
+
+
+def _row(
+    point: Point,
+    kind: str,
+    n: tuple[int, int],
+    values: tuple[float, float],
+    logs: Bounds | None,
+    within: bool,
+    verdict: str,
+) -> Row:
+    a, b = values
+    low, high = (math.exp(logs.low), math.exp(logs.high)) if logs is not None else (math.nan, math.nan)
+    ratio = b / a if a * b > 0 or (b == 0 and a) else math.nan
+    return Row(
+        point.result, point.quantity, point.units, kind, point.at, *n, a, b, ratio, low, high, within, verdict
+    )

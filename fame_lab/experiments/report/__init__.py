@@ -1,0 +1,1 @@
+"""A notebook that is run, and what is kept of it."""

@@ -1,0 +1,193 @@
+"""What a sweep goes over: each axis a field of the lab or a parameter of the probe, and its values."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import re
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fame_lab.core.numeric import as_python
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import parse_size
+from fame_lab.errors import SpecError
+from fame_lab.probes.common.parameter_types import fits, hints, takes_several
+from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["SIZES", "Axis", "check_parameters", "read_axes"]
+
+#: Fields of a lab that are bytes.
+SIZES = ("fam", "memory", "book")
+
+#: Of a lab, what names it or its file is not what is measured.
+_FIELDS = tuple(field.name for field in dataclasses.fields(LabSpec) if field.name not in ("name", "fam_path"))
+
+_SIZE = re.compile(r"[0-9]{1,20}\s*[KMGT](iB)?", re.IGNORECASE | re.ASCII)
+
+#: Values of one axis. A figure cannot show as many.
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that a sweep varies.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for; the dimension of the dataset.
+    of : {"lab", "probe"}
+    target : str
+        The field of the LabSpec, or the parameter of the probe.
+    values : tuple
+        Of kinds that JSON has; sizes in bytes.
+    """
+
+    name: str
+    of: Literal["lab", "probe"]
+    target: str
+    values: tuple[Any, ...]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The values as labels of a dimension: as they are if they are of one kind, else as text."""
+        if len({type(value) for value in self.values}) == 1 and isinstance(
+            self.values[0], (bool, int, float, str)
+        ):
+            return list(self.values)
+        if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values):
+            return [float(value) for value in self.values]
+        return [_text(value) for value in self.values]
+
+
+def read_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Find out what is meant by the names, and whether the values can be right.
+
+    A name that both the lab and the probe have is the lab's. A parameter that takes several values may be
+    named in the singular: ``stride`` gives ``strides`` one value at each point.
+
+    Raises
+    ------
+    SpecError
+        If a name is neither's, or a value is of the wrong kind; it lists what there is.
+
+    Examples
+    --------
+    >>> found = read_axes("chase", {"nodes": [1, 2], "stride": "4K"})
+    >>> [(axis.of, axis.target, axis.values) for axis in found]
+    [('lab', 'nodes', (1, 2)), ('probe', 'strides', (4096,))]
+    """
+    if not isinstance(over, Mapping) or not over:
+        raise SpecError(
+            f'over is {quoted(over)}: give a dict of names and values, such as {{"nodes": [2, 4]}}'
+        )
+    kinds = hints(probe)
+    axes = tuple(_axis(name, values, probe, kinds) for name, values in over.items())
+    for number, axis in enumerate(axes):
+        if any((axis.of, axis.target) == (other.of, other.target) for other in axes[:number]):
+            raise SpecError(f"over has {quoted(axis.target)} twice: give it once, with all its values")
+    return axes
+
+
+def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[Axis]) -> dict[str, Any]:
+    """Give the parameters that are the same at all points, sizes in bytes.
+
+    Raises
+    ------
+    SpecError
+        If the probe has no such parameter, it cannot have such a value, or it is swept as well.
+    """
+    kinds = hints(probe)
+    swept = {axis.target for axis in axes if axis.of == "probe"}
+    for name in parameters:
+        if name not in kinds:
+            raise SpecError(
+                f"{quoted(name)} is a field of the lab: give it in spec=LabSpec(...), or in over"
+                if name in _FIELDS
+                else f"probe {quoted(probe)} has no parameter {quoted(name)}; it has {', '.join(kinds)}"
+            )
+        if name in swept:
+            raise SpecError(
+                f"{quoted(name)} is in over, and is given for all points as well: leave one of them out"
+            )
+    return {name: _checked(name, value, kinds[name]) for name, value in parameters.items()}
+
+
+def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
+    several = list(itertools.islice(values, _MOST + 1)) if _is_several(values) else [values]
+    if not 0 < len(several) <= _MOST:
+        found = "more" if several else "none"
+        raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MOST} values, and has {found}")
+    several = [_plain(value) for value in several]
+    if name in _FIELDS:
+        axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))
+    elif (target := _parameter(name, kinds)) is not None:
+        if name != target and any(isinstance(value, list) for value in several):
+            raise SpecError(
+                f"{quoted(name)} is one of {target}: give single values, or name it {quoted(target)}"
+            )
+        kind = kinds[target]
+        axis = Axis(name, "probe", target, tuple(_checked(name, value, kind) for value in several))
+    else:
+        raise SpecError(
+            f"over has {quoted(name)}, which is no field of a lab ({', '.join(_FIELDS)}) and no parameter of "
+            f"probe {quoted(probe)} ({', '.join(kinds)})"
+        )
+    labels = axis.labels
+    if twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
+        raise SpecError(f"over has {name} {twice[0]} twice: give each value once; repeats= measures it again")
+    return axis
+
+
+def _parameter(name: object, kinds: Mapping[str, Any]) -> str | None:
+    if name in kinds:
+        return str(name)
+    plural = f"{name}s"
+    return plural if plural in kinds and takes_several(kinds[plural]) else None
+
+
+def _of_field(field: str, value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        raise SpecError(
+            f"over has {field} {quoted(value)}: {quoted(field)} is the lab's, with one value at each point; "
+            "a parameter of the probe that has that name can be given for all points only"
+        )
+    return parse_size(value, field) if field in SIZES and value != "auto" else value
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    value = _plain(value)
+    value = [_sized(each, kind) for each in value] if isinstance(value, list) else _sized(value, kind)
+    if not fits(value, kind):
+        raise SpecError(f"{name} is {quoted(value)}: the probe takes {_named(kind)}")
+    return int(value) if kind is int and isinstance(value, float) else value
+
+
+def _sized(value: Any, kind: Any) -> Any:
+    """Give bytes for "4K", where a probe takes either."""
+    is_size = isinstance(value, str) and _SIZE.fullmatch(value.strip())
+    return parse_size(value) if is_size and fits(1, kind) else value
+
+
+def _is_several(values: Any) -> bool:
+    return isinstance(values, Iterable) and not isinstance(values, (str, bytes, Path, Mapping, Set))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a kind that JSON has: numpy's numbers, a tuple and a path are none."""
+    value = as_python(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _named(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("collections.abc.", "")

@@ -1,0 +1,269 @@
+"""What a sweep is to measure, and in which order: all that is needed to go on with it after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fame_lab.core.numeric import check_whole
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import SpecError
+from fame_lab.experiments.sweep.axes import Axis, check_parameters, read_axes
+from fame_lab.spec.fam_layout import auto_book
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.spec.validation import check_memory
+
+__all__ = ["Plan", "Point"]
+
+_FORMAT = 1
+_MOST_POINTS = 100_000
+#: Of the lab's name, as much as leaves room for what makes it unique.
+_NAME = 20
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement of a sweep.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the order, from 0.
+    places : tuple of int
+        Which value of each axis.
+    repeat : int
+        From 0.
+    """
+
+    number: int
+    places: tuple[int, ...]
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked of a sweep, and what was drawn for it.
+
+    Parameters
+    ----------
+    probe : str
+    axes : tuple of Axis
+    repeats : int
+    seed : int
+    spec : LabSpec
+        Of every lab, but for what is swept.
+    parameters : dict
+        Of the probe at every point, but for what is swept.
+    token : str
+        Six hexadecimal digits: this sweep's labs have it in their names.
+    order : tuple of tuple of int
+        For each point, as they follow each other, which value of each axis, and the repeat.
+    """
+
+    probe: str
+    axes: tuple[Axis, ...]
+    repeats: int
+    seed: int
+    spec: LabSpec
+    parameters: dict[str, Any]
+    token: str
+    order: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def make(
+        cls,
+        probe: str,
+        over: Mapping[str, Any],
+        *,
+        repeats: int,
+        seed: int,
+        spec: LabSpec | None,
+        parameters: Mapping[str, Any],
+    ) -> Plan:
+        """Check all of it, every lab and the kind of every parameter, and draw the order.
+
+        Raises
+        ------
+        SpecError
+            If any of it cannot be right.
+        """
+        if spec is not None and not isinstance(spec, LabSpec):
+            raise SpecError(f"spec is {quoted(spec)}: give a LabSpec, such as LabSpec('mine', fam='64M')")
+        repeats = check_whole("repeats", repeats, 1, (1 << 31) - 1)
+        seed = check_whole("seed", seed, 0, (1 << 31) - 1)
+        axes = read_axes(probe, over)
+        count = math.prod(len(axis.values) for axis in axes) * repeats
+        if count > _MOST_POINTS:
+            raise SpecError(f"that is {count:,} points: give fewer values or repeats, up to {_MOST_POINTS:,}")
+        plan = cls(
+            probe=probe,
+            axes=axes,
+            repeats=repeats,
+            seed=seed,
+            spec=spec or LabSpec("sweep"),
+            parameters=check_parameters(probe, parameters, axes),
+            token=secrets.token_hex(3),
+            order=_order(axes, repeats, seed),
+        )
+        for point in {plan.block_of(point)[1:]: point for point in plan.points}.values():
+            plan.spec_of(point)
+        return plan
+
+    @property
+    def points(self) -> list[Point]:
+        """Every point, in order."""
+        return [Point(number, each[:-1], each[-1]) for number, each in enumerate(self.order)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has, and how many repeats there are."""
+        return (*(len(axis.values) for axis in self.axes), self.repeats)
+
+    def values_of(self, point: Point) -> dict[str, Any]:
+        """Give a point's value on each axis."""
+        return {axis.name: axis.values[place] for axis, place in zip(self.axes, point.places, strict=True)}
+
+    def spec_of(self, point: Point) -> LabSpec:
+        """Give the lab that a point is measured in; its name is that of all.
+
+        Raises
+        ------
+        SpecError
+            If there can be no such lab.
+        """
+        fields = self.spec.to_dict()
+        # A spec keeps what "auto" came to, which may not fit what is swept.
+        if fields["book"] == auto_book(self.spec.fam_size, self.spec.nodes):
+            fields["book"] = "auto"
+        if fields["memory"] == check_memory("auto", str(self.spec.image)):
+            fields["memory"] = "auto"
+        swept = self._of("lab", point)
+        try:
+            return LabSpec.from_dict(fields | swept)
+        except SpecError as error:
+            at = ", ".join(f"{name}={value}" for name, value in swept.items())
+            raise SpecError(f"there is no lab with {at}: {error}" if swept else str(error)) from error
+
+    def lab_of(self, point: Point) -> LabSpec:
+        """Give the same, under a name that no other lab has."""
+        name = f"{self._lab_prefix}{secrets.token_hex(2)}"
+        return dataclasses.replace(self.spec_of(point), name=name)
+
+    def is_mine(self, lab: str) -> bool:
+        """Say whether a lab of that name is, or was, one of this sweep."""
+        return lab.startswith(self._lab_prefix)
+
+    def parameters_of(self, point: Point) -> dict[str, Any]:
+        """Give what the probe is told at a point."""
+        return self.parameters | self._of("probe", point)
+
+    def block_of(self, point: Point) -> tuple[int, ...]:
+        """Name the points that one lab is started for: those of a repeat that have the same spec."""
+        return (point.repeat, *_lab_places(self.axes, point.places))
+
+    def _of(self, what: str, point: Point) -> dict[str, Any]:
+        return {
+            axis.target: axis.values[place]
+            for axis, place in zip(self.axes, point.places, strict=True)
+            if axis.of == what
+        }
+
+    @property
+    def _lab_prefix(self) -> str:
+        return f"{self.spec.name[:_NAME]}-{self.token}-"
+
+    def asked(self) -> dict[str, Any]:
+        """Give what was asked for, in values that JSON can hold."""
+        return {
+            "probe": self.probe,
+            "over": {axis.name: list(axis.values) for axis in self.axes},
+            "repeats": self.repeats,
+            "seed": self.seed,
+            "spec": self.spec.to_dict(),
+            "parameters": self.parameters,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it, in values that JSON can hold."""
+        targets = {axis.name: [axis.of, axis.target] for axis in self.axes}
+        drawn = {"token": self.token, "order": [list(each) for each in self.order]}
+        return {"format": _FORMAT, **self.asked(), "targets": targets, **drawn}
+
+    @classmethod
+    def from_dict(cls, told: Any) -> Plan:
+        """Read what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError, AttributeError
+            If it is not that.
+        """
+        if told["format"] != _FORMAT:
+            raise ValueError(f"format is {quoted(told['format'])}, and not {_FORMAT}")
+        axes = []
+        for name, values in told["over"].items():
+            of, target = told["targets"][name]
+            if of not in ("lab", "probe") or not isinstance(target, str) or not isinstance(values, list):
+                raise ValueError(f"{quoted(name)} is no axis")
+            axes.append(Axis(name, of, target, tuple(values)))
+        order = tuple(tuple(map(int, each)) for each in told["order"])
+        plan = cls(
+            str(told["probe"]), tuple(axes), int(told["repeats"]), int(told["seed"]),
+            LabSpec.from_dict(told["spec"]), dict(told["parameters"]), str(told["token"]), order,
+        )  # fmt: skip
+        count = math.prod(plan.shape)
+        if not axes or not 0 < count <= _MOST_POINTS or sorted(order) != sorted(_cells(plan.shape)):
+            raise ValueError("its order is not that of its points")
+        return plan
+
+    def differences(self, other: Plan) -> list[str]:
+        """Say in which of what was asked for another plan is another."""
+        mine, theirs = dict(_flat(self.asked())), dict(_flat(other.asked()))
+        return [
+            f"{name} was {_given(mine, name)} and is {_given(theirs, name)}"
+            for name in dict.fromkeys([*mine, *theirs])
+            if _given(mine, name) != _given(theirs, name)
+        ]
+
+
+def _order(axes: tuple[Axis, ...], repeats: int, seed: int) -> tuple[tuple[int, ...], ...]:
+    """Draw the order: within each repeat that of the labs, and within each lab that of its points."""
+    chance = random.Random(seed)  # noqa: S311 - of an order nothing is to be kept secret
+    drawn: list[tuple[int, ...]] = []
+    for repeat in range(repeats):
+        labs: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for places in _cells(tuple(len(axis.values) for axis in axes)):
+            labs.setdefault(_lab_places(axes, places), []).append(places)
+        blocks = list(labs.values())
+        chance.shuffle(blocks)
+        for block in blocks:
+            chance.shuffle(block)
+            drawn += [(*places, repeat) for places in block]
+    return tuple(drawn)
+
+
+def _cells(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*map(range, shape))
+
+
+def _lab_places(axes: tuple[Axis, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(place for axis, place in zip(axes, places, strict=True) if axis.of == "lab")
+
+
+def _flat(asked: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give each thing that was asked for under a name of its own, such as ``spec.fam``."""
+    for name, value in asked.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{key}", each) for key, each in value.items())
+        else:
+            yield name, value
+
+
+def _given(asked: Mapping[str, Any], name: str) -> str:
+    return quoted(asked[name]) if name in asked else "not given"

@@ -1,0 +1,200 @@
+"""The directory of a sweep: its plan, and each point as soon as it is done, which no kill undoes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fame_lab.core.paths import given_path
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import HostError, SpecError
+from fame_lab.experiments.sweep.plan import Plan, Point
+from fame_lab.results.result import Result
+from fame_lab.results.storage import BROKEN
+
+__all__ = ["Failure", "Folder"]
+
+_PLAN = "plan.json"
+#: Bytes of a plan, or of what is said of a failure, that are read at most.
+_MOST_PLAN, _MOST_FAILURE = 64 << 20, 1 << 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a point has no numbers.
+
+    Parameters
+    ----------
+    kind : str
+        Of error, such as ``"ProbeError"``.
+    error : str
+        What it said.
+    host : str
+        Where it was tried.
+    time : str
+        When, UTC.
+    """
+
+    kind: str
+    error: str
+    host: str
+    time: str
+
+
+class Folder:
+    """A sweep on disk.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = given_path("directory", path).absolute()
+
+    @contextlib.contextmanager
+    def taken_up(self, plan: Plan) -> Iterator[Plan]:
+        """Hold the directory for a sweep, and give its plan: `plan`, or the one that it had, of the same.
+
+        Raises
+        ------
+        SpecError
+            If another sweep is at work in it, what it holds is no sweep, or one that was asked for otherwise.
+        HostError
+            If it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(f"cannot use {str(self.path)!r} for a sweep: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SpecError(
+                    f"another sweep is at work in {str(self.path)!r}: wait for it, or give another directory"
+                ) from error
+            yield self._plan_of(plan)
+        finally:
+            os.close(descriptor)
+
+    def _plan_of(self, plan: Plan) -> Plan:
+        self._clear()
+        if (self.path / _PLAN).exists():
+            before = self.plan()
+            differences = before.differences(plan)
+            if not differences:
+                return before
+            if self.done():
+                raise SpecError(
+                    f"{str(self.path)!r} holds a sweep that was asked for otherwise: "
+                    f"{'; '.join(differences[:5])}; ask for the same, or give another directory"
+                )
+            # Nothing is lost with it: most likely what was asked for was refused at the first point.
+            shutil.rmtree(self._failures, ignore_errors=True)
+            self._write(self.path / _PLAN, plan.to_dict())
+            return plan
+        if there := sorted(path.name for path in self.path.iterdir()):
+            raise SpecError(
+                f"{str(self.path)!r} holds {quoted(there[0])} and is no sweep: give a directory of its own"
+            )
+        self._write(self.path / _PLAN, plan.to_dict())
+        return plan
+
+    def _clear(self) -> None:
+        """Take away what was being written when a sweep was killed."""
+        for place in (self.path, self._points, self._failures):
+            for path in place.glob(".sweep-*"):
+                path.unlink(missing_ok=True)
+        for path in self._points.glob(".[0-9]*-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def plan(self) -> Plan:
+        """Read the plan.
+
+        Raises
+        ------
+        SpecError
+            If there is none, or one that this version cannot read.
+        """
+        try:
+            return Plan.from_dict(_read(self.path / _PLAN, _MOST_PLAN))
+        except (*BROKEN, RecursionError) as error:
+            raise SpecError(f"{str(self.path)!r} holds no sweep that can be read: {error}") from error
+
+    def done(self) -> set[int]:
+        """Give the numbers of the points that have been measured."""
+        return {int(path.name) for path in self._points.glob("[0-9]*") if path.name.isdecimal()}
+
+    def result(self, point: Point) -> Result:
+        """Load what was measured at a point."""
+        return Result.load(self._point(point))
+
+    def failure(self, point: Point) -> Failure | None:
+        """Tell why a point has no numbers; None if it has, or was not tried yet."""
+        try:
+            told = _read(self._failed(point), _MOST_FAILURE)
+            return Failure(*(str(told[field.name]) for field in fields(Failure)))
+        except FileNotFoundError:
+            return None
+        except (*BROKEN, RecursionError) as error:
+            raise SpecError(f"{str(self._failed(point))!r} cannot be read: {error}") from error
+
+    def keep(self, point: Point, outcome: Result | Failure) -> None:
+        """Save what came of a point.
+
+        Raises
+        ------
+        HostError
+            If it cannot be written.
+        """
+        if isinstance(outcome, Failure):
+            self._write(self._failed(point), vars(outcome))
+            return
+        if not self._point(point).exists():  # which another worker may have measured as well
+            outcome.save(self._point(point))
+        self._failed(point).unlink(missing_ok=True)
+
+    @property
+    def _points(self) -> Path:
+        return self.path / "points"
+
+    @property
+    def _failures(self) -> Path:
+        return self.path / "failures"
+
+    def _point(self, point: Point) -> Path:
+        return self._points / f"{point.number:06}"
+
+    def _failed(self, point: Point) -> Path:
+        return self._failures / f"{point.number:06}.json"
+
+    def _write(self, path: Path, told: dict[str, Any]) -> None:
+        """Have a file appear whole, or not at all."""
+        try:
+            path.parent.mkdir(exist_ok=True)
+            descriptor, passing = tempfile.mkstemp(dir=path.parent, prefix=".sweep-")
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    json.dump(told, file, indent=1)
+                Path(passing).replace(path)
+            except BaseException:
+                Path(passing).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise HostError(f"cannot write {str(path)!r}: {error.strerror}; make room there") from error
+
+
+def _read(path: Path, most: int) -> Any:
+    if path.stat().st_size > most:
+        raise ValueError(f"{path.name} has more than {most} bytes")
+    return json.loads(path.read_text())

@@ -1,0 +1,1 @@
+"""What a node boots: the appliance, a Debian on a disk, and images of a user."""

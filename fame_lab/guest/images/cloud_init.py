@@ -1,0 +1,110 @@
+"""A seed for cloud-init (its NoCloud data source): a small disk that tells an image who it is to be."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from typing import Any
+
+import pycdlib
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Attachment, Identity
+
+__all__ = ["documents", "iso"]
+
+#: What cloud-init looks for: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
+_LABEL = "CIDATA"
+_LINK_PROGRAM = "/usr/local/sbin/fam-link"
+# Wherever, and whenever, the device is plugged in.
+_LINK_RULE = (
+    f'SUBSYSTEM=="pci", ATTR{{vendor}}=="0x1af4", ATTR{{device}}=="0x1110", RUN+="/bin/sh {_LINK_PROGRAM}"\n'
+)
+
+
+def documents(identity: Identity) -> dict[str, str]:
+    """Give the files of the seed: the node's name, its host key, who may log in, and /dev/fam.
+
+    Parameters
+    ----------
+    identity : Identity
+
+    Returns
+    -------
+    dict
+        Contents by name. JSON, which YAML contains.
+    """
+    key = identity.host_key
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    user_data: dict[str, Any] = {
+        "users": [],  # nobody besides root, who gets the key
+        "disable_root": False,
+        "ssh_pwauth": False,
+        "ssh_authorized_keys": [identity.authorized_key.strip()],
+        "ssh_deletekeys": True,
+        "ssh_genkeytypes": [],
+        "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
+        "manage_etc_hosts": "localhost" if identity.attachment is None else False,
+        "write_files": [
+            *(
+                []
+                if identity.attachment is None
+                else [_file("/etc/hosts", identity.attachment.hosts_file, "0644")]
+            ),
+            _file(_LINK_PROGRAM, FAM_LINK.read_text(), "0755"),
+            _file("/etc/udev/rules.d/60-fame.rules", _LINK_RULE, "0644"),
+        ],
+        "runcmd": [["sh", _LINK_PROGRAM]],
+        # It would go on for minutes, emulated, and there is no way out.
+        "package_update": False,
+        "package_upgrade": False,
+        "growpart": {"mode": "off"},
+        "resize_rootfs": False,
+        "locale": False,  # the image's own stays
+    }
+    told = {
+        "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
+        "user-data": "#cloud-config\n" + json.dumps(user_data, indent=1),
+    }
+    if identity.attachment is not None:
+        told["network-config"] = json.dumps(_network(identity.attachment), indent=1)
+    return told
+
+
+def iso(files: Mapping[str, str]) -> bytes:
+    """Give such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
+    image = pycdlib.PyCdlib()
+    image.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
+    for number, (name, text) in enumerate(files.items()):
+        content = text.encode()
+        image.add_fp(
+            io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"
+        )
+    written = io.BytesIO()
+    image.write_fp(written)
+    image.close()
+    return written.getvalue()
+
+
+def _network(attachment: Attachment) -> dict[str, Any]:
+    """Give both cards in netplan's words, the lab's own network as the way out where it is one."""
+    if attachment.leased:
+        lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}
+    else:
+        prefix = IPv4Network(f"{attachment.address}/{attachment.netmask}", strict=False).prefixlen
+        lab = {"addresses": [f"{attachment.address}/{prefix}"]}
+    control = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 1000}}
+    ethernets = {
+        "lab": lab | {"match": {"macaddress": attachment.mac}},
+        "control": control | {"match": {"macaddress": CONTROL_MAC}},
+    }
+    return {"version": 2, "ethernets": ethernets}
+
+
+def _file(path: str, content: str, mode: str) -> dict[str, str]:
+    encoded = base64.b64encode(content.encode()).decode()
+    return {"path": path, "encoding": "b64", "content": encoded, "permissions": mode, "owner": "root:root"}

@@ -1,0 +1,207 @@
+"""A user's own image: a qcow2 with cloud-init, or a kernel and an initramfs. It is read, never written."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.core.sizes import KIB
+from fame_lab.errors import SpecError
+from fame_lab.guest.images import cloud_init, cpio, overlay
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot
+from fame_lab.guest.images.least_memory import least_memory
+from fame_lab.spec.validation import MIN_DISK_MEMORY
+
+__all__ = ["OwnDisk", "OwnKernel", "find"]
+
+#: The start of a qcow2 file, version 3: docs/interop/qcow2.txt of QEMU.
+_HEADER = struct.Struct(">4sIQIIQI36xQ")
+_MAGIC = b"QFI\xfb"
+_EXTERNAL_DATA = 1 << 2
+#: Bytes that a node's own files take at most, in the archive and unpacked.
+_PERSONAL = 32 * KIB
+
+
+@dataclass(frozen=True)
+class OwnDisk:
+    """A disk with cloud-init in it, which takes name and keys from a seed.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str
+        Hexadecimal SHA-256 over its path, size and time of change: the file itself may be many gigabytes.
+    """
+
+    path: Path
+    digest: str
+
+    kernel_release: ClassVar[str] = "of the user's image"
+    says_ready: ClassVar[bool] = False
+    has_probe: ClassVar[bool] = False
+    deadline: ClassVar[float] = 1200.0  # cloud-init is Python, and emulated
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What QEMU's user has to be able to read."""
+        return (self.path,)
+
+    @staticmethod
+    def least_memory(vcpus: int) -> int:  # noqa: ARG004 - what is on the disk is not looked at
+        """Return what a Debian comes up with; see :class:`fame_lab.guest.images.base.Image`."""
+        return MIN_DISK_MEMORY
+
+    def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
+        """Give the node's layer and its seed; see :class:`fame_lab.guest.images.base.Image`."""
+        told = directory.seed(identity.node)
+        told.unlink(missing_ok=True)
+        directory.write(told, cloud_init.iso(cloud_init.documents(identity)))
+        directory.share(told, 0o640)
+        return DiskBoot(overlay.layer(directory, identity.node, self.path), self.path, told)
+
+    @staticmethod
+    def personal(identity: Identity) -> dict[str, bytes]:  # noqa: ARG004 - the seed has it
+        """Give nothing: the seed has it."""
+        return {}
+
+
+@dataclass(frozen=True)
+class OwnKernel:
+    """A kernel and an initramfs, which gets name and keys as files appended to it.
+
+    Parameters
+    ----------
+    kernel, initrd : Path
+    digest : str
+        As of :class:`OwnDisk`.
+    """
+
+    kernel: Path
+    initrd: Path
+    digest: str
+
+    kernel_release: ClassVar[str] = "of the user's image"
+    says_ready: ClassVar[bool] = False
+    has_probe: ClassVar[bool] = False
+    deadline: ClassVar[float] = 480.0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What QEMU's user has to be able to read."""
+        return self.kernel, self.initrd
+
+    def least_memory(self, vcpus: int) -> int:
+        """Return the bytes of memory that they need; see :class:`fame_lab.guest.images.base.Image`."""
+        return least_memory(self.kernel, self.initrd, vcpus, more=_PERSONAL)
+
+    def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:
+        """Give the kernel, and the initramfs with the node's files added."""
+        initrd = directory.initrd(identity.node)
+        initrd.unlink(missing_ok=True)
+        common = self.initrd.read_bytes()
+        # Linux takes several archives, one after the other, each from a multiple of four bytes.
+        directory.write(initrd, common + bytes(-len(common) % 4) + cpio.archive(_personal_files(identity)))
+        directory.share(initrd, 0o640)
+        return KernelBoot(self.kernel, initrd, Appliance.cmdline(tsc_khz=tsc_khz))
+
+    @staticmethod
+    def personal(identity: Identity) -> dict[str, bytes]:
+        """Give what the appliance's /init reads, in case that this one is like it."""
+        return Appliance.personal(identity)
+
+
+def find(path: Path) -> OwnDisk | OwnKernel:
+    """Look at a user's image.
+
+    Parameters
+    ----------
+    path : Path
+        A qcow2 file, or a directory with ``kernel`` and ``initrd``.
+
+    Raises
+    ------
+    SpecError
+        If it is not there, is neither, or would have QEMU open further files.
+    """
+    try:
+        if path.is_dir():
+            kernel, initrd = path / "kernel", path / "initrd"
+            return OwnKernel(kernel, initrd, _digest(kernel, initrd))
+        if refusal := _refusal(path):
+            raise _wrong(path, refusal)
+        return OwnDisk(path, _digest(path))
+    except OSError as error:
+        raise _wrong(path, f"{error.filename}: {error.strerror}") from error
+
+
+def _refusal(path: Path) -> str:
+    """Say why a file cannot be a node's disk; nothing if it can.
+
+    Its header is read here and not by qemu-img, which would open what the header names: a file of the
+    host's, or a server's.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEADER.size)
+    if len(start) < _HEADER.size or not start.startswith(_MAGIC):
+        return "it is no qcow2 file; make one with `qemu-img convert -f raw -O qcow2 IT NEW`"
+    _, version, backing, _, _, _, encrypted, incompatible = _HEADER.unpack(start)
+    if version not in (2, 3):
+        return f"it is qcow2 of version {version}, which QEMU does not know"
+    if backing or (version == 3 and incompatible & _EXTERNAL_DATA):
+        return (
+            "it is a layer above another file, which could be any file of this host; "
+            "make it stand alone with `qemu-img convert -O qcow2 IT NEW`, if you trust it"
+        )
+    if encrypted:
+        return "it is encrypted, and nobody could be asked for the password"
+    return ""
+
+
+def _wrong(path: Path, why: str) -> SpecError:
+    error = SpecError(
+        f"image is {str(path)!r}: {why}. Give a qcow2 file with cloud-init in it, or a directory that has a "
+        "kernel and an initramfs as `kernel` and `initrd`"
+    )
+    error.field = "image"
+    return error
+
+
+def _digest(*paths: Path) -> str:
+    told = []
+    for path in paths:
+        status = path.stat()
+        told.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
+    """Give name and keys where OpenSSH and dropbear look for them."""
+    key = identity.host_key
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    hosts = (
+        identity.attachment.hosts_file
+        if identity.attachment
+        else f"127.0.0.1 localhost\n127.0.1.1 {identity.node}\n"
+    )
+    authorized = identity.authorized_key.strip().encode() + b"\n"
+    return {
+        "etc": cpio.directory(),
+        "etc/hostname": cpio.file(identity.node.encode() + b"\n"),
+        "etc/hosts": cpio.file(hosts.encode()),
+        "etc/ssh": cpio.directory(),
+        "etc/ssh/ssh_host_ed25519_key": cpio.file(private, 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public + b"\n"),
+        "etc/dropbear": cpio.directory(),
+        "etc/dropbear/dropbear_ed25519_host_key": cpio.file(Appliance.personal(identity)["host_key"], 0o600),
+        "root": cpio.directory(0o700),
+        "root/.ssh": cpio.directory(0o700),
+        "root/.ssh/authorized_keys": cpio.file(authorized, 0o600),
+    }

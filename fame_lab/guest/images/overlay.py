@@ -1,0 +1,81 @@
+"""What of a lab lies on disk: a thin layer above an image for each node, which keeps what the node writes.
+
+It goes with its lab, but lies in the cache and not with the lab's other files in /dev/shm: FAM is there, and
+a guest that fills its disk must not take the room that other nodes' memory needs. Where /dev/shm has no room
+for FAM, that is on disk too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from fame_lab.core.directories import LabDirectory, own_cache
+from fame_lab.errors import HostError
+
+__all__ = ["layer", "room"]
+
+_SECONDS = 60
+_making = threading.Lock()
+
+
+def layer(directory: LabDirectory, node: str, base: Path) -> Path:
+    """Give the node's layer above `base`, a qcow2 file: the one that it had before, or a new one.
+
+    QEMU's group may write to it.
+
+    Raises
+    ------
+    HostError
+        If it cannot be made.
+    """
+    path = room(directory) / f"{node}.qcow2"
+    if path.exists():
+        return path
+    # Forms are given, never guessed from what a guest or a user has written.
+    within = base.is_relative_to(directory.path)
+    named = os.path.relpath(base, path.parent) if within else str(base)  # so that a folder can be moved
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", named, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except FileNotFoundError as error:
+        raise HostError("qemu-img is missing: apt-get install qemu-utils, or `make setup`") from error
+    if done.returncode:
+        path.unlink(missing_ok=True)
+        raise HostError(f"the disk of {node} cannot be made at {path}: {done.stderr.strip()}")
+    directory.share(path)
+    return path
+
+
+def room(directory: LabDirectory) -> Path:
+    """Give the directory of what a lab has on disk, made if it is not there; it goes with the lab's own.
+
+    Raises
+    ------
+    HostError
+        If it cannot be made.
+    """
+    with _making:  # a lab's nodes come up in threads of one process
+        if directory.disks.is_dir() and not directory.disks.is_symlink():
+            return directory.disks  # of an exported lab, which has them in its own folder
+        # The cache may be another one when the lab is taken away: a link tells where they lie.
+        if directory.disks.is_symlink():
+            return directory.disks.readlink()
+        there = own_cache() / "disks" / directory.path.name
+        try:
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.parent.chmod(0o755)
+            if there.exists():
+                shutil.rmtree(there)  # of a lab of this name that ended with the host
+            there.mkdir(mode=0o700)
+            directory.share(there, directory.path.stat().st_mode & 0o770)
+            directory.disks.symlink_to(there)
+        except OSError as error:
+            raise HostError(
+                f"cannot make {there}, for what a lab has on disk: {error.strerror}; "
+                "let FAME_LAB_CACHE name a directory of your own"
+            ) from error
+        return there

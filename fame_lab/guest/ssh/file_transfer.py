@@ -1,0 +1,170 @@
+"""Files to and from a guest, over its shell: the appliance's SSH server has no SFTP, and others may not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path, PurePosixPath
+
+from fame_lab.core.jobs.cancellation import shielded
+from fame_lab.core.numeric import whole
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import parse_size
+from fame_lab.errors import CommandError, FameError, SpecError
+from fame_lab.guest.ssh import copy_commands
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.local_file import Arriving, destination, local_path, path_text, pieces, source
+from fame_lab.guest.ssh.run_result import RunResult
+
+__all__ = ["get", "put"]
+
+#: Seconds that a guest has for removing what was not finished.
+_LAST_WORD = 5.0
+
+
+def put(
+    connection: Connection,
+    local: str | os.PathLike[str],
+    remote: str | os.PathLike[str],
+    *,
+    mode: int | None = None,
+    timeout: float | None = None,
+) -> PurePosixPath:
+    """Copy a file into the guest; it appears whole or not at all, in place of one that is there.
+
+    Parameters
+    ----------
+    connection : Connection
+    local : path
+        A regular file; ``~`` is your home. A link is followed.
+    remote : str or path
+        A path in the guest; relative to root's home, which ``~`` is too. In a directory the file has its own
+        name. A link to a file is followed.
+    mode : int, optional
+        Permissions, such as 0o755; by default those of the local file.
+    timeout : float, optional
+        Seconds after which it is given up.
+
+    Returns
+    -------
+    PurePosixPath
+        Where it is: `remote`, or the file in it if that is a directory.
+
+    Raises
+    ------
+    SpecError
+        If an argument cannot be right, as a directory for `local`.
+    HostError
+        If the local file cannot be read.
+    CommandError
+        If the guest cannot write it, as where there is no room for it.
+    SSHError
+        As for :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+    """
+    path = local_path(local)
+    target = _remote(remote)
+    permissions = None if mode is None else whole(mode)
+    if mode is not None and (permissions is None or not 0 <= permissions <= 0o7777):
+        raise SpecError(f"mode is {quoted(mode)}: give permissions, such as 0o755")
+    with source(path) as (file, size, own):
+        part = f".fame-put-{secrets.token_hex(8)}"
+        command = copy_commands.put(
+            target, path.name, part, size=size, mode=own if permissions is None else permissions
+        )
+        try:
+            said, complaint, status = connection.execute(
+                command,
+                timeout=timeout,
+                stdin=pieces(file, size, path),
+                words=f"the copy of {quoted(str(path))}",
+            )
+        except BaseException:
+            # What was ended could not remove what it had written.
+            _remove(connection, copy_commands.remove(target, path.name, part))
+            raise
+    within = said.startswith(b"in\n")
+    where = PurePosixPath(target, path.name) if within else PurePosixPath(target)
+    if status:
+        why = copy_commands.why_not_put(status, said, complaint, size)
+        raise _failure(connection, f"cannot put {quoted(str(path))} at {quoted(str(where))}: {why}", status)
+    return where
+
+
+def get(
+    connection: Connection,
+    remote: str | os.PathLike[str],
+    local: str | os.PathLike[str],
+    *,
+    most: int | str = "64M",
+    timeout: float | None = None,
+) -> Path:
+    """Copy a file out of the guest; it appears whole or not at all, in place of one that is there.
+
+    Parameters
+    ----------
+    connection : Connection
+    remote : str or path
+        A regular file in the guest; relative to root's home, which ``~`` is too. A link is followed.
+    local : path
+        Where it is to be; ``~`` is your home. In a directory the file has its own name. A link to a file is
+        followed. Permissions are those that the file has in the guest, less your umask.
+    most : int or str
+        Bytes that it may have: what a guest sends is not to fill the host's disk.
+    timeout : float, optional
+        Seconds after which it is given up.
+
+    Returns
+    -------
+    Path
+        Where it is: `local`, or the file in it if that is a directory.
+
+    Raises
+    ------
+    SpecError
+        If an argument cannot be right, or the file is larger than `most`.
+    HostError
+        If it cannot be written here.
+    CommandError
+        If the guest cannot read it.
+    SSHError
+        As for :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+    """
+    path = _remote(remote)
+    limit = parse_size(most, "most")
+    target = destination(local, PurePosixPath(path).name)
+    with contextlib.ExitStack() as undo:
+        arriving = Arriving(target, path, limit, undo)
+        _, complaint, status = connection.execute(
+            copy_commands.get(path, limit),
+            timeout=timeout,
+            take=arriving.take,
+            words=f"the copy of {quoted(path)}",
+        )
+        if status == copy_commands.TOO_LARGE:
+            raise arriving.too_large()
+        if status:
+            why = copy_commands.why_not_got(status, complaint)
+            raise _failure(connection, f"cannot get {quoted(path)}: {why}", status)
+        arriving.finish()
+    return target
+
+
+def _remove(connection: Connection, command: str) -> None:
+    with shielded(), contextlib.suppress(FameError):
+        connection.execute(command, timeout=_LAST_WORD)
+
+
+def _failure(connection: Connection, words: str, status: int) -> CommandError:
+    result = RunResult("", words, status, 0.0, "", connection.node)
+    return CommandError(f"{connection.node}: {words}", result)
+
+
+def _remote(path: str | os.PathLike[str]) -> str:
+    text = path_text(path, "the path in the node")
+    if text.startswith("~") and text != "~" and not text.startswith("~/"):
+        raise SpecError(
+            f"the path in the node is {quoted(text)}: ~ is root's home there, and no other user's; "
+            f"a file of that name is {quoted('./' + text)}"
+        )
+    return text

@@ -1,0 +1,62 @@
+"""What a command in a guest reads: sent from aside, piece by piece."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import SpecError
+from fame_lab.guest.ssh.link import Channel, send
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """The standard input of a command.
+
+    Parameters
+    ----------
+    script : bytes
+        What its shell reads first.
+    stdin : bytes or iterable of bytes
+        What the command reads.
+
+    Raises
+    ------
+    SpecError
+        If that is neither.
+    """
+
+    def __init__(self, script: bytes, stdin: bytes | Iterable[bytes]) -> None:
+        self._pieces = _pieces(script, stdin)
+        self._failure: BaseException | None = None
+
+    def start(self, channel: Channel) -> None:
+        """Begin to send it, from a thread of its own."""
+        if self._pieces is None:
+            channel.shutdown_write()
+        else:
+            send(channel, self._pieces, self._failed)
+
+    def check(self) -> None:
+        """Raise what the input raised."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _failed(self, error: BaseException) -> None:
+        self._failure = error
+
+
+def _pieces(script: bytes, stdin: bytes | Iterable[bytes]) -> Iterable[bytes] | None:
+    """Return what is to be sent; None if that is nothing."""
+    if isinstance(stdin, str):
+        raise SpecError(f"stdin is {quoted(stdin)}: give bytes, such as {quoted(stdin)}.encode()")
+    try:
+        content = bytes(memoryview(stdin))  # type: ignore[arg-type]
+    except TypeError:
+        if not isinstance(stdin, Iterable):
+            raise SpecError(f"stdin is {quoted(stdin)}: give bytes") from None
+        pieces: Iterable[bytes] = stdin  # type: ignore[assignment]
+        return itertools.chain([script], pieces)
+    return [script, content] if script or content else None

@@ -1,0 +1,99 @@
+"""A lab's own keys: one that its nodes let in, and one for each node that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.errors import SSHError
+from fame_lab.guest.images.base import Identity
+
+__all__ = ["Keys"]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a lab knows its nodes by, and they know it by.
+
+    Parameters
+    ----------
+    client : str
+        The private key that the nodes let in, in OpenSSH's format.
+    authorized : str
+        The line of ``authorized_keys`` that lets it in.
+    hosts : mapping of str to str
+        The public key that each node shows, in base64, by its name. An unknown key is an error.
+    """
+
+    client: str = field(repr=False)
+    authorized: str
+    hosts: Mapping[str, str]
+
+    @classmethod
+    def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> Keys:
+        """Make fresh keys, and keep them in the lab's directory."""
+        directory.write(directory.key, _private(Ed25519PrivateKey.generate()))
+        known = []
+        for node in nodes:
+            host = Ed25519PrivateKey.generate()
+            directory.write(directory.host_key(node), _private(host))
+            known.append(f"{node} {_public(host)}\n")
+        directory.write(directory.known_hosts, "".join(known).encode())
+        return cls.read(directory)
+
+    @classmethod
+    def read(cls, directory: LabDirectory) -> Keys:
+        """Take up the keys of a lab that runs.
+
+        Raises
+        ------
+        SSHError
+            If they are not there any more.
+        """
+        try:
+            client = directory.key.read_text()
+            public = _public(_ed25519(client.encode()))
+            known = (line.split() for line in directory.known_hosts.read_text().splitlines())
+            hosts = {node: key for node, _, key in known}
+        except (OSError, ValueError) as error:
+            raise SSHError(f"the keys of lab {directory.name!r} cannot be read: {error}") from error
+        return cls(client, public, hosts)
+
+    def identity(self, node: str, directory: LabDirectory) -> Identity:
+        """Give what is the node's own.
+
+        Raises
+        ------
+        SSHError
+            If the private key that it shows cannot be read.
+        """
+        path = directory.host_key(node)
+        try:
+            return Identity(node, self.authorized, _ed25519(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise SSHError(f"the host key of {node} cannot be read from {path}: {error}") from error
+
+
+def _ed25519(written: bytes) -> Ed25519PrivateKey:
+    key = load_ssh_private_key(written, None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("it is another kind of key than the one that was made")
+    return key
+
+
+def _private(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -1,0 +1,118 @@
+"""What a command in a guest says, collected: of a size and in a time that are the host's to say."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from fame_lab.core.jobs.cancellation import is_cancelled
+from fame_lab.core.sizes import MIB
+from fame_lab.errors import SSHError
+
+__all__ = ["MOST_OUTPUT", "Channel", "Sink", "collect"]
+
+#: A guest that says more than this in one command is stopped listening to.
+MOST_OUTPUT = 64 * MIB
+_CHUNK = 1 << 16
+_PIPE_WAIT = 0.25
+#: Seconds of silence after which a command without a limit is given up, if something is seen to stop nodes.
+SILENCE = 60.0
+
+
+class Channel(Protocol):
+    """What is needed of an SSH channel on which a command runs."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether either side has closed it."""
+
+    @property
+    def eof_received(self) -> int:
+        """Whether all output has come."""
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable while there is something to receive."""
+
+    def recv_ready(self) -> bool:
+        """Say whether there is output."""
+
+    def recv(self, nbytes: int) -> bytes:
+        """Give some of it."""
+
+    def recv_stderr_ready(self) -> bool:
+        """Say whether there are complaints."""
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        """Give some of them."""
+
+    def exit_status_ready(self) -> bool:
+        """Say whether it has ended."""
+
+
+#: Takes a piece of output.
+Sink = Callable[[bytes], None]
+
+
+def collect(
+    channel: Channel,
+    what: str,
+    timeout: float | None,
+    trouble: Callable[[], str] = lambda: "",
+    *,
+    end: float | None = None,
+    take: Sink | None = None,
+) -> tuple[bytes, bytes]:
+    """Read both streams to their end; neither is let fill its window while the other is waited for.
+
+    Parameters
+    ----------
+    channel : Channel
+    what : str
+        The node and what it runs, for messages.
+    timeout : float, optional
+        Seconds after which it is given up.
+    trouble : callable
+        Says what is seen to stop nodes. While it says something, a command without `timeout` is given up
+        after a minute of silence.
+    end : float, optional
+        When that is, on the monotonic clock; by default the time begins here.
+    take : callable, optional
+        Takes standard output, which is not kept then.
+
+    Raises
+    ------
+    SSHError
+        If there are more than 64 MiB to keep, it takes longer, or it is called off.
+    """
+    stdout, stderr = bytearray(), bytearray()
+    if end is None and timeout is not None:
+        end = time.monotonic() + timeout
+    heard = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        while True:
+            selector.select(_PIPE_WAIT)
+            # One piece of each a round: a guest that never pauses is not to keep us from the checks below.
+            if channel.recv_ready() or channel.recv_stderr_ready():
+                heard = time.monotonic()
+            if channel.recv_ready():
+                piece = channel.recv(_CHUNK)
+                if take is None:
+                    stdout += piece
+                else:
+                    take(piece)
+            if channel.recv_stderr_ready():
+                stderr += channel.recv_stderr(_CHUNK)
+            if len(stdout) + len(stderr) > MOST_OUTPUT:
+                raise SSHError(f"{what} says more than {MOST_OUTPUT >> 20} MiB; stopped")
+            if is_cancelled():
+                raise SSHError(f"{what} was called off")
+            ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
+            if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
+                return bytes(stdout), bytes(stderr)
+            if end is not None and time.monotonic() > end:
+                raise SSHError(f"{what} takes longer than its {timeout:g} s; given up")
+            if end is None and time.monotonic() > heard + SILENCE and trouble():
+                raise SSHError(f"{what} says nothing for {SILENCE:g} s; given up")

@@ -1,0 +1,1 @@
+"""What this host can do for a lab, as it was tried."""

@@ -1,0 +1,306 @@
+"""FAM as the host has it: one sparse file, made or found, looked at through numpy."""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import mmap
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.core.atomic_file import make_sparse
+from fame_lab.core.file_io import write_at
+from fame_lab.core.numeric import whole
+from fame_lab.core.plain_bytes import check_range, plain_bytes, plain_dtype
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sigbus import report_fatal_signals
+from fame_lab.core.sizes import format_size, nearest_powers
+from fame_lab.errors import HostError, SpecError
+from fame_lab.spec.fam_layout import CONTROL_SIZE, ControlArea
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Fam"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fam:
+    """The backing file that every node of a lab has as BAR2.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Bytes.
+    created : bool
+        Whether the lab made the file, and so takes it away.
+    identity : tuple of int
+        Device and inode: how a file that was put in its place is told from it.
+    """
+
+    path: Path
+    size: int
+    created: bool
+    identity: tuple[int, int] = field(repr=False)
+
+    @classmethod
+    def create(cls, path: Path, size: int, announce: Callable[[Fam], None] = lambda _: None) -> Fam:
+        """Make a sparse file of mode 0600 with room for its control area.
+
+        Parameters
+        ----------
+        path : Path
+        size : int
+            Bytes.
+        announce : callable
+            Told of it before it appears, so that whoever clears up after us knows it for ours.
+
+        Raises
+        ------
+        HostError
+            If it cannot be made, or its file system cannot hold it. Nothing is left then.
+        """
+        made: list[Fam] = []
+
+        def begun(status: os.stat_result) -> None:
+            made.append(cls(path, size, created=True, identity=(status.st_dev, status.st_ino)))
+            announce(made[0])
+
+        make_sparse(path, size, CONTROL_SIZE, begun)
+        return made[0]
+
+    @classmethod
+    def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
+        """Use a file that is there, as it is.
+
+        Raises
+        ------
+        SpecError
+            If it has another size.
+        HostError
+            If it is no regular file, or cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(f"cannot open the FAM file {path}: {error.strerror}") from error
+        try:
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise HostError(f"{path} is not a regular file: FAM must be one")
+        if status.st_size != size:
+            raise SpecError(
+                f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: "
+                f"{_fitting(status.st_size)}"
+            )
+        return cls(path, size, created=created, identity=(status.st_dev, status.st_ino))
+
+    @property
+    def control(self) -> ControlArea:
+        """Where nonces and barriers lie."""
+        return ControlArea(self.size)
+
+    def array(
+        self,
+        dtype: npt.DTypeLike = "u1",
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        writable: bool = False,
+    ) -> npt.NDArray[Any]:
+        """Look at FAM through numpy, without copying.
+
+        Parameters
+        ----------
+        dtype : dtype
+            What an element is, such as ``"u8"`` for 8 bytes, unsigned.
+        offset : int
+            Bytes from the start of FAM, a multiple of the dtype's alignment.
+        count : int, optional
+            Elements; by default as many as FAM has from `offset`.
+        writable : bool
+            Whether the array may be written to; the nodes see it at once.
+
+        Returns
+        -------
+        ndarray of shape (count,)
+            It stays valid after the lab is gone. Should somebody truncate the file, or its file system be
+            full, an access to what is missing kills the process (SIGBUS), which `faulthandler`, enabled
+            with the first array, tells on its standard error with the line where it happened; a kernel's
+            is in its server's log. :meth:`read` raises instead. On tmpfs, reading a hole through it
+            allocates the page; :meth:`read` does not.
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM, misaligned, or the dtype holds Python objects.
+        HostError
+            If the file is not the one the lab has, or not of its size any more.
+        """
+        kind = plain_dtype(dtype)
+        start = whole(offset)
+        if start is None or not 0 <= start <= self.size or start % max(kind.alignment, 1):
+            raise SpecError(
+                f"offset is {quoted(offset)}: give a multiple of {kind.alignment} (the alignment of {kind}) "
+                f"from 0 to {self.size}"
+            )
+        most = (self.size - start) // kind.itemsize
+        elements = most if count is None else whole(count)
+        if elements is None or not 0 <= elements <= most:
+            raise SpecError(
+                f"count is {quoted(count)}: from offset {start}, FAM has room for 0 to {most} elements "
+                f"of {kind}"
+            )
+        report_fatal_signals()
+        with self.open_file(writable=writable) as file:
+            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+            try:
+                mapping = mmap.mmap(file.fileno(), self.size, access=access)
+            except OSError as error:
+                raise HostError(
+                    f"cannot map {self.path}: {error.strerror}; hugetlbfs must have pages for all of it"
+                ) from error
+        return np.frombuffer(mapping, kind, elements, start) if elements else np.empty(0, kind)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Copy `size` bytes from `offset`, filling no hole.
+
+        Parameters
+        ----------
+        offset, size : int
+            Bytes; any part of FAM, all of it too.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM.
+        HostError
+            If the file is not the one the lab has or not of its size any more, or this host's memory has no
+            room for a copy.
+        """
+        start, size = check_range(offset, size, self.size)
+        # One allocation, which the reader fills by as many calls as it takes.
+        with self.open_file() as file, io.BufferedReader(file) as reader:
+            try:
+                reader.seek(start)
+                content = reader.read(size)
+            except MemoryError:
+                raise HostError(
+                    f"this host's memory has no room for a copy of {size} bytes of FAM: read less at a time, "
+                    "or take array(), which copies nothing"
+                ) from None
+            except OSError as error:
+                raise HostError(f"cannot read {self.path} at {start}: {error.strerror}") from error
+        if len(content) != size:
+            raise HostError(f"{self.path} was truncated while it was read at {start}")
+        return content
+
+    def write(self, offset: int, content: Buffer | npt.NDArray[Any], *, control: bool = False) -> None:
+        """Store `content` at `offset`.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes from the start of FAM.
+        content : bytes-like or ndarray
+            All its bytes, an array's in C order and in the byte order of its dtype.
+        control : bool
+            Whether the control area is meant too. A warning is logged if `content` reaches it otherwise: a
+            probe or a start under way may fail, and a file of the user's own gets its former end back.
+
+        Raises
+        ------
+        SpecError
+            If the range is outside FAM, or the content is not plain bytes. Nothing is written then.
+        HostError
+            If the file is not the one the lab has or not of its size any more, or there is no room.
+        """
+        plain = plain_bytes(content)
+        start, size = check_range(offset, plain.nbytes, self.size)
+        if not control and size and start + size > self.control.offset:
+            log.warning("%d bytes at %d reach FAM's control area: a probe under way may fail", size, start)
+        with self.open_file(writable=True) as file:
+            try:
+                write_at(file.fileno(), plain.data, start)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # hugetlbfs can be mapped and read, and not written to
+                    self.array("u1", start, size, writable=True)[:] = plain
+                    return
+                raise HostError(f"cannot write to {self.path} at {start}: {error.strerror}") from error
+
+    def allocated(self) -> int:
+        """Bytes of it that take up room: it is sparse."""
+        with self.open_file() as file:
+            return os.fstat(file.fileno()).st_blocks * 512
+
+    def check(self) -> None:
+        """Raise HostError unless the file is the very one that the lab has, of its size."""
+        with self.open_file():
+            pass
+
+    def open_file(self, *, writable: bool = False) -> io.FileIO:
+        """Open the file, without a buffer; the caller closes it.
+
+        Raises
+        ------
+        HostError
+            If the file is not the one the lab has, or not of its size any more.
+        """
+        try:
+            # No link is followed to a file that the lab made: nobody else has a say in where it lies.
+            flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
+            descriptor = os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY))
+            file = io.FileIO(descriptor, "r+b" if writable else "rb")
+        except OSError as error:
+            raise HostError(
+                f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?"
+            ) from error
+        status = os.fstat(file.fileno())
+        if (status.st_dev, status.st_ino) != self.identity:
+            file.close()
+            raise HostError(
+                f"{self.path} is another file than the one the nodes have: it was replaced under the lab"
+            )
+        if status.st_size != self.size:
+            file.close()
+            raise HostError(
+                f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated"
+            )
+        return file
+
+    def remove(self) -> None:
+        """Delete the file if the lab made it and it is still that one."""
+        if not self.created:
+            return
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return
+        if (status.st_dev, status.st_ino) == self.identity:
+            self.path.unlink()
+        else:
+            log.warning("%s is not the file that the lab made: left alone", self.path)
+
+
+def _fitting(size: int) -> str:
+    below, above = nearest_powers(size) if size else (0, 0)
+    if below == above and size:
+        return f"give fam={format_size(size)!r}, or another path"
+    return "that is no power of two, so it cannot be a BAR; truncate it to one, or give another path"

@@ -1,0 +1,81 @@
+"""Single words of FAM, loaded and stored by system calls.
+
+A mapping of a file that somebody truncates kills whoever touches it (SIGBUS); a system call fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+
+from fame_lab.core.file_io import read_at, write_at
+from fame_lab.errors import HostError
+from fame_lab.host.fam import Fam
+
+__all__ = ["Words"]
+
+_WORD = 8
+
+
+class Words:
+    """Words of 8 bytes, little-endian, by their offset in FAM.
+
+    Parameters
+    ----------
+    fam : Fam
+
+    Raises
+    ------
+    HostError
+        If the file is not the one the lab has, or not of its size any more.
+    """
+
+    def __init__(self, fam: Fam) -> None:
+        self._path = fam.path
+        self._file = fam.open_file(writable=True)
+        self._descriptor = self._file.fileno()
+        self._mapping: mmap.mmap | None = None
+
+    def load(self, offset: int) -> int:
+        """Give the word at `offset`.
+
+        Raises
+        ------
+        HostError
+            If the file was truncated.
+        """
+        found = read_at(self._descriptor, _WORD, offset)
+        if len(found) != _WORD:
+            raise HostError(f"{self._path} was truncated: it ends before {offset + _WORD}")
+        return int.from_bytes(found, "little")
+
+    def store(self, offset: int, value: int) -> None:
+        """Store a word at `offset`.
+
+        Raises
+        ------
+        HostError
+            If the file was truncated, or there is no room.
+        """
+        content = value.to_bytes(_WORD, "little")
+        if self._mapping is not None:
+            self._mapping[offset : offset + _WORD] = content
+            return
+        # Beyond its end a store would make the file longer again, as if nothing had happened.
+        if os.fstat(self._descriptor).st_size < offset + _WORD:
+            raise HostError(f"{self._path} was truncated: it ends before {offset + _WORD}")
+        try:
+            write_at(self._descriptor, content, offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise HostError(f"cannot write to {self._path} at {offset}: {error.strerror}") from error
+            # hugetlbfs: it can be mapped and read, and not be written to.
+            self._mapping = mmap.mmap(self._descriptor, os.fstat(self._descriptor).st_size)
+            self._mapping[offset : offset + _WORD] = content
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._mapping is not None:
+            self._mapping.close()
+        self._file.close()

@@ -1,0 +1,334 @@
+"""A node's domain while it exists: made, resumed, asked, destroyed. libvirt's names end here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from fame_lab.core.sanitize import plain
+from fame_lab.errors import BootError, HostError, LabError
+from fame_lab.guest.images.base import TEMPLATE
+from fame_lab.host.libvirt import qemu_monitor
+from fame_lab.host.libvirt.connection import refusal
+from fame_lab.host.libvirt.domain_xml import domain_name
+from fame_lab.host.libvirt.metadata import NodeRecord
+from fame_lab.host.libvirt.session_directory import TOO_LONG, session_cache
+
+__all__ = ["Domain", "State", "create", "find", "labs", "names"]
+
+log = logging.getLogger(__name__)
+
+State = str
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "stopping",
+    libvirt.VIR_DOMAIN_SHUTOFF: "off",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+}
+_GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+#: What libvirt writes there of its own: dated lines, and the command line with its environment.
+_LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain of libvirt's.
+
+    Parameters
+    ----------
+    handle : libvirt.virDomain, optional
+        None for a node whose domain is no more.
+    record : NodeRecord
+        What it carries about its lab.
+    """
+
+    handle: libvirt.virDomain | None
+    record: NodeRecord
+
+    @property
+    def name(self) -> str:
+        """The name that libvirt knows it by."""
+        return domain_name(self.record.spec.name, self.record.node)
+
+    def on(self, connection: libvirt.virConnect) -> Domain:
+        """Give this domain as `connection` has it, if the one by which it was found is no more."""
+        if self.handle is None or self.handle.connect() is connection:
+            return self
+        try:
+            return replace(self, handle=connection.lookupByUUID(self.handle.UUID()))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in _GONE:
+                return replace(self, handle=None)
+            raise refusal(connection, f"libvirt cannot find {self.name}: {error}") from error
+
+    def resume(self) -> None:
+        """Let a paused domain run."""
+        with self._asked("cannot be resumed") as handle:
+            handle.resume()
+
+    def state(self) -> State:
+        """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
+        if self.handle is None:
+            return "gone"
+        try:
+            return _STATES.get(self.handle.state()[0], "unknown")
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in _GONE:
+                return "gone"
+            words = f"libvirt cannot tell the state of {self.name}: {error}"
+            raise refusal(self.handle.connect(), words) from error
+
+    def pid(self) -> int | None:
+        """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
+        try:
+            return int((_run_directory() / f"{self.name}.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def ssh_port(self) -> int:
+        """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
+        with self._asked("does not tell its SSH port") as handle:
+            answer = qemu_monitor.ask(handle, "info usernet", qemu_monitor.HUMAN)
+        return qemu_monitor.forwarded_port(answer)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop its CPUs meanwhile, so that each of them comes by QEMU's hooks for that."""
+        with self._asked("cannot be paused") as handle:
+            runs = self.state() == "running"
+            if runs:
+                handle.suspend()
+            try:
+                yield
+            finally:
+                if runs:
+                    handle.resume()
+
+    def ask(self, command: str, **arguments: object) -> Any:
+        """Give QEMU's answer to a command of its machine protocol, QMP.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        return self._ask(command, arguments)
+
+    def hand(self, descriptor: int, name: str) -> None:
+        """Pass QEMU an open file, to be known to it by a name, as in ``fd:name``.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        self._ask("getfd", {"fdname": name}, descriptor)
+
+    def hand_as_path(self, descriptor: int) -> int:
+        """Pass QEMU an open file, to be known to it by the path ``/dev/fdset/NUMBER``; return the number.
+
+        Raises
+        ------
+        HostError
+            If QEMU refuses it.
+        BootError
+            If QEMU has ended.
+        """
+        return int(self._ask("add-fd", {}, descriptor)["fdset-id"])
+
+    def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
+        with self._asked(f"does not answer {command}") as handle:
+            told = json.dumps({"execute": command, "arguments": arguments})
+            return qemu_monitor.returned(qemu_monitor.ask(handle, told, qemu_monitor.MACHINE, *files))
+
+    def fam_address(self, *, with_block: bool) -> int:
+        """Return the physical address of FAM's first byte, as QEMU tells addresses to plugins.
+
+        It changes when the guest moves the BAR.
+
+        Parameters
+        ----------
+        with_block : bool
+            Whether this QEMU adds the place of FAM's block in its own memory to the BAR's address.
+
+        Raises
+        ------
+        HostError
+            If QEMU does not tell, as while the BAR is not mapped.
+        """
+        block: int | None = 0
+        if with_block:
+            with self._asked("does not tell where FAM is") as handle:
+                block = qemu_monitor.fam_block(qemu_monitor.ask(handle, "info ramblock", qemu_monitor.HUMAN))
+        bar = qemu_monitor.bar2(self.ask("query-pci"))
+        if bar is None or block is None:
+            raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
+        return bar + block
+
+    def destroy(self) -> None:
+        """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
+        if self.handle is not None:
+            try:
+                self.handle.destroy()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _GONE:
+                    words = f"libvirt cannot end {self.name}: {error}"
+                    raise refusal(self.handle.connect(), words) from error
+        remove_log(self.name)
+
+    def last_words(self) -> str:
+        """Give the last lines of what QEMU itself wrote."""
+        return last_words(self.name)
+
+    def obituary(self) -> str:
+        """Say that it has ended, why as far as QEMU said, and what to do."""
+        words = self.last_words()
+        silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
+        cause = f"QEMU said {words!r}" if words else silence
+        name = self.record.spec.name
+        return (
+            f"its QEMU has ended ({cause}); bring it back with lab.nodes[{self.record.index}].restart(), "
+            f"or end the lab with `fame-lab down {name}`"
+        )
+
+    @contextlib.contextmanager
+    def _asked(self, failing: str) -> Iterator[libvirt.virDomain]:
+        """Give the handle to ask libvirt by; what libvirt refuses is an error that says so."""
+        if self.handle is None:
+            raise BootError(f"{self.record.node} is gone: {self.obituary()}")
+        try:
+            yield self.handle
+        except libvirt.libvirtError as error:
+            if self.state() == "gone":
+                raise BootError(f"{self.record.node} is gone: {self.obituary()}") from error
+            words = f"{self.name} {failing}: {error} {self.last_words()}".rstrip()
+            raise refusal(self.handle.connect(), words) from error
+
+
+def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
+    """Start a domain that vanishes when it ends, paused.
+
+    Raises
+    ------
+    LabError
+        If one of that name is there.
+    HostError
+        If libvirt or QEMU refuses, with QEMU's own message.
+    DaemonError
+        If libvirt's daemon went away meanwhile: it may have been started all the same.
+    """
+    try:
+        return Domain(connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED), record)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_DOM_EXIST):
+            raise LabError(
+                f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
+            ) from error
+        hint = f"; {TOO_LONG}" if "UNIX socket path" in str(error) else ""
+        raise refusal(connection, f"{record.node} cannot be started: {error}{hint}") from error
+
+
+def find(
+    connection: libvirt.virConnect, lab: str | None = None, kind: type[NodeRecord] = NodeRecord
+) -> list[Domain]:
+    """Find the nodes of one lab, or of all, by what they carry; in order of their numbers.
+
+    With `kind` TemplateRecord, find what nodes are being restored from.
+    """
+    found = []
+    for handle in _all(connection):
+        try:
+            text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, kind.namespace)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+                continue  # none of ours, or gone since
+            raise refusal(connection, f"libvirt cannot tell what {handle.name()} is: {error}") from error
+        try:
+            record = kind.from_xml(text)
+        except LabError as error:
+            # Another version's lab is not to stand in the way of all that concerns this one's.
+            log.warning("%s is left alone: %s", handle.name(), error)
+            continue
+        if lab is None or record.spec.name == lab:
+            found.append(Domain(handle, record))
+    return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
+
+
+def names(connection: libvirt.virConnect, lab: str) -> set[str]:
+    """Name the domains of a lab, whatever they carry: another version's cannot be read."""
+    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
+    return {name for handle in _all(connection) if its.fullmatch(name := handle.name())}
+
+
+def _all(connection: libvirt.virConnect) -> list[libvirt.virDomain]:
+    try:
+        return list(connection.listAllDomains())
+    except libvirt.libvirtError as error:
+        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
+
+
+def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
+    """Group all nodes by the lab's name."""
+    grouped: dict[str, list[Domain]] = {}
+    for domain in find(connection):
+        grouped.setdefault(domain.record.spec.name, []).append(domain)
+    return grouped
+
+
+def log_path(name: str) -> Path:
+    """Say where libvirt keeps what QEMU wrote."""
+    if os.geteuid() == 0:
+        return Path("/var/log/libvirt/qemu") / f"{name}.log"
+    return session_cache() / "libvirt/qemu/log" / f"{name}.log"
+
+
+def _run_directory() -> Path:
+    """Say where libvirt writes down the processes that it started."""
+    if os.geteuid() == 0:
+        return Path("/run/libvirt/qemu")
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
+    return Path(runtime) / "libvirt/qemu/run"
+
+
+def last_words(name: str, most: int = 2000) -> str:
+    """Give the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
+    try:
+        with log_path(name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - most))
+            lines = log.read(most).decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line for line in lines if line.startswith("qemu")]
+    others = [line for line in lines if line and not _LIBVIRTS.match(line)]
+    return "\n".join(map(plain, (said or others)[-5:]))
+
+
+def remove_logs(lab: str) -> None:
+    """Delete what libvirt kept of a lab's nodes: it may write a last line after a domain has ended."""
+    directory = log_path(lab).parent
+    for log in directory.glob(f"{domain_name(lab, 'node')}[0-9][0-9].log"):
+        remove_log(log.stem)
+    remove_log(domain_name(lab, TEMPLATE))
+
+
+def remove_log(name: str) -> None:
+    """Delete what libvirt kept of a domain of ours, rotated parts included."""
+    path = log_path(name)
+    for part in path.parent.glob(f"{path.name}*"):
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()

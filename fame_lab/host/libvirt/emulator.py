@@ -1,0 +1,29 @@
+"""Whether libvirt can start a QEMU that is not the host's own, and what keeps it from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import libvirt
+
+from fame_lab.host import apparmor
+from fame_lab.host.libvirt.connection import qemu_user, refusal, uri
+from fame_lab.host.qemu import complaints
+
+__all__ = ["check_emulator"]
+
+
+def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
+    """Raise HostError if libvirt cannot start a QEMU that is not the host's own.
+
+    At first use of a QEMU libvirt finds out what it can do, which takes a second or two.
+    """
+    try:
+        connection.getDomainCapabilities(str(path), "x86_64", "q35", "qemu")
+    except libvirt.libvirtError as error:
+        words = f"libvirt at {uri()} cannot start {path}: {error}"
+        if said := complaints(path, qemu_user(connection)):
+            words += f"; asked what it has, QEMU itself says {said}"
+        elif apparmor.is_on():
+            words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
+        raise refusal(connection, words) from error

@@ -1,0 +1,106 @@
+"""A template's state saved from QEMU, and given to another QEMU that was started to take it in.
+
+Both have their memory in one file. It is left out of what is saved (``x-ignore-shared``): the template writes
+through to the file, and a restored node maps it privately, so that what no node has changed is there once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import libvirt
+
+from fame_lab.errors import BootError, HostError
+from fame_lab.host.libvirt.domain import Domain
+
+__all__ = ["is_possible", "restore", "save"]
+
+#: libvirt's number of its first version that hands an open file on to QEMU.
+_HANDS_FILES = 8_002_000
+
+#: From this QEMU on a state is in a file that has a path, if need be one that stands for an open file. QEMU
+#: 7.2 knows no ``file:``, and 11.0 takes no ``fd:`` of a file (docs/about/removed-features.rst). Tried on
+#: 10.0 and 11.1.
+_BY_PATH = 9_000_000
+_PATH = "file:/dev/fdset/"
+
+#: Seconds for a few hundred KiB.
+_DEADLINE = 30.0
+_LOOK = 0.005
+
+
+def is_possible(connection: libvirt.virConnect) -> bool:
+    """Say whether this libvirt can do it."""
+    return int(connection.getLibVersion()) >= _HANDS_FILES
+
+
+def save(domain: Domain, state: Path) -> None:
+    """Stop a template and write all of it but its memory into a file.
+
+    Raises
+    ------
+    BootError
+        If it cannot be saved.
+    """
+    with _blamed(domain, "saved"), state.open("wb") as file:
+        domain.ask("stop")
+        _leave_memory_out(domain)
+        domain.ask("migrate", uri=_handed(domain, file))
+        _await(domain, lambda: _status(domain, "query-migrate") not in ("setup", "active", "device", "none"))
+        if (status := _status(domain, "query-migrate")) != "completed":
+            raise BootError(f"{domain.name} could not be saved: QEMU says {status!r}")
+
+
+def restore(domain: Domain, state: Path) -> None:
+    """Have a domain that was started to take it in go on from a template's state; it stays paused.
+
+    Raises
+    ------
+    BootError
+        If it cannot be restored, as when the state is not one of a machine like it.
+    """
+    with _blamed(domain, "restored"), state.open("rb") as file:
+        _leave_memory_out(domain)
+        domain.ask("migrate-incoming", uri=(uri := _handed(domain, file)))
+        _await(domain, lambda: _status(domain, "query-status") != "inmigrate")
+        if uri.startswith(_PATH):
+            # Or the node would have the file open, which is deleted then, for as long as it lives.
+            domain.ask("remove-fd", **{"fdset-id": int(uri.removeprefix(_PATH))})
+
+
+def _handed(domain: Domain, file: BinaryIO) -> str:
+    """Pass QEMU an open file; return the address by which it takes a state from there, or puts one there."""
+    qemu = domain.record.qemu
+    if qemu is None or qemu.version < _BY_PATH:
+        domain.hand(file.fileno(), "state")
+        return "fd:state"
+    return f"{_PATH}{domain.hand_as_path(file.fileno())}"
+
+
+@contextlib.contextmanager
+def _blamed(domain: Domain, what: str) -> Iterator[None]:
+    """Let whatever libvirt or QEMU refuses be the fault of the guest, which can be started in another way."""
+    try:
+        yield
+    except (HostError, OSError) as error:
+        raise BootError(f"{domain.name} could not be {what}: {error}") from error
+
+
+def _leave_memory_out(domain: Domain) -> None:
+    domain.ask("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
+
+
+def _status(domain: Domain, command: str) -> str:
+    return str(domain.ask(command).get("status", "none"))
+
+
+def _await(domain: Domain, done: Callable[[], bool]) -> None:
+    end = time.monotonic() + _DEADLINE
+    while not done():
+        if time.monotonic() > end:
+            raise BootError(f"{domain.name} took more than {_DEADLINE:.0f} s over a template's state")
+        time.sleep(_LOOK)

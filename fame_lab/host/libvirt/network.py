@@ -1,0 +1,211 @@
+"""A lab's own NAT network under the system libvirt: its bridge, its DHCP and DNS server, and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import libvirt
+import psutil
+
+from fame_lab.errors import HostError, LabError, SpecError
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.spec.subnet import HOST_NAME, Subnet, free_subnet
+
+__all__ = ["bridge_name", "check_free", "create", "destroy", "labs", "network_name", "network_xml"]
+
+NAMESPACE = "urn:fame_lab:network:1"
+_TAG = f"{{{NAMESPACE}}}network"
+ElementTree.register_namespace("fame-net", NAMESPACE)
+#: Of an interface, in Linux.
+_LONGEST_NAME = 15
+_STATE = Path("/run/libvirt/network")
+_ROUTES = Path("/proc/net/route")
+_GONE = (libvirt.VIR_ERR_NO_NETWORK, libvirt.VIR_ERR_OPERATION_INVALID)
+_LACKING = (
+    "a network of libvirt's takes the packages dnsmasq-base and iptables, and the right to make a bridge: "
+    "`fame-lab doctor` tells more; network='user' does without"
+)
+
+
+def network_name(lab: str) -> str:
+    """Give the name that libvirt knows a lab's network by."""
+    return f"fame-{lab}"
+
+
+def bridge_name(lab: str) -> str:
+    """Give the name of a lab's bridge on the host: the network's, or where that is too long one like it."""
+    name = network_name(lab)
+    return name if len(name) <= _LONGEST_NAME else f"fame-{hashlib.sha256(lab.encode()).hexdigest()[:10]}"
+
+
+def network_xml(spec: LabSpec, *, exported: bool = False) -> str:
+    """Write the network of a lab.
+
+    Parameters
+    ----------
+    spec : LabSpec
+        One with ``network="libvirt"``.
+    exported : bool
+        Whether it is to be no lab's, so that no lab's end is its own.
+
+    Returns
+    -------
+    str
+        XML for ``virNetworkCreateXML``, and for `virsh`.
+    """
+    subnet = Subnet.parse(spec.subnet)
+    network = Element("network")
+    SubElement(network, "name").text = network_name(spec.name)
+    if not exported:
+        SubElement(SubElement(network, "metadata"), _TAG, lab=spec.name)
+    SubElement(network, "forward", mode="nat")
+    # A port of it forwards at once: nothing that hangs on it can make a loop.
+    SubElement(network, "bridge", name=bridge_name(spec.name), stp="off", delay="0")
+    # Names without a dot are the lab's, and nobody else is asked for them.
+    dns = SubElement(network, "dns", forwardPlainNames="no")
+    ip = SubElement(network, "ip", address=str(subnet.host), prefix=str(subnet.network.prefixlen))
+    dhcp = SubElement(ip, "dhcp")
+    for index, node in enumerate(spec.node_names):
+        address = str(subnet.address(index))
+        # By its lease alone a name would be known only once its node is up.
+        SubElement(SubElement(dns, "host", ip=address), "hostname").text = node
+        host = SubElement(dhcp, "host", mac=subnet.mac(index), name=node, ip=address)
+        SubElement(host, "lease", expiry="0")  # never: a node need not come back for it
+    SubElement(SubElement(dns, "host", ip=str(subnet.host)), "hostname").text = HOST_NAME
+    ElementTree.indent(network)  # people read it too
+    return ElementTree.tostring(network, encoding="unicode")
+
+
+def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
+    """Make a lab's network, which vanishes when it ends.
+
+    Raises
+    ------
+    LabError
+        If it is there, as after a start that was killed.
+    SpecError
+        If its addresses are taken on this host; a network that is free is proposed.
+    HostError
+        If libvirt cannot make it.
+    """
+    if spec.name in labs(connection):
+        raise LabError(f"the lab {spec.name!r} was killed and left its network: `fame-lab down {spec.name}`")
+    check_free(connection, spec)
+    try:
+        connection.networkCreateXML(network_xml(spec))
+    except libvirt.libvirtError as error:
+        # Someone may have come first since.
+        check_free(connection, spec)
+        raise HostError(
+            f"libvirt cannot make the network of {spec.name!r}, {spec.subnet}: {error}; {_LACKING}"
+        ) from error
+
+
+def check_free(connection: libvirt.virConnect, spec: LabSpec) -> None:
+    """Raise SpecError if something on this host has addresses of the lab's network, and propose free ones."""
+    _check_free(connection, Subnet.parse(spec.subnet).network)
+
+
+def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
+    with _refused("cannot list its networks"):
+        taken = list(_taken(connection))
+    whose = [f"{network} is of {what}" for network, what in taken if network.overlaps(wanted)]
+    if not whose:
+        return
+    free = free_subnet(network for network, _ in taken)
+    error = SpecError(
+        f"subnet is {str(wanted)!r}, which is in use on this host ({'; '.join(dict.fromkeys(whose))}): "
+        + (f"give subnet={str(free)!r}, which is free" if free else "no other private one is free either")
+    )
+    error.field = "subnet"
+    raise error
+
+
+def labs(connection: libvirt.virConnect) -> dict[str, libvirt.virNetwork]:
+    """Find the networks of labs by what they carry, by the lab's name; none where libvirt has no networks."""
+    with _refused("cannot list its networks"):
+        try:
+            found = {_lab(element): handle for handle, element in _networks(connection)}
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                raise
+            return {}
+    return {name: handle for name, handle in found.items() if name is not None}
+
+
+def destroy(connection: libvirt.virConnect, lab: str) -> bool:
+    """End a lab's network, with its bridge, its server and their files; say whether there was one.
+
+    Raises
+    ------
+    HostError
+        If libvirt cannot.
+    """
+    handle = labs(connection).get(lab)
+    if handle is None:
+        return False
+    try:
+        handle.destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in _GONE:
+            raise HostError(f"libvirt cannot end the network of {lab!r}: {error}") from error
+    # What libvirt 9.0 forgets.
+    (_STATE / f"{network_name(lab)}.pid").unlink(missing_ok=True)
+    shutil.rmtree(_STATE / network_name(lab), ignore_errors=True)
+    return True
+
+
+def _networks(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virNetwork, Element]]:
+    for handle in connection.listAllNetworks():
+        with contextlib.suppress(libvirt.libvirtError):  # gone since
+            yield handle, ElementTree.fromstring(handle.XMLDesc())  # noqa: S314 - libvirt's own
+
+
+def _lab(network: Element) -> str | None:
+    ours = network.find(f"metadata/{_TAG}")
+    return None if ours is None else ours.get("lab")
+
+
+def _taken(connection: libvirt.virConnect) -> Iterator[tuple[IPv4Network, str]]:
+    """Give the networks that this host knows, and who has each."""
+    bridges = {}
+    for _, element in _networks(connection):
+        lab = _lab(element)
+        what = f"libvirt's network {element.findtext('name')!r}" if lab is None else f"the lab {lab!r}"
+        if (bridge := element.find("bridge")) is not None:
+            bridges[bridge.get("name", "")] = what
+        for ip in element.findall("ip"):
+            mask = ip.get("prefix") or ip.get("netmask")
+            if ip.get("family", "ipv4") == "ipv4" and mask:
+                yield IPv4Interface(f"{ip.get('address')}/{mask}").network, what
+    for name, addresses in psutil.net_if_addrs().items():
+        for address in addresses:
+            if address.family.name == "AF_INET" and address.netmask:
+                network = IPv4Interface(f"{address.address}/{address.netmask}").network
+                yield network, bridges.get(name, f"the interface {name}")
+    for name, network in _routes(_ROUTES.read_text()):
+        yield network, bridges.get(name, f"the route by {name}")
+
+
+def _routes(table: str) -> Iterator[tuple[str, IPv4Network]]:
+    """Read the kernel's table of routes: interface and destination of each but those to everywhere."""
+    for line in table.splitlines()[1:]:
+        name, destination, _, _, _, _, _, mask, *_ = line.split()
+        if int(mask, 16):
+            address, bits = (int.from_bytes(bytes.fromhex(each), "little") for each in (destination, mask))
+            yield name, IPv4Network((address, bits.bit_count()))
+
+
+@contextlib.contextmanager
+def _refused(what: str) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise HostError(f"libvirt {what}: {error}; {_LACKING}") from error

@@ -1,0 +1,118 @@
+"""QEMU asked by its monitors; what it answers is checked, for a guest may have broken out into it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+import threading
+from typing import Any
+
+import libvirt
+import libvirt_qemu
+
+from fame_lab.core.sanitize import shortened
+from fame_lab.errors import HostError
+
+__all__ = ["HUMAN", "MACHINE", "ask", "bar2", "fam_block", "forwarded_port", "returned"]
+
+#: What a command is worded in.
+MACHINE = 0
+HUMAN = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+#: Seconds that QEMU has: one that was stopped, or hangs, never answers, and libvirt waits without end.
+PATIENCE = 30.0
+
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
+_FAM_BLOCK = re.compile(r"/FAM\s+\S+ KiB\s+(0x[0-9a-f]{1,16})\s")
+_IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
+
+
+def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> str:
+    """Give QEMU's answer; `files` are open ones that go with the command.
+
+    Raises
+    ------
+    HostError
+        If none comes.
+    libvirt.libvirtError
+        If libvirt or QEMU refuses.
+    """
+    answer: concurrent.futures.Future[str] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            if files:
+                said, _ = libvirt_qemu.qemuMonitorCommandWithFiles(handle, command, list(files), wording)
+            else:
+                said = libvirt_qemu.qemuMonitorCommand(handle, command, wording)
+            answer.set_result(said)
+        except libvirt.libvirtError as error:
+            answer.set_exception(error)
+
+    # Left to itself if it waits for ever; it ends with its QEMU.
+    threading.Thread(target=work, name="ask-qemu", daemon=True).start()
+    try:
+        return answer.result(PATIENCE)
+    except TimeoutError:
+        raise HostError(
+            f"the QEMU of {handle.name()} does not answer within {PATIENCE:.0f} s: it hangs, or was stopped; "
+            "let it go on, or bring the node back with its restart()"
+        ) from None
+
+
+def returned(said: str) -> Any:
+    """Give what a command of QEMU's machine protocol, QMP, returned.
+
+    Raises
+    ------
+    HostError
+        If QEMU refused it, or answered something else.
+    """
+    try:
+        answer = json.loads(said)
+        if "return" in answer:
+            return answer["return"]
+        why = str(answer["error"]["desc"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        why = said
+    raise HostError(f"QEMU answers {shortened(why, 400)}")
+
+
+def forwarded_port(said: str) -> int:
+    """Find in ``info usernet`` the port of 127.0.0.1 that leads to port 22 of the guest.
+
+    Raises
+    ------
+    HostError
+        If there is none.
+    """
+    match = _FORWARD.search(said)
+    if match is None or not 0 < int(match[1]) < 1 << 16:
+        raise HostError(f"QEMU forwards no port to the SSH server: it says {shortened(said, 400)}")
+    return int(match[1])
+
+
+def fam_block(said: str) -> int | None:
+    """Find in ``info ramblock`` the place of FAM's block in QEMU's own memory."""
+    match = _FAM_BLOCK.search(said)
+    return int(match[1], 16) if match else None
+
+
+def bar2(buses: Any) -> int | None:
+    """Find in ``query-pci`` the address of FAM's BAR2; None while it is not mapped.
+
+    Raises
+    ------
+    HostError
+        If it is no list of PCI devices.
+    """
+    try:
+        for device in (device for bus in buses for device in bus["devices"]):
+            found = device["id"]
+            if found.get("vendor") == _IVSHMEM["vendor"] and found["device"] == _IVSHMEM["device"]:
+                for region in device["regions"]:
+                    if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
+                        return int(region["address"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HostError(f"QEMU lists no PCI devices: {shortened(repr(buses), 400)}") from error
+    return None

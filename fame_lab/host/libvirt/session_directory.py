@@ -1,0 +1,91 @@
+"""Where a session's libvirtd keeps its sockets: not every home has a path that will do."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from fame_lab.core.directories import SHM
+from fame_lab.errors import HostError
+
+__all__ = ["TOO_LONG", "make", "session_cache", "session_runtime", "short_configuration"]
+
+#: Said where libvirt finds no room all the same.
+TOO_LONG = (
+    "a libvirtd of yours runs already, with its sockets in your home: end it, so that the next lab starts "
+    "one with a shorter path, or set XDG_CONFIG_HOME to a directory with one"
+)
+
+#: Bytes of a socket's path on Linux, without the zero at its end.
+_MOST = 107
+#: The longest that libvirt puts behind the configuration's directory, where it takes 20 characters of a
+#: domain's name, and behind the directory of what runs.
+_IN_CONFIGURATION = f"libvirt/qemu/lib/domain-9999-{'n' * 20}/monitor.sock"
+_IN_RUNTIME = "libvirt/virtlogd-admin-sock"
+
+
+def short_configuration() -> Path | None:
+    """Return the directory that libvirtd takes for XDG_CONFIG_HOME; None where the usual one is short."""
+    if os.geteuid() == 0:
+        return None
+    usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    is_usual = _has_room(usual, _IN_CONFIGURATION) and _cache_has_room()
+    return None if is_usual and not _is_odd(_usual_cache()) else _place()
+
+
+def session_cache() -> Path:
+    """Return the directory that a session's libvirtd takes for XDG_CACHE_HOME, where its logs are.
+
+    virtlogd takes no path with a space (libvirt 9.0), and libvirt finds no QEMU if a comma is in it.
+    """
+    usual = _usual_cache()
+    return _place() if _is_odd(usual) and os.geteuid() != 0 else usual
+
+
+def session_runtime() -> Path | None:
+    """Return the directory that a session's daemons take for XDG_RUNTIME_DIR; None where it is the usual one.
+
+    Who came by ``su`` or into a container has none, and then libvirt's sockets are in the cache.
+    """
+    return None if _cache_has_room() or os.geteuid() == 0 else _place()
+
+
+def _place() -> Path:
+    return SHM / f"fame_lab-{os.geteuid()}.libvirt"
+
+
+def _usual_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _cache_has_room() -> bool:
+    return bool(os.environ.get("XDG_RUNTIME_DIR")) or _has_room(_usual_cache(), _IN_RUNTIME)
+
+
+def _has_room(directory: Path, longest: str) -> bool:
+    return len(os.fsencode(directory / longest)) <= _MOST and not _is_odd(directory)
+
+
+def _is_odd(path: Path) -> bool:
+    return any(each in str(path) for each in ", :")
+
+
+def make(path: Path) -> None:
+    """Make the directory for this user alone, unless it is there.
+
+    Raises
+    ------
+    HostError
+        If it cannot be made, or is somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        there = path.lstat()
+    except OSError as error:
+        raise HostError(f"cannot make {path}, for libvirt's sockets: {error.strerror}") from error
+    if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o077:
+        raise HostError(
+            f"{path} is another user's, or open to others, and libvirt's sockets of yours would be there: "
+            "remove it, or set XDG_CONFIG_HOME to a directory with a short path"
+        )

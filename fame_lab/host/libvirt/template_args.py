@@ -1,0 +1,59 @@
+"""What QEMU is told of a template: where its memory lies, and who only takes it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fame_lab.spec.qemu_options import escaped
+
+__all__ = ["MOST_FAM", "TemplateFiles"]
+
+_MEMORY = "fame.ram"
+#: Bytes of 64-bit addresses that QEMU leaves to PCI devices by itself.
+_LEAST_WINDOW = 32 << 30
+#: Largest FAM that has room below the addresses at the top of 40 bits that QEMU reserves.
+MOST_FAM = 256 << 30
+
+
+@dataclass(frozen=True)
+class TemplateFiles:
+    """A template's files, which are there while nodes are restored from it.
+
+    Parameters
+    ----------
+    memory : Path
+        Its memory. It writes through to the file; restored nodes map it privately.
+    size : int
+        Bytes of it.
+    state : Path
+        The rest of it: CPUs and devices.
+    fam_size : int
+        Bytes of FAM, for which there has to be room among its addresses.
+    """
+
+    memory: Path
+    size: int
+    state: Path
+    fam_size: int
+
+    def made(self) -> list[str]:
+        """Give QEMU's arguments for the template itself."""
+        return self._arguments("on")
+
+    def restored(self) -> list[str]:
+        """Give QEMU's arguments for a node that takes its state in."""
+        # Not `fd:` at once: what memory is left out has to be said first.
+        return [*self._arguments("off"), "-incoming", "defer"]
+
+    def _arguments(self, share: str) -> list[str]:
+        return [
+            "-object",
+            f"memory-backend-file,id={_MEMORY},mem-path={escaped(self.memory)},size={self.size},share={share}",
+            # It comes after libvirt's own word for the same, whose memory is then never touched.
+            "-machine",
+            f"memory-backend={_MEMORY}",
+            # The firmware would have found FAM and made room for it, at a multiple of its size.
+            "-global",
+            f"q35-pcihost.pci-hole64-size={max(_LEAST_WINDOW, 2 * self.fam_size)}",
+        ]

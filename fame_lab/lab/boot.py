@@ -1,0 +1,300 @@
+"""Bring a node up: its domain, its kernel, its SSH server, and the proof that it shares the FAM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import psutil
+
+from fame_lab.core.jobs.progress import job
+from fame_lab.core.sanitize import quoted, shortened
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
+from fame_lab.guest.images.base import FAM_LINK, READY
+from fame_lab.host.fam_trouble import trouble
+from fame_lab.lab import network
+
+if TYPE_CHECKING:
+    from fame_lab.host.libvirt.domain import Domain
+    from fame_lab.host.libvirt.template_args import TemplateFiles
+    from fame_lab.lab.context import Hosting
+    from fame_lab.lab.node import Node
+
+__all__ = ["ATTEMPTS", "Stage", "Start", "Tell", "await_ready", "bring_up", "check"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the proof may take.
+_PROOF = 60.0
+#: How often a guest that does not come up is tried.
+ATTEMPTS = 2
+_LOOK = 0.02
+#: Characters of a console, and of QEMU's words, that an error quotes.
+_MOST_QUOTED = 1000
+_LOOK_AT_DOMAIN = 0.5
+#: Share of its time that a node has the processor for, on a host that is not too busy.
+_LITTLE = 0.25
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a node is to come up.
+
+    Parameters
+    ----------
+    template : TemplateFiles, optional
+        What it is restored from; None for a cold start.
+    reason : str
+        Why so, in a few words.
+    """
+
+    template: TemplateFiles | None
+    reason: str
+
+    @property
+    def kind(self) -> Literal["cold", "template"]:
+        """The word for it."""
+        return "cold" if self.template is None else "template"
+
+
+Stage = str
+#: Told as each node gets there: (node, stage).
+Tell = Callable[[str, Stage], None]
+
+
+def bring_up(
+    hosting: Hosting,
+    index: int,
+    start: Start,
+    *,
+    deadline: float | None = None,
+    slots: threading.Semaphore | None = None,
+    cancelled: threading.Event | None = None,
+    tell: Tell = lambda _node, _stage: None,
+) -> Node:
+    """Start one node and prove it ready.
+
+    A boot that misses its deadline is tried once more, cold: now and then a kernel hangs under emulation. So
+    is one during which libvirt's daemon went away.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    index : int
+        The node's number, from 0.
+    start : Start
+        Whether it is restored, and from what.
+    deadline : float, optional
+        Seconds from power-on to the first SSH answer; by default the image says.
+    slots : threading.Semaphore, optional
+        One is held while the kernel boots.
+    cancelled : threading.Event, optional
+        Ends the attempt when set.
+    tell : callable
+        Told (node, stage).
+
+    Raises
+    ------
+    BootError
+        If it came up in neither attempt, with its console's last lines and QEMU's own message.
+    SharingError
+        If it came up and does not see the FAM.
+    """
+    slots = slots or threading.Semaphore()
+    cancelled = cancelled or threading.Event()
+    deadline = hosting.image.deadline if deadline is None else deadline
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _attempt(hosting, index, start, deadline, slots, cancelled, tell)
+        except (BootError, DaemonError) as error:
+            if attempt == ATTEMPTS or cancelled.is_set():
+                raise
+            log.warning("%s; trying once more", error)
+            if start.template is not None:
+                start = Start(None, "restored from the template it did not come up")
+    raise AssertionError("unreachable")
+
+
+def _attempt(
+    hosting: Hosting,
+    index: int,
+    start: Start,
+    deadline: float,
+    slots: threading.Semaphore,
+    cancelled: threading.Event,
+    tell: Tell,
+) -> Node:
+    from fame_lab.lab.node import Node  # a node can boot itself anew, so each needs the other
+
+    tell(hosting.spec.node_names[index], "creating")
+    # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
+    domain = hosting.create_domain(index, start)
+    node = Node(hosting, domain)
+    try:
+        with _held(slots, cancelled):
+            tell(node.name, "booting" if start.template is None else "waking")
+            end = time.monotonic() + deadline
+            node.domain.resume()
+            if hosting.image.says_ready:
+                await_ready(hosting, domain, end, deadline, cancelled)
+            else:
+                # Nothing else tells that it has booted.
+                _connect(hosting, node, end, deadline, cancelled)
+        tell(node.name, "connecting")
+        _connect(hosting, node, end, deadline, cancelled)
+        if not hosting.image.says_ready:
+            node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=_PROOF)
+        tell(node.name, "proving")
+        # A node may boot anew within another job, whose steps these are not.
+        with job(f"{node.name} boots", shown=False):
+            _prove(hosting, node)
+            network.prove_up(node, cancelled.is_set)
+        tell(node.name, "ready")
+    except BaseException:
+        node.connection.close()
+        node.domain.destroy()
+        raise
+    return node
+
+
+def _connect(hosting: Hosting, node: Node, end: float, deadline: float, cancelled: threading.Event) -> None:
+    settled = hosting.image.says_ready
+    try:
+        node.connection.open(end - time.monotonic(), cancelled.is_set, settled=settled)
+    except SSHError as error:
+        check(cancelled)
+        raise _failed(hosting, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
+
+
+@contextlib.contextmanager
+def _held(slots: threading.Semaphore, cancelled: threading.Event) -> Iterator[None]:
+    while not slots.acquire(timeout=0.1):
+        check(cancelled)
+    try:
+        check(cancelled)
+        yield
+    finally:
+        slots.release()
+
+
+def check(cancelled: threading.Event) -> None:
+    """Raise LabError if the start has been called off."""
+    if cancelled.is_set():
+        raise LabError("the start was cancelled")
+
+
+def await_ready(
+    hosting: Hosting, domain: Domain, end: float, deadline: float, cancelled: threading.Event
+) -> None:
+    """Wait for a guest's line on its serial console.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    domain : Domain
+    end : float
+        When it has to be there, by the monotonic clock.
+    deadline : float
+        Seconds that it was given, for messages.
+    cancelled : threading.Event
+
+    Raises
+    ------
+    BootError
+        If its QEMU ends, or it is late; with its console's last lines and QEMU's own message.
+    """
+    line = READY.format(node=domain.record.node)
+    look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
+    while line not in hosting.console(domain.record.node):
+        check(cancelled)
+        now = time.monotonic()
+        if now > look_at_domain:
+            if domain.on(hosting.connection).state() not in ("running", "paused"):
+                raise _failed(hosting, domain, "ended while it booted")
+            look_at_domain = now + _LOOK_AT_DOMAIN
+        if now > end:
+            raise _failed(hosting, domain, f"was not up within {deadline:.0f} s")
+        time.sleep(_LOOK)
+
+
+def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
+    console = hosting.console(domain.record.node).strip().splitlines()[-5:]
+    said = (
+        "its console's last lines are " + shortened("\n".join(console), _MOST_QUOTED)
+        if console
+        else "its console is empty"
+    )
+    said += f"; {_tried(hosting, domain, silent=not console)}"
+    words, harm = domain.last_words(), trouble(hosting.fam)
+    return BootError(
+        f"{domain.record.node} {what}; {said}"
+        + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
+        + (f"; {harm}" if harm else "")
+    )
+
+
+def _processor_seconds(domain: Domain) -> float | None:
+    """Return the processor time that a node's QEMU has used; None once it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return None if (pid := domain.pid()) is None else sum(psutil.Process(pid).cpu_times()[:2])
+    return None
+
+
+def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
+    """Name the kernel and the QEMU of a boot that failed; of a silent one also what to change."""
+    qemu, spec = domain.record.qemu or hosting.qemu, hosting.spec
+    kernel = f"Linux {hosting.image.kernel_release}, image {str(spec.image)!r}"
+    tried = f"it was {kernel}, in {qemu} under {hosting.accelerator.kind.upper()}"
+    if not silent:
+        return tried
+    had, load = _processor_seconds(domain), os.getloadavg()[0]
+    if had is not None and had < _LITTLE * hosting.image.deadline and load > 2 * len(os.sched_getaffinity(0)):
+        return (
+            f"{tried}. It had {had:.1f} s of processor time, for this host is busy (load {load:.0f}): "
+            "end what keeps it so, or give lab.start(deadline=...) more seconds"
+        )
+    other = "qemu='backports', the newer one" if spec.qemu == "auto" else "qemu='auto', the host's own"
+    return (
+        f"{tried}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
+        f"({other}), an image with another kernel, or more memory than {format_size(spec.memory_size)}"
+    )
+
+
+def _prove(hosting: Hosting, node: Node) -> None:
+    """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed."""
+    control = hosting.fam.control
+    ours, theirs = secrets.randbits(64), secrets.randbits(64)
+    hosting.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
+    places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
+    try:
+        told = node.probe(
+            "prove",
+            "--fam",
+            "/dev/fam",
+            "--size",
+            str(hosting.fam.size),
+            *places,
+            f"{theirs:#x}",
+            timeout=_PROOF,
+        )
+    except CommandError as error:
+        raise SharingError(f"{node.name} does not have the FAM: {error}") from error
+    if [line.get("read") for line in told] != [f"{ours:#018x}"]:
+        raise SharingError(
+            f"{node.name} does not share {hosting.fam.path}: the host wrote {ours:#018x}, "
+            f"the node read {quoted(told)}"
+        )
+    found = int.from_bytes(hosting.fam.read(control.node_nonce(node.index), 8), "little")
+    if found != theirs:
+        raise SharingError(
+            f"{node.name} does not share {hosting.fam.path}: the node wrote {theirs:#018x}, "
+            f"the host reads {found:#018x}"
+        )

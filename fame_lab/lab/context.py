@@ -1,0 +1,261 @@
+"""What the nodes of one lab have in common on this host."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import DaemonError, LabError
+from fame_lab.guest.images import catalog
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.guest.images.base import Boot, Image
+from fame_lab.guest.ssh.keys import Keys
+from fame_lab.host import accelerator as accel
+from fame_lab.host import qemu, trace_plugin, tsc
+from fame_lab.host.accelerator import Accelerator
+from fame_lab.host.fam import Fam
+from fame_lab.host.libvirt import domain, migration
+from fame_lab.host.libvirt.connection import Libvirt, emulator, ensure_daemons, qemu_user, security_models
+from fame_lab.host.libvirt.domain_xml import domain_xml
+from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
+from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.template_args import TemplateFiles
+from fame_lab.host.qemu import Qemu
+from fame_lab.host.qemu_user import QemuUser
+from fame_lab.host.trace_plugin import TracePlugin
+from fame_lab.lab import console, fam_allocation, network
+from fame_lab.lab.boot import Start
+from fame_lab.lab.ownership import Claim
+from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic.trace.counter_layout import CounterLayout
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.ring_buffer import OrderRing
+
+if TYPE_CHECKING:
+    from libvirt import virConnect
+
+__all__ = ["Hosting", "attach"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """Everything that a lab's nodes share.
+
+    Parameters
+    ----------
+    libvirt : Libvirt
+    spec : LabSpec
+    directory : LabDirectory
+    keys : Keys
+    fam : Fam
+    accelerator : Accelerator
+    image : Image
+        What the nodes boot.
+    user : QemuUser, optional
+        Whom libvirt runs QEMU as, if not ourselves.
+    run : str
+        Token of the report run that started the lab; empty for a person's.
+    notebook : str
+        Token of the notebook that started it; empty for none.
+    claim : Claim
+        This process's hold on the lab.
+    qemu : Qemu
+        What its first node was started in.
+    """
+
+    libvirt: Libvirt
+    spec: LabSpec
+    directory: LabDirectory
+    keys: Keys
+    fam: Fam
+    accelerator: Accelerator
+    image: Image
+    user: QemuUser | None
+    run: str
+    notebook: str
+    claim: Claim
+    qemu: Qemu
+
+    @property
+    def connection(self) -> virConnect:
+        """A connection to libvirt that answers."""
+        return self.libvirt.connection
+
+    def record(self, index: int, start: Start | None = None) -> NodeRecord:
+        """Describe one node, for its domain's metadata."""
+        return NodeRecord(
+            spec=self.spec,
+            index=index,
+            fam_path=str(self.fam.path),
+            fam_identity=self.fam.identity,
+            fam_created=self.fam.created,
+            accelerator=self.accelerator.kind,
+            accelerator_reason=self.accelerator.reason,
+            image=self.image.digest,
+            start="cold" if start is None else start.kind,
+            start_reason="" if start is None else start.reason,
+            run=self.run,
+            notebook=self.notebook,
+            qemu=self.qemu,
+        )
+
+    def create_domain(self, index: int, start: Start) -> domain.Domain:
+        """Make one node's domain, paused; restored already if it is from a template.
+
+        Raises
+        ------
+        HostError
+            If FAM is not the file that the other nodes have: QEMU would make one anew.
+        DaemonError
+            If libvirt's daemon went away meanwhile; nothing is left of the domain then.
+        """
+        self.fam.check()
+        # An upgrade of the host may have put a newer QEMU in its place since the lab was started.
+        record = replace(self.record(index, start), qemu=qemu.read(self.qemu.path, self.user))
+        identity = replace(
+            self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
+        )
+        boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
+        trace = self._trace_plugin(record.node, record.qemu or self.qemu) if self.spec.trace else None
+        card = network.card(self.spec, index, self.directory)
+        own, template = self.image.personal(identity), start.template
+        arguments = template.restored() if template else ()
+        made = self._create(record, boot, own, trace=trace, card=card, arguments=arguments)
+        try:
+            if template is not None:
+                migration.restore(made, template.state)
+        except BaseException:
+            made.on(self.connection).destroy()
+            raise
+        return made
+
+    def create_template(self, image: Appliance, files: TemplateFiles) -> domain.Domain:
+        """Make the domain that nodes are restored from, paused."""
+        record = TemplateRecord(**vars(self.record(0)))
+        own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
+        # Linux remembers how long each is, and every node's are equally so.
+        nobodys = {name: bytes(len(content)) for name, content in own.items()}
+        boot = image.template_boot(tsc_khz=self._tsc_khz)
+        return self._create(record, boot, nobodys, arguments=files.made(), fam=False)
+
+    def _create(
+        self,
+        record: NodeRecord,
+        boot: Boot,
+        own: Mapping[str, bytes],
+        *,
+        trace: TracePlugin | None = None,
+        card: Card | None = None,
+        arguments: Sequence[str] = (),
+        fam: bool = True,
+    ) -> domain.Domain:
+        console = self.directory.console(record.node)
+        console.unlink(missing_ok=True)
+        with self.directory.handed_over(record.node, own, self._owner) as personal:
+            xml = domain_xml(
+                record,
+                boot,
+                console=console,
+                personal=personal,
+                user=self.user,
+                models=security_models(self.connection),
+                trace=trace,
+                arguments=arguments,
+                fam=fam,
+                card=card,
+            )
+            ensure_daemons()
+            try:
+                return domain.create(self.connection, xml, record)
+            except DaemonError:
+                # It may have been made all the same, and would be in its own way at the next attempt.
+                for each in self._domains_of(record.node):
+                    each.destroy()
+                raise
+
+    def _domains_of(self, node: str) -> list[domain.Domain]:
+        of_lab = domain.find(self.connection, self.spec.name)
+        templates = domain.find(self.connection, self.spec.name, TemplateRecord)
+        return [each for each in (*of_lab, *templates) if each.record.node == node]
+
+    @property
+    def _tsc_khz(self) -> int | None:
+        return tsc.khz() if self.accelerator.kind == "tcg" else None
+
+    @property
+    def counter_layout(self) -> CounterLayout:
+        """How each node's counter file is laid out: a place for every CPU that a domain can have."""
+        return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
+
+    def _trace_plugin(self, node: str, runs_in: Qemu) -> TracePlugin:
+        plugin = trace_plugin.delivered(trace_plugin.interface(runs_in, self.user))
+        counters, order = self.directory.counters(node), self.directory.order(node)
+        # A node that boots anew counts anew; who records its earlier life has these files open.
+        for path in (counters, order):
+            path.unlink(missing_ok=True)
+        Counters.create(counters, self.counter_layout, self._owner)
+        OrderRing.create(order, self.counter_layout.vcpus, self._owner)
+        return TracePlugin(plugin, counters, order)
+
+    @property
+    def _owner(self) -> tuple[int, int] | None:
+        return (self.user.uid, self.user.gid) if self.user else None
+
+    def domains(self) -> list[domain.Domain]:
+        """Give every node's domain, in order; one that has ended has no handle."""
+        found = {each.record.index: each for each in domain.find(self.connection, self.spec.name)}
+        return [
+            found.get(index) or domain.Domain(None, self.record(index)) for index in range(self.spec.nodes)
+        ]
+
+    def console(self, node: str, most: int = console.TAIL) -> str:
+        """Give the last `most` bytes that a node wrote on its serial line."""
+        return console.tail(self.directory.console(node), most)
+
+
+def attach(name: str) -> Hosting:
+    """Take up what a running lab stands on.
+
+    Raises
+    ------
+    LabError
+        If no lab of that name runs, or the image that its nodes booted is not in the cache any more.
+    """
+    libvirt = Libvirt()
+    connection = libvirt.connection
+    domains = domain.find(connection, name)
+    if not domains:
+        there = ", ".join(sorted(domain.labs(connection))) or "none"
+        raise LabError(
+            f"no lab named {quoted(name)} runs here (running: {there}): "
+            f"start it with `fame-lab up {name}`, or Lab(spec).start()"
+        )
+    record = domains[0].record
+    user = qemu_user(connection)
+    directory = LabDirectory.of(name)
+    with contextlib.ExitStack() as undo:
+        claim = Claim.join(directory)
+        undo.callback(claim.release)
+        hosting = Hosting(
+            libvirt=libvirt,
+            spec=record.spec,
+            directory=directory,
+            keys=Keys.read(directory),
+            fam=fam_allocation.fam_of(record),
+            accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
+            image=catalog.of_running(str(record.spec.image), record.image),
+            user=user,
+            run=record.run,
+            notebook=record.notebook,
+            claim=claim,
+            qemu=record.qemu or qemu.read(emulator(connection), user),
+        )
+        undo.pop_all()
+    return hosting

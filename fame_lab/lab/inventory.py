@@ -1,0 +1,155 @@
+"""What is on this host: labs that run, and what killed ones left."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from dataclasses import dataclass
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.core.jobs.signals import deferred
+from fame_lab.errors import LabError
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.connection import connect
+from fame_lab.lab import network
+from fame_lab.lab.ownership import Standing, settled, standing
+from fame_lab.lab.teardown import record_left, tear_down
+from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["Listing"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A lab as it was found.
+
+    Parameters
+    ----------
+    name : str
+    spec : LabSpec, optional
+        None if only a directory is left that does not say.
+    states : dict of str to str
+        State by the node's name; ``gone`` for one that is no more, ``starting`` for one that is yet to be.
+    run : str
+        Token of the report run that started it; empty for a person's.
+    notebook : str
+        Token of the notebook that started it; empty for none.
+    standing : {"used", "forsaken", "nobody's"}
+        Whether somebody uses it who started it or has taken up what its owner left; whether its owner was
+        killed; or whether it was left to run on purpose.
+    """
+
+    name: str
+    spec: LabSpec | None
+    states: dict[str, str]
+    run: str
+    notebook: str = ""
+    standing: Standing = "nobody's"
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its owner was killed, or nothing of it runs any more; and nobody uses it."""
+        nothing_runs = all(state == "gone" for state in self.states.values())
+        return self.standing == "forsaken" or (nothing_runs and self.standing != "used")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every node runs, so that it can be taken up as it is."""
+        return bool(self.states) and all(state == "running" for state in self.states.values())
+
+    def end(self) -> None:
+        """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
+        # Held, so that nobody takes it for an orphan half-way.
+        with LabDirectory.of(self.name).held():
+            self._end()
+
+    def _end(self) -> None:
+        # Ctrl-C in the middle is not to leave a half.
+        with deferred(threading.Event()):
+            connection = connect()
+            try:
+                tear_down(connection, self.name)
+            finally:
+                connection.close()
+
+    def end_if_orphan(self) -> bool:
+        """Take it away unless somebody is starting it or uses it; say whether it was."""
+        directory = LabDirectory.of(self.name)
+        if not self.is_orphan or directory.is_held():
+            return False
+        with contextlib.ExitStack() as holding:
+            if not self._still_orphan(directory, holding):
+                return False
+            self._end()
+            return True
+
+    def _still_orphan(self, directory: LabDirectory, holding: contextlib.ExitStack) -> bool:
+        """Look again, now that nobody can start or take up what is looked at."""
+        if not directory.path.exists():
+            # Nodes, or a network, without a directory: it is made, so that no start comes in between.
+            try:
+                holding.enter_context(directory.made_and_held(None))
+            except LabError:  # one did
+                return False
+            return True
+        # A start that begins just now waits for us, and then finds its directory gone.
+        if not holding.enter_context(directory.held()):
+            return False  # what was seen then is another's by now
+        found = holding.enter_context(settled(directory))
+        ours, all_there = self._domains()
+        # Nodes of another version are left alone, with all that is theirs.
+        return ours == all_there and (found == "forsaken" or (found == "nobody's" and not ours))
+
+    def _domains(self) -> tuple[set[str], set[str]]:
+        """Name the lab's domains that this version made, and all."""
+        connection = connect()
+        try:
+            ours = {each.name for each in domain.find(connection, self.name)}
+            return ours, domain.names(connection, self.name)
+        finally:
+            connection.close()
+
+    @classmethod
+    def all(cls) -> list[Listing]:
+        """Look at libvirt's domains, this user's lab directories, and networks of libvirt's."""
+        connection = connect()
+        try:
+            running = domain.labs(connection)
+            found = [cls._running(name, domains) for name, domains in running.items()]
+            connected = network.labs(connection)
+        finally:
+            connection.close()
+        left = [directory for directory in LabDirectory.all() if directory.name not in running]
+        found += [cls._left(directory) for directory in left]
+        known = {listing.name for listing in found}
+        found += [cls(name, None, {}, "") for name in connected if name not in known]
+        return sorted(found, key=lambda listing: listing.name)
+
+    @classmethod
+    def _running(cls, name: str, domains: list[domain.Domain]) -> Listing:
+        record, directory = domains[0].record, LabDirectory.of(name)
+        states = dict.fromkeys(record.spec.node_names, _absent(directory))
+        states |= {found.record.node: found.state() for found in domains}
+        return cls(name, record.spec, states, record.run, record.notebook, standing(directory))
+
+    @classmethod
+    def _left(cls, directory: LabDirectory) -> Listing:
+        try:
+            record = record_left(directory)
+        except LabError as error:  # of another version
+            log.warning("%s is left alone: %s", directory.path, error)
+            record = None
+        if record is None:
+            # A start that has only just begun does not say yet how many nodes there are to be.
+            starting = {"node01": "starting"} if _absent(directory) == "starting" else {}
+            return cls(directory.name, None, starting, "", standing=standing(directory))
+        states = dict.fromkeys(record.spec.node_names, _absent(directory))
+        return cls(directory.name, record.spec, states, record.run, record.notebook, standing(directory))
+
+
+def _absent(directory: LabDirectory) -> str:
+    """Say what a node is that has no domain: its lab may be starting, in this process or another."""
+    return "starting" if directory.is_held() else "gone"

@@ -1,0 +1,153 @@
+"""Start a lab: all of it or none."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+
+from fame_lab.core.jobs.cancellation import cancellable
+from fame_lab.errors import LabError, SSHError
+from fame_lab.lab import boot, network, template
+from fame_lab.lab.context import Hosting
+from fame_lab.lab.node import Node
+from fame_lab.lab.provision import prepared
+from fame_lab.lab.teardown import tear_down
+from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["Launch"]
+
+log = logging.getLogger(__name__)
+
+
+class _CalledOff(threading.Event):
+    """Set for the nodes that are coming if the start is called off, or if one of them fails."""
+
+    def __init__(self, asked: threading.Event) -> None:
+        super().__init__()
+        # Whose event says what he asked for, and nothing else.
+        self._asked = asked
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._asked.is_set()
+
+
+class Launch:
+    """One start of a lab, on a thread of its own.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    deadline : float, optional
+        Seconds that each node has from power-on to its first SSH answer.
+    cancelled : threading.Event
+        Ends the start when set; then nothing is left.
+    """
+
+    def __init__(self, spec: LabSpec, deadline: float | None, cancelled: threading.Event) -> None:
+        self._spec = spec
+        self._deadline = deadline
+        self._cancelled = _CalledOff(cancelled)
+        self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
+        # In our context, so that a guest image that has to be built first is told as part of our job.
+        work = contextvars.copy_context().run
+        # Waited for at the interpreter's end, whatever thread makes it, or a half of a lab would be left.
+        self._thread = threading.Thread(
+            target=work, args=(self._work,), name=f"start-{spec.name}", daemon=False
+        )
+
+    def __enter__(self) -> Launch:
+        """Start, and return at once."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End; whatever went wrong, a lab that nobody took is gone then."""
+        if kind is not None:
+            self._cancelled.set()
+        self._thread.join()
+        if kind is not None and self._outcome.exception() is None:
+            hosting, nodes = self._outcome.result()
+            for node in nodes:
+                node.connection.close()
+            tear_down(hosting.connection, self._spec.name)
+            hosting.claim.release()
+
+    def events(self) -> Iterator[tuple[str, str]]:
+        """Give (node or lab's name, stage) as they come, until the start has ended."""
+        while (event := self._events.get()) is not None:
+            yield event
+
+    def result(self) -> tuple[Hosting, list[Node]]:
+        """Give what came of it, or raise what went wrong."""
+        return self._outcome.result()
+
+    def _work(self) -> None:
+        try:
+            self._outcome.set_result(self._launch())
+        except BaseException as error:  # noqa: BLE001 - carried to whoever asks for the result
+            self._outcome.set_exception(error)
+        finally:
+            self._events.put(None)
+
+    def _tell(self, who: str, stage: str) -> None:
+        # Told at each step, so this is also where a step that cannot look for itself is cut short.
+        if self._cancelled.is_set():
+            raise LabError("the start was cancelled")
+        log.debug("%s: %s", who, stage)
+        self._events.put((who, stage))
+
+    def _launch(self) -> tuple[Hosting, list[Node]]:
+        def tell(stage: str) -> None:
+            self._tell(self._spec.name, stage)
+
+        with (
+            prepared(self._spec, tell) as hosting,
+            template.begun(hosting, deadline=self._deadline, cancelled=self._cancelled, tell=tell) as start,
+        ):
+            return hosting, self._bring_up_all(hosting, start)
+
+    def _bring_up_all(self, hosting: Hosting, start: boot.Start) -> list[Node]:
+        slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
+        # One more than boot at a time: its domain is made while the others boot.
+        with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
+            coming = [
+                pool.submit(
+                    boot.bring_up,
+                    hosting,
+                    index,
+                    start,
+                    deadline=self._deadline,
+                    slots=slots,
+                    cancelled=self._cancelled,
+                    tell=self._tell,
+                )
+                for index in range(self._spec.nodes)
+            ]
+            concurrent.futures.wait(coming, return_when=concurrent.futures.FIRST_EXCEPTION)
+            if failed := [future for future in coming if future.done() and future.exception() is not None]:
+                self._cancelled.set()
+                for future in coming:
+                    future.cancel()
+                concurrent.futures.wait(coming)
+                raise failed[0].exception() or LabError("unreachable")
+        nodes = [future.result() for future in coming]
+        try:
+            if self._spec.addresses is not None:
+                self._tell(self._spec.name, "proving the network")
+                with cancellable(self._cancelled):
+                    network.prove_connected(self._spec, nodes)
+            if self._cancelled.is_set():
+                raise LabError("the start was cancelled")
+        except BaseException as error:
+            for node in nodes:
+                node.connection.close()
+            if isinstance(error, SSHError) and self._cancelled.is_set():
+                raise LabError("the start was cancelled") from error
+            raise
+        return nodes

@@ -1,0 +1,66 @@
+"""Where a number comes from: all that is needed to judge it, or to take it again."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.host import fam_location
+from fame_lab.host.qemu import dotted
+
+if TYPE_CHECKING:
+    from fame_lab.lab.context import Hosting
+
+__all__ = ["host", "manifest"]
+
+
+def manifest(hosting: Hosting) -> dict[str, Any]:
+    """Describe a running lab and its host, in values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``spec``; ``accelerator``, what it is and why; ``versions`` of the package, Python, QEMU, libvirt and
+        both kernels; ``image``, the digest of what the nodes booted; ``fam``, where it lies and why;
+        ``start``, how each node that runs came up and why so; ``host``, its CPU and cores; ``time``, UTC. A
+        probe adds its parameters, its seed and the effective mapping type.
+    """
+    accelerator = hosting.accelerator
+    return {
+        "spec": hosting.spec.to_dict(),
+        "accelerator": {"kind": accelerator.kind, "reason": accelerator.reason},
+        "versions": {
+            "fame_lab": version("fame_lab"),
+            "python": platform.python_version(),
+            "qemu": dotted(hosting.qemu.version),
+            "libvirt": dotted(hosting.connection.getLibVersion()),
+            "host_kernel": platform.release(),
+            "guest_kernel": hosting.image.kernel_release,
+        },
+        "image": hosting.image.digest,
+        "fam": fam_location.describe(hosting.spec, hosting.fam, hosting.directory),
+        "start": {
+            domain.record.node: {"kind": domain.record.start, "reason": domain.record.start_reason}
+            for domain in hosting.domains()
+            if domain.handle is not None
+        },
+        "host": host(),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def host() -> dict[str, Any]:
+    """Describe this host: its CPU, and how many cores this process may use."""
+    return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0))}
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.machine()

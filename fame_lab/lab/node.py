@@ -1,0 +1,273 @@
+"""One VM of a lab: asked over SSH, watched through libvirt."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.core import native
+from fame_lab.core.jobs.cancellation import is_cancelled
+from fame_lab.core.numeric import check_seconds
+from fame_lab.errors import CommandError, SSHError
+from fame_lab.guest.ssh import file_transfer
+from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.run_result import RunResult
+from fame_lab.host.fam_trouble import trouble
+from fame_lab.lab import boot
+from fame_lab.lab.lab_html import node_html
+from fame_lab.probes.common import program_output
+from fame_lab.probes.common.program_step import program_run
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.ring_buffer import OrderRing
+
+if TYPE_CHECKING:
+    from fame_lab.host.libvirt.domain import Domain, State
+    from fame_lab.lab.context import Hosting
+
+__all__ = ["Node"]
+
+#: Seconds in which libvirt notices that a QEMU has ended.
+_NOTICED = 5.0
+_PROBE_IN_IMAGE = "/usr/bin/fame-probe"
+
+
+class Node:
+    """A node of a lab.
+
+    Parameters
+    ----------
+    hosting : Hosting
+        What it shares with the lab's other nodes.
+    domain : Domain
+        Its libvirt domain.
+    """
+
+    def __init__(self, hosting: Hosting, domain: Domain) -> None:
+        self._hosting = hosting
+        self._domain = domain
+        self._probe_path: str | None = None
+        self._delivery = threading.Lock()
+        self.index = domain.record.index
+        self.name = domain.record.node
+        self.connection = Connection(
+            self.name, lambda: self.ssh_port, hosting.keys, lambda: trouble(hosting.fam)
+        )
+
+    @property
+    def domain(self) -> Domain:
+        """Its libvirt domain, by a connection that answers."""
+        self._domain = self._domain.on(self._hosting.connection)
+        return self._domain
+
+    def counters(self) -> Counters:
+        """Open the file in which its QEMU counts, for one recording alone.
+
+        Raises
+        ------
+        TrafficError
+            If the lab has no trace, another recording runs, or the file is not what it should be.
+        """
+        return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
+
+    def order_ring(self) -> OrderRing:
+        """Open the file through which its accesses come in their order; see :meth:`counters`."""
+        layout = self._hosting.counter_layout
+        return OrderRing(self._hosting.directory.order(self.name), layout.vcpus, layout.fam_size)
+
+    @property
+    def state(self) -> State:
+        """``running``, ``paused``, ``stopping``, ``off``, ``crashed`` or ``gone``."""
+        return self.domain.state()
+
+    @property
+    def ssh_port(self) -> int:
+        """The port of 127.0.0.1 that leads to the node's SSH server."""
+        return self.domain.ssh_port()
+
+    @property
+    def address(self) -> str | None:
+        """Its address in the lab's own network, such as 192.168.42.1; None where it has none."""
+        addresses = self._hosting.spec.addresses
+        return None if addresses is None else str(addresses.address(self.index))
+
+    @property
+    def ssh_command(self) -> list[str]:
+        """The words that open a shell on the node with OpenSSH's client, pinned to the lab's host key.
+
+        The client reads no configuration, neither the user's nor the system's.
+        """
+        directory = self._hosting.directory
+        return [
+            "ssh",
+            # All nodes are root@127.0.0.1: a master connection of the user's configuration would answer for
+            # another node, and what it forwards would reach a guest that is not trusted.
+            *("-F", "none"),
+            *("-i", str(directory.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
+            *("-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={directory.known_hosts}"),
+            *("-o", "GlobalKnownHostsFile=none", "-o", f"HostKeyAlias={self.name}"),
+            *("-p", str(self.ssh_port), "root@127.0.0.1"),
+        ]
+
+    def run(
+        self,
+        command: str,
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+        stdin: bytes | Iterable[bytes] = b"",
+    ) -> RunResult:
+        r"""Run a command by the node's shell, once; see :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+
+        Examples
+        --------
+        >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
+        '6.1.0-37-cloud-amd64\\n'
+        """
+        with self._mourned():
+            return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
+
+    def put(
+        self,
+        local: str | os.PathLike[str],
+        remote: str | os.PathLike[str],
+        *,
+        mode: int | None = None,
+        timeout: float | None = None,
+    ) -> PurePosixPath:
+        """Copy a file into the node, and return where it is there.
+
+        See :func:`fame_lab.guest.ssh.file_transfer.put`.
+
+        Examples
+        --------
+        >>> lab.nodes[0].put("producer", "/usr/local/bin", mode=0o755)  # doctest: +SKIP
+        PurePosixPath('/usr/local/bin/producer')
+        """
+        with self._mourned():
+            return file_transfer.put(self.connection, local, remote, mode=mode, timeout=timeout)
+
+    def get(
+        self,
+        remote: str | os.PathLike[str],
+        local: str | os.PathLike[str],
+        *,
+        most: int | str = "64M",
+        timeout: float | None = None,
+    ) -> Path:
+        """Copy a file out of the node, and return where it is here.
+
+        See :func:`fame_lab.guest.ssh.file_transfer.get`.
+        """
+        with self._mourned():
+            return file_transfer.get(self.connection, remote, local, most=most, timeout=timeout)
+
+    @contextlib.contextmanager
+    def _mourned(self) -> Iterator[None]:
+        """Have an error of the block say how the node's QEMU ended, if it did."""
+        try:
+            yield
+        except CommandError:
+            raise
+        except SSHError as error:
+            if not is_cancelled() and self._has_ended():
+                raise SSHError(f"{error}: {self.domain.obituary()}") from error
+            raise
+
+    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Run the probe program in the guest, delivering it first unless it is there.
+
+        Parameters
+        ----------
+        arguments : str
+            The program's command and its options.
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        list of dict
+            One for each line of JSON that it wrote, its form checked and its numbers finite.
+
+        Raises
+        ------
+        CommandError
+            If the program refuses, with what it says.
+        ProbeError
+            If what it wrote is not the JSON that it should be.
+        """
+        command = shlex.join([self._delivered(), *arguments])
+        with program_run(self.name, arguments):
+            told = self.run(command, timeout=timeout).stdout
+        return program_output.parse(told, self.name)
+
+    def _has_ended(self) -> bool:
+        """Say whether QEMU is gone; libvirt may take a moment to see it."""
+        end = time.monotonic() + _NOTICED
+        while (state := self.domain.state()) in ("running", "stopping") and time.monotonic() < end:
+            time.sleep(0.05)
+        return state not in ("running", "paused", "stopping")
+
+    def console(self, most: int = 4000) -> str:
+        """Give the last `most` bytes of the node's serial line."""
+        return self._hosting.console(self.name, most)
+
+    def _delivered(self) -> str:
+        with self._delivery:
+            if self._probe_path is None:
+                if self._hosting.image.has_probe:
+                    self._probe_path = _PROBE_IN_IMAGE
+                else:
+                    program = native.PROBE.binary()
+                    path = f"/tmp/fame-probe-{hashlib.sha256(program.read_bytes()).hexdigest()[:16]}"  # noqa: S108 - in the guest
+                    self.put(program, path, mode=0o755)
+                    self._probe_path = path
+            return self._probe_path
+
+    def restart(
+        self,
+        *,
+        deadline: float | None = None,
+        cancelled: threading.Event | None = None,
+        tell: boot.Tell = lambda _node, _stage: None,
+    ) -> None:
+        """Boot the node anew, into the same FAM, which keeps what it holds.
+
+        Parameters
+        ----------
+        deadline : float, optional
+            Seconds from power-on to its first SSH answer; by default the image says.
+        cancelled : threading.Event, optional
+            Set it, from any thread, to call it off; the node is gone then.
+        tell : callable
+            Told as it goes on: the node's name and the stage that it has come to.
+
+        Raises
+        ------
+        BootError
+            If it does not come up.
+        HostError
+            If FAM is not the file that the other nodes have.
+        """
+        deadline = None if deadline is None else check_seconds("deadline", deadline)
+        self._hosting.fam.check()
+        self.connection.close()
+        self.domain.destroy()
+        start = boot.Start(None, "it was restarted, and the template goes when the lab is up")
+        anew = boot.bring_up(
+            self._hosting, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
+        )
+        self._domain, self.connection = anew._domain, anew.connection
+        self._probe_path = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} of {self._hosting.spec.name!r}>"
+
+    def _repr_html_(self) -> str:
+        return node_html(self.name, self._hosting.spec)

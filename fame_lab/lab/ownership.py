@@ -1,0 +1,151 @@
+"""Whose a lab is: told by a lock that the system lets go of with its process, however that ends.
+
+A lab belongs to the process that started it until that lets go of it on purpose: its directory has a file
+that says so, and whoever uses the lab holds it. A file that nobody holds is an owner's who has died.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import logging
+import os
+import weakref
+from collections.abc import Iterator
+from typing import Literal
+
+from fame_lab.core.directories import LabDirectory, is_still, nobody_begins
+from fame_lab.errors import LabError
+
+__all__ = ["Claim", "Standing", "renounce", "settled", "standing"]
+
+log = logging.getLogger(__name__)
+
+#: Of somebody who lives; of somebody who has died, and nobody uses it; or left to run on purpose.
+Standing = Literal["used", "forsaken", "nobody's"]
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Claim:
+    """A process's hold on a lab, by :meth:`make` or :meth:`join`.
+
+    Parameters
+    ----------
+    directory : LabDirectory
+    descriptor : int, optional
+        Of the file that is held; None of a lab that is nobody's.
+    owner : int, optional
+        The process that started the lab, if that is this one.
+    """
+
+    def __init__(self, directory: LabDirectory, descriptor: int | None, owner: int | None = None) -> None:
+        self._directory = directory
+        self._owner = owner
+        self._inode = _inode(directory)
+        self._close = (lambda: None) if descriptor is None else weakref.finalize(self, os.close, descriptor)
+
+    @classmethod
+    def make(cls, directory: LabDirectory) -> Claim:
+        """Make a lab this process's own, which starts it; that ends with the process, if that ends well."""
+        directory.write(directory.owner, b"")
+        claim = cls._holding(directory, os.getpid())
+        # Not when it is killed: then whoever clears up is to find it.
+        atexit.register(claim._leave_at_exit)
+        return claim
+
+    @classmethod
+    def join(cls, directory: LabDirectory) -> Claim:
+        """Use a lab, whosever it is; waits for who is taking it away.
+
+        Raises
+        ------
+        LabError
+            If it was taken away meanwhile.
+        """
+        claim = cls._holding(directory)
+        if not directory.path.exists():
+            claim.release()
+            raise LabError(f"the lab {directory.name!r} is gone; `fame-lab down --orphans` ends what is left")
+        return claim
+
+    @classmethod
+    def _holding(cls, directory: LabDirectory, owner: int | None = None) -> Claim:
+        try:
+            descriptor = os.open(directory.owner, _FLAGS)
+        except FileNotFoundError:
+            return cls(directory, None)
+        claim = cls(directory, descriptor, owner)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return claim
+
+    def release(self) -> None:
+        """Use it no more; whose it is stays as it was. Safe to repeat."""
+        atexit.unregister(self._leave_at_exit)
+        self._close()
+
+    def leave(self) -> None:
+        """Release it; if it is ours it is nobody's then, and no orphan, whoever ends."""
+        if self._owner == os.getpid() and self.is_current:  # and not a fork of it
+            self._directory.owner.unlink(missing_ok=True)
+        self.release()
+
+    def _leave_at_exit(self) -> None:
+        # Not of one that somebody else has ended meanwhile.
+        if self._owner == os.getpid() and self._directory.path.exists() and self.is_current:
+            name = self._directory.name
+            log.warning("the lab %r runs on without this program; to end it: fame-lab down %s", name, name)
+        self.leave()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other lab of that name has come in this one's place."""
+        return _inode(self._directory) in (self._inode, None)
+
+
+def _inode(directory: LabDirectory) -> int | None:
+    try:
+        return directory.path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def renounce(directory: LabDirectory) -> None:
+    """Have a lab be an orphan if this process dies while it takes it away."""
+    if directory.is_ours():
+        directory.owner.touch(mode=0o600)
+
+
+@contextlib.contextmanager
+def settled(directory: LabDirectory) -> Iterator[Standing]:
+    """Say whose a lab is; what is forsaken can be taken up by nobody meanwhile."""
+    with contextlib.ExitStack() as holding:
+        with nobody_begins():  # one who only asks is not to be taken for a user
+            found = holding.enter_context(_asked(directory))
+        yield found
+
+
+def standing(directory: LabDirectory) -> Standing:
+    """Say whose a lab is."""
+    with nobody_begins(), _asked(directory) as found:
+        return found
+
+
+@contextlib.contextmanager
+def _asked(directory: LabDirectory) -> Iterator[Standing]:
+    try:
+        descriptor = os.open(directory.owner, _FLAGS)
+    except FileNotFoundError:
+        # Without its directory, where its keys are, nobody can use it.
+        yield "nobody's" if directory.path.exists() else "forsaken"
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield "used"
+        else:
+            yield "forsaken" if is_still(descriptor, directory.owner) else "nobody's"
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""All that a lab stands on, made before its nodes, and taken away with them if that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.core.kernel_env import RUN_VARIABLE, this_notebook
+from fame_lab.errors import LabError
+from fame_lab.guest.images import appliance, catalog
+from fame_lab.guest.images.base import Image
+from fame_lab.guest.ssh.keys import Keys
+from fame_lab.host import accelerator as accel
+from fame_lab.host import file_access, qemu, qemu_cache, trace_plugin
+from fame_lab.host.accelerator import Accelerator
+from fame_lab.host.fam import Fam
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.connection import Libvirt, emulator, kvm_refusal, qemu_user
+from fame_lab.host.libvirt.emulator import check_emulator
+from fame_lab.host.qemu import Qemu
+from fame_lab.host.qemu_user import QemuUser
+from fame_lab.lab import fam_allocation, network
+from fame_lab.lab.context import Hosting
+from fame_lab.lab.ownership import Claim
+from fame_lab.lab.reaper import under_way
+from fame_lab.lab.teardown import tear_down
+from fame_lab.spec.lab_spec import LabSpec
+
+if TYPE_CHECKING:
+    from libvirt import virConnect
+
+__all__ = ["prepared"]
+
+
+@contextlib.contextmanager
+def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
+    """Make what a lab stands on: image, accelerator, directory, keys, FAM.
+
+    Nothing is left, domains included, if this or the block fails. In it the lab's directory is held, which
+    tells a lab that is starting from one that was killed.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    tell : callable
+        Told in a few words what goes on.
+
+    Raises
+    ------
+    SpecError
+        If FAM cannot be of that size here.
+    LabError
+        If a lab of that name is there.
+    HostError
+        If this host lacks something.
+    """
+    libvirt = Libvirt()
+    connection = libvirt.connection
+    user = qemu_user(connection)
+    taken = domain.labs(connection)
+    if spec.name in taken:
+        raise LabError(
+            f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
+            f"or end it with `fame-lab down {spec.name}`"
+        )
+    network.check(connection, spec)
+    runs_in = _qemu_of(connection, spec, user, tell)
+    image = catalog.ensure(str(spec.image), tell)
+    catalog.check_memory(image, spec)
+    tell("choosing the accelerator")
+    if spec.trace:
+        trace_plugin.interface(runs_in, user)
+        accelerator = replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
+    else:
+        # The trial of KVM boots the appliance, whatever the nodes boot.
+        tried = appliance.ensure(tell) if spec.accel != "tcg" else None
+        accelerator = accel.choose(
+            spec.accel,
+            tried,
+            qemu_user=(user.uid, user.gid) if user else None,
+            qemu=runs_in.path,
+            refused=lambda: kvm_refusal(connection, str(runs_in.path)),
+            tell=tell,
+        )
+    accelerator.check_addressable(spec.fam_size)
+    directory = LabDirectory.of(spec.name)
+    with directory.made_and_held(user.gid if user else None), under_way(directory):
+        hosting: Hosting | None = None
+        try:
+            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, runs_in, taken, tell)
+            yield hosting
+        except BaseException:
+            tear_down(libvirt.connection, spec.name)
+            if hosting is not None:
+                hosting.claim.release()
+            raise
+
+
+def _qemu_of(
+    connection: virConnect, spec: LabSpec, user: QemuUser | None, tell: Callable[[str], None]
+) -> Qemu:
+    """Return the QEMU that the nodes will run in, once it is clear that they can."""
+    path = qemu_cache.find(str(spec.qemu), tell)
+    found = qemu.read(path or emulator(connection), user)
+    if path is not None or spec.trace:
+        qemu.check_fit(found, trace=spec.trace, user=user)
+    if path is not None:
+        check_emulator(connection, path)
+    return found
+
+
+def _furnish(
+    libvirt: Libvirt,
+    spec: LabSpec,
+    directory: LabDirectory,
+    accelerator: Accelerator,
+    image: Image,
+    user: QemuUser | None,
+    runs_in: Qemu,
+    taken: dict[str, list[domain.Domain]],
+    tell: Callable[[str], None],
+) -> Hosting:
+    """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
+    with contextlib.ExitStack() as undo:
+        claim = Claim.make(directory)
+        undo.callback(claim.release)
+        tell("making keys and FAM")
+        keys = Keys.make(directory, spec.node_names)
+
+        def around(fam: Fam) -> Hosting:
+            return Hosting(
+                libvirt=libvirt,
+                spec=spec,
+                directory=directory,
+                keys=keys,
+                fam=fam,
+                accelerator=accelerator,
+                image=image,
+                user=user,
+                run=os.environ.get(RUN_VARIABLE, ""),
+                notebook=this_notebook(),
+                claim=claim,
+                qemu=runs_in,
+            )
+
+        def announce(fam: Fam) -> None:
+            directory.write(directory.record, around(fam).record(0).to_xml().encode())
+
+        hosting = around(fam_allocation.take(spec, directory, user, taken, announce))
+        if user is not None:
+            file_access.check_readable(image.files, user)
+        network.make(libvirt.connection, spec, directory)
+        undo.pop_all()
+    return hosting

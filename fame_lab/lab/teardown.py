@@ -1,0 +1,81 @@
+"""A lab taken away: whatever there is of it, whoever made it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from fame_lab.core.directories import LabDirectory
+from fame_lab.errors import FameError
+from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt.connection import Libvirt
+from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
+from fame_lab.lab import fam_allocation, network, ownership
+
+if TYPE_CHECKING:
+    import libvirt
+
+__all__ = ["record_left", "tear_down"]
+
+
+def tear_down(connection: libvirt.virConnect, name: str) -> bool:
+    """Take a lab away: its domains, its network, FAM if it made it, keys, consoles and logs. Safe to repeat.
+
+    Returns
+    -------
+    bool
+        Whether there was anything.
+    """
+    directory = LabDirectory.of(name)
+    # Whatever ends us before the end, the next who looks for orphans goes on.
+    ownership.renounce(directory)
+    record = record_left(directory)
+    there = directory.path.exists()
+    # Again, because libvirt may yet be at work on one that a killed start has asked for.
+    while domains := [*domain.find(connection, name), *domain.find(connection, name, TemplateRecord)]:
+        _destroy(domains, name)
+        record, there = domains[0].record, True
+    if record is None or record.spec.network != "user":
+        there = network.end(connection, name) or there
+    if record is not None:
+        fam_allocation.give_back(fam_allocation.fam_of(record), directory)
+    # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
+    domain.remove_logs(name)
+    directory.remove()
+    domain.remove_logs(name)
+    return there
+
+
+def record_left(directory: LabDirectory) -> NodeRecord | None:
+    """Read what a lab without any node left says of itself."""
+    try:
+        return NodeRecord.from_xml(directory.record.read_text())
+    except OSError:
+        return None
+
+
+def _destroy(domains: list[domain.Domain], lab: str) -> None:
+    """End domains together, each by a connection of its own.
+
+    libvirt waits for each QEMU to be gone, and serves five requests of one connection at a time.
+    """
+    failed: list[FameError] = []
+
+    def destroy(each: domain.Domain) -> None:
+        try:
+            own = Libvirt()
+            try:
+                each.on(own.connection).destroy()
+            finally:
+                own.close()
+        except FameError as error:
+            failed.append(error)
+
+    # An executor takes no more work once the interpreter ends, which is when a notebook's kernel is stopped.
+    threads = [threading.Thread(target=destroy, args=[each], name=f"end-{lab}") for each in domains]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]

@@ -1,0 +1,164 @@
+"""The template that a lab's nodes are restored from: one guest, booted as far as all have in common.
+
+It is made anew for each start, without FAM, before any guest has a key or a node's name, and its files are
+gone once the lab is up. A node restored from it shares its memory, page by page, until it writes there. It
+wakes with new random numbers and the right time (``guest/probe/awake.c``), takes what is its own, and finds
+FAM where a cold one has it, by looking at its PCI bus anew (``guest/files/init``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import BootError, HostError
+from fame_lab.guest.images.appliance import Appliance
+from fame_lab.host.libvirt import migration
+from fame_lab.host.libvirt.template_args import MOST_FAM, TemplateFiles
+from fame_lab.lab import boot
+from fame_lab.lab.boot import Start
+
+if TYPE_CHECKING:
+    from fame_lab.lab.context import Hosting
+    from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["begun", "hindrance"]
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def begun(
+    hosting: Hosting, *, deadline: float | None, cancelled: threading.Event, tell: Callable[[str], None]
+) -> Iterator[Start]:
+    """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
+
+    What keeps a lab that asked for a template from being restored is logged, and its nodes start cold.
+
+    Parameters
+    ----------
+    hosting : Hosting
+    deadline : float, optional
+        Seconds that the template's boot may take; by default the image says.
+    cancelled : threading.Event
+    tell : callable
+        Told in a few words what goes on.
+    """
+    image = hosting.image
+    found = hindrance(
+        hosting.spec,
+        cores=len(os.sched_getaffinity(0)),
+        accelerator=hosting.accelerator.kind,
+        waits=isinstance(image, Appliance),
+        hands_files=migration.is_possible(hosting.connection),
+        room=shutil.disk_usage(hosting.directory.path).free,
+    )
+    if found or not isinstance(image, Appliance):
+        if hosting.spec.start == "template":
+            log.warning("%s starts cold: %s", hosting.spec.name, found)
+        yield Start(None, found)
+        return
+    tell("making a template")
+    with _files(hosting) as files:
+        yield _made(hosting, image, files, deadline or image.deadline, cancelled)
+
+
+def _made(
+    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+) -> Start:
+    for _ in range(boot.ATTEMPTS):
+        try:
+            _make(hosting, image, files, deadline, cancelled)
+        except (BootError, HostError) as error:
+            boot.check(cancelled)
+            log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
+        else:
+            asked = hosting.spec.start == "template"
+            return Start(files, "a template was asked for" if asked else "it is faster with so many nodes")
+    return Start(None, "the template did not come up")
+
+
+def _make(
+    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+) -> None:
+    domain = hosting.create_template(image, files)
+    try:
+        end = time.monotonic() + deadline
+        domain.resume()
+        boot.await_ready(hosting, domain, end, deadline, cancelled)
+        migration.save(domain, files.state)
+    finally:
+        domain.on(hosting.connection).destroy()
+
+
+def hindrance(
+    spec: LabSpec,
+    *,
+    cores: int,
+    accelerator: Literal["kvm", "tcg"],
+    waits: bool,
+    hands_files: bool,
+    room: int,
+) -> str:
+    """Say why a lab's nodes start cold; nothing if they are to be restored.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    cores : int
+        Of the host: so many nodes boot at a time.
+    accelerator : {"kvm", "tcg"}
+    waits : bool
+        Whether the image knows how to wait for being restored.
+    hands_files : bool
+        Whether this libvirt hands open files to QEMU.
+    room : int
+        Bytes free where the template's memory is to lie.
+    """
+    if spec.start == "cold":
+        return "a cold start was asked for"
+    if spec.start == "auto" and spec.nodes <= cores:
+        # As many boot at a time: then all are up as soon as a template would be.
+        return f"a template pays for more nodes than the host has cores, which are {cores}"
+    if spec.start == "auto" and accelerator == "kvm":
+        return "a template pays where booting is emulated; under KVM start='template' makes one all the same"
+    if not waits:
+        return "only the appliance knows how to wait for being restored"
+    if spec.network != "user":
+        return "restored nodes have user-mode networking alone"
+    if spec.fam_size > MOST_FAM:
+        return f"a restored node has room among its addresses for a FAM of up to {format_size(MOST_FAM)}"
+    if not hands_files:
+        return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
+    if room < spec.memory_size:
+        return (
+            f"there is room for {format_size(room)}, and a template may take {format_size(spec.memory_size)}"
+        )
+    return ""
+
+
+@contextlib.contextmanager
+def _files(hosting: Hosting) -> Iterator[TemplateFiles]:
+    directory = hosting.directory
+    files = TemplateFiles(
+        memory=directory.path / "template.memory",
+        size=hosting.spec.memory_size,
+        state=directory.path / "template.state",
+        fam_size=hosting.spec.fam_size,
+    )
+    owner = (hosting.user.uid, hosting.user.gid) if hosting.user else None
+    try:
+        directory.write(files.memory, b"", owner)
+        os.truncate(files.memory, files.size)
+        yield files
+    finally:
+        # What a restored node has mapped stays with it.
+        for path in (files.memory, files.state):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The panel's live view: a recording begun and ended by buttons, drawn while it runs and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets
+
+from fame_lab.core.sizes import format_size, parse_size
+from fame_lab.errors import SpecError
+from fame_lab.lab.lab import Lab
+from fame_lab.notebook.background_task import Task
+from fame_lab.notebook.figure_png import png
+from fame_lab.notebook.html import error_html, faint, reason_html
+from fame_lab.notebook.live_view import LiveView
+from fame_lab.notebook.tab import Box, button
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.recording import Recording
+from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
+from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["TrafficBox"]
+
+
+class TrafficBox(Box):
+    """Records who touches which part of FAM.
+
+    Parameters
+    ----------
+    lab, note : callable
+        As of :class:`fame_lab.notebook.tab.Box`.
+    """
+
+    def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
+        super().__init__(lab, note)
+        self._recording: Recording | None = None
+        self._view: LiveView | None = None
+        #: What was recorded last.
+        self.traffic: Traffic | None = None
+        self.source = ipywidgets.Dropdown(
+            options=["auto", "trace", "samples"], layout=ipywidgets.Layout(width="8em")
+        )
+        self.granule = ipywidgets.Text(
+            value="4K", continuous_update=True, layout=ipywidgets.Layout(width="6em")
+        )
+        self.record = button("Record", "circle", "8em")
+        self.stop_button = button("Stop recording", "stop", "13em")
+        self.status = ipywidgets.HTML()
+        self.live = ipywidgets.VBox()
+        self.picture = ipywidgets.Image(
+            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
+        )
+        asked = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
+        self.children = [
+            ipywidgets.HBox([*asked, self.record, self.stop_button]),
+            *(self.status, self.alert, self.live, self.picture),
+        ]
+        self._on(self.record, self._begin)
+        self._on(self.stop_button, self._end)
+        self.granule.observe(lambda _: self.show(), "value")
+        self._said = ""
+        self.show()
+
+    def show(self) -> None:
+        """Show what can be done now."""
+        lab, busy = self._lab(), self._task is not None
+        recording = self._recording
+        if recording is not None and not recording.running and not busy:
+            self._take(recording)  # it ended with its lab
+            recording = None
+        wrong = _wrong(self.granule.value)
+        self.record.disabled = lab is None or busy or recording is not None or bool(wrong)
+        self.stop_button.disabled = busy or recording is None
+        if wrong:
+            self.status.value = reason_html(wrong)
+        elif self._said:
+            self.status.value = self._said
+        elif lab is None:
+            self.status.value = faint("Start a lab, or attach to one, first.")
+        elif lab.spec.trace:
+            self.status.value = faint("Every access is counted while it records.")
+        else:
+            self.status.value = faint(
+                "This lab has no trace: what is seen is what changes in FAM, by nobody in particular."
+            )
+
+    def stop(self) -> None:
+        """End what records, and wait for it."""
+        super().stop()
+        if (recording := self._recording) is not None and recording.running:
+            recording.stop()
+        if self._recording is not None:
+            self._take(self._recording)
+
+    def _begin(self) -> None:
+        lab = self._lab()
+        if lab is None or self._task is not None or self._recording is not None:
+            return
+        asked = {"source": self.source.value, "granule": self.granule.value.strip()}
+        self._note(f"lab.record(source={asked['source']!r}, granule={asked['granule']!r}).start()")
+        self._say("beginning …")
+        self.picture.layout.display = "none"
+
+        def work(task: Task) -> Recording:
+            recording = lab.record(**asked).start()
+            if task.cancelled.is_set():
+                recording.stop()
+            return recording
+
+        self._do(f"panel-record-{lab.spec.name}", work, self._began)
+
+    def _began(self, task: Task) -> None:
+        if task.error is not None:
+            self._say_html(error_html("the recording", task.error))
+        elif task.result.running:
+            self._recording = task.result
+            self._view = LiveView(task.result, 0.3)
+            self.live.children = [self._view]
+            self._say(f"recording: {task.result.source}")
+
+    def _end(self) -> None:
+        recording = self._recording
+        if recording is None or self._task is not None:
+            return
+        self._say("ending …")
+        self._do("panel-record-end", lambda _task: recording.stop(), self._ended)
+
+    def _ended(self, task: Task) -> None:
+        if task.error is not None:
+            self._note(f"the recording: {task.error}")
+        if self._recording is not None:
+            self._take(self._recording)
+        if task.error is not None:
+            self._say_html(error_html("the recording", task.error))
+
+    def _take(self, recording: Recording) -> None:
+        """Draw what was recorded, in place of the live view."""
+        self._recording = None
+        view, self._view = self._view, None
+        try:
+            self.traffic = recording.traffic()
+            self.picture.value = png(self.traffic)
+            self.picture.layout.display = None
+            self._say("recorded; it is panel.traffic in code")
+        except Exception as error:  # noqa: BLE001 - shown, whatever it is
+            self._say_html(error_html("the recording", error))
+        self.live.children = []
+        if view is not None:
+            view.close()
+        self._note("recording ended")
+
+    def _say(self, words: str) -> None:
+        self._say_html(faint(words))
+
+    def _say_html(self, said: str) -> None:
+        self._said = said
+        self.status.value = said
+
+
+def _wrong(granule: str) -> str:
+    try:
+        size = parse_size(granule.strip(), "granule")
+    except SpecError as error:
+        return str(error)
+    # What both a trace and samples can have.
+    if not FINEST_GRANULE <= size <= CONTROL_SIZE or size & (size - 1):
+        room = f"{FINEST_GRANULE} to {format_size(CONTROL_SIZE)}"
+        return f"granule is {format_size(size)}: give a power of two from {room}"
+    return ""

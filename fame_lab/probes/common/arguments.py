@@ -1,0 +1,139 @@
+"""Where a probe measures: on which node, in which bytes of FAM or of the node's own DRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fame_lab.core.numeric import whole
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import parse_size
+from fame_lab.errors import ProbeError, SpecError
+
+if TYPE_CHECKING:
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+
+__all__ = [
+    "FAM",
+    "MAPPINGS",
+    "MEMORIES",
+    "check_memories",
+    "check_offset",
+    "check_seed",
+    "fam_words",
+    "find_node",
+    "find_nodes",
+]
+
+#: FAM inside a guest.
+FAM = "/dev/fam"
+
+#: How a guest's CPU can be asked to treat FAM: uncached, write-combining, write-back.
+MAPPINGS = ("uc", "wc", "wb")
+
+#: What can be measured: the node's own memory, and what all nodes share.
+MEMORIES = ("dram", "fam")
+
+
+def find_node(lab: Lab, node: int | str) -> Node:
+    """Give a node by its number, from 0, or its name.
+
+    Raises
+    ------
+    ProbeError
+        If the lab has none such.
+    """
+    index = whole(node)
+    for candidate in lab.nodes:
+        if (isinstance(node, str) and node == candidate.name) or index == candidate.index:
+            return candidate
+    there = ", ".join(candidate.name for candidate in lab.nodes)
+    raise ProbeError(f"there is no node {quoted(node)}; there are {there}, numbered from 0")
+
+
+def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[Node]:
+    """Give several nodes, each once; all of the lab for None.
+
+    Raises
+    ------
+    ProbeError
+        If the lab has none such, one is there twice, or they are fewer than `least`.
+    """
+    chosen = list(lab.nodes) if nodes is None else [find_node(lab, node) for node in nodes]
+    names = [node.name for node in chosen]
+    if len(set(names)) != len(names):
+        raise ProbeError(f"nodes is {quoted(nodes)}: each node can be there once")
+    if len(names) < least:
+        there = f"only {', '.join(names)}" if names else "none"
+        raise ProbeError(f"this takes {least} node{'s' * (least > 1)} or more, and there is {there}")
+    return chosen
+
+
+def fam_words(mapping: str) -> list[str]:
+    """Give the probe program's options for FAM, mapped as asked for.
+
+    Parameters
+    ----------
+    mapping : {"uc", "wc", "wb"}
+        The BAR's resource file, its write-combining one, or /dev/mem; what the kernel makes of it is in
+        the line that the program writes.
+
+    Raises
+    ------
+    SpecError
+        If it is something else.
+    """
+    if mapping not in MAPPINGS:
+        raise SpecError(f"mapping is {quoted(mapping)}: give one of {', '.join(MAPPINGS)}")
+    return ["--fam", FAM, "--mapping", mapping]
+
+
+def check_seed(seed: int) -> int:
+    """Give a seed for the probe program.
+
+    Raises
+    ------
+    SpecError
+        If it is not a whole number of 64 bits.
+    """
+    found = whole(seed)
+    if found is None or not 0 <= found < 1 << 64:
+        raise SpecError(f"seed is {quoted(seed)}: give a whole number from 0 to 2^64-1")
+    return found
+
+
+def check_memories(memories: Sequence[str]) -> list[str]:
+    """Give the memories to measure, each once.
+
+    Raises
+    ------
+    SpecError
+        If one is unknown or there is none.
+    """
+    chosen = [memories] if isinstance(memories, str) else list(memories)
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(MEMORIES):
+        raise SpecError(f"memories is {quoted(memories)}: give one or both of {', '.join(MEMORIES)}")
+    return chosen
+
+
+def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
+    """Give where in FAM a probe measures, if `size` bytes from there are the user's.
+
+    Raises
+    ------
+    SpecError
+        If it is not a multiple of `multiple`, or the range is not before the control area.
+    """
+    at = parse_size(offset, "offset")
+    room = lab.fam.control.offset
+    if at < 0 or at % multiple:
+        raise SpecError(f"offset is {quoted(offset)}: give a multiple of {multiple}, 0 or more")
+    if at + size > room:
+        most = (room - size) // multiple * multiple
+        advice = f"the largest offset that fits is {most}" if most >= 0 else "start the lab with a larger fam"
+        raise SpecError(
+            f"{size} bytes from offset {quoted(offset)} do not fit in FAM, "
+            f"of which the first {room} bytes are the user's: {advice}"
+        )
+    return at

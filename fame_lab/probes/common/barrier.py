@@ -1,0 +1,131 @@
+"""Several nodes that measure together: they start at one barrier, and none waits for one that is gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fame_lab.core.numeric import real
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import FameError, ProbeError, SpecError
+from fame_lab.probes.common.host_contention import oversubscribed
+from fame_lab.probes.common.program_output import Fields
+from fame_lab.spec.fam_layout import BARRIER_SIZE
+
+if TYPE_CHECKING:
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+
+__all__ = ["check_patience", "one_line", "together"]
+
+log = logging.getLogger(__name__)
+
+Lines = list[dict[str, Any]]
+
+
+def together(
+    lab: Lab,
+    arguments: Mapping[Node, Sequence[str]],
+    *,
+    patience: float,
+    timeout: float,
+    unit: str = "batches",
+) -> dict[str, Lines]:
+    """Run the probe program on several nodes, each with its own arguments, from one barrier on.
+
+    If one of them ends with an error or goes away, the others are released from waiting for it.
+
+    Parameters
+    ----------
+    lab : Lab
+    arguments : mapping of Node to sequence of str
+        The program's command and options, without those of its meeting.
+    patience : float
+        Seconds, whole ones, that a node waits for another.
+    timeout : float
+        Seconds for all of it.
+    unit : str
+        What the program's progress counts, for the message.
+
+    Returns
+    -------
+    dict of str to list of dict
+        By the node's name: see :meth:`fame_lab.lab.node.Node.probe`.
+
+    Raises
+    ------
+    ProbeError
+        If a node could not end its part; it names the node, and says how far it got.
+    """
+    nodes = list(arguments)
+    control = lab.fam.control
+    barrier = control.barrier(0)
+    # Whoever met here last may have left in the middle.
+    lab.fam.write(barrier, bytes(BARRIER_SIZE), control=True)
+    for node in nodes:
+        lab.fam.write(control.release(node.index), bytes(8), control=True)
+        lab.fam.write(control.progress(node.index), bytes(8), control=True)
+    meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(patience))]
+    if oversubscribed(len(nodes)):
+        meeting += ["--yield", "1"]
+    failed: list[tuple[Node, FameError]] = []
+
+    def release() -> None:
+        for node in nodes:
+            lab.fam.write(control.release(node.index), (1).to_bytes(8, "little"), control=True)
+
+    def measure(node: Node) -> Lines:
+        own = ["--release", str(control.release(node.index)), "--progress", str(control.progress(node.index))]
+        try:
+            return node.probe(*arguments[node], *meeting, *own, timeout=timeout)
+        except FameError as error:
+            # The first is the cause; the others fail because they are released.
+            failed.append((node, error))
+            release()
+            return []
+
+    try:
+        found = lab.each(nodes, measure)
+    except BaseException:
+        release()
+        raise
+    if failed:
+        node, error = failed[0]
+        done = int.from_bytes(lab.fam.read(control.progress(node.index), 8), "little")
+        others = {1: "", 2: "; the other one was released"}.get(
+            len(nodes), f"; the other {len(nodes) - 1} were released"
+        )
+        raise ProbeError(f"{node.name} had done {done} {unit} when it failed: {error}{others}") from error
+    return found
+
+
+def one_line(found: Mapping[str, Lines], node: Node, probe: str) -> Fields:
+    """Give the one line that a node was to write.
+
+    Raises
+    ------
+    ProbeError
+        If it wrote another number of lines, or another probe's.
+    """
+    lines = found[node.name]
+    if len(lines) != 1:
+        raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
+    fields = Fields(lines[0], node.name)
+    fields.choice("probe", [probe])
+    return fields
+
+
+def check_patience(patience: float) -> float:
+    """Give the seconds that a node waits for another.
+
+    Raises
+    ------
+    SpecError
+        If it is not a whole number from 1 to 3600.
+    """
+    if (found := real(patience)) is None or not 1 <= found <= 3600:
+        raise SpecError(f"patience is {quoted(patience)}: give 1 to 3600 seconds")
+    if found != round(found):
+        raise SpecError(f"patience is {quoted(patience)}: give whole seconds")
+    return found

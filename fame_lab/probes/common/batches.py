@@ -1,0 +1,170 @@
+"""Batches: a distribution of times, what sums it up, and which of them were disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab.core.numeric import check_whole, real
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import ProbeError, SpecError
+from fame_lab.probes.common.program_output import Fields
+
+__all__ = [
+    "STATISTICS",
+    "Batches",
+    "bootstrap_median",
+    "check_batches",
+    "check_timeout",
+    "read_batches",
+    "summary",
+]
+
+#: What is kept of a distribution. The last two bound the median: 95 %, by bootstrap.
+STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
+
+_LONGEST_NS = 3600 * 10**9
+_RESAMPLES = 1000
+_TIMER_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The timed batches of one measurement.
+
+    Parameters
+    ----------
+    operations : int
+        How many operations (loads, bytes, round trips) one batch holds.
+    nanoseconds : ndarray
+        How long each batch took.
+    preempted : ndarray
+        Whether something else had the guest's CPU in it, as far as the guest can tell.
+    timer_ns : float
+        What reading the clock costs there.
+    """
+
+    operations: int
+    nanoseconds: npt.NDArray[np.float64]
+    preempted: npt.NDArray[np.bool_]
+    timer_ns: float
+
+    @property
+    def ns_per_operation(self) -> npt.NDArray[np.float64]:
+        """Nanoseconds that one operation took, batch by batch."""
+        return self.nanoseconds / self.operations
+
+
+def check_timeout(timeout: float) -> float:
+    """Give the seconds that a node has for its part.
+
+    Raises
+    ------
+    SpecError
+        If it is not a number from 1 to 86400.
+    """
+    if (found := real(timeout)) is None or not 1 <= found <= 86400:
+        raise SpecError(f"timeout is {quoted(timeout)}: give 1 to 86400 seconds")
+    return found
+
+
+def check_batches(batches: int, batch_ms: float) -> list[str]:
+    """Turn the two parameters that all probes share into the program's arguments.
+
+    Raises
+    ------
+    SpecError
+        If fewer batches than a distribution needs, or shorter ones than the clock can time, are asked for.
+    """
+    count = check_whole("batches", batches, 30, 1000)
+    if (found := real(batch_ms)) is None or not 1 <= found <= 1000:
+        raise SpecError(f"batch_ms is {quoted(batch_ms)}: give 1 to 1000 milliseconds")
+    return ["--batches", str(count), "--batch-us", str(round(found * 1000))]
+
+
+def read_batches(fields: Fields, operations: str, count: int) -> Batches:
+    """Take the batches from a line of the probe program.
+
+    Parameters
+    ----------
+    fields : Fields
+        The line.
+    operations : str
+        The member that tells how many operations a batch holds.
+    count : int
+        How many batches were asked for.
+
+    Raises
+    ------
+    ProbeError
+        If a member is not what it must be, or reading the clock is more than 1 % of the shortest batch.
+    """
+    read = Batches(
+        fields.integer(operations, 1, 1 << 53),
+        np.array(fields.integers("batch_ns", count, 1, _LONGEST_NS), float),
+        np.array(fields.integers("preempted", count, 0, 1), bool),
+        fields.number("timer_ns", 0, 1e9),
+    )
+    shortest = read.nanoseconds.min()
+    if read.timer_ns > _TIMER_SHARE * shortest:
+        raise ProbeError(
+            f"{fields.node}: reading the clock takes {read.timer_ns:.0f} ns, over 1 % of a batch of "
+            f"{shortest:.0f} ns: ask for longer batches with batch_ms"
+        )
+    return read
+
+
+def bootstrap_median(
+    values: npt.NDArray[np.float64], *, seed: int, resamples: int = _RESAMPLES
+) -> tuple[float, float]:
+    """Bound the median of one distribution by a 95 % percentile bootstrap.
+
+    Parameters
+    ----------
+    values : ndarray
+        One dimension.
+    seed : int
+        The same seed and values give the same interval.
+    resamples : int
+
+    Returns
+    -------
+    low, high : float
+    """
+    generator = np.random.default_rng(seed)
+    chosen = generator.integers(0, values.size, (resamples, values.size))
+    medians = np.median(values[chosen], axis=1)
+    low, high = np.percentile(medians, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def summary(values: xr.DataArray, *, seed: int = 0) -> xr.DataArray:
+    """Sum up the dimension ``batch``, of all batches: those that were preempted count too.
+
+    Parameters
+    ----------
+    values : DataArray
+        With the dimension ``batch``.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataArray
+        With a first dimension ``statistic``, see :data:`STATISTICS`, in place of ``batch``.
+    """
+    rows = values.transpose(..., "batch")
+    flat = rows.values.reshape(-1, rows.sizes["batch"])
+    quantiles = np.percentile(flat, (0, 50, 90, 99, 100), axis=1)
+    bounds = np.array([bootstrap_median(row, seed=seed) for row in flat]).T
+    kept: Sequence[str] = [str(name) for name in rows.dims[:-1]]
+    return xr.DataArray(
+        np.concatenate((quantiles, bounds)).reshape(-1, *rows.shape[:-1]),
+        dims=("statistic", *kept),
+        coords={"statistic": list(STATISTICS)} | {name: rows[name] for name in kept if name in rows.coords},
+        attrs=values.attrs | {"bootstrap": f"p50_low to p50_high: 95 %, {_RESAMPLES} resamples, seed {seed}"},
+    )

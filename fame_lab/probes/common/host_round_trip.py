@@ -1,0 +1,102 @@
+"""How stale a look of the host's through numpy can be: a round trip to a node that answers at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.errors import ProbeError
+from fame_lab.probes.common.barrier import one_line, together
+
+if TYPE_CHECKING:
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+
+__all__ = ["Looks", "host_round_trips"]
+
+_LAST_WORD = 10.0
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The host's round trips.
+
+    Parameters
+    ----------
+    nanoseconds : ndarray
+        From before the host's store until its look at the answer was over.
+    preempted : ndarray
+        Whether something else had the CPU of the host's thread meanwhile.
+    """
+
+    nanoseconds: npt.NDArray[np.float64]
+    preempted: npt.NDArray[np.bool_]
+
+
+def host_round_trips(
+    lab: Lab,
+    node: Node,
+    command: Sequence[str],
+    offset: int,
+    *,
+    count: int,
+    warm_up: int,
+    patience: float,
+    timeout: float,
+) -> Looks:
+    """Store numbers through numpy, and look through numpy until the node has answered each.
+
+    Parameters
+    ----------
+    lab : Lab
+    node : Node
+        Who answers.
+    command : sequence of str
+        The probe program's, without role and meeting.
+    offset : int
+        Where in FAM: 256 bytes.
+    count, warm_up : int
+        Round trips that are kept, and those before them that are not.
+    patience : float
+        Whole seconds that the node waits for the host.
+    timeout : float
+        Seconds for all of it.
+
+    Raises
+    ------
+    ProbeError
+        If the node does not answer each.
+    """
+    lab.fam.write(offset, bytes(256))
+    words = [sys.executable, "-P", "-m", "fame_lab.probes.common.host_round_trip_process"]
+    with subprocess.Popen(
+        [*words, str(lab.fam.path), str(offset), str(warm_up + count)], stdout=subprocess.PIPE
+    ) as player:
+        try:
+            arguments = {node: [*command, "--role", "echo"]}
+            lines = together(lab, arguments, patience=patience, timeout=timeout, unit="answers")
+            told, _ = player.communicate(timeout=_LAST_WORD)
+        except subprocess.TimeoutExpired:
+            raise ProbeError(f"the host did not see all answers of {node.name}") from None
+        finally:
+            player.kill()  # the node is gone, or has answered all
+    if player.returncode:
+        lab.fam.check()  # which tells of a file that was truncated
+        raise ProbeError(f"the host's part ended with status {player.returncode}")
+    times, preempted = json.loads(told)
+    line = one_line(lines, node, "visibility")
+    line.choice("role", ["echo"])
+    answered = line.integer("messages", 0, 1 << 62)
+    if not answered == len(times) == warm_up + count:
+        raise ProbeError(
+            f"{node.name} says that it answered {answered} of {warm_up + count} stores of the host's, and "
+            f"{len(times)} answers were seen"
+        )
+    return Looks(np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool))

@@ -1,0 +1,251 @@
+"""One run of a workload: where its data lie, what the nodes told, and whether that can be true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.errors import ProbeError
+from fame_lab.probes.common.arguments import fam_words
+from fame_lab.probes.common.barrier import one_line, together
+from fame_lab.probes.common.batches import Batches, read_batches
+from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.workload_checks import (
+    Left,
+    Outcome,
+    check_gups,
+    check_histogram,
+    check_kv,
+    check_stream,
+)
+from fame_lab.probes.common.workload_placement import Placement, Spread
+
+if TYPE_CHECKING:
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+
+__all__ = ["KINDS", "Kind", "Part", "Run", "Settings", "run_one"]
+
+Words = npt.NDArray[np.uint64]
+
+_MOST = (1 << 63) - 1
+_WARM_UP = 3  # batches, as in batches.h
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A workload: what data it takes, and what is known of it beforehand.
+
+    Parameters
+    ----------
+    name : str
+        As the probe program has it.
+    private, shared : {"", "size", "bins"}
+        Whether each node has data of its own, whether all share some, and what says how much.
+    accesses : float, optional
+        Loads and stores of an operation, if every one has as many.
+    check : callable, optional
+        Looks at what is left.
+    """
+
+    name: str
+    private: str = ""
+    shared: str = ""
+    accesses: float | None = None
+    check: Callable[[Left], Outcome] | None = None
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("sequential", private="size", accesses=1),
+        Kind("strided", private="size", accesses=1),
+        Kind("random", private="size", accesses=1),
+        Kind("zipf", private="size", accesses=1),
+        Kind("stream", private="size", accesses=10 / 4, check=check_stream),
+        Kind("gups", shared="size", accesses=2, check=check_gups),
+        Kind("histogram-shared", shared="bins", accesses=2, check=check_histogram),
+        Kind("histogram-private", private="bins", shared="bins", check=check_histogram),
+        Kind("kv", shared="size", check=check_kv),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all workloads of a run are told.
+
+    Parameters
+    ----------
+    placement, mapping : str
+    size, bins : int
+        Bytes of data, and of a histogram's bins.
+    operations, batches, seed : int
+        Operations of a batch as they were asked for.
+    stride : int
+        Bytes.
+    theta, reads : float
+    patience, timeout : float
+        Seconds.
+    """
+
+    placement: str
+    mapping: str
+    size: int
+    bins: int
+    operations: int
+    batches: int
+    seed: int
+    stride: int
+    theta: float
+    reads: float
+    patience: float
+    timeout: float
+
+    def words(self) -> list[str]:
+        """Give the probe program's options that all nodes are given."""
+        told = {
+            "operations": self.operations, "batches": self.batches, "seed": self.seed, "stride": self.stride,
+            "theta-ppm": round(1e6 * self.theta), "reads-ppm": round(1e6 * self.reads),
+        }  # fmt: skip
+        options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+        return [*fam_words(self.mapping), *options]
+
+    def bytes_of(self, what: str) -> int:
+        """Give how many bytes ``"size"`` or ``"bins"`` stand for; 0 for ``""``."""
+        return {"": 0, "size": self.size, "bins": self.bins}[what]
+
+    def operations_of(self, kind: Kind) -> int:
+        """Give how many operations a batch has: STREAM does whole rounds of its four kernels."""
+        if kind.name != "stream":
+            return self.operations
+        a_round = 4 * (self.size // 24)
+        return max(1, self.operations // a_round) * a_round
+
+    def total_of(self, kind: Kind) -> int:
+        """Give how many operations a node does in all, those of the warm-up included."""
+        return (_WARM_UP + self.batches) * self.operations_of(kind)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one node did.
+
+    Parameters
+    ----------
+    batches : Batches
+    accesses : ndarray
+        In each batch.
+    loads, stores : ndarray
+        In all, at each home, by the number of its node.
+    writes, retries, torn : int
+    mapping : str
+    """
+
+    batches: Batches
+    accesses: Words
+    loads: Words
+    stores: Words
+    writes: int
+    retries: int
+    torn: int
+    mapping: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all nodes did, in order, and what came of it; None if nothing is left that could be looked at."""
+
+    kind: Kind
+    parts: Sequence[Part]
+    outcome: Outcome | None
+
+
+def run_one(lab: Lab, kind: Kind, nodes: Sequence[Node], settings: Settings) -> Run:
+    """Run a workload on some nodes at once, and look at what is left.
+
+    Raises
+    ------
+    SpecError
+        If the data do not fit.
+    ProbeError
+        If a node cannot end its part, or what it told cannot be.
+    """
+    placement = Placement(lab.spec.books, settings.placement, [node.index for node in nodes])
+    private_size, shared_size = (settings.bytes_of(what) for what in (kind.private, kind.shared))
+    shared = placement.shared(shared_size) if shared_size else None
+    private = {node: placement.private(node.index, private_size) for node in nodes if private_size}
+    common = ["workload", kind.name, *settings.words(), *placement.program_words()]
+    common += shared.words("shared") if shared else []
+    arguments = {
+        node: [*common, "--rank", str(rank), *(private[node].words("private") if private else [])]
+        for rank, node in enumerate(nodes)
+    }
+    lines = together(lab, arguments, patience=settings.patience, timeout=settings.timeout)
+    parts = [
+        _part(one_line(lines, node, "workload"), kind, settings, lab.spec.nodes, private.get(node), shared)
+        for node in nodes
+    ]
+    if kind.check is None:
+        return Run(kind, parts, None)
+    left = Left(
+        seed=settings.seed,
+        parties=len(nodes),
+        operations=settings.total_of(kind),
+        private=[spread.read(lab.fam) for spread in private.values()],
+        shared=shared.read(lab.fam) if shared else np.empty(0, np.uint64),
+        writes=sum(part.writes for part in parts),
+        torn=sum(part.torn for part in parts),
+    )
+    return Run(kind, parts, kind.check(left))
+
+
+def _part(
+    fields: Fields,
+    kind: Kind,
+    settings: Settings,
+    homes: int,
+    private: Spread | None,
+    shared: Spread | None,
+) -> Part:
+    operations = settings.operations_of(kind)
+    fields.choice("name", [kind.name])
+    fields.integer("operations", operations, operations)
+    fields.integer("warm_up", _WARM_UP, _WARM_UP)
+    loads, stores = (
+        _by_home(fields, "private", private, what, homes) + _by_home(fields, "shared", shared, what, homes)
+        for what in ("loads", "stores")
+    )
+    batches = read_batches(fields, "operations", settings.batches)
+    accesses = np.array(fields.integers("accesses", settings.batches, 1, _MOST), np.uint64)
+    if kind.accesses is not None and (accesses != kind.accesses * operations).any():
+        raise ProbeError(
+            f"{fields.node}: {kind.name} makes {kind.accesses * operations:.0f} accesses a batch, "
+            f"and the probe counted from {accesses.min()} to {accesses.max()}"
+        )
+    counted, least = int(loads.sum() + stores.sum()), int(accesses.sum())
+    if counted < least:
+        raise ProbeError(f"{fields.node}: the probe counted {counted} accesses, of them {least} in batches")
+    return Part(
+        batches,
+        accesses,
+        loads,
+        stores,
+        writes=fields.integer("writes", 0, settings.total_of(kind)),
+        retries=fields.integer("retries", 0, 1 << 53),
+        torn=fields.integer("torn", 0, settings.total_of(kind)),
+        mapping=fields.mapping(),
+    )
+
+
+def _by_home(fields: Fields, which: str, spread: Spread | None, what: str, homes: int) -> Words:
+    """Give the accesses to one array, by the number of the home."""
+    found = np.zeros(homes, np.uint64)
+    listed = spread.homes if spread is not None else ()
+    counts = fields.integers(f"{which}_{what}", len(listed), 0, _MOST // 64)
+    found[list(listed)] = counts
+    return found

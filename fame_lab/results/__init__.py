@@ -1,0 +1,1 @@
+"""Measured data: held, saved, labelled and drawn."""

@@ -1,0 +1,70 @@
+"""A figure that shows itself in a notebook: as a picture, or with ``%matplotlib widget`` to zoom into."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from fame_lab.core.kernel_env import RUN_VARIABLE
+
+if TYPE_CHECKING:
+    from ipympl.backend_nbagg import Canvas
+
+__all__ = ["LabFigure"]
+
+_BACKEND = "ipympl.backend_nbagg"
+
+
+class LabFigure(Figure):
+    """A figure that a notebook shows whether or not pyplot was ever loaded.
+
+    It is a picture; or after ``%matplotlib widget`` a widget, which lasts as long as the notebook's kernel,
+    or until ``figure.canvas.close()``.
+    """
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        if not _interactive():
+            return {}  # the picture alone
+        # The widget's own bundle has HTML too, which a page would show instead of the picture.
+        canvas = self._widget()
+        return {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": canvas.model_id,
+            },
+            # For a page that is made of the notebook, where no widget lives.
+            "image/png": base64.b64encode(self._repr_png_()).decode(),
+            "text/plain": repr(self),
+        }
+
+    def _widget(self) -> Canvas:
+        """Give the widget that shows it: one, however often it is shown."""
+        from ipympl.backend_nbagg import Canvas, FigureManager
+
+        if isinstance(self.canvas, Canvas) and self.canvas.comm is not None:
+            return self.canvas
+        canvas = Canvas(self)
+        canvas.header_visible = False  # it has its title
+        FigureManager(canvas, 0)  # which the canvas keeps; pyplot hears of neither
+        return canvas
+
+
+def _interactive() -> bool:
+    if _BACKEND not in sys.modules:  # so that nobody asked for it, and asking matplotlib could load pyplot
+        return False
+    if matplotlib.get_backend().removeprefix("module://") not in ("ipympl", "widget", _BACKEND):
+        return False
+    # A notebook that is executed for a report has nobody who could zoom.
+    return RUN_VARIABLE not in os.environ

@@ -1,0 +1,106 @@
+"""A directory that holds one saved thing: replaced as a whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Set
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fame_lab.core.paths import given_path
+from fame_lab.errors import HostError, SpecError
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["BROKEN", "check_digest", "check_size", "digest", "save_directory"]
+
+#: What h5py, h5netcdf and xarray are seen to raise of files that are not what they should be.
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+)
+_MOST = 1100  # deflate makes no more of a byte
+
+
+def save_directory(
+    directory: str | os.PathLike[str], names: Set[str], write: Callable[[Path], None], what: str
+) -> Path:
+    """Write files into a directory of their own.
+
+    Parameters
+    ----------
+    directory : path
+        Made if it is not there. One that holds nothing but `names` is replaced as a whole.
+    names : set of str
+        The files that `write` makes.
+    write : callable
+        Makes them in the directory that it is given. What was there before stays until it is done.
+    what : str
+        What is saved, for messages, such as "a result".
+
+    Returns
+    -------
+    Path
+        The directory.
+
+    Raises
+    ------
+    SpecError
+        If there is something else.
+    HostError
+        If it cannot be written; what was there before is there still.
+    """
+    place = given_path("directory", directory).absolute()
+    replaces = _may_replace(place, names, what)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
+            made = Path(passing) / "new"
+            made.mkdir()
+            write(made)
+            if replaces:
+                place.rename(Path(passing) / "old")
+            made.rename(place)
+    except OSError as error:
+        raise HostError(f"cannot save {what} in {str(place)!r}: {error}") from error
+    return place
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(path: Path, wanted: object) -> None:
+    """Raise ValueError if a file is not as it was saved: HDF5's reader may run for ever on it."""
+    if digest(path) != wanted:
+        raise ValueError(f"{path.name} is not as it was saved")
+
+
+def check_size(path: Path) -> None:
+    """Raise ValueError if a few bytes of HDF5 claim to be a terabyte of zeroes, before it is allocated."""
+    import h5py  # as heavy as what it is for
+
+    with h5py.File(path) as file:
+        held = [each for each in file.values() if isinstance(each, h5py.Dataset)]
+        claimed = sum((each.size or 0) * each.dtype.itemsize for each in held)
+    if claimed > _MOST * path.stat().st_size:
+        raise ValueError(f"{path.name} claims to hold {claimed} bytes")
+
+
+def _may_replace(place: Path, names: Set[str], what: str) -> bool:
+    """Say whether there is one to replace; refuse to touch anything else."""
+    if not place.exists() and not place.is_symlink():
+        return False
+    if place.is_dir() and not place.is_symlink() and {path.name for path in place.iterdir()} <= names:
+        return True
+    raise SpecError(f"{str(place)!r} is there and is not {what}: choose a directory that is not there yet")

@@ -1,0 +1,312 @@
+"""What a lab is: a frozen description, every field checked when it is made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fame_lab.core.numeric import check_whole
+from fame_lab.core.paths import given_path
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import MIB, format_size, parse_size
+from fame_lab.errors import SpecError
+from fame_lab.spec.fam_layout import MAX_NODES, Books, Interleaving
+from fame_lab.spec.subnet import DEFAULT_SUBNET, Subnet
+from fame_lab.spec.validation import (
+    CHOICES,
+    MAX_VCPUS,
+    MIN_FAM,
+    TCG_FAM_LIMIT,
+    Accel,
+    blamed,
+    check_book,
+    check_choice,
+    check_fam,
+    check_image,
+    check_memory,
+    check_name,
+    check_path,
+    check_qemu,
+    is_debian,
+)
+
+__all__ = ["CHOICES", "MIN_FAM", "TCG_FAM_LIMIT", "LabSpec", "is_debian"]
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A set of nodes around one FAM.
+
+    Parameters
+    ----------
+    name : str
+        1 to 32 letters, digits, ``-`` and ``_``, beginning and ending with a letter or digit.
+    nodes : int
+        1 to 40.
+    fam : int or str
+        Bytes of FAM: a power of two, at least 1 MiB. ``"256M"`` is read; bytes are kept.
+    accel : {"auto", "kvm", "tcg"}
+        ``auto`` takes KVM where a functional check shows that it works.
+    image : str or Path
+        What the nodes boot: ``"appliance"``, a small initramfs; ``"debian"``, a whole Debian on a disk, or
+        one with further packages by the name that ``fame-lab image build`` gave it, as ``"debian-gcc"``; or
+        your own by its path, with a ``/`` in it: a qcow2 file with cloud-init, or a directory with
+        ``kernel`` and ``initrd``.
+    network : {"user", "libvirt"}
+        ``user`` is SSH alone, on loopback. With ``libvirt`` the nodes also reach each other over IP, by name:
+        as root through a bridge of the lab's own, which libvirt makes, by which the host reaches them and
+        they what it reaches (NAT); as an ordinary user through a switch, which ends at the nodes.
+    start : {"auto", "cold", "template"}
+        How nodes come up: each by its own boot, or restored from one that is made for this start. ``auto``
+        takes the faster that is safe. Where a template is not safe they start cold: the manifest says why.
+    trace : bool
+        Whether each access to FAM can be counted: see :meth:`fame_lab.Lab.record`. It takes TCG.
+    layout : {"contiguous", "interleaved"}
+        Which books are at home on which node.
+    book : int or str
+        Bytes of a book, a power of two; ``"auto"`` is 8 MiB, or the largest smaller power of two that
+        gives every node one.
+    vcpus : int
+        Virtual CPUs of a node, 1 to 16.
+    memory : int or str
+        Bytes of a node's own memory, at least 96 MiB, from a disk 128 MiB; ``"auto"`` is 128 MiB, from a disk
+        256 MiB. Too little for kernel and initramfs is refused when a lab starts, with the least that works.
+    fam_path : str or Path, optional
+        Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
+        one in a private directory of /dev/shm, which goes with the lab; on disk, in the cache, if /dev/shm
+        has no room for all of it and the disk has more.
+    subnet : str
+        Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
+        node N has 192.168.42.N, and the host 192.168.42.254.
+    qemu : str or Path
+        The QEMU that nodes run in: ``"auto"``, the host's own; ``"backports"``, the newer one of Debian's
+        backports, in the cache (``fame-lab qemu``); or the path of another ``qemu-system-x86_64``, 7.2 or
+        newer. A spec may be for another host, so the program is looked at when a lab starts.
+
+    Raises
+    ------
+    SpecError
+        If a field cannot be right; the message gives the value and the nearest one that works.
+
+    Examples
+    --------
+    >>> spec = LabSpec(name="demo", nodes=2, fam="256M")
+    >>> spec.fam, str(spec.books)
+    (268435456, '32 books of 8M, contiguous over 2 nodes')
+    """
+
+    name: str
+    nodes: int = 2
+    fam: int | str = 256 * MIB
+    accel: Accel = "auto"
+    image: str | Path = "appliance"
+    network: str = "user"
+    start: str = "auto"
+    trace: bool = False
+    layout: Interleaving = "contiguous"
+    book: int | str = "auto"
+    vcpus: int = 1
+    memory: int | str = "auto"
+    fam_path: Path | None = None
+    subnet: str = DEFAULT_SUBNET
+    qemu: str | Path = "auto"
+
+    def __post_init__(self) -> None:
+        with blamed("name"):
+            self._keep("name", check_name(self.name))
+        with blamed("nodes"):
+            self._keep("nodes", check_whole("nodes", self.nodes, 1, MAX_NODES))
+        with blamed("vcpus"):
+            self._keep("vcpus", check_whole("vcpus", self.vcpus, 1, MAX_VCPUS))
+        for field, choices in CHOICES.items():
+            with blamed(field):
+                if field == "image":
+                    self._keep("image", check_image(self.image))
+                else:
+                    self._keep(field, check_choice(field, getattr(self, field), choices))
+        if self.trace and self.accel == "kvm":
+            with blamed("trace"):
+                raise SpecError(
+                    "trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'"
+                )
+        with blamed("fam"):
+            self._keep("fam", check_fam(parse_size(self.fam, "fam"), self.accel))
+        with blamed("memory"):
+            self._keep("memory", check_memory(self.memory, str(self.image)))
+        with blamed("book"):
+            self._keep("book", check_book(self.book, self.fam_size, self.nodes))
+        if self.fam_path is not None:
+            with blamed("fam_path"):
+                self._keep("fam_path", check_path(self.fam_path))
+        with blamed("subnet"):
+            self._keep("subnet", str(Subnet.parse(self.subnet)))
+        with blamed("qemu"):
+            self._keep("qemu", check_qemu(self.qemu))
+
+    def _keep(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
+
+    @property
+    def fam_size(self) -> int:
+        """Bytes of FAM."""
+        return int(self.fam)
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of a node's own memory."""
+        return int(self.memory)
+
+    @property
+    def books(self) -> Books:
+        """The books of FAM and their homes."""
+        return Books(self.fam_size, int(self.book), self.nodes, self.layout)
+
+    @property
+    def addresses(self) -> Subnet | None:
+        """The addresses of the lab's own network; None where nodes have none."""
+        return Subnet.parse(self.subnet) if self.network == "libvirt" else None
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """``node01`` to the last."""
+        return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
+
+    def _repr_html_(self) -> str:
+        from fame_lab.lab.lab_html import spec_html  # which speaks of specs
+
+        return spec_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values, sizes in bytes."""
+        return asdict(self) | {"fam_path": None if self.fam_path is None else str(self.fam_path)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LabSpec:
+        """Read what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        SpecError
+            If a field is unknown, missing or wrong.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, dict):
+            raise SpecError(f"{quoted(values)} is no LabSpec: it must be a dict of {sorted(known)}")
+        if unknown := [quoted(field) for field in values if field not in known]:
+            raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(known)}")
+        if "name" not in values:
+            raise SpecError("a LabSpec needs a name")
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Give the fields as JSON on one line."""
+        return json.dumps(self.to_dict())
+
+    def to_toml(self) -> str:
+        """Give the fields as TOML, for :meth:`from_toml` and ``fame-lab up --spec``."""
+        from fame_lab.spec import toml  # which speaks of specs, as all that follow
+
+        return toml.to_toml(self)
+
+    @classmethod
+    def from_toml(cls, text: str) -> LabSpec:
+        r"""Read fields as TOML; what is not given has its default.
+
+        Raises
+        ------
+        SpecError
+            If it is not TOML, or a field is unknown, missing or wrong.
+
+        Examples
+        --------
+        >>> LabSpec.from_toml('name = "demo"\nfam = "1G"').nodes
+        2
+        """
+        from fame_lab.spec import toml
+
+        return toml.from_toml(text)
+
+    def to_xml(self, *, ssh_port: int = 2201) -> dict[str, str]:
+        """Give each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.
+
+        Nothing is written or started. The nodes boot the image in the cache, which is built if need be; their
+        FAM is at `fam_path`, or /dev/shm/fame-NAME.fam, and QEMU makes it if it is not there. Root's shell is
+        on the serial line (``virsh console``). To get in by SSH, which takes keys, see :meth:`export`.
+
+        Parameters
+        ----------
+        ssh_port : int
+            The port of 127.0.0.1 that leads to the first node's SSH server, and so on for the others.
+
+        Returns
+        -------
+        dict of str to str
+            XML by the node's name, in order; before them, with ``network="libvirt"``, that of the network as
+            ``network``. With ``accel="auto"`` it asks for KVM if that works here; KVM
+            that is asked for by name is not tried, for it is for elsewhere.
+
+        Raises
+        ------
+        SpecError
+            If `trace` is set, which takes a lab; or if FAM cannot be of that size under the accelerator.
+        HostError
+            If the image cannot be built.
+        """
+        from fame_lab.lab import export
+
+        return export.to_xml(self, ssh_port=ssh_port)
+
+    def to_qemu_args(self, *, ssh_port: int = 2201) -> dict[str, list[str]]:
+        """Give each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
+
+        Returns
+        -------
+        dict of str to list of str
+            Program and arguments by the node's name; :func:`shlex.join` makes a shell's line of them. The
+            serial line, with root's shell and QEMU's monitor (Ctrl-A C), is on stdin and stdout.
+            With ``network="libvirt"`` the nodes alone reach each other, by a multicast group on loopback.
+        """
+        from fame_lab.lab import export
+
+        return export.to_qemu_args(self, ssh_port=ssh_port)
+
+    def export(self, directory: str | Path, *, ssh_port: int = 2201) -> Path:
+        """Write a folder with all that the nodes need: XML, shell scripts, kernel, fresh keys, a README.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Not there yet.
+        ssh_port : int
+            As of :meth:`to_xml`.
+
+        Raises
+        ------
+        SpecError
+            If the directory is there, or as of :meth:`to_xml`.
+        HostError
+            If it cannot be written. Nothing is left then.
+        """
+        from fame_lab.lab import export_folder
+
+        return export_folder.write(self, given_path("directory", directory), ssh_port=ssh_port)
+
+    @classmethod
+    def from_xml(cls, text: str) -> LabSpec:
+        """Read a domain in FAME's style back; see :func:`fame_lab.spec.domain_import.spec_of`.
+
+        Raises
+        ------
+        SpecError
+            If it is no such domain, or no lab can be like it.
+        """
+        from fame_lab.spec import domain_import
+
+        return domain_import.spec_of(text)
+
+    def __str__(self) -> str:
+        where = f" at {self.fam_path}" if self.fam_path else ""
+        plural = "" if self.nodes == 1 else "s"
+        return f"{self.name}: {self.nodes} node{plural} around {format_size(self.fam_size)} of FAM{where}"

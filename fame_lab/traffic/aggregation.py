@@ -1,0 +1,126 @@
+"""Sums of a trace's counts: by home, by initiator, by what is local and what is remote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import SpecError, TrafficError
+from fame_lab.traffic.validation import OPS
+
+if TYPE_CHECKING:
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "need_trace", "over_time", "remote_share"]
+
+_UNITS = {"accesses": "accesses", "bytes": "B"}
+
+
+def need_trace(traffic: Traffic, asked: str) -> None:
+    """Raise TrafficError of samples, which know neither loads nor who stored."""
+    if traffic.source != "trace":
+        raise TrafficError(
+            f"samples have no author and no loads, so they cannot tell {asked}; changed() tells what they "
+            "saw. To count accesses give the lab trace=True, which needs accel='tcg', and record again"
+        )
+
+
+def _check_what(what: str) -> None:
+    if what not in _UNITS:
+        raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, _UNITS))}")
+
+
+def matrix(traffic: Traffic, what: str) -> xr.DataArray:
+    """Add up by initiator and home: see :meth:`fame_lab.traffic.views.TrafficViews.matrix`."""
+    need_trace(traffic, "who accessed whose memory")
+    _check_what(what)
+    nodes = list(traffic.nodes)
+    homes = traffic.books.homes(traffic.counts["granule"].values)
+    return xr.DataArray(
+        by_home(traffic.counts[what].values, homes, len(nodes)),
+        dims=("op", "initiator", "home"),
+        coords={"op": list(OPS), "initiator": nodes, "home": nodes},
+        name=what,
+        attrs={"units": _UNITS[what], "long_name": f"{what} by initiator and home"},
+    )
+
+
+def by_home(values: npt.NDArray[Any], homes: npt.NDArray[np.intp], nodes: int) -> npt.NDArray[Any]:
+    """Add up the last axis by home, exactly.
+
+    Parameters
+    ----------
+    values : ndarray of int, shape (..., places)
+    homes : ndarray of int, shape (places,)
+        Node number, from 0, of each place. Quickest where neighbours have the same.
+    nodes : int
+
+    Returns
+    -------
+    ndarray of shape (..., nodes)
+    """
+    total = np.zeros((*values.shape[:-1], nodes), values.dtype)
+    if homes.size:
+        starts = np.flatnonzero(np.diff(homes, prepend=-1))
+        runs = np.add.reduceat(values, starts, axis=-1)
+        for home in np.unique(homes[starts]):
+            total[..., home] = runs[..., homes[starts] == home].sum(axis=-1)
+    return total
+
+
+def remote_share(traffic: Traffic, what: str) -> xr.Dataset:
+    """Divide remote by all: see :meth:`fame_lab.traffic.views.TrafficViews.remote_share`."""
+    counted = matrix(traffic, what)
+    local = counted.values.diagonal(axis1=1, axis2=2)
+    of_all = counted.values.sum(axis=2)
+    dims: dict[str, tuple[str, ...]] = {
+        "share": ("op", "initiator"), "by_op": ("op",), "by_initiator": ("initiator",), "overall": (),
+    }  # fmt: skip
+    shares = {}
+    for name, kept in dims.items():
+        over = tuple(axis for axis, dimension in enumerate(("op", "initiator")) if dimension not in kept)
+        every = np.asarray(of_all.sum(axis=over), "f8")
+        remote = np.asarray((of_all - local).sum(axis=over), "f8")
+        share = np.divide(remote, every, out=np.full(every.shape, np.nan), where=every > 0)
+        shares[name] = (kept, share, {"units": "1", "long_name": f"remote share of {what}"})
+    return xr.Dataset(shares, coords={"op": list(OPS), "initiator": list(traffic.nodes)})
+
+
+def heat(traffic: Traffic, what: str) -> xr.DataArray:
+    """Give the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
+    need_trace(traffic, "which node accessed what")
+    _check_what(what)
+    return traffic.counts[what].assign_attrs(units=_UNITS[what], long_name=f"{what} by granule")
+
+
+def changed(traffic: Traffic) -> xr.DataArray:
+    """Give what samples saw change: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
+    if traffic.source != "samples":
+        raise TrafficError("a trace counts accesses, not what changed: heat() has them, by node and granule")
+    return traffic.counts["changed"].assign_attrs(units="looks", long_name="looks that saw it changed")
+
+
+def changed_by(traffic: Traffic) -> xr.DataArray:
+    """Give it by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
+    changed(traffic)
+    if "changed_by" not in traffic.counts:
+        raise TrafficError(
+            "these samples do not tell who stored: the host's kernel has no soft-dirty pages "
+            "(CONFIG_MEM_SOFT_DIRTY). changed() tells what changed; trace=True would tell who"
+        )
+    return traffic.counts["changed_by"].assign_attrs(units="looks", long_name="looks that saw it changed")
+
+
+def over_time(traffic: Traffic, what: str | None) -> xr.DataArray:
+    """Give the increments: see :meth:`fame_lab.traffic.views.TrafficViews.over_time`."""
+    if traffic.source == "trace":
+        what = "accesses" if what is None else what
+        _check_what(what)
+        return traffic.timeline[what].assign_attrs(units=_UNITS[what], long_name=f"{what} in the interval")
+    if what not in (None, "changed"):
+        need_trace(traffic, f"{what} over time")
+    return traffic.timeline["changed"].assign_attrs(units="granules", long_name="granules that had changed")

@@ -1,0 +1,1 @@
+"""How traffic is drawn: matrix, heat, time, order, side by side, projected."""

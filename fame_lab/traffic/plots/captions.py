@@ -1,0 +1,90 @@
+"""What a recording's numbers are, what they leave out, and how fine they are: every picture says it."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fame_lab.results.plots import size_label
+from fame_lab.spec.fam_layout import ControlArea
+
+if TYPE_CHECKING:
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["ENDED", "count_label", "counted", "ends", "foot", "resolution", "source_caveat"]
+
+ENDED = "†"  # stands at a node's number where its counts ended early
+_MOST_ENDED = 3
+_MOST_CHARACTERS = 200  # of why one ended
+
+_SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def source_caveat(traffic: Traffic) -> str:
+    """Say which source the numbers have, and what it cannot see."""
+    if traffic.source == "trace":
+        return "traced: exact counts; not seen: the host, devices, the order of accesses within an interval"
+    if "changed_by" in traffic.counts:
+        return "sampled: what changed between two looks; no loads; author as soft-dirty pages tell"
+    return "sampled: what changed between two looks; no loads, no author"
+
+
+def resolution(traffic: Traffic) -> str:
+    """Say how fine they are in place and time, and whose counts ended early."""
+    time = traffic.timeline["time"].values
+    if time.size:
+        interval = f"{np.median(np.diff(time, prepend=0)):.3g} s"
+        when = f"{time.size:,} looks in {time[-1]:.3g} s, one in {interval} (median)"
+    else:
+        when = "no look on the way: totals alone"
+    offset, size = traffic.window
+    whole = offset == 0 and size >= ControlArea(traffic.books.fam_size).offset
+    watched = "all of FAM" if whole else f"{size_label(size)} from {offset:#x}"
+    where = f"granules of {size_label(traffic.granule)}; watched: {watched}"
+    return "\n".join([f"{when}; {where}", *ends(traffic)])
+
+
+def ends(traffic: Traffic) -> list[str]:
+    """Say whose counts ended early and why, a line each."""
+    ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
+    if len(ended) > _MOST_ENDED:
+        ended[_MOST_ENDED:] = [f"{ENDED} and those of {len(ended) - _MOST_ENDED} more"]
+    return [textwrap.shorten(each, _MOST_CHARACTERS) for each in ended]
+
+
+def counted(traffic: Traffic) -> str:
+    """Say how much there is of what was counted."""
+    places = traffic.counts.sizes["granule"]
+    granules = f"{places:,} granule{'' if places == 1 else 's'}"
+    if traffic.source == "trace":
+        return f"n = {int(traffic.counts['accesses'].sum()):,} accesses to {granules}"
+    looks = traffic.timeline.sizes["time"]
+    return f"n = {looks:,} look{'' if looks == 1 else 's'}, between which {granules} changed"
+
+
+def foot(traffic: Traffic, note: str = "", *, count: str = "") -> str:
+    """Write all of it for the foot of a figure, with :func:`counted` or another `count`."""
+    lines = [source_caveat(traffic), count or counted(traffic), resolution(traffic), note]
+    return "\n".join(line for line in lines if line)
+
+
+def count_label(value: float, unit: str = "", *, digits: int = 3) -> str:
+    """Write a count in a few characters; of bytes, in powers of two.
+
+    Examples
+    --------
+    >>> count_label(999), count_label(51200), count_label(3_140_000), count_label(1536, "B")
+    ('999', '51.2k', '3.14M', '1.5 KiB')
+    >>> count_label(1960, digits=2), count_label(198_400, digits=2)
+    ('2k', '198k')
+    """
+    if unit == "B":
+        scale = 1024 ** max(0, (int(value).bit_length() - 1) // 10)
+        return size_label(float(f"{value / scale:.{digits}g}") * scale)
+    for step, suffix in _SUFFIXES:
+        if value >= step:
+            scaled = value / step
+            return f"{scaled:.0f}{suffix}" if scaled >= 10 ** (digits - 1) else f"{scaled:.{digits}g}{suffix}"
+    return f"{value:g}"

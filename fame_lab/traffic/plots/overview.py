@@ -1,0 +1,211 @@
+"""Figures of a recording, each from its data alone and each with its source at its foot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import SpecError
+from fame_lab.results.plots import LabFigure, begin, dress, legend_above, style
+from fame_lab.traffic import aggregation
+from fame_lab.traffic import sharing as shared
+from fame_lab.traffic.plots.address_axis import columns
+from fame_lab.traffic.plots.captions import count_label, foot
+from fame_lab.traffic.plots.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
+from fame_lab.traffic.plots.time_panels import bins_panel, nodes_panel, rates_panel
+from fame_lab.traffic.validation import OPS
+
+if TYPE_CHECKING:
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["heat", "matrix", "over_time", "overview", "plot", "sharing"]
+
+_HOMES = "Colours: sum of a column. Bottom row: the node at which it is at home"
+_LOCAL = "Framed: local"
+
+
+def plot(traffic: Traffic, what: str) -> LabFigure:
+    """Draw it: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
+    known = {
+        "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
+    }  # fmt: skip
+    if what not in known:
+        raise SpecError(f"what is {quoted(what)}: give {', '.join(map(repr, known))}")
+    return known[what](traffic)
+
+
+def overview(traffic: Traffic) -> LabFigure:
+    """Draw matrix and heat in one figure; of samples, what changed and when."""
+    if traffic.source != "trace":
+        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=5.4)
+        heated, timed = made.subplots(2, 1, height_ratios=[2, 3])
+        _changed_panel(traffic, heated)
+        bins_panel(traffic, timed)
+        return made
+    rows = _rows_height(traffic)
+    made = _begin(traffic, "accesses", foot(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
+    upper, lower = _halves(made, [3.6, 1.2 + 2 * rows])
+    _matrix_panels(traffic, list(upper.subplots(1, 2)))
+    _heat_panels(traffic, list(lower.subplots(2, 1, sharex=True)))
+    return made
+
+
+def matrix(traffic: Traffic) -> LabFigure:
+    """Draw initiators and homes, loads beside stores."""
+    counted = aggregation.matrix(traffic, "accesses")
+    made = _begin(traffic, "who accessed whose memory", foot(traffic, _LOCAL), height=4.3)
+    _matrix_panels(traffic, list(made.subplots(1, 2)), counted.values)
+    return made
+
+
+def heat(traffic: Traffic) -> LabFigure:
+    """Draw nodes over addresses, loads above stores; of samples, what changed."""
+    if traffic.source != "trace":
+        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=2.8)
+        _changed_panel(traffic, made.subplots())
+        return made
+    height = 1.4 + 2 * _rows_height(traffic)
+    made = _begin(traffic, "accesses by address", foot(traffic, _HOMES), height=height)
+    _heat_panels(traffic, list(made.subplots(2, 1, sharex=True)))
+    return made
+
+
+def over_time(traffic: Traffic) -> LabFigure:
+    """Draw it over time: local and remote accesses, by node, by address; of samples, by address."""
+    if traffic.source != "trace":
+        made = _begin(traffic, "what changed, over time", foot(traffic), height=3.9)
+        bins_panel(traffic, made.subplots())
+        return made
+    seen = int(traffic.timeline["accesses"].sum())
+    count = f"n = {seen:,} accesses, of all nodes"
+    made = _begin(traffic, "accesses over time", foot(traffic, count=count), height=7.4)
+    if not traffic.timeline["time"].size:
+        nothing(made.subplots(), "no look on the way: nothing is known over time")
+        return made
+    rates, nodes, bins = made.subplots(3, 1, sharex=True, height_ratios=[2, 2, 2])
+    rates_panel(traffic, rates)
+    nodes_panel(traffic, nodes)
+    bins_panel(traffic, bins)
+    for upper in (rates, nodes):
+        upper.set_xlabel("")
+    return made
+
+
+def sharing(traffic: Traffic) -> LabFigure:
+    """Draw who shares what: how many granules of each class, how often accessed, and where they lie."""
+    sorted_ = shared.sharing(traffic)
+    made = _begin(traffic, "who shares what", foot(traffic, _HOMES), height=5.0)
+    upper, lower = _halves(made, [1.1, 1.3])
+    granules, accesses = upper.subplots(1, 2, sharey=True)
+    places = np.arange(len(shared.KINDS))
+    _bars(granules, places, sorted_["granules"].values, 0.6, "granules", **style(0))
+    for number, op in enumerate(OPS):
+        _bars(
+            accesses, places + 0.36 * (number - 0.5), sorted_["accesses"].values[:, number], 0.34, f"{op}s",
+            **style(number), hatch="" if number == 0 else "///",
+        )  # fmt: skip
+    legend_above(accesses, 2)
+    granules.set_yticks(places, shared.KINDS)
+    granules.set_ylim(len(places) - 0.4, -0.6)
+    granules.set_xlabel("granules")
+    accesses.set_xlabel("accesses")
+    _kinds_panel(traffic, lower.subplots(), sorted_)
+    return made
+
+
+def _halves(made: LabFigure, heights: list[float]) -> tuple[SubFigure, SubFigure]:
+    halves: Any = made.subfigures(2, 1, height_ratios=heights)
+    return halves[0], halves[1]
+
+
+def _begin(traffic: Traffic, what: str, foot: str, *, height: float) -> LabFigure:
+    plural = "" if len(traffic.nodes) == 1 else "s"
+    title = f"{traffic.spec['name']}: {what}, {len(traffic.nodes)} node{plural}"
+    return begin(title, foot, traffic.manifest, height=height)
+
+
+def _rows_height(traffic: Traffic) -> float:
+    """Inches of a panel with a row for each node."""
+    return float(np.clip(0.28 * len(traffic.nodes), 0.7, 2.6))
+
+
+def _matrix_panels(traffic: Traffic, panels: list[Axes], values: npt.NDArray[Any] | None = None) -> None:
+    counted = aggregation.matrix(traffic, "accesses").values if values is None else values
+    share = aggregation.remote_share(traffic, "accesses")["by_op"].values
+    norm = log_norm(counted)
+    for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
+        draw_matrix(axes, counted[number], traffic.nodes, norm, ended=traffic.ended)
+        remote = "" if np.isnan(share[number]) else f", {share[number]:.1%} remote"
+        axes.set_title(f"{op}s: {count_label(float(counted[number].sum()))}{remote}", fontsize=10)
+    panels[1].set_ylabel("")
+    if counted.any():
+        colour_bar(panels[0], panels, norm, "accesses")
+
+
+def _heat_panels(traffic: Traffic, panels: list[Axes]) -> None:
+    counts = traffic.counts["accesses"]
+    if not counts.sizes["granule"]:
+        for axes, op in zip(panels, OPS, strict=True):
+            nothing(axes, f"no {op}s to FAM")
+        return
+    shown = columns(counts["granule"].values, traffic.granule)
+    values = shown.add(counts.values)
+    norm = log_norm(values)
+    for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
+        draw_heat(axes, values[number], shown, norm, traffic.books)
+        label_nodes(axes, traffic.nodes, traffic.ended)
+        axes.set_ylabel(f"{op}s\nby node")
+    panels[0].set_xlabel("")
+    colour_bar(panels[0], panels, norm, "accesses")
+
+
+def _changed_panel(traffic: Traffic, axes: Axes) -> None:
+    by_node = "changed_by" in traffic.counts
+    counts = traffic.counts["changed_by" if by_node else "changed"]
+    if not counts.sizes["granule"]:
+        nothing(axes, "nothing changed")
+        return
+    shown = columns(counts["granule"].values, traffic.granule)
+    values = shown.add(np.atleast_2d(counts.values))
+    norm = log_norm(values)
+    draw_heat(axes, values, shown, norm, traffic.books)
+    if by_node:
+        label_nodes(axes, traffic.nodes, traffic.ended)
+        axes.set_ylabel("stored by node")
+    else:
+        axes.set_yticks([0], ["anyone"], fontsize=8)
+    colour_bar(axes, [axes], norm, "granules changed, all looks")
+
+
+def _kinds_panel(traffic: Traffic, axes: Axes, sorted_: Any) -> None:
+    if not sorted_.sizes["granule"]:
+        nothing(axes, "nobody touched FAM")
+        return
+    offsets = sorted_["granule"].values
+    belongs = sorted_["kind_of"].values == np.array(shared.KINDS)[:, None]
+    every = traffic.counts["granule"].values
+    total = traffic.counts["accesses"].values.sum(axis=(0, 1))[np.searchsorted(every, offsets)]
+    shown = columns(offsets, traffic.granule)
+    values = shown.add(np.where(belongs, np.maximum(total, 1), 0))
+    norm = log_norm(values)
+    draw_heat(axes, values, shown, norm, traffic.books)
+    axes.set_yticks(range(len(shared.KINDS)), shared.KINDS, fontsize=8)
+    colour_bar(axes, [axes], norm, "accesses")
+
+
+def _bars(axes: Axes, places: Any, values: Any, height: float, label: str, **look: Any) -> None:
+    dress(axes)
+    axes.grid(visible=False, axis="y")
+    bars = axes.barh(
+        places, values, height, label=label, color=look["color"], hatch=look.get("hatch"), edgecolor="white"
+    )
+    axes.bar_label(bars, [count_label(float(value)) for value in values], padding=3, fontsize=7)
+    axes.set_xlim(0, max(1, float(max(values)) * 1.15, axes.get_xlim()[1]))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))

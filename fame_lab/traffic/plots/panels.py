@@ -1,0 +1,146 @@
+"""Panels of traffic figures: each draws plain arrays on axes that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
+
+from fame_lab.results.plots import ink, letter, plain_log
+from fame_lab.traffic.plots.address_axis import Columns, mark_columns, mark_homes
+from fame_lab.traffic.plots.captions import ENDED, count_label
+
+__all__ = ["colour_bar", "draw_heat", "draw_matrix", "label_nodes", "log_norm", "mesh", "nothing"]
+
+# Light is little and dark is much, in an order that survives a grey print; nothing at all stays white.
+_COLOURS = "viridis_r"
+_ANNOTATED = 10
+
+
+def log_norm(*arrays: npt.NDArray[Any]) -> Normalize:
+    """Scale colours by the logarithm of what there is, the same for all arrays."""
+    held = np.concatenate([np.asarray(each, "f8").ravel() for each in arrays])
+    held = held[held > 0]
+    if not held.size:
+        return LogNorm(0.1, 1)
+    high = float(held.max())
+    return LogNorm(min(float(held.min()), high / 10), high)  # a decade at least: what is much alike looks it
+
+
+def _show(axes: Axes, values: npt.NDArray[Any], norm: Normalize, *, square: bool = False) -> AxesImage:
+    """Draw a value as a colour; a zero stays white."""
+    plain = np.ma.masked_less_equal(np.asarray(values, "f8"), 0)
+    image = axes.imshow(
+        plain, cmap=_COLOURS, norm=norm, aspect="equal" if square else "auto", interpolation="nearest"
+    )
+    axes.grid(visible=False)
+    letter(axes)
+    return image
+
+
+def mesh(axes: Axes, edges: npt.NDArray[Any], values: npt.NDArray[Any], norm: Normalize) -> None:
+    """Draw rows of values over intervals between edges; a zero stays white."""
+    plain = np.ma.masked_less_equal(np.asarray(values, "f8"), 0)
+    rows = np.arange(len(values) + 1) - 0.5
+    axes.pcolormesh(edges, rows, plain, cmap=_COLOURS, norm=norm)
+    axes.set_ylim(rows[-1], rows[0])
+    axes.set_xlim(edges[0], edges[-1])
+    letter(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def colour_bar(axes: Axes, beside: Sequence[Axes], norm: Normalize, label: str) -> None:
+    """Explain the colours, beside panels that share them."""
+    bar = axes.figure.colorbar(
+        ScalarMappable(norm, _COLOURS), ax=list(beside), fraction=0.04, pad=0.01, aspect=18
+    )
+    letter(bar.ax)
+    # Of counts there is none below one.
+    plain_log(bar.ax.yaxis, lambda value: count_label(value) if value >= 1 else "")
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.set_label(label)
+
+
+def label_nodes(axes: Axes, nodes: Sequence[str], ended: Collection[str], *, across: bool = False) -> None:
+    """Write the nodes' numbers along an axis, as many as have room."""
+    count = len(nodes)
+    step = 1 if count <= 16 else 5
+    shown = [each for each in range(count) if step == 1 or each == 0 or (each + 1) % step == 0]
+    shown += [each for each in range(count) if nodes[each] in ended and each not in shown]
+    labels = [f"{each + 1}{ENDED if nodes[each] in ended and not across else ''}" for each in shown]
+    axis = axes.xaxis if across else axes.yaxis
+    axis.set_ticks(shown, labels)
+    axis.set_tick_params(labelsize=8 if count <= 16 else 7)
+
+
+def draw_matrix(
+    axes: Axes,
+    values: npt.NDArray[Any],
+    nodes: Sequence[str],
+    norm: Normalize,
+    *,
+    ended: Collection[str] = (),
+) -> None:
+    """Draw initiators and homes: colours, numbers while they can be read, local cells framed."""
+    count = len(nodes)
+    _show(axes, values, norm, square=True)
+    label_nodes(axes, nodes, ended)
+    label_nodes(axes, nodes, ended, across=True)
+    axes.set_xlabel("home (node)")
+    axes.set_ylabel("initiator (node)")
+    axes.spines[["top", "right"]].set_visible(True)
+    for node in range(count):
+        axes.add_patch(
+            Rectangle(
+                (node - 0.46, node - 0.46), 0.92, 0.92, fill=False, edgecolor="#D55E00",
+                linewidth=1.4 if count <= _ANNOTATED else 0.7,
+            )
+        )  # fmt: skip
+    if count > _ANNOTATED:
+        return
+    for (row, column), value in np.ndenumerate(values):
+        if value:
+            axes.text(
+                column, row, count_label(float(value), digits=3 if count <= 5 else 2), ha="center",
+                va="center", fontsize=8 if count <= 5 else 6, color=_ink(norm, float(value)),
+            )  # fmt: skip
+
+
+def draw_heat(
+    axes: Axes,
+    values: npt.NDArray[Any],
+    shown: Columns,
+    norm: Normalize,
+    books: Any,
+) -> None:
+    """Draw rows over columns of addresses, and under them the homes."""
+    rows = len(values)
+    _show(axes, values, norm)
+    deep = max(0.6, rows / 9)
+    mark_homes(axes, shown, books, rows - 0.5 + deep / 2, deep)
+    axes.set_ylim(rows - 0.5 + deep, -0.5)
+    axes.set_xlim(-0.5, max(shown.offsets.size, 1) - 0.5)
+    axes.axhline(rows - 0.5, color="0.3", linewidth=0.8)
+    mark_columns(axes, shown)
+    if rows <= 16:
+        for row in range(1, rows):
+            axes.axhline(row - 0.5, color="0.85", linewidth=0.6)
+
+
+def nothing(axes: Axes, told: str) -> None:
+    """Say that there is nothing to draw."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes, color="0.35", fontsize=9)
+
+
+def _ink(norm: Normalize, value: float) -> str:
+    return ink(colormaps[_COLOURS](norm(value)))

@@ -1,0 +1,83 @@
+"""A glance at a recording that runs: few numbers, quickly read, for a picture several times a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fame_lab.spec.fam_layout import ControlArea
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fame_lab.spec.fam_layout import Books
+    from fame_lab.traffic.trace.counters import Counters
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["BINS", "Glance", "of_counters", "of_traffic"]
+
+#: FAM's address space is shown in this many bins at most.
+BINS = 256
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is shown while a recording runs.
+
+    Parameters
+    ----------
+    nodes : tuple of str
+    matrix : ndarray of uint64, shape (op, initiator, home), optional
+        Accesses so far; None of samples, which have no author.
+    heat : ndarray, shape (row, bin)
+        Of a trace the accesses of each node so far; of samples, in one row, how often anything changed.
+    bin_size : int
+        Bytes of FAM that a bin stands for.
+    """
+
+    nodes: tuple[str, ...]
+    matrix: npt.NDArray[np.uint64] | None
+    heat: npt.NDArray[Any]
+    bin_size: int
+
+
+def of_counters(counters: Mapping[str, Counters], books: Books) -> Glance:
+    """Read every node's counts by book, and reduce them.
+
+    Parameters
+    ----------
+    counters : mapping of str to Counters
+        By the node's name, in order.
+    books : Books
+    """
+    tallies = [each.books() for each in counters.values()]
+    by_book = np.array([[each["loads"] for each in tallies], [each["stores"] for each in tallies]])
+    begins = np.arange(books.count) * books.book
+    # Small books may lie in the control area as a whole: they have no home, and nothing is counted in them.
+    users = begins < ControlArea(books.fam_size).offset
+    homes = books.homes(begins[users])
+    of_users = by_book[..., users]
+    matrix = np.stack([of_users[..., homes == home].sum(axis=-1) for home in range(books.nodes)], axis=-1)
+    bins = min(books.count, BINS)
+    heat = by_book.sum(axis=0).reshape(len(tallies), bins, -1).sum(axis=-1)
+    return Glance(tuple(counters), matrix, heat, books.fam_size // bins)
+
+
+def of_traffic(traffic: Traffic) -> Glance:
+    """Reduce what was recorded, when there is time for it."""
+    books = traffic.books
+    bins = min(books.count, BINS)
+    size = books.fam_size // bins
+    place = traffic.counts["granule"].values // size
+    if traffic.source == "trace":
+        values = traffic.counts["accesses"].sum("op").values
+        matrix = traffic.matrix().values
+    else:
+        values, matrix = traffic.counts["changed"].values[np.newaxis], None
+    heat = np.zeros((len(values), bins), np.uint64)
+    for row, each in zip(heat, values, strict=True):
+        np.add.at(row, place, each.astype(np.uint64))
+    return Glance(traffic.nodes, matrix, heat, size)

@@ -1,0 +1,1 @@
+"""Every access to FAM, counted by the plugin that QEMU loads."""

@@ -1,0 +1,109 @@
+"""Code that calls the trace plugin at each access: in use during a recording, and out of the way after it.
+
+Calls that a plugin has put into translated code cannot be taken out again: QEMU 7.2 aborts. But QEMU looks
+for translated code by, among others, whether its blocks may jump to each other directly (``CF_NO_GOTO_TB``,
+which ``log nochain`` sets: ``curr_cflags`` in accel/tcg). While they may not, QEMU translates all that it
+runs anew, into a set of its own. When they may again, it goes on without the calls. QEMU 7.2 to 8.0 also look
+by which trace events of a CPU are enabled (``trace_vcpu_dstate``). One that never happens here parts the
+sets as well, and leaves the direct jumps to both.
+
+Code that is translated while a plugin looks on is slower without any call too: QEMU copies the address of
+each access, and a loop over FAM took 1.13 to 1.23 x. So the plugin looks on during a recording alone. That
+leaves a gap: ``log nochain`` does not part what runs as one instruction alone (an atomic across two lines),
+which is without calls if it was translated between two recordings. So where nothing else parts the sets, all
+translated code is thrown away at each start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from fame_lab.core.sanitize import shortened
+from fame_lab.errors import BootError, HostError, TrafficError
+from fame_lab.host.libvirt.domain import Domain
+from fame_lab.traffic.trace.counter_layout import COUNTING_POSSIBLE, RESTING, WANTED_AGAIN, WANTED_ANEW
+from fame_lab.traffic.trace.counters import Counters
+
+if TYPE_CHECKING:
+    from fame_lab.lab.node import Node
+
+__all__ = ["instrument", "run_as_before"]
+
+log = logging.getLogger(__name__)
+
+#: That a CPU was unplugged, which happens to no node.
+_EVENT = "guest_cpu_exit"
+_LOG = {True: "log nochain", False: "log none"}
+#: Seconds in which the plugin must have said what it was asked for.
+_DEADLINE = 20.0
+
+
+def instrument(node: Node, counters: Counters) -> None:
+    """Have each access of a node's code call the plugin from now on.
+
+    Raises
+    ------
+    TrafficError
+        If its QEMU does not get ready to.
+    """
+    again = counters.header()["state"] == RESTING and _has_events(node.domain)
+    # First, so that each of its CPUs finds it on its way into the pause.
+    counters.set(wanted=WANTED_AGAIN if again else WANTED_ANEW)
+    with node.domain.paused():
+        # Otherwise it is once they go on, and what they translated until then is thrown away.
+        if again and not _comes(counters, COUNTING_POSSIBLE):
+            raise _not_ready(node)
+        # Before the sets are parted, so that nothing in the one that is apart is ever without calls.
+        counters.set(instrument=1)
+        _keep_apart(node.domain, apart=True)
+    if not _comes(counters, COUNTING_POSSIBLE):
+        raise _not_ready(node)
+
+
+def run_as_before(node: Node, counters: Counters) -> None:
+    """Have a node go on with code that calls nothing."""
+    if counters.is_replaced():
+        return
+    try:
+        counters.set(wanted=0)
+        with node.domain.paused():
+            _keep_apart(node.domain, apart=False)
+            counters.set(instrument=0)
+            if not _comes(counters, RESTING):
+                log.warning("%s: the trace plugin looks on, and what runs there is slower", node.name)
+    except BootError:
+        log.debug("%s ended during the recording", node.name)
+    except HostError as error:
+        log.warning("%s goes on with code that is ready to be counted, which is slower: %s", node.name, error)
+
+
+def _has_events(domain: Domain) -> bool:
+    # The * makes an empty answer, not an error, of an event that is not there.
+    events = domain.ask("trace-event-get-state", name=f"{_EVENT}*")
+    return any(event.get("vcpu") for event in events)
+
+
+def _keep_apart(domain: Domain, *, apart: bool) -> None:
+    if _has_events(domain):
+        domain.ask("trace-event-set-state", name=_EVENT, enable=apart)
+    elif said := domain.ask("human-monitor-command", **{"command-line": _LOG[apart]}):
+        raise HostError(f"QEMU answers {_LOG[apart]!r} with {shortened(said, 400)}")
+
+
+def _comes(counters: Counters, state: int) -> bool:
+    """Wait for what the plugin says."""
+    end = time.monotonic() + _DEADLINE
+    while counters.header()["state"] != state:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def _not_ready(node: Node) -> TrafficError:
+    return TrafficError(
+        f"{node.name}: its QEMU is not ready to count after {_DEADLINE:.0f} s; "
+        f"restart it: lab.nodes[{node.index}].restart()"
+    )

@@ -1,0 +1,293 @@
+"""Traces: each node's QEMU counts its accesses to FAM, exactly, while a recording runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fame_lab.core.directories import SHM
+from fame_lab.core.jobs.progress import job
+from fame_lab.core.numeric import check_number
+from fame_lab.core.paths import given_path
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import format_size, parse_size
+from fame_lab.errors import FameError, SpecError, TrafficError
+from fame_lab.host.trace_plugin import addresses_blocks
+from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.recording import NEVER_STARTED, Recording
+from fame_lab.traffic.snapshot import Glance, of_counters, of_traffic
+from fame_lab.traffic.trace.access_log import Order
+from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
+from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.dataset import dataset
+from fame_lab.traffic.trace.instrumentation import instrument, run_as_before
+from fame_lab.traffic.trace.ring_buffer import OrderRing
+from fame_lab.traffic.trace.timeline import Timeline
+from fame_lab.traffic.traffic import Traffic
+from fame_lab.traffic.validation import check_sums
+
+if TYPE_CHECKING:
+    from fame_lab.lab.lab import Lab
+    from fame_lab.lab.node import Node
+
+__all__ = ["TraceRecording"]
+
+log = logging.getLogger(__name__)
+
+
+class TraceRecording(Recording):
+    """Exact counts of every load and store to FAM, by node and granule.
+
+    Parameters
+    ----------
+    lab : Lab
+        Started with ``trace=True``.
+    granule : int or str
+        Bytes, a power of two from 64 B to 64 KiB, and at most a book.
+    interval : float
+        Seconds between two looks for the timeline.
+    order : path, optional
+        Where the accesses go in their order; see :class:`fame_lab.traffic.trace.access_log.Order`.
+
+    Raises
+    ------
+    SpecError
+        If the granule or the interval cannot be right.
+    """
+
+    source = "trace"
+
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        granule: int | str = DEFAULT_GRANULE,
+        interval: float = 0.2,
+        order: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._lab = lab
+        self._granule = _check_granule(granule, int(lab.spec.book))
+        self._interval = _check_interval(interval)
+        self._order_path = None if order is None else _check_order(order)
+        self._rings: dict[str, OrderRing] = {}
+        self._order: Order | None = None
+        self._counters: dict[str, Counters] = {}
+        self._timeline: Timeline | None = None
+        self._manifest: dict[str, Any] = {}
+        self._last: Traffic | None = None
+        self._nodes: tuple[Node, ...] = ()
+
+    def start(self) -> Self:
+        """Begin to count: every node is first proved to count the right memory.
+
+        Raises
+        ------
+        TrafficError
+            If a node counts something else, its counters cannot be read, or another recording runs.
+        """
+        if self._counters:
+            raise TrafficError("this recording runs already: stop it first")
+        nodes = self._nodes = self._lab.nodes
+        self._warn_of_room(len(nodes))
+        self._last = None
+        try:
+            for node in nodes:
+                self._counters[node.name] = node.counters()
+            self._lab.each(nodes, self._prepare)
+            self._manifest = self._lab.manifest() | {
+                "source": self.source, "granule": self._granule, "interval": self._interval,
+            }  # fmt: skip
+            if self._order_path is not None:
+                for node in nodes:
+                    self._rings[node.name] = node.order_ring()
+                self._order = Order(self._order_path, self._rings, self._manifest)
+                self._order.start()
+            for counters in self._counters.values():
+                counters.set(recording=1)
+            self._timeline = Timeline(self._lab.spec, self._counters, self._interval)
+            self._timeline.start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def stop(self) -> Traffic:
+        """End, and give what was counted. Safe to repeat."""
+        if not self._counters:
+            return self.traffic()
+        try:
+            for counters in self._counters.values():
+                counters.set(recording=0)
+            if self._timeline is not None:
+                self._timeline.stop()
+            if self._order is not None:
+                order, self._order = self._order, None
+                try:
+                    lost = order.stop()
+                except FameError:
+                    self._last = self._read()  # whatever became of the order
+                    raise
+                self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
+            self._last = self._read()
+        finally:
+            self._end()
+        self._has_stopped()
+        return self._last
+
+    def traffic(self) -> Traffic:
+        """Give what was counted so far; while the nodes work, each count as it was when it was read."""
+        if self._last is not None:
+            return self._last
+        if self._timeline is None:
+            raise TrafficError(NEVER_STARTED)
+        return self._read()
+
+    @property
+    def running(self) -> bool:
+        """Whether it counts now."""
+        return self._timeline is not None
+
+    def glance(self) -> Glance:
+        """Give what a live picture shows, from the counts by book."""
+        if self._last is not None:
+            return of_traffic(self._last)
+        counters = self._counters  # which another thread may end meanwhile
+        if self._timeline is None or not counters:
+            raise TrafficError(NEVER_STARTED)
+        return of_counters(counters, self._lab.spec.books)
+
+    def _end(self) -> None:
+        if self._timeline is not None:
+            self._timeline.stop()
+            self._timeline = None
+        for counters in self._counters.values():
+            counters.set(recording=0)
+        opened = [node for node in self._nodes if node.name in self._counters]
+        try:
+            self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close all files; what has been read is not to stay in /dev/shm, the host's memory."""
+        for counters in self._counters.values():
+            counters.clear()
+            counters.close()
+        if self._order is not None:
+            self._order.cancel()
+            self._order = None
+        for ring in self._rings.values():
+            ring.give_back()
+            ring.close()
+        self._counters, self._rings = {}, {}
+
+    def _warn_of_room(self, nodes: int) -> None:
+        """Say so if the counters could fill their file system, which would kill the nodes."""
+        spec = self._lab.spec
+        place = os.statvfs(SHM)
+        worst = nodes * spec.vcpus * spec.fam_size // self._granule * TALLY.itemsize
+        if worst > (free := place.f_bavail * place.f_frsize):
+            log.warning(
+                "if all of FAM is touched the counters take %s MiB, and /dev/shm has %s free: nodes die with "
+                "SIGBUS when it is full; give a coarser granule than %s",
+                worst >> 20, free >> 20, format_size(self._granule),
+            )  # fmt: skip
+
+    def _prepare(self, node: Node) -> None:
+        """Have a node ready to count, with everything at 0, and prove what it counts."""
+        counters = self._counters[node.name]
+        counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
+        instrument(node, counters)
+        by_block = addresses_blocks(self._lab.qemu_version)
+        counters.set(base=node.domain.fam_address(with_block=by_block))
+        self._prove(node)
+        said = counters.header()
+        # A QEMU that knows the physical address has nothing to search, so no short cut is needed.
+        if by_block and said["fam_place"] and not said["doubts"]:
+            counters.set(short_cut=1)
+            self._prove(node)
+        counters.set(granule_shift=self._granule.bit_length() - 1)
+
+    def _prove(self, node: Node) -> None:
+        """Have a known pattern counted, and nothing of it left."""
+        counters, at = self._counters[node.name], self._lab.fam.control.pattern
+        counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)
+        counters.clear()
+        counters.set(recording=1)
+        # A recording may begin within another job, whose step this is not.
+        with job("recording", shown=False):
+            node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
+        counters.set(recording=0)
+        _check_pattern(node.name, counters, at)
+        counters.clear()
+
+    def _read(self) -> Traffic:
+        if self._timeline is None:
+            raise TrafficError("this recording has ended without a result")
+        found = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
+        counts, timeline = dataset(found, self._granule, self._lab.spec.fam_size), self._timeline.dataset()
+        for each in (counts, timeline):
+            check_sums(each)
+        return Traffic(
+            counts=counts,
+            timeline=timeline,
+            spec=self._lab.spec.to_dict(),
+            source=self.source,
+            window=(0, self._lab.spec.fam_size - CONTROL_SIZE),
+            manifest=self._manifest,
+            ended=self._ended(),
+        )
+
+    def _ended(self) -> dict[str, str]:
+        """Tell which nodes did not count to the end."""
+        ended = {}
+        for node in self._nodes:
+            if self._counters[node.name].is_replaced():
+                ended[node.name] = "it was restarted, or its lab ended"
+            elif (state := node.state) not in ("running", "paused"):
+                ended[node.name] = f"its QEMU is {state}"
+        return ended
+
+
+def _check_pattern(name: str, counters: Counters, at: int) -> None:
+    """Compare what was counted in the pattern page with what guest/probe/pattern.c does there."""
+    lines = np.arange(4096 // FINEST_GRANULE)
+    numbers, tallies = counters.granules(FINEST_GRANULE)
+    here = np.isin(numbers, at // FINEST_GRANULE + lines)
+    wanted = [(i + 1, 2 * i + 1, 8 * (i + 1), 8 * (2 * i + 1)) for i in lines.tolist()]
+    if tallies[here].tolist() != wanted:
+        found = (int(tallies[here]["loads"].sum()), int(tallies[here]["stores"].sum()))
+        right = (sum(row[0] for row in wanted), sum(row[1] for row in wanted))
+        raise TrafficError(
+            f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {found}; "
+            "this QEMU tells the plugin other addresses than fame_lab expects, so nothing is recorded"
+        )
+
+
+def _check_interval(interval: float) -> float:
+    return float(check_number("interval", interval, 0.01, 3600, "seconds"))
+
+
+def _check_order(order: str | os.PathLike[str]) -> Path:
+    """Give the file's path; refuse before the recording what would fail at its end."""
+    path = given_path("order", order)
+    if path.is_dir():
+        raise SpecError(f"order is {str(path)!r}, a directory: give the path of a file in it")
+    if not path.absolute().parent.is_dir():
+        raise SpecError(f"order is {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
+    return path
+
+
+def _check_granule(granule: int | str, book: int) -> int:
+    size, most = parse_size(granule, "granule"), min(book, CONTROL_SIZE)
+    if size & (size - 1) or not FINEST_GRANULE <= size <= most:
+        raise SpecError(
+            f"granule is {quoted(granule)}: give a power of two from {FINEST_GRANULE} bytes to "
+            f"{format_size(most)}"
+        )
+    return size

@@ -1,0 +1,140 @@
+"""Counts over time: a thread that looks at each node's counts by book, again and again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fame_lab.errors import FameError, TrafficError
+from fame_lab.spec.fam_layout import ControlArea
+
+if TYPE_CHECKING:
+    from fame_lab.spec.lab_spec import LabSpec
+    from fame_lab.traffic.trace.counters import Counters
+
+__all__ = ["Timeline"]
+
+_MOST_ROWS = 1200
+_MOST_BYTES = 64 << 20
+_FIELDS = (("loads", "stores"), ("load_bytes", "store_bytes"))
+
+Rows = npt.NDArray[np.uint64]
+
+
+class Timeline:
+    """What was added to the counters between looks.
+
+    When there are more looks than are kept, two neighbours become one: it never grows beyond that.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    counters : mapping of str to Counters
+        By the node's name.
+    interval : float
+        Seconds from look to look.
+    """
+
+    def __init__(self, spec: LabSpec, counters: Mapping[str, Counters], interval: float) -> None:
+        self._counters = counters
+        self._interval = interval
+        # A bin a book, so that each has one home; books that lie in the control area have none.
+        self._bin = spec.books.book
+        self._bins = -(-ControlArea(spec.fam_size).offset // self._bin)
+        self._most = max(2, min(_MOST_ROWS, _MOST_BYTES // (32 * len(counters) * self._bins)))
+        self._times: list[float] = []
+        self._rows: list[Rows] = []
+        self._seen = self._look()
+        self._failed: FameError | None = None
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"record-{spec.name}", daemon=True)
+        self._began = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look once more, and end. Safe to repeat."""
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        self._thread.join()
+
+    def dataset(self) -> xr.Dataset:
+        """Give what was seen so far.
+
+        Raises
+        ------
+        TrafficError
+            If a count fell, or a counter file was cut short.
+        """
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            nodes = list(self._counters)
+            shape = (len(self._rows), 2, 2, len(nodes), self._bins)
+            rows = np.stack(self._rows) if self._rows else np.zeros(shape, np.uint64)
+            times = np.array(self._times, float)
+        dims = ("time", "op", "node", "bin")
+        return xr.Dataset(
+            {
+                "accesses": (dims, rows[:, 0], {"long_name": "accesses since the look before"}),
+                "bytes": (dims, rows[:, 1], {"units": "B", "long_name": "bytes since the look before"}),
+            },
+            coords={
+                "time": ("time", times, {"units": "s", "long_name": "time since the start"}),
+                "op": ["load", "store"],
+                "node": nodes,
+                "bin": (
+                    "bin",
+                    np.arange(self._bins) * self._bin,
+                    {"units": "B", "long_name": "offset in FAM"},
+                ),
+            },
+            attrs={"bin": self._bin},
+        )
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            ended = self._ending.wait(self._interval)
+            try:
+                now, seen = time.monotonic() - self._began, self._look()
+                if (seen < self._seen).any():
+                    raise TrafficError("counts fell: something else writes to the counter files")
+            except FameError as error:
+                with self._lock:
+                    self._failed = error
+                return
+            with self._lock:
+                self._times.append(now)
+                self._rows.append(seen - self._seen)
+                self._thin()
+            self._seen = seen
+
+    def _look(self) -> Rows:
+        """Read (accesses or bytes, op, node, bin)."""
+        found = np.empty((2, 2, len(self._counters), self._bins), np.uint64)
+        for node, counters in enumerate(self._counters.values()):
+            books = counters.books()
+            for what, ops in enumerate(_FIELDS):
+                for op, field in enumerate(ops):
+                    found[what, op, node] = books[field][: self._bins]
+        return found
+
+    def _thin(self) -> None:
+        if len(self._rows) <= self._most:
+            return
+        last = len(self._rows) // 2 * 2
+        pairs = [a + b for a, b in zip(self._rows[:last:2], self._rows[1:last:2], strict=True)]
+        self._rows = pairs + self._rows[last:]
+        self._times = self._times[1:last:2] + self._times[last:]
+        self._interval *= 2

@@ -1,0 +1,137 @@
+"""What must hold of a recording's data before anything is computed from it: files are not trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fame_lab.core.sanitize import quoted
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import SpecError, TrafficError
+from fame_lab.spec.fam_layout import ControlArea
+from fame_lab.spec.lab_spec import LabSpec
+
+if TYPE_CHECKING:
+    from fame_lab.traffic.traffic import Traffic
+
+__all__ = ["OPS", "SOURCES", "check", "check_sums"]
+
+OPS = ("load", "store")
+SOURCES = ("trace", "samples")
+MIN_GRANULE = 64
+
+_COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "trace": {"accesses": ("op", "node", "granule"), "bytes": ("op", "node", "granule")},
+    "samples": {"changed": ("granule",), "changed_by": ("node", "granule")},
+}
+_TIMELINE: dict[str, dict[str, tuple[str, ...]]] = {
+    "trace": {"accesses": ("time", "op", "node", "bin"), "bytes": ("time", "op", "node", "bin")},
+    "samples": {"changed": ("time", "bin"), "changed_by": ("time", "node", "bin")},
+}
+_OPTIONAL = {"changed_by"}
+
+
+def check(traffic: Traffic) -> None:
+    """Raise TrafficError unless a recording's parts fit together. It looks at no count."""
+    if traffic.source not in SOURCES:
+        raise TrafficError(f"source is {quoted(traffic.source)}: a recording is by {' or '.join(SOURCES)}")
+    spec = _spec(traffic.spec)
+    window = _window(traffic.window, spec.fam_size)
+    for name, held in (("manifest", traffic.manifest), ("ended", traffic.ended)):
+        if not isinstance(held, dict):
+            raise TrafficError(f"{name} is {quoted(held)}: it must be a dict")
+    for node, why in traffic.ended.items():
+        if node not in spec.node_names or not isinstance(why, str):
+            raise TrafficError(f"ended is {quoted(traffic.ended)}: it must tell of nodes why, in words")
+    _variables("counts", traffic.counts, _COUNTS[traffic.source], spec)
+    _granules("counts", "granule", traffic.counts, spec)
+    _inside("counts", "granule", traffic.counts, spec, window)
+    _variables("timeline", traffic.timeline, _TIMELINE[traffic.source], spec)
+    if traffic.source == "trace":
+        _granules("timeline", "bin", traffic.timeline, spec)
+    _inside("timeline", "bin", traffic.timeline, spec, window)
+    time = traffic.timeline["time"].values
+    if time.dtype.kind != "f" or not np.isfinite(time).all() or (np.diff(time, prepend=0) <= 0).any():
+        raise TrafficError("timeline: time must be seconds since the start, each later than the one before")
+
+
+def check_sums(dataset: xr.Dataset) -> None:
+    """Raise TrafficError if counts are so large that their sum could run over."""
+    for name, variable in dataset.data_vars.items():
+        if variable.values.sum(dtype="f8") >= 2**63:
+            raise TrafficError(f"{name} adds up to more than any recording can have counted")
+
+
+def _spec(values: Any) -> LabSpec:
+    try:
+        return LabSpec.from_dict(values)
+    except (SpecError, TypeError, RuntimeError) as error:
+        raise TrafficError(f"spec is no lab's: {error}") from error
+
+
+def _window(window: Any, fam_size: int) -> tuple[int, int]:
+    if not isinstance(window, tuple) or len(window) != 2 or not all(type(part) is int for part in window):
+        raise TrafficError(f"window is {quoted(window)}: it must be an offset and a size in bytes")
+    offset, size = window
+    if offset < 0 or size <= 0 or offset + size > fam_size:
+        raise TrafficError(
+            f"window is {size} bytes at {offset:#x}: FAM has {format_size(fam_size)}, and it must lie inside"
+        )
+    return offset, size
+
+
+def _variables(name: str, dataset: Any, known: dict[str, tuple[str, ...]], spec: LabSpec) -> None:
+    """Check variables, their dimensions, types and labels."""
+    if not isinstance(dataset, xr.Dataset):
+        raise TrafficError(f"{name} is a {type(dataset).__name__}: it must be an xarray.Dataset")
+    held = {str(variable) for variable in dataset.data_vars}
+    if not set(known) - _OPTIONAL <= held <= set(known):
+        raise TrafficError(f"{name} has {sorted(held)}: it must have {', '.join(known)}")
+    for variable in held:
+        values = dataset[variable]
+        if values.dims != known[variable] or values.dtype.kind != "u":
+            raise TrafficError(
+                f"{name}: {variable} is {values.dtype} over {values.dims}: "
+                f"it must be unsigned over {known[variable]}"
+            )
+    used = {dimension for variable in held for dimension in known[variable]}
+    if missing := sorted(used - {str(coordinate) for coordinate in dataset.coords}):
+        raise TrafficError(f"{name} has no coordinate {quoted(missing[0])}")
+    for dimension, labels in (("op", OPS), ("node", spec.node_names)):
+        if dimension in used and dataset[dimension].values.tolist() != list(labels):
+            raise TrafficError(f"{name}: {dimension} is not {', '.join(labels)}")
+
+
+def _granules(name: str, place: str, dataset: xr.Dataset, spec: LabSpec) -> None:
+    """Check that each place lies in one book, and so has one home."""
+    size, book = dataset.attrs.get(place), spec.books.book
+    if not isinstance(size, (int, np.integer)) or not MIN_GRANULE <= size <= book or size & (size - 1):
+        raise TrafficError(
+            f"{name}: its {place} is of {quoted(size)} bytes: it must be a power of two "
+            f"from {MIN_GRANULE} to a book's {format_size(book)}"
+        )
+    offsets = dataset[place].values
+    if offsets.dtype.kind not in "iu" or (offsets % int(size)).any():
+        raise TrafficError(f"{name}: there are {place}s at offsets that are no multiple of {size}")
+
+
+def _inside(name: str, place: str, dataset: xr.Dataset, spec: LabSpec, window: tuple[int, int]) -> None:
+    """Check that places ascend, in what was watched, and not in the control area."""
+    size, offsets = dataset.attrs.get(place), dataset[place].values
+    if not isinstance(size, (int, np.integer)) or size <= 0 or offsets.dtype.kind not in "iu":
+        raise TrafficError(
+            f"{name}: {place} is {offsets.dtype} of {quoted(size)} bytes: it must be offsets in FAM"
+        )
+    if not offsets.size:
+        return
+    if (offsets[1:] <= offsets[:-1]).any():
+        raise TrafficError(f"{name}: the offsets of its {place}s do not ascend")
+    low, high = int(offsets[0]), int(offsets[-1])
+    first, after = window[0], min(sum(window), ControlArea(spec.fam_size).offset)
+    if low < 0 or low + int(size) <= first or high >= after:
+        outside = high if high >= after else low
+        raise TrafficError(
+            f"{name}: there is a {place} at {outside:#x}: what was watched is from {first:#x} to {after:#x}"
+        )
