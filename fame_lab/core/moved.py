@@ -24,7 +24,10 @@ MOVED = {
 
 class _Finder(MetaPathFinder, Loader):
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the import system gives it
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name in MOVED else None
 
