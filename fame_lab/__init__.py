@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.core import moved
+from fame_lab.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fame_lab.errors import (
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
     from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
-
-__version__ = "0.1.0"
 
 moved.install()
 

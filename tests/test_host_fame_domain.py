@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.spec.domain_import import MOST_TEXT, spec_of
+from fame_lab.host.libvirt.domain_import import MOST_TEXT, spec_of
 from fame_lab.spec.lab_spec import LabSpec
 
 BACKEND = "memory-backend-file,mem-path=/home/rocky/FAME/FAM,size=32G,id=FAM,share=on"

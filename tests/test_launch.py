@@ -136,7 +136,7 @@ def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
     qemu: str,
 ) -> None:
     from fame_lab import LabSpec
-    from fame_lab.core.jobs.progress import LaunchProgress
+    from fame_lab.lab.launch_progress import LaunchProgress
 
     class Alarm(BaseException):
         pass
@@ -153,7 +153,7 @@ def test_an_exception_of_any_kind_while_the_start_is_watched_leaves_nothing(
 
 def test_an_interrupt_when_all_is_up_leaves_nothing(monkeypatch: pytest.MonkeyPatch, qemu: str) -> None:
     from fame_lab import LabSpec
-    from fame_lab.core.jobs.progress import LaunchProgress
+    from fame_lab.lab.launch_progress import LaunchProgress
 
     real = LaunchProgress.__exit__
 

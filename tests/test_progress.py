@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from fame_lab.core.jobs import progress_bar
-from fame_lab.core.jobs.progress import LaunchProgress, State, current, heard_by, job
+from fame_lab.core.jobs.progress import State, current, heard_by, job
+from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.spec.lab_spec import LabSpec
 
 Heard = list[tuple[int, int | None, str]]

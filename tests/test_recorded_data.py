@@ -14,8 +14,8 @@ from made_traffic import a_crowd
 
 import fame_lab
 from fame_lab import FabricModel, Result, SpecError, Traffic
-from fame_lab.experiments import recorded
 from fame_lab.results.plots import caveat
+from fame_lab.results.provenance import label
 
 PLACE = Path(fame_lab.__file__).with_name("recorded")
 NAMES = fame_lab.recorded_names()
@@ -96,7 +96,7 @@ JSON = st.recursive(
 
 @given(st.fixed_dictionaries({}, optional={"recorded": JSON, "host": JSON, "time": JSON}))
 def test_a_label_is_a_line_whatever_the_manifest_holds(manifest: dict[str, object]) -> None:
-    said = recorded.label(manifest)
+    said = label(manifest)
     assert bool(said) == bool(manifest.get("recorded"))
     assert said.isprintable() and len(said) < 1000
 

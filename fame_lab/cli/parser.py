@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from fame_lab import __version__
 from fame_lab.cli import compare as cli_compare
 from fame_lab.cli import files, report, sweep
 from fame_lab.cli import image as cli_image
 from fame_lab.cli import qemu as cli_qemu
 from fame_lab.cli.arguments import as_path, parameter
 from fame_lab.core.sanitize import plain
+from fame_lab.core.version import __version__
 
 __all__ = ["parse", "parser"]
 

@@ -6,21 +6,19 @@ is saved and loaded with the numbers. ``tests/benchmarks/record.py`` makes them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fame_lab.core.sanitize import plain, quoted
+from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 
 if TYPE_CHECKING:
     from fame_lab.results.result import Result
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["label", "labelled", "recorded", "recorded_names", "recorded_traffic"]
+__all__ = ["recorded", "recorded_names", "recorded_traffic"]
 
 _PLACE = Path(__file__).parent.parent / "recorded"
-_KEY = "recorded"
 
 
 def recorded(name: str) -> Result:
@@ -85,30 +83,6 @@ def recorded_names() -> list[str]:
     True
     """
     return sorted(each.name for each in _PLACE.iterdir() if (each / "manifest.json").is_file())
-
-
-def labelled(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Give a manifest with the label of recorded data, for good."""
-    return {**manifest, _KEY: {"as": name, "why": "shipped with fame_lab, to be looked at without a lab"}}
-
-
-def label(manifest: Mapping[str, Any]) -> str:
-    """Say in a line that numbers are recorded, when and on what; empty if they are not.
-
-    Examples
-    --------
-    >>> label({"recorded": {"as": "chase"}, "time": "2025-03-04T05:06:07+00:00", "host": {"cpu": "A CPU"}})
-    'recorded 2025-03-04 on A CPU, not measured here'
-    >>> label({"time": "2025-03-04T05:06:07+00:00"})
-    ''
-    """
-    if not manifest.get(_KEY):
-        return ""
-    # It may have been loaded from anywhere.
-    host, time = manifest.get("host"), str(manifest.get("time", ""))[:10]
-    cpu = host.get("cpu", "") if isinstance(host, Mapping) else ""
-    words = [_KEY, time, f"on {str(cpu)[:60]}" if cpu else ""]
-    return plain(f"{' '.join(word for word in words if word)}, not measured here", keep="")
 
 
 def _find(name: str) -> Path:

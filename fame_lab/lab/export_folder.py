@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from fame_lab import __version__
 from fame_lab.core.directories import LabDirectory
+from fame_lab.core.version import __version__
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images import catalog
 from fame_lab.guest.images.base import KernelBoot

@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
-from fame_lab.core.jobs.progress import LaunchProgress
+from fame_lab.core import above
 from fame_lab.core.jobs.signals import deferred
 from fame_lab.core.numeric import check_seconds
 from fame_lab.core.sanitize import quoted
@@ -19,6 +19,7 @@ from fame_lab.lab.commands import Commands
 from fame_lab.lab.inventory import Listing
 from fame_lab.lab.lab_html import lab_html
 from fame_lab.lab.launch import Launch
+from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.lab.manifest import manifest
 from fame_lab.lab.node import Node
 from fame_lab.lab.reaper import under_way
@@ -28,7 +29,6 @@ from fame_lab.spec.lab_spec import LabSpec
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fame_lab.notebook.panel import Panel
     from fame_lab.results.result import Result
     from fame_lab.traffic.recording import Recording
 
@@ -253,11 +253,10 @@ class Lab(Commands):
         self._recordings.add(made)
         return made
 
-    def panel(self) -> Panel:
+    def panel(self) -> Any:
         """Give the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
-        from fame_lab.notebook.panel import panel  # with it come ipywidgets, which a lab does not need
-
-        return panel(self)
+        # With it come ipywidgets, which a lab does not need.
+        return above.load("panel").panel(self)
 
     @property
     def qemu_version(self) -> int:

@@ -6,9 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fame_lab.errors import HostError
-from fame_lab.lab.lab_html import spec_html
 from fame_lab.notebook.html import error_html
 from fame_lab.notebook.node_table import node_rows
+from fame_lab.spec.spec_html import spec_html
 
 if TYPE_CHECKING:
     from fame_lab.lab.lab import Lab

@@ -21,7 +21,7 @@ from fame_lab.results.capture import keep
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
     from fame_lab.results.result import Result
 
 __all__ = ["Family", "family", "names", "plot", "run"]
@@ -30,7 +30,7 @@ __all__ = ["Family", "family", "names", "plot", "run"]
 class Family(Protocol):
     """What a module has to have to be a probe."""
 
-    def run(self, lab: Lab, **parameters: Any) -> Result:
+    def run(self, lab: TargetLab, **parameters: Any) -> Result:
         """Measure on a running lab."""
 
     def plot(self, result: Result) -> Figure:
@@ -56,7 +56,7 @@ def family(name: str) -> Family:
     return found
 
 
-def run(lab: Lab, name: str, /, **parameters: Any) -> Result:
+def run(lab: TargetLab, name: str, /, **parameters: Any) -> Result:
     """Measure on a running lab: first the nodes' clocks, in short, then what was asked for.
 
     Parameters

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["OPERATIONS", "plot", "run"]
 
@@ -41,7 +40,7 @@ _WORD = 8
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     operations: Sequence[str] = OPERATIONS,
     nodes: Sequence[int | str] | None = None,
@@ -131,7 +130,7 @@ def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> lis
 
 
 def _contend(
-    lab: Lab, nodes: Sequence[Node], operation: str, at: int, words: list[str], rules: Rules
+    lab: TargetLab, nodes: Sequence[TargetNode], operation: str, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], int]:
     """Let them contend once; what they did, and what the word holds then."""
     lab.fam.write(at, bytes(_WORD))

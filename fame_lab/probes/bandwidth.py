@@ -32,7 +32,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
 
 __all__ = ["OPERATIONS", "plot", "run"]
 
@@ -44,7 +44,7 @@ CONVENTION = "bytes as in STREAM: a copy counts those read and written, a triad 
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     node: int | str = 0,
     memories: Sequence[str] = MEMORIES,

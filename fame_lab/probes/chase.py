@@ -31,7 +31,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
 
 __all__ = ["ORDERS", "STRIDES", "plot", "run"]
 
@@ -43,7 +43,7 @@ STRIDES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     node: int | str = 0,
     memories: Sequence[str] = MEMORIES,

@@ -28,8 +28,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["DISTANCES", "plot", "run"]
 
@@ -43,7 +42,7 @@ _FARTHEST = 4096
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
     distances: Sequence[int] = DISTANCES,
@@ -122,7 +121,7 @@ def _is_distance(distance: object) -> bool:
 
 
 def _contend(
-    lab: Lab, nodes: Sequence[Node], distance: int, at: int, words: list[str], rules: Rules
+    lab: TargetLab, nodes: Sequence[TargetNode], distance: int, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], npt.NDArray[np.uint64]]:
     """Let them contend once; what they did, and what the counters hold then."""
     size = (len(nodes) - 1) * distance + _WORD

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["plot", "run"]
 
@@ -48,7 +47,7 @@ _BURST, _BURST_CROWDED = 8, 256
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     tests: Sequence[str] | None = None,
     iterations: int = 500_000,
@@ -152,7 +151,12 @@ def _burst(test: LitmusTest) -> int:
 
 
 def _play(
-    lab: Lab, players: Sequence[Node], test: LitmusTest, iterations: int, words: list[str], patience: float
+    lab: TargetLab,
+    players: Sequence[TargetNode],
+    test: LitmusTest,
+    iterations: int,
+    words: list[str],
+    patience: float,
 ) -> tuple[list[int], str, bool]:
     """Play one test: how often each outcome was seen, how FAM was mapped, whether all CPUs have AVX."""
     asked = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]

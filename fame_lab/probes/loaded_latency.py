@@ -33,8 +33,7 @@ from fame_lab.spec.fam_layout import BARRIER_SIZE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["DELAYS", "OPERATIONS", "plot", "run"]
 
@@ -63,7 +62,7 @@ class _Point:
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     node: int | str = 0,
     loaders: Sequence[int | str] | None = None,
@@ -185,7 +184,9 @@ def run(
     return Result("loaded_latency", dataset, lab.manifest() | told)
 
 
-def _find_loaders(lab: Lab, loaders: Sequence[int | str] | None, chasing: Node) -> list[Node]:
+def _find_loaders(
+    lab: TargetLab, loaders: Sequence[int | str] | None, chasing: TargetNode
+) -> list[TargetNode]:
     if loaders is None:
         others = [each for each in lab.nodes if each is not chasing]
     else:
@@ -209,7 +210,9 @@ def _check_delays(delays: Sequence[int]) -> list[int]:
     return given
 
 
-def _choose_range(lab: Lab, working_set: int | str | None, offset: int | str, nodes: int) -> tuple[int, int]:
+def _choose_range(
+    lab: TargetLab, working_set: int | str | None, offset: int | str, nodes: int
+) -> tuple[int, int]:
     """Give where in FAM the ranges begin, and the bytes of each."""
     at = check_offset(lab, offset, 4 * KIB, 4 * KIB)
     if working_set is None:

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["LOCKS", "plot", "run"]
 
@@ -55,7 +54,7 @@ _MOST_OUTSIDE = 1_000_000
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     locks: Sequence[str] = LOCKS,
     nodes: Sequence[int | str] | None = None,
@@ -151,7 +150,7 @@ def run(
 
 
 def _contend(
-    lab: Lab, nodes: Sequence[Node], lock: str, at: int, words: list[str], rules: Rules
+    lab: TargetLab, nodes: Sequence[TargetNode], lock: str, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], int, int]:
     """Let them contend once; what they did, the counter, and the hand-overs counted under the lock."""
     lab.fam.write(at, bytes(_QUEUE + _STRIDE * len(nodes)))

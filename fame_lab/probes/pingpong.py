@@ -40,8 +40,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["VARIANTS", "plot", "run"]
 
@@ -55,7 +54,7 @@ _SIZE = 256
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
     pairs: Pairs = "one",
@@ -139,7 +138,7 @@ def run(
     return Result("pingpong", dataset, lab.manifest() | told)
 
 
-def _players(lab: Lab, nodes: Sequence[int | str] | None, pairs: str) -> list[Node]:
+def _players(lab: TargetLab, nodes: Sequence[int | str] | None, pairs: str) -> list[TargetNode]:
     if not isinstance(pairs, str) or pairs not in get_args(Pairs):
         raise SpecError(f"pairs is {quoted(pairs)}: give one of {', '.join(get_args(Pairs))}")
     if isinstance(nodes, str) or (nodes is not None and len(nodes) < 2):
@@ -152,7 +151,13 @@ def _players(lab: Lab, nodes: Sequence[int | str] | None, pairs: str) -> list[No
 
 
 def _play(
-    lab: Lab, initiator: Node, responder: Node, variant: str, asked: list[str], count: int, patience: float
+    lab: TargetLab,
+    initiator: TargetNode,
+    responder: TargetNode,
+    variant: str,
+    asked: list[str],
+    count: int,
+    patience: float,
 ) -> tuple[Batches, str]:
     """Play one match; the batches of the one who asks, flagged where either was preempted."""
     shared = ["pingpong", "--variant", variant, *asked]

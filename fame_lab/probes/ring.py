@@ -35,7 +35,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
 
 __all__ = ["MESSAGE_SIZES", "plot", "run"]
 
@@ -51,7 +51,7 @@ _U64 = (1 << 64) - 1
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     nodes: Sequence[int | str] = (0, 1),
     message_sizes: int | str | Sequence[int | str] = MESSAGE_SIZES,

@@ -29,7 +29,7 @@ from fame_lab.results.result import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
 
 __all__ = ["plot", "run", "short"]
 
@@ -41,7 +41,7 @@ _SHORT_TIMEOUT = 30.0
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
     mapping: str = "uc",
@@ -106,7 +106,7 @@ def run(
     return Result("timer", dataset, lab.manifest() | kept)
 
 
-def short(lab: Lab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
+def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
     """Measure the clocks of all nodes at once, in about a tenth of a second of theirs.
 
     Returns

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
+    from fame_lab.host.target import TargetLab, TargetNode
 
 __all__ = ["plot", "run"]
 
@@ -52,7 +51,7 @@ _LATEST = 1 << 62
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     nodes: Sequence[int | str] = (0, 1),
     offset: int | str = 0,
@@ -142,7 +141,7 @@ def _check_counts(batches: int, exchanges: int) -> None:
 class _Side:
     """What one of the two wrote: its clock readings, in order, and what is needed to judge them."""
 
-    def __init__(self, found: Lines, node: Node, role: str, batches: int, exchanges: int) -> None:
+    def __init__(self, found: Lines, node: TargetNode, role: str, batches: int, exchanges: int) -> None:
         self.name = node.name
         if len(found) != batches:
             raise ProbeError(f"{node.name}: the probe wrote {len(found)} lines for {batches} bursts")

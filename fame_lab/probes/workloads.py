@@ -52,9 +52,7 @@ from fame_lab.probes.common.workload_run import KINDS, Kind, Part, Run, Settings
 from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["WORKLOADS", "plot", "run"]
 
 WORKLOADS = tuple(KINDS)
@@ -66,7 +64,7 @@ _RECORD = 64
 
 @takes_numpy
 def run(
-    lab: Lab,
+    lab: TargetLab,
     *,
     workloads: str | Sequence[str] = WORKLOADS,
     placement: str = "own",
@@ -186,7 +184,7 @@ def run(
     return Result("workloads", dataset, lab.manifest() | told)
 
 
-def _dataset(runs: Sequence[Run], nodes: Sequence[Node], homes: Sequence[str]) -> xr.Dataset:
+def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[str]) -> xr.Dataset:
     """Give what was measured its dimensions."""
     names = [node.name for node in nodes]
 

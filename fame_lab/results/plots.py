@@ -13,9 +13,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from fame_lab.experiments.recorded import label as recorded_label
 from fame_lab.results.log_axes import TICK_POINTS, plain_log, size_axis, size_label
 from fame_lab.results.notebook_figure import LabFigure
+from fame_lab.results.provenance import label as recorded_label
 
 __all__ = [
     "LOOKS",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from fame_lab.core import above
 from fame_lab.core.paths import given_path
 from fame_lab.errors import SpecError
-from fame_lab.experiments.recorded import label
+from fame_lab.results.provenance import label
 from fame_lab.results.result_html import result_html
 from fame_lab.results.storage import BROKEN, check_digest, check_size, digest, save_directory
 
@@ -52,9 +53,8 @@ class Result:
 
     def plot(self) -> Figure:
         """Draw it, as the probe that made it does."""
-        from fame_lab import probes  # a family imports this module
-
-        return probes.plot(self)
+        figure: Figure = above.load("probes").plot(self)
+        return figure
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Save the data as NetCDF and the manifest as JSON.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fame_lab.experiments.recorded import label
 from fame_lab.results.plots import caveat
+from fame_lab.results.provenance import label
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fame_lab.core import above
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.paths import given_path
 from fame_lab.core.sanitize import quoted
@@ -174,7 +175,7 @@ class LabSpec:
         return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
 
     def _repr_html_(self) -> str:
-        from fame_lab.lab.lab_html import spec_html  # which speaks of specs
+        from fame_lab.spec.spec_html import spec_html  # which speaks of specs
 
         return spec_html(self)
 
@@ -254,9 +255,8 @@ class LabSpec:
         HostError
             If the image cannot be built.
         """
-        from fame_lab.lab import export
-
-        return export.to_xml(self, ssh_port=ssh_port)
+        domains: dict[str, str] = above.load("export").to_xml(self, ssh_port=ssh_port)
+        return domains
 
     def to_qemu_args(self, *, ssh_port: int = 2201) -> dict[str, list[str]]:
         """Give each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
@@ -268,9 +268,8 @@ class LabSpec:
             serial line, with root's shell and QEMU's monitor (Ctrl-A C), is on stdin and stdout.
             With ``network="libvirt"`` the nodes alone reach each other, by a multicast group on loopback.
         """
-        from fame_lab.lab import export
-
-        return export.to_qemu_args(self, ssh_port=ssh_port)
+        commands: dict[str, list[str]] = above.load("export").to_qemu_args(self, ssh_port=ssh_port)
+        return commands
 
     def export(self, directory: str | Path, *, ssh_port: int = 2201) -> Path:
         """Write a folder with all that the nodes need: XML, shell scripts, kernel, fresh keys, a README.
@@ -289,22 +288,21 @@ class LabSpec:
         HostError
             If it cannot be written. Nothing is left then.
         """
-        from fame_lab.lab import export_folder
-
-        return export_folder.write(self, given_path("directory", directory), ssh_port=ssh_port)
+        place = given_path("directory", directory)
+        written: Path = above.load("export_folder").write(self, place, ssh_port=ssh_port)
+        return written
 
     @classmethod
     def from_xml(cls, text: str) -> LabSpec:
-        """Read a domain in FAME's style back; see :func:`fame_lab.spec.domain_import.spec_of`.
+        """Read a domain in FAME's style back; see :func:`fame_lab.host.libvirt.domain_import.spec_of`.
 
         Raises
         ------
         SpecError
             If it is no such domain, or no lab can be like it.
         """
-        from fame_lab.spec import domain_import
-
-        return domain_import.spec_of(text)
+        spec: LabSpec = above.load("domain_import").spec_of(text)
+        return spec
 
     def __str__(self) -> str:
         where = f" at {self.fam_path}" if self.fam_path else ""

@@ -9,14 +9,14 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError, TrafficError
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
+    from fame_lab.host.target import TargetLab
     from fame_lab.traffic.recording import Recording
 
 __all__ = ["record"]
 
 
 def record(
-    lab: Lab,
+    lab: TargetLab,
     *,
     source: str,
     granule: int | str,

@@ -12,7 +12,7 @@ import xarray as xr
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.experiments.recorded import label
+from fame_lab.results.provenance import label
 from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.fabric import FabricModel
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from fame_lab.core import above
 from fame_lab.results.capture import keep
 from fame_lab.traffic.snapshot import Glance
 from fame_lab.traffic.traffic import Traffic
@@ -84,11 +85,8 @@ class Recording(TrafficViews):
         SpecError
             If that cannot be.
         """
-        from fame_lab.notebook.live_view import (
-            live,  # with it come ipywidgets, which a recording does not need
-        )
-
-        return live(self, every)
+        # With it come ipywidgets, which a recording does not need.
+        return above.load("live_view").live(self, every)
 
     def _repr_html_(self) -> str:
         return self.traffic()._repr_html_()

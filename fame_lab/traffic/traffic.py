@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import TrafficError
-from fame_lab.experiments.recorded import label
+from fame_lab.results.provenance import label
 from fame_lab.spec.fam_layout import Books
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic import storage

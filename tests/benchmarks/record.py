@@ -15,7 +15,7 @@ from typing import Any
 
 import fame_lab
 from fame_lab import Lab, LabSpec
-from fame_lab.experiments import recorded
+from fame_lab.results.provenance import labelled
 
 #: What to measure, with parameters where the defaults would make the package larger.
 FEW: dict[str, Any] = {"batches": 30}
@@ -43,7 +43,7 @@ def measure(names: list[str], place: Path) -> None:
         with Lab(LabSpec(f"recorded-{os.getpid()}", nodes=2, fam="256M")) as lab:
             for name in probes:
                 result = lab.probe(name, **PROBES[name])
-                manifest = recorded.labelled(plain(result.manifest), name)
+                manifest = labelled(plain(result.manifest), name)
                 dataclasses.replace(result, manifest=manifest).save(place / name)
     if TRAFFIC in names:
         with Lab(LabSpec(f"recorded-{os.getpid()}", nodes=4, fam="256M", trace=True)) as lab:
@@ -51,7 +51,7 @@ def measure(names: list[str], place: Path) -> None:
                 for placement in ("own", "interleaved"):
                     lab.probe("workloads", placement=placement, **WORK)
             traffic = recording.traffic()
-            manifest = recorded.labelled(plain(traffic.manifest), TRAFFIC)
+            manifest = labelled(plain(traffic.manifest), TRAFFIC)
             spec = traffic.spec | {"name": "recorded"}
             dataclasses.replace(traffic, manifest=manifest, spec=spec).save(place / TRAFFIC)
 

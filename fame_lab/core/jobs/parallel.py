@@ -6,19 +6,25 @@ import concurrent.futures
 import contextvars
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from fame_lab.core.jobs.cancellation import cancellable
-
-if TYPE_CHECKING:
-    from fame_lab.lab.node import Node
 
 __all__ = ["each"]
 
 T = TypeVar("T")
+N = TypeVar("N", bound="Named")
 
 
-def each(lab: str, nodes: Sequence[Node], do: Callable[[Node], T]) -> dict[str, T]:
+class Named(Protocol):
+    """A node, of which only its name is needed here."""
+
+    @property
+    def name(self) -> str:
+        """What its result is called by."""
+
+
+def each(lab: str, nodes: Sequence[N], do: Callable[[N], T]) -> dict[str, T]:
     """Do something with several nodes, in a thread and a copy of this context each.
 
     See :meth:`fame_lab.Lab.each`.

@@ -12,12 +12,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from fame_lab.spec.lab_spec import LabSpec
-
-__all__ = ["Job", "LaunchProgress", "Listener", "State", "current", "heard_by", "job"]
+__all__ = ["SILENT", "Job", "Listener", "State", "current", "heard_by", "job"]
 
 
 class Listener(Protocol):
@@ -148,12 +145,12 @@ def job(what: str, *, total: int | None = None, unit: str = "it", shown: bool = 
             _job.reset(token)
 
 
-_SILENT = Job()
+SILENT = Job()
 
 
 def current() -> Job:
     """Give the innermost job of this context; one that nobody hears if there is none."""
-    return _job.get() or _SILENT
+    return _job.get() or SILENT
 
 
 def _part_of(outer: Job, what: str) -> Listener:
@@ -162,39 +159,3 @@ def _part_of(outer: Job, what: str) -> Listener:
         outer.tell(f"{how_far}: {words}" if words else how_far)
 
     return tell
-
-
-class LaunchProgress:
-    """The start of a lab: a job with a step for each node.
-
-    Parameters
-    ----------
-    spec : LabSpec
-    shown : bool
-        Whether there is a bar at all.
-    """
-
-    def __init__(self, spec: LabSpec, *, shown: bool) -> None:
-        self._spec = spec
-        self._stages: dict[str, str] = {}
-        self._opened = job(spec.name, total=spec.nodes, unit="node", shown=shown)
-        self._job = _SILENT
-
-    def __enter__(self) -> LaunchProgress:
-        self._job = self._opened.__enter__()
-        return self
-
-    def show(self, who: str, stage: str) -> None:
-        """Show that a node, or the lab itself, has come to a stage."""
-        if who not in self._spec.node_names:
-            self._job.tell(stage)
-            return
-        self._stages[who] = stage
-        coming = ", ".join([f"{node} {at}" for node, at in sorted(self._stages.items()) if at != "ready"][:4])
-        if stage == "ready":
-            self._job.step(coming or "ready")
-        else:
-            self._job.tell(coming)
-
-    def __exit__(self, *raised: object) -> None:
-        self._opened.__exit__(*raised)  # type: ignore[arg-type]

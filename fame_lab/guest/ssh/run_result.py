@@ -7,7 +7,7 @@ from typing import Any
 
 from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import CommandError
-from fame_lab.lab.lab_html import run_html, runs_html
+from fame_lab.guest.ssh.run_html import run_html, runs_html
 
 __all__ = ["RunResult", "RunResults"]
 

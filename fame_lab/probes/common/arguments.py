@@ -11,9 +11,7 @@ from fame_lab.core.sizes import parse_size
 from fame_lab.errors import ProbeError, SpecError
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = [
     "FAM",
     "MAPPINGS",
@@ -36,7 +34,7 @@ MAPPINGS = ("uc", "wc", "wb")
 MEMORIES = ("dram", "fam")
 
 
-def find_node(lab: Lab, node: int | str) -> Node:
+def find_node(lab: TargetLab, node: int | str) -> TargetNode:
     """Give a node by its number, from 0, or its name.
 
     Raises
@@ -52,7 +50,7 @@ def find_node(lab: Lab, node: int | str) -> Node:
     raise ProbeError(f"there is no node {quoted(node)}; there are {there}, numbered from 0")
 
 
-def find_nodes(lab: Lab, nodes: Sequence[int | str] | None, least: int) -> list[Node]:
+def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) -> list[TargetNode]:
     """Give several nodes, each once; all of the lab for None.
 
     Raises
@@ -117,7 +115,7 @@ def check_memories(memories: Sequence[str]) -> list[str]:
     return chosen
 
 
-def check_offset(lab: Lab, offset: int | str, size: int, multiple: int) -> int:
+def check_offset(lab: TargetLab, offset: int | str, size: int, multiple: int) -> int:
     """Give where in FAM a probe measures, if `size` bytes from there are the user's.
 
     Raises

@@ -14,9 +14,7 @@ from fame_lab.probes.common.program_output import Fields
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["check_patience", "one_line", "together"]
 
 log = logging.getLogger(__name__)
@@ -25,8 +23,8 @@ Lines = list[dict[str, Any]]
 
 
 def together(
-    lab: Lab,
-    arguments: Mapping[Node, Sequence[str]],
+    lab: TargetLab,
+    arguments: Mapping[TargetNode, Sequence[str]],
     *,
     patience: float,
     timeout: float,
@@ -69,13 +67,13 @@ def together(
     meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(patience))]
     if oversubscribed(len(nodes)):
         meeting += ["--yield", "1"]
-    failed: list[tuple[Node, FameError]] = []
+    failed: list[tuple[TargetNode, FameError]] = []
 
     def release() -> None:
         for node in nodes:
             lab.fam.write(control.release(node.index), (1).to_bytes(8, "little"), control=True)
 
-    def measure(node: Node) -> Lines:
+    def measure(node: TargetNode) -> Lines:
         own = ["--release", str(control.release(node.index)), "--progress", str(control.progress(node.index))]
         try:
             return node.probe(*arguments[node], *meeting, *own, timeout=timeout)
@@ -100,7 +98,7 @@ def together(
     return found
 
 
-def one_line(found: Mapping[str, Lines], node: Node, probe: str) -> Fields:
+def one_line(found: Mapping[str, Lines], node: TargetNode, probe: str) -> Fields:
     """Give the one line that a node was to write.
 
     Raises

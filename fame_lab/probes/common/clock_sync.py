@@ -24,9 +24,7 @@ from fame_lab.errors import HostError, ProbeError
 from fame_lab.host.fam_words import Words
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["READINGS", "Readings", "Watch"]
 
 #: Between two rounds of questions. One who sleeps is let run as soon as he wakes, and leaves the CPU to the
@@ -129,7 +127,7 @@ class Watch:
         They run the program's ``timer`` meanwhile.
     """
 
-    def __init__(self, lab: Lab, nodes: Sequence[Node]) -> None:
+    def __init__(self, lab: TargetLab, nodes: Sequence[TargetNode]) -> None:
         control = lab.fam.control
         self._words = Words(lab.fam)
         self._failed: HostError | None = None

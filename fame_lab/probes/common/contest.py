@@ -24,9 +24,7 @@ from fame_lab.probes.common.program_output import Fields
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["Contender", "Rules", "contest", "dataset", "jain", "steps"]
 
 _LONGEST_NS = 3600 * 10**9
@@ -112,7 +110,7 @@ class Contender:
             raise ProbeError(f"{self.fields.node}: the probe counted more {part} than {whole}")
 
 
-def steps(lab: Lab, nodes: Sequence[Node]) -> dict[Node, list[str]]:
+def steps(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[str]]:
     """Give each node the words that say where it tells how far it is, in barriers of the control area."""
     at = lab.fam.control.barrier(1)
     lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)), control=True)
@@ -120,7 +118,7 @@ def steps(lab: Lab, nodes: Sequence[Node]) -> dict[Node, list[str]]:
 
 
 def contest(
-    lab: Lab, nodes: Sequence[Node], words: Sequence[str], counts: Sequence[str], rules: Rules
+    lab: TargetLab, nodes: Sequence[TargetNode], words: Sequence[str], counts: Sequence[str], rules: Rules
 ) -> list[Contender]:
     """Let nodes contend.
 
@@ -202,7 +200,7 @@ def jain(amounts: Sequence[float]) -> float:
 def dataset(
     runs: Sequence[Sequence[Contender]],
     dims: Mapping[str, Sequence[Any]],
-    nodes: Sequence[Node],
+    nodes: Sequence[TargetNode],
     counts: Mapping[str, str],
 ) -> xr.Dataset:
     """Label what the nodes did in several contests.

@@ -15,9 +15,7 @@ from fame_lab.probes.common.clock_sync import Readings, Watch
 from fame_lab.probes.common.program_output import Fields
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["CLOCKS", "DIFFERENCES", "Told", "measure"]
 
 #: What is read: the guest's CLOCK_MONOTONIC_RAW, and the time stamp counter by itself.
@@ -57,7 +55,7 @@ class Told:
 
 
 def measure(
-    lab: Lab, nodes: Sequence[Node], words: Sequence[str], count: int, timeout: float
+    lab: TargetLab, nodes: Sequence[TargetNode], words: Sequence[str], count: int, timeout: float
 ) -> dict[str, Told | FameError]:
     """Run the program's ``timer`` on nodes, all at once, and watch their clocks meanwhile.
 
@@ -79,7 +77,7 @@ def measure(
     """
     control = lab.fam.control
 
-    def tell(node: Node) -> Any:
+    def tell(node: TargetNode) -> Any:
         question, answer = control.question(node.index), control.answer(node.index)
         places = ["--question", str(question), "--answer", str(answer)]
         try:

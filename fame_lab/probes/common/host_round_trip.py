@@ -16,9 +16,7 @@ from fame_lab.errors import ProbeError
 from fame_lab.probes.common.barrier import one_line, together
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["Looks", "host_round_trips"]
 
 _LAST_WORD = 10.0
@@ -41,8 +39,8 @@ class Looks:
 
 
 def host_round_trips(
-    lab: Lab,
-    node: Node,
+    lab: TargetLab,
+    node: TargetNode,
     command: Sequence[str],
     offset: int,
     *,

@@ -19,8 +19,7 @@ from fame_lab.probes.common.working_sets import WorkingSets
 from fame_lab.results import plots
 
 if TYPE_CHECKING:
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetNode
 __all__ = ["Row", "draw", "labelled", "mapping", "note", "sweep"]
 
 
@@ -43,7 +42,7 @@ class Row:
 
 
 def sweep(
-    node: Node,
+    node: TargetNode,
     arguments: Sequence[str],
     memory: str,
     sets: WorkingSets,

@@ -15,9 +15,7 @@ from fame_lab.probes.common.program_output import Fields
 from fame_lab.results.plots import size_label
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["LARGEST", "SMALLEST", "WorkingSets", "choose", "target"]
 
 SMALLEST = 4 * KIB
@@ -79,8 +77,8 @@ def target() -> tuple[int, str]:
 
 
 def choose(
-    lab: Lab,
-    node: Node,
+    lab: TargetLab,
+    node: TargetNode,
     memories: Sequence[str],
     sizes: Sequence[int | str] | None,
     offset: int | str,
@@ -147,7 +145,7 @@ def _powers(most: int, step: int) -> list[int]:
     return [*sizes, last] if last >= SMALLEST else [SMALLEST]
 
 
-def _spare(node: Node) -> int:
+def _spare(node: TargetNode) -> int:
     lines = node.probe("memory")
     if len(lines) != 1:
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
@@ -156,7 +154,7 @@ def _spare(node: Node) -> int:
     return max(fields.integer("spare", 0, 1 << 62) - _MARGIN, 0)
 
 
-def _cut_short(node: Node, room: dict[str, int], sizes: list[int], wanted: int, told: str) -> list[str]:
+def _cut_short(node: TargetNode, room: dict[str, int], sizes: list[int], wanted: int, told: str) -> list[str]:
     where = {"dram": f"{node.name}'s memory", "fam": "FAM's user part"}
     reached = {memory: max((s for s in sizes if s <= bytes_), default=0) for memory, bytes_ in room.items()}
     cut = [

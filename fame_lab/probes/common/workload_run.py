@@ -25,9 +25,7 @@ from fame_lab.probes.common.workload_checks import (
 from fame_lab.probes.common.workload_placement import Placement, Spread
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["KINDS", "Kind", "Part", "Run", "Settings", "run_one"]
 
 Words = npt.NDArray[np.uint64]
@@ -165,7 +163,7 @@ class Run:
     outcome: Outcome | None
 
 
-def run_one(lab: Lab, kind: Kind, nodes: Sequence[Node], settings: Settings) -> Run:
+def run_one(lab: TargetLab, kind: Kind, nodes: Sequence[TargetNode], settings: Settings) -> Run:
     """Run a workload on some nodes at once, and look at what is left.
 
     Raises

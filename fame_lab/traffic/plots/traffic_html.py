@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fame_lab.core.sizes import format_size
-from fame_lab.experiments.recorded import label
+from fame_lab.results.provenance import label
 from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.plots.captions import resolution, source_caveat
 from fame_lab.traffic.sharing import KINDS, sharing

@@ -16,8 +16,7 @@ from fame_lab.traffic.snapshot import Glance, of_traffic
 from fame_lab.traffic.traffic import Traffic
 
 if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-
+    from fame_lab.host.target import TargetLab
 __all__ = ["SampleRecording"]
 
 
@@ -43,7 +42,7 @@ class SampleRecording(Recording):
 
     def __init__(
         self,
-        lab: Lab,
+        lab: TargetLab,
         *,
         granule: int | str,
         window: tuple[int | str, int | str] | None,

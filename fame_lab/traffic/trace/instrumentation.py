@@ -27,8 +27,7 @@ from fame_lab.traffic.trace.counter_layout import COUNTING_POSSIBLE, RESTING, WA
 from fame_lab.traffic.trace.counters import Counters
 
 if TYPE_CHECKING:
-    from fame_lab.lab.node import Node
-
+    from fame_lab.host.target import TargetNode
 __all__ = ["instrument", "run_as_before"]
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ _LOG = {True: "log nochain", False: "log none"}
 _DEADLINE = 20.0
 
 
-def instrument(node: Node, counters: Counters) -> None:
+def instrument(node: TargetNode, counters: Counters) -> None:
     """Have each access of a node's code call the plugin from now on.
 
     Raises
@@ -62,7 +61,7 @@ def instrument(node: Node, counters: Counters) -> None:
         raise _not_ready(node)
 
 
-def run_as_before(node: Node, counters: Counters) -> None:
+def run_as_before(node: TargetNode, counters: Counters) -> None:
     """Have a node go on with code that calls nothing."""
     if counters.is_replaced():
         return
@@ -102,7 +101,7 @@ def _comes(counters: Counters, state: int) -> bool:
     return True
 
 
-def _not_ready(node: Node) -> TrafficError:
+def _not_ready(node: TargetNode) -> TrafficError:
     return TrafficError(
         f"{node.name}: its QEMU is not ready to count after {_DEADLINE:.0f} s; "
         f"restart it: lab.nodes[{node.index}].restart()"

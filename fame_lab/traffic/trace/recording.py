@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fame_lab.core.paths import given_path
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size, parse_size
 from fame_lab.errors import FameError, SpecError, TrafficError
+from fame_lab.host.target import TargetLab, TargetNode
 from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
@@ -30,13 +31,19 @@ from fame_lab.traffic.trace.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.validation import check_sums
 
-if TYPE_CHECKING:
-    from fame_lab.lab.lab import Lab
-    from fame_lab.lab.node import Node
-
 __all__ = ["TraceRecording"]
 
 log = logging.getLogger(__name__)
+
+
+class TracedNode(TargetNode, Protocol):
+    """A node of a lab with ``trace=True``."""
+
+    def counters(self) -> Counters:
+        """Open the file in which its QEMU counts."""
+
+    def order_ring(self) -> OrderRing:
+        """Open the file through which its accesses come in their order."""
 
 
 class TraceRecording(Recording):
@@ -63,7 +70,7 @@ class TraceRecording(Recording):
 
     def __init__(
         self,
-        lab: Lab,
+        lab: TargetLab,
         *,
         granule: int | str = DEFAULT_GRANULE,
         interval: float = 0.2,
@@ -80,7 +87,7 @@ class TraceRecording(Recording):
         self._timeline: Timeline | None = None
         self._manifest: dict[str, Any] = {}
         self._last: Traffic | None = None
-        self._nodes: tuple[Node, ...] = ()
+        self._nodes: tuple[TracedNode, ...] = ()
 
     def start(self) -> Self:
         """Begin to count: every node is first proved to count the right memory.
@@ -92,7 +99,7 @@ class TraceRecording(Recording):
         """
         if self._counters:
             raise TrafficError("this recording runs already: stop it first")
-        nodes = self._nodes = self._lab.nodes
+        nodes = self._nodes = tuple(cast("TracedNode", node) for node in self._lab.nodes)
         self._warn_of_room(len(nodes))
         self._last = None
         try:
@@ -198,7 +205,7 @@ class TraceRecording(Recording):
                 worst >> 20, free >> 20, format_size(self._granule),
             )  # fmt: skip
 
-    def _prepare(self, node: Node) -> None:
+    def _prepare(self, node: TargetNode) -> None:
         """Have a node ready to count, with everything at 0, and prove what it counts."""
         counters = self._counters[node.name]
         counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
@@ -213,7 +220,7 @@ class TraceRecording(Recording):
             self._prove(node)
         counters.set(granule_shift=self._granule.bit_length() - 1)
 
-    def _prove(self, node: Node) -> None:
+    def _prove(self, node: TargetNode) -> None:
         """Have a known pattern counted, and nothing of it left."""
         counters, at = self._counters[node.name], self._lab.fam.control.pattern
         counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)

@@ -1,0 +1,25 @@
+"""What a layer calls in one above it, by name: as `lab.panel()` calls the panel.
+
+It is loaded when it is called, and none of these modules is named anywhere else below its layer.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["load"]
+
+_PLACES = {
+    "domain_import": "fame_lab.host.libvirt.domain_import",
+    "export": "fame_lab.lab.export",
+    "export_folder": "fame_lab.lab.export_folder",
+    "live_view": "fame_lab.notebook.live_view",
+    "panel": "fame_lab.notebook.panel",
+    "probes": "fame_lab.probes",
+}
+
+
+def load(name: str) -> Any:
+    """Import the module of that name."""
+    return importlib.import_module(_PLACES[name])

@@ -1,0 +1,70 @@
+"""What a probe or a recording needs of a lab and of its nodes: all of it that lies below a lab.
+
+:class:`fame_lab.Lab` is one; ``tests/local_lab.py`` is another, whose nodes are programs on this host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from fame_lab.host.fam import Fam
+from fame_lab.host.libvirt.domain import Domain
+from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["TargetLab", "TargetNode"]
+
+T = TypeVar("T")
+
+
+class TargetNode(Protocol):
+    """A node that a probe runs its program in."""
+
+    @property
+    def name(self) -> str:
+        """Its name, such as ``node01``."""
+
+    @property
+    def index(self) -> int:
+        """Its number, from 0."""
+
+    @property
+    def domain(self) -> Domain:
+        """Its virtual machine."""
+
+    @property
+    def state(self) -> str:
+        """Whether it runs."""
+
+    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Run the probe program, and return its records."""
+
+
+class TargetLab(Protocol):
+    """Nodes around one FAM."""
+
+    @property
+    def spec(self) -> LabSpec:
+        """What was asked for."""
+
+    @property
+    def fam(self) -> Fam:
+        """Its memory, from the host's side."""
+
+    @property
+    def nodes(self) -> Sequence[TargetNode]:
+        """Its nodes, in order."""
+
+    @property
+    def progress(self) -> bool:
+        """Whether it shows how far it is."""
+
+    @property
+    def qemu_version(self) -> int:
+        """The version of its QEMU, as libvirt numbers it."""
+
+    def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
+        """Do something with several nodes at once, in a thread each, and return it by the node's name."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return where its measurements come from."""
