@@ -74,7 +74,7 @@ def test_a_node_without_its_address_is_no_ready_lab() -> None:
         # Its server leases nothing to a card that it does not know.
         xml = network.network_xml(spec := wired("mute", nodes=1)).replace('mac="48:50:42', 'mac="48:50:43')
         patch.setattr(network, "network_xml", lambda _: xml)
-        patch.setattr("fame_lab.lab.network._PATIENCE", 1)
+        patch.setattr("fame_lab.lab.network_proof._PATIENCE", 1)
         with pytest.raises(NetworkError, match=r"does not reach node01 at 192\.168\.42\.1"):
             Lab(spec, progress=False).start()
     assert leftovers("mute") == []

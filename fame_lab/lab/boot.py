@@ -8,9 +8,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -20,15 +19,15 @@ from fame_lab.core.sizes import format_size
 from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
 from fame_lab.guest.images.base import FAM_LINK, READY
 from fame_lab.host.fam_trouble import trouble
-from fame_lab.lab import network
+from fame_lab.lab.network_proof import prove_up
+from fame_lab.lab.node import Node
+from fame_lab.lab.start_mode import Start, Tell
 
 if TYPE_CHECKING:
     from fame_lab.host.libvirt.domain import Domain
-    from fame_lab.host.libvirt.template_args import TemplateFiles
     from fame_lab.lab.context import Hosting
-    from fame_lab.lab.node import Node
 
-__all__ = ["ATTEMPTS", "Stage", "Start", "Tell", "await_ready", "bring_up", "check"]
+__all__ = ["ATTEMPTS", "await_ready", "bring_up", "check"]
 
 log = logging.getLogger(__name__)
 
@@ -42,32 +41,6 @@ _MOST_QUOTED = 1000
 _LOOK_AT_DOMAIN = 0.5
 #: Share of its time that a node has the processor for, on a host that is not too busy.
 _LITTLE = 0.25
-
-
-@dataclass(frozen=True)
-class Start:
-    """How a node is to come up.
-
-    Parameters
-    ----------
-    template : TemplateFiles, optional
-        What it is restored from; None for a cold start.
-    reason : str
-        Why so, in a few words.
-    """
-
-    template: TemplateFiles | None
-    reason: str
-
-    @property
-    def kind(self) -> Literal["cold", "template"]:
-        """The word for it."""
-        return "cold" if self.template is None else "template"
-
-
-Stage = str
-#: Told as each node gets there: (node, stage).
-Tell = Callable[[str, Stage], None]
 
 
 def bring_up(
@@ -132,8 +105,6 @@ def _attempt(
     cancelled: threading.Event,
     tell: Tell,
 ) -> Node:
-    from fame_lab.lab.node import Node  # a node can boot itself anew, so each needs the other
-
     tell(hosting.spec.node_names[index], "creating")
     # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
     domain = hosting.create_domain(index, start)
@@ -156,7 +127,7 @@ def _attempt(
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
             _prove(hosting, node)
-            network.prove_up(node, cancelled.is_set)
+            prove_up(node, cancelled.is_set)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()

@@ -29,8 +29,8 @@ from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.lab import console, fam_allocation, network
-from fame_lab.lab.boot import Start
 from fame_lab.lab.ownership import Claim
+from fame_lab.lab.start_mode import Start
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.trace.counter_layout import CounterLayout
 from fame_lab.traffic.trace.counters import Counters

@@ -14,7 +14,7 @@ from fame_lab.core.numeric import check_seconds
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import FameError, LabError
 from fame_lab.host.fam import Fam
-from fame_lab.lab import boot, context
+from fame_lab.lab import context
 from fame_lab.lab.commands import Commands
 from fame_lab.lab.inventory import Listing
 from fame_lab.lab.lab_html import lab_html
@@ -23,6 +23,7 @@ from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.lab.manifest import manifest
 from fame_lab.lab.node import Node
 from fame_lab.lab.reaper import under_way
+from fame_lab.lab.start_mode import Tell
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -75,7 +76,7 @@ class Lab(Commands):
         *,
         deadline: float | None = None,
         cancelled: threading.Event | None = None,
-        tell: boot.Tell | None = None,
+        tell: Tell | None = None,
     ) -> Lab:
         """Start every node, prove it ready, and return the lab itself; or leave nothing.
 

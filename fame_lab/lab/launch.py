@@ -12,10 +12,12 @@ from collections.abc import Iterator
 
 from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.errors import LabError, SSHError
-from fame_lab.lab import boot, network, template
+from fame_lab.lab import boot, template
 from fame_lab.lab.context import Hosting
+from fame_lab.lab.network_proof import prove_connected
 from fame_lab.lab.node import Node
 from fame_lab.lab.provision import prepared
+from fame_lab.lab.start_mode import Start
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -112,7 +114,7 @@ class Launch:
         ):
             return hosting, self._bring_up_all(hosting, start)
 
-    def _bring_up_all(self, hosting: Hosting, start: boot.Start) -> list[Node]:
+    def _bring_up_all(self, hosting: Hosting, start: Start) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
         # One more than boot at a time: its domain is made while the others boot.
         with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
@@ -141,7 +143,7 @@ class Launch:
             if self._spec.addresses is not None:
                 self._tell(self._spec.name, "proving the network")
                 with cancellable(self._cancelled):
-                    network.prove_connected(self._spec, nodes)
+                    prove_connected(self._spec, nodes)
             if self._cancelled.is_set():
                 raise LabError("the start was cancelled")
         except BaseException as error:

@@ -6,17 +6,10 @@ make a bridge: there it is a switch, to which the nodes alone are connected, at 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
-import socket
-import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fame_lab.core.directories import LabDirectory
-from fame_lab.core.jobs import parallel
-from fame_lab.errors import CommandError, NetworkError
 from fame_lab.guest.images.base import Attachment
 from fame_lab.host import vde_switch
 from fame_lab.host.libvirt import network
@@ -26,22 +19,17 @@ from fame_lab.spec.lab_spec import LabSpec
 if TYPE_CHECKING:
     import libvirt
 
-    from fame_lab.lab.node import Node
-
-__all__ = ["attachment", "card", "check", "end", "labs", "make", "prove_connected", "prove_up"]
-
-_SSH_PORT = 22
-#: Seconds in which a node's card has to answer, or another node.
-_PATIENCE = 10
+__all__ = ["attachment", "card", "check", "end", "has_bridge", "labs", "make"]
 
 
-def _has_bridge() -> bool:
+def has_bridge() -> bool:
+    """Return whether the host is part of such a network."""
     return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/connection.py
 
 
 def check(connection: libvirt.virConnect, spec: LabSpec) -> None:
     """Raise SpecError, early, if the network of a lab that is to be has no place on this host."""
-    if spec.network == "libvirt" and _has_bridge():
+    if spec.network == "libvirt" and has_bridge():
         network.check_free(connection, spec)
 
 
@@ -59,7 +47,7 @@ def make(connection: libvirt.virConnect, spec: LabSpec, directory: LabDirectory)
     """
     if spec.network != "libvirt":
         return
-    if _has_bridge():
+    if has_bridge():
         network.create(connection, spec)
     else:
         vde_switch.start(directory.switch)
@@ -67,7 +55,7 @@ def make(connection: libvirt.virConnect, spec: LabSpec, directory: LabDirectory)
 
 def end(connection: libvirt.virConnect, lab: str) -> bool:
     """Take the network of a lab away; say whether there was one."""
-    if _has_bridge():
+    if has_bridge():
         return network.destroy(connection, lab)
     path = LabDirectory.of(lab).switch
     there = path.exists()
@@ -78,7 +66,7 @@ def end(connection: libvirt.virConnect, lab: str) -> bool:
 
 def labs(connection: libvirt.virConnect) -> list[str]:
     """Name the labs that have a network which their directory may not tell of."""
-    return list(network.labs(connection)) if _has_bridge() else []
+    return list(network.labs(connection)) if has_bridge() else []
 
 
 def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
@@ -86,7 +74,7 @@ def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
     if spec.addresses is None:
         return None
     mac = spec.addresses.mac(index)
-    if _has_bridge():
+    if has_bridge():
         return Card(mac, network=network.network_name(spec.name))
     return Card(mac, switch=directory.switch)
 
@@ -100,58 +88,6 @@ def attachment(spec: LabSpec, index: int) -> Attachment | None:
         mac=addresses.mac(index),
         address=addresses.address(index),
         netmask=addresses.network.netmask,
-        leased=_has_bridge(),
-        hosts=addresses.hosts(spec.node_names, with_host=_has_bridge()),
+        leased=has_bridge(),
+        hosts=addresses.hosts(spec.node_names, with_host=has_bridge()),
     )
-
-
-def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
-    """See that a node has its address, and that the host reaches it there where it can.
-
-    Raises
-    ------
-    NetworkError
-        If not.
-    """
-    address = node.address
-    if address is None:
-        return
-    if not _has_bridge():
-        if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
-            raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
-        return
-    end_of_patience = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with contextlib.closing(socket.create_connection((address, _SSH_PORT), timeout=1)):
-                return
-        except OSError as error:
-            if cancelled() or time.monotonic() > end_of_patience:
-                has = node.run("ip -4 -o addr", check=False).stdout.strip()
-                raise NetworkError(
-                    f"the host does not reach {node.name} at {address}: {error}; the node has {has!r}. "
-                    "Is there a firewall for new bridges on this host?"
-                ) from error
-            time.sleep(0.05)
-
-
-def prove_connected(spec: LabSpec, nodes: Sequence[Node]) -> None:
-    """See that each node reaches the next one by its name, the last the first.
-
-    Raises
-    ------
-    NetworkError
-        If one does not.
-    """
-    if spec.addresses is None:
-        return
-    following = dict(zip(spec.node_names, [*spec.node_names[1:], spec.node_names[0]], strict=True))
-
-    def reach(node: Node) -> None:
-        other = following[node.name]
-        try:
-            node.run(f"ping -q -c 1 -w {_PATIENCE} {shlex.quote(other)}")
-        except CommandError as error:
-            raise NetworkError(f"{node.name} does not reach {other} by its name: {error}") from error
-
-    parallel.each(spec.name, nodes, reach)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from fame_lab.core import native
+from fame_lab.core import above, native
 from fame_lab.core.jobs.cancellation import is_cancelled
 from fame_lab.core.numeric import check_seconds
 from fame_lab.errors import CommandError, SSHError
@@ -20,8 +20,8 @@ from fame_lab.guest.ssh import file_transfer
 from fame_lab.guest.ssh.connection import Connection
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
-from fame_lab.lab import boot
 from fame_lab.lab.lab_html import node_html
+from fame_lab.lab.start_mode import Start, Tell
 from fame_lab.probes.common import program_output
 from fame_lab.probes.common.program_step import program_run
 from fame_lab.traffic.trace.counters import Counters
@@ -235,7 +235,7 @@ class Node:
         *,
         deadline: float | None = None,
         cancelled: threading.Event | None = None,
-        tell: boot.Tell = lambda _node, _stage: None,
+        tell: Tell = lambda _node, _stage: None,
     ) -> None:
         """Boot the node anew, into the same FAM, which keeps what it holds.
 
@@ -259,8 +259,8 @@ class Node:
         self._hosting.fam.check()
         self.connection.close()
         self.domain.destroy()
-        start = boot.Start(None, "it was restarted, and the template goes when the lab is up")
-        anew = boot.bring_up(
+        start = Start(None, "it was restarted, and the template goes when the lab is up")
+        anew: Node = above.load("boot").bring_up(
             self._hosting, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
         )
         self._domain, self.connection = anew._domain, anew.connection

@@ -23,7 +23,7 @@ from fame_lab.guest.images.appliance import Appliance
 from fame_lab.host.libvirt import migration
 from fame_lab.host.libvirt.template_args import MOST_FAM, TemplateFiles
 from fame_lab.lab import boot
-from fame_lab.lab.boot import Start
+from fame_lab.lab.start_mode import Start
 
 if TYPE_CHECKING:
     from fame_lab.lab.context import Hosting

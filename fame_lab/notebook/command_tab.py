@@ -8,7 +8,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from fame_lab.errors import FameError
-from fame_lab.guest.ssh.run_html import run_html
+from fame_lab.guest.ssh.run_result import run_html
 from fame_lab.lab.lab import Lab
 from fame_lab.lab.node import Node
 from fame_lab.notebook.background_task import Task

@@ -175,9 +175,8 @@ class LabSpec:
         return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
 
     def _repr_html_(self) -> str:
-        from fame_lab.spec.spec_html import spec_html  # which speaks of specs
-
-        return spec_html(self)
+        shown: str = above.load("spec_html").spec_html(self)
+        return shown
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values, sizes in bytes."""
@@ -207,9 +206,8 @@ class LabSpec:
 
     def to_toml(self) -> str:
         """Give the fields as TOML, for :meth:`from_toml` and ``fame-lab up --spec``."""
-        from fame_lab.spec import toml  # which speaks of specs, as all that follow
-
-        return toml.to_toml(self)
+        text: str = above.load("toml").to_toml(self)
+        return text
 
     @classmethod
     def from_toml(cls, text: str) -> LabSpec:
@@ -225,9 +223,8 @@ class LabSpec:
         >>> LabSpec.from_toml('name = "demo"\nfam = "1G"').nodes
         2
         """
-        from fame_lab.spec import toml
-
-        return toml.from_toml(text)
+        spec: LabSpec = above.load("toml").from_toml(text)
+        return spec
 
     def to_xml(self, *, ssh_port: int = 2201) -> dict[str, str]:
         """Give each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.

@@ -13,14 +13,14 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "need_trace", "over_time", "remote_share"]
 
 _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
-def need_trace(traffic: Traffic, asked: str) -> None:
+def need_trace(traffic: TrafficData, asked: str) -> None:
     """Raise TrafficError of samples, which know neither loads nor who stored."""
     if traffic.source != "trace":
         raise TrafficError(
@@ -34,7 +34,7 @@ def _check_what(what: str) -> None:
         raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, _UNITS))}")
 
 
-def matrix(traffic: Traffic, what: str) -> xr.DataArray:
+def matrix(traffic: TrafficData, what: str) -> xr.DataArray:
     """Add up by initiator and home: see :meth:`fame_lab.traffic.views.TrafficViews.matrix`."""
     need_trace(traffic, "who accessed whose memory")
     _check_what(what)
@@ -72,7 +72,7 @@ def by_home(values: npt.NDArray[Any], homes: npt.NDArray[np.intp], nodes: int) -
     return total
 
 
-def remote_share(traffic: Traffic, what: str) -> xr.Dataset:
+def remote_share(traffic: TrafficData, what: str) -> xr.Dataset:
     """Divide remote by all: see :meth:`fame_lab.traffic.views.TrafficViews.remote_share`."""
     counted = matrix(traffic, what)
     local = counted.values.diagonal(axis1=1, axis2=2)
@@ -90,21 +90,21 @@ def remote_share(traffic: Traffic, what: str) -> xr.Dataset:
     return xr.Dataset(shares, coords={"op": list(OPS), "initiator": list(traffic.nodes)})
 
 
-def heat(traffic: Traffic, what: str) -> xr.DataArray:
+def heat(traffic: TrafficData, what: str) -> xr.DataArray:
     """Give the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
     need_trace(traffic, "which node accessed what")
     _check_what(what)
     return traffic.counts[what].assign_attrs(units=_UNITS[what], long_name=f"{what} by granule")
 
 
-def changed(traffic: Traffic) -> xr.DataArray:
+def changed(traffic: TrafficData) -> xr.DataArray:
     """Give what samples saw change: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
     if traffic.source != "samples":
         raise TrafficError("a trace counts accesses, not what changed: heat() has them, by node and granule")
     return traffic.counts["changed"].assign_attrs(units="looks", long_name="looks that saw it changed")
 
 
-def changed_by(traffic: Traffic) -> xr.DataArray:
+def changed_by(traffic: TrafficData) -> xr.DataArray:
     """Give it by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
     changed(traffic)
     if "changed_by" not in traffic.counts:
@@ -115,7 +115,7 @@ def changed_by(traffic: Traffic) -> xr.DataArray:
     return traffic.counts["changed_by"].assign_attrs(units="looks", long_name="looks that saw it changed")
 
 
-def over_time(traffic: Traffic, what: str | None) -> xr.DataArray:
+def over_time(traffic: TrafficData, what: str | None) -> xr.DataArray:
     """Give the increments: see :meth:`fame_lab.traffic.views.TrafficViews.over_time`."""
     if traffic.source == "trace":
         what = "accesses" if what is None else what

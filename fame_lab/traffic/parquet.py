@@ -18,14 +18,14 @@ from fame_lab.traffic.validation import OPS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["table", "write"]
 
 _UNITS = {"offset": "B", "accesses": "accesses", "bytes": "B", "changed": "looks"}
 
 
-def write(traffic: Traffic, path: str | os.PathLike[str]) -> Path:
+def write(traffic: TrafficData, path: str | os.PathLike[str]) -> Path:
     """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
     import pyarrow.parquet  # a third of a second, which only who writes a table pays
 
@@ -41,7 +41,7 @@ def write(traffic: Traffic, path: str | os.PathLike[str]) -> Path:
     return place
 
 
-def table(traffic: Traffic) -> pa.Table:
+def table(traffic: TrafficData) -> pa.Table:
     """Make the long table."""
     import pyarrow as pa
 

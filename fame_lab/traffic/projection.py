@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from fame_lab.core import above
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.results.provenance import label
@@ -19,7 +20,7 @@ from fame_lab.traffic.fabric import FabricModel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["CAVEAT", "FORMULA", "FabricModel", "Projection", "project"]
 
@@ -46,9 +47,8 @@ class Projection:
 
     def plot(self) -> Figure:
         """Draw it, by initiator."""
-        from fame_lab.traffic.plots.projection import plot
-
-        return plot(self)
+        figure: Figure = above.load("projection_plot").plot(self)
+        return figure
 
     def __repr__(self) -> str:
         most = float(self.dataset["time"].max())
@@ -86,7 +86,7 @@ _PAGE = """\
 </div>"""
 
 
-def project(traffic: Traffic, model: FabricModel) -> Projection:
+def project(traffic: TrafficData, model: FabricModel) -> Projection:
     """Compute what the accesses of a trace would cost on a fabric. A pure function of its arguments.
 
     For operation o, initiator i and home h, with the counts of :meth:`.Traffic.matrix`::

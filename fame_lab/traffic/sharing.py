@@ -19,7 +19,7 @@ from fame_lab.traffic.aggregation import need_trace
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["KINDS", "hottest", "kinds", "sharing"]
 
@@ -52,7 +52,7 @@ def touched_by(counts: xr.Dataset) -> npt.NDArray[np.bool_]:
     return touched
 
 
-def sharing(traffic: Traffic) -> xr.Dataset:
+def sharing(traffic: TrafficData) -> xr.Dataset:
     """Sort all granules: see :meth:`fame_lab.traffic.views.TrafficViews.sharing`."""
     need_trace(traffic, "who shares what")
     counts = traffic.counts
@@ -77,7 +77,7 @@ def sharing(traffic: Traffic) -> xr.Dataset:
     )
 
 
-def hottest(traffic: Traffic, n: int) -> xr.Dataset:
+def hottest(traffic: TrafficData, n: int) -> xr.Dataset:
     """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
     need_trace(traffic, "which granules are accessed most")
     if (most := whole(n)) is None or most < 1:

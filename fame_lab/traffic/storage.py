@@ -17,7 +17,7 @@ from fame_lab.traffic.validation import check_sums
 if TYPE_CHECKING:
     import os
 
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["load", "save"]
 
@@ -27,7 +27,7 @@ _MANIFEST = "manifest.json"
 _TOLD = ("spec", "source", "window", "manifest", "ended")
 
 
-def save(traffic: Traffic, directory: str | os.PathLike[str]) -> Path:
+def save(traffic: TrafficData, directory: str | os.PathLike[str]) -> Path:
     """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.save`."""
 
     def write(place: Path) -> None:

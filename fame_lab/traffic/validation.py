@@ -14,7 +14,7 @@ from fame_lab.spec.fam_layout import ControlArea
 from fame_lab.spec.lab_spec import LabSpec
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["OPS", "SOURCES", "check", "check_sums"]
 
@@ -33,7 +33,7 @@ _TIMELINE: dict[str, dict[str, tuple[str, ...]]] = {
 _OPTIONAL = {"changed_by"}
 
 
-def check(traffic: Traffic) -> None:
+def check(traffic: TrafficData) -> None:
     """Raise TrafficError unless a recording's parts fit together. It looks at no count."""
     if traffic.source not in SOURCES:
         raise TrafficError(f"source is {quoted(traffic.source)}: a recording is by {' or '.join(SOURCES)}")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from fame_lab.traffic.data import TrafficData
     from fame_lab.traffic.projection import FabricModel, Projection
-    from fame_lab.traffic.traffic import Traffic
 
 __all__ = ["TrafficViews"]
 
@@ -24,7 +24,7 @@ class TrafficViews(ABC):
     """What can be asked of a recording. All of it is computed from :meth:`traffic`, the data so far."""
 
     @abstractmethod
-    def traffic(self) -> Traffic:
+    def traffic(self) -> TrafficData:
         """Give the data so far."""
 
     def matrix(self, what: str = "accesses") -> xr.DataArray:

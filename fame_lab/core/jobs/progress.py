@@ -8,76 +8,13 @@ copy of it.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+
+from fame_lab.core.jobs.job import Job, Listener, State
 
 __all__ = ["SILENT", "Job", "Listener", "State", "current", "heard_by", "job"]
-
-
-class Listener(Protocol):
-    """Whoever shows progress.
-
-    It is called in whichever thread tells of the job, one call at a time, and should be quick. What it raises
-    goes to whoever told, and so ends the job.
-    """
-
-    def __call__(self, done: int, total: int | None, words: str, /) -> None:
-        """Hear how many steps are done, of how many if that is known, and what goes on."""
-
-
-class State(NamedTuple):
-    """How far a job is: steps done, of how many if that is known, and what goes on."""
-
-    done: int
-    total: int | None
-    words: str
-
-
-class Job:
-    """Something that takes its time, in steps. Any thread may tell of it.
-
-    Parameters
-    ----------
-    total : int, optional
-        How many steps there will be.
-    listener : Listener, optional
-        Told of every change.
-    """
-
-    def __init__(self, total: int | None = None, listener: Listener | None = None) -> None:
-        self._state = State(0, total, "")
-        self._listener = listener
-        # Held while the listener is told, so that it never hears of less than it has heard of.
-        self._lock = threading.Lock()
-
-    @property
-    def state(self) -> State:
-        """How far it is."""
-        return self._state
-
-    def expect(self, total: int) -> None:
-        """Say how many steps there will be in all."""
-        with self._lock:
-            self._change(self._state._replace(total=total))
-
-    def step(self, words: str = "", count: int = 1) -> None:
-        """Say that one step more is done, or several; and what goes on, unless that has not changed."""
-        with self._lock:
-            done, total, before = self._state
-            self._change(State(done + count, total, words or before))
-
-    def tell(self, words: str) -> None:
-        """Say what goes on."""
-        with self._lock:
-            self._change(self._state._replace(words=words))
-
-    def _change(self, state: State) -> None:
-        self._state = state
-        if self._listener is not None:
-            self._listener(*state)
 
 
 _job: ContextVar[Job | None] = ContextVar("fame_lab_job", default=None)

@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 
 import tqdm.auto
 
-from fame_lab.core.jobs.progress import Job, State
+from fame_lab.core.jobs.job import Job, State
 from fame_lab.core.kernel_env import RUN_VARIABLE
 
 __all__ = ["Bar", "Lines", "Shown"]

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from fame_lab.experiments.compare.data import ComparisonData
 from fame_lab.experiments.compare.inputs import Measurement, Pair, Side, matched, side
 from fame_lab.experiments.compare.manifest_diff import Difference, differences, merged, sort
 from fame_lab.experiments.compare.quantities import Counted, Sampled, points, unmatched
 from fame_lab.experiments.compare.traffic_counts import counts
-from fame_lab.experiments.compare.verdicts import Row, judged
+from fame_lab.experiments.compare.verdicts import judged
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 from fame_lab.traffic.plots import captions
 from fame_lab.traffic.traffic import Traffic
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from fame_lab.experiments.sweep.sweep import Sweep
@@ -33,83 +30,14 @@ __all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """What two measurements, or two reports, say of the same things. Made by :func:`compare`.
-
-    Parameters
-    ----------
-    a, b : str
-        What is compared, by name.
-    differs : tuple of Difference
-        What differs in how they were made: hosts, accelerators, effective mappings, image, versions, spec,
-        parameters, notebooks, in that order.
-    only : dict of str to tuple of str
-        By the side, ``"a"`` or ``"b"``, what it alone has: results, quantities, labels.
-    rows : tuple of Row
-        What each quantity came to at each place that both have.
-    host_cpu_wait : tuple of float
-        Of a and of b, the largest share of the time in which programs of the host waited for a CPU; NaN if
-        unknown.
-    kinds : tuple of str
-        What kinds of numbers they are, and what they are not.
-    manifests : tuple of dict
-        Of all that is compared.
-    """
-
-    a: str
-    b: str
-    differs: tuple[Difference, ...]
-    only: Mapping[str, tuple[str, ...]]
-    rows: tuple[Row, ...]
-    host_cpu_wait: tuple[float, float]
-    kinds: tuple[str, ...]
-    manifests: tuple[dict[str, Any], ...]
-
-    @property
-    def verdicts(self) -> dict[str, int]:
-        """How many rows agree, differ, or have too few batches to tell."""
-        found = Counter(row.verdict for row in self.rows)
-        return {verdict: found[verdict] for verdict in ("agrees", "differs", "too few")}
-
-    @property
-    def agrees(self) -> bool:
-        """Whether both have the same things, and nothing differs that there were enough batches to tell of.
-
-        What differs in how they were made does not enter: see :attr:`differs`.
-        """
-        return not any(self.only.values()) and not self.verdicts["differs"] and bool(self.verdicts["agrees"])
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """Each row as in :class:`.Row`, ``at`` in words; ``attrs`` has what differs in how they were made."""
-        import pandas as pd  # heavy, and for those who want a table
-
-        columns = list(Row.__dataclass_fields__)
-        told = [[row.place if name == "at" else getattr(row, name) for name in columns] for row in self.rows]
-        table = pd.DataFrame(told, columns=columns)
-        table.attrs = {"a": self.a, "b": self.b, "differs": [each.to_dict() for each in self.differs]}
-        return table
+class Comparison(ComparisonData):
+    """A comparison that can be drawn and shown. Made by :func:`compare`; its fields are of ComparisonData."""
 
     def plot(self) -> Figure:
         """Draw the ratios with their intervals; what differs in how they were made is named above them."""
         from fame_lab.experiments.compare.plot import plot  # it brings matplotlib
 
         return plot(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give all of it as values that JSON can hold."""
-        told = {
-            "a": self.a,
-            "b": self.b,
-            "kinds": list(self.kinds),
-            "differs": [each.to_dict() for each in self.differs],
-            "only": {which: list(names) for which, names in self.only.items()},
-            "agrees": self.agrees,
-            "verdicts": self.verdicts,
-            "host_cpu_wait": list(self.host_cpu_wait),
-            "rows": [row.to_dict() for row in self.rows],
-        }
-        return dict(_told(told))
 
     def __repr__(self) -> str:
         from fame_lab.experiments.compare.text import in_words
@@ -173,17 +101,6 @@ def compare(
         tuple(dict.fromkeys(map(_kind, every))),
         tuple(dict(held.manifest) for held in every),
     )
-
-
-def _told(value: Any) -> Any:
-    """Give it as JSON can hold it, which has no word for what is no number."""
-    if isinstance(value, dict):
-        return {str(key): _told(held) for key, held in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_told(held) for held in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else str(value) if math.isinf(value) else value
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def _points(pair: Pair) -> list[Sampled | Counted]:

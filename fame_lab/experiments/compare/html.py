@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fame_lab.experiments.compare.text import busy, summed_up, verdict, worst
 
 if TYPE_CHECKING:
-    from fame_lab.experiments.compare.comparison import Comparison
+    from fame_lab.experiments.compare.data import ComparisonData
     from fame_lab.experiments.compare.verdicts import Row
 
 __all__ = ["comparison_html"]
@@ -31,7 +31,7 @@ _PAGE = """\
 _HEADS = ("", "units", "a", "b", "b / a", "interval", "n", "verdict")
 
 
-def comparison_html(comparison: Comparison) -> str:
+def comparison_html(comparison: ComparisonData) -> str:
     """Write what differs in how they were made, then what differs in what they say."""
     made = [
         [escape(each.what), *map(escape, each.sides), escape(", ".join(each.where) or "all")]

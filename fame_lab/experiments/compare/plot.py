@@ -17,7 +17,7 @@ from fame_lab.results import plots
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fame_lab.experiments.compare.comparison import Comparison
+    from fame_lab.experiments.compare.data import ComparisonData
     from fame_lab.experiments.compare.verdicts import Row
 
 __all__ = ["plot"]
@@ -38,7 +38,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 _LEGEND = {"agrees": "agrees", "too few": "too few batches", "differs": "differs"}
 
 
-def plot(comparison: Comparison) -> plots.LabFigure:
+def plot(comparison: ComparisonData) -> plots.LabFigure:
     """Draw b / a: a line for each point, or where that is too many, one for each quantity."""
     drawn = [row for row in comparison.rows if row.ratio > 0]
     lines = _lines(drawn)
@@ -121,7 +121,7 @@ def _bar(row: Row) -> tuple[float, float]:
     return (row.ratio - row.low, row.high - row.ratio) if row.low == row.low else (0.0, 0.0)
 
 
-def _made_differently(comparison: Comparison) -> list[str]:
+def _made_differently(comparison: ComparisonData) -> list[str]:
     named = [str(each) for each in comparison.differs]
     if not named:
         return ["b against a, made alike as far as the manifests tell"]
@@ -130,7 +130,7 @@ def _made_differently(comparison: Comparison) -> list[str]:
     return ["b against a, made differently (a | b):", *told, *more]
 
 
-def _foot(comparison: Comparison, left_out: int) -> list[str]:
+def _foot(comparison: ComparisonData, left_out: int) -> list[str]:
     n = sorted({n for row in comparison.rows if row.kind == "measured" for n in (row.n_a, row.n_b)})
     told = f"{len(comparison.rows):,} counts"
     if n:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fame_lab.core.sanitize import plain
 
 if TYPE_CHECKING:
-    from fame_lab.experiments.compare.comparison import Comparison
+    from fame_lab.experiments.compare.data import ComparisonData
     from fame_lab.experiments.compare.verdicts import Row
 
 __all__ = ["busy", "in_words", "row_in_words", "summed_up", "verdict", "worst"]
@@ -17,7 +17,7 @@ __all__ = ["busy", "in_words", "row_in_words", "summed_up", "verdict", "worst"]
 _MOST = 20
 
 
-def in_words(comparison: Comparison) -> str:
+def in_words(comparison: ComparisonData) -> str:
     """Write what differs in how they were made, then sums, then each row that differs."""
     lines = [plain(f"a: {comparison.a}\nb: {comparison.b}", keep="\n")]
     lines += _listed("made differently (a | b):", [str(each) for each in comparison.differs])
@@ -32,7 +32,7 @@ def in_words(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def busy(comparison: Comparison) -> list[str]:
+def busy(comparison: ComparisonData) -> list[str]:
     """Say how busy the hosts were, as far as that is known."""
     shares = comparison.host_cpu_wait
     if all(share != share for share in shares):
@@ -41,7 +41,7 @@ def busy(comparison: Comparison) -> list[str]:
     return [f"programs of the host waited for a CPU up to {told} of the time"]
 
 
-def verdict(comparison: Comparison) -> str:
+def verdict(comparison: ComparisonData) -> str:
     """Say in a line how many rows came to what."""
     if not comparison.rows:
         return "nothing is compared: they have no measurement in common"

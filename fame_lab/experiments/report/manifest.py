@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import fame_lab
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.experiments.report.parameters import as_options
@@ -80,7 +79,7 @@ def origin(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]
         "sha256": sha256,
         "parameters": parameters,
         "commands": [shlex.join(ran), "fame-lab rerun .", shlex.join(again)],
-        "commit": {"notebook": _commit(source.parent), "fame_lab": _commit(Path(fame_lab.__file__).parent)},
+        "commit": {"notebook": _commit(source.parent), "fame_lab": _commit(Path(__file__).parent)},
         "versions": {
             "fame_lab": metadata.version("fame_lab"),
             "python": platform.python_version(),

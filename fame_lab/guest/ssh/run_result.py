@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import CommandError
-from fame_lab.guest.ssh.run_html import run_html, runs_html
 
-__all__ = ["RunResult", "RunResults"]
+__all__ = ["RunResult", "RunResults", "run_html", "runs_html"]
+
+#: Characters of a stream that are shown; all of them are in the result.
+_MOST = 20_000
+_MOST_OF_A_COMMAND = 200
+
+_RUN = """\
+<div class="fame-run" style="overflow-wrap:anywhere">
+<strong>{node}</strong> <code>{command}</code> {status}, {seconds:.2f} s
+{streams}</div>"""
+
+_STREAM = '<pre style="margin:.2em 0 .2em 1em;max-height:24em;overflow:auto{style}">{text}</pre>'
 
 
 @dataclass(frozen=True)
@@ -72,3 +84,37 @@ class RunResults(dict[str, RunResult]):
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text("\n".join(result.as_text() for result in self.values()))
+
+
+def run_html(result: RunResult) -> str:
+    """Write what a command came to, each stream in a box of bounded height."""
+    streams = [
+        _stream(result.stdout, ""),
+        _stream(result.stderr, ";border-left:3px solid;padding-left:.5em;opacity:.85"),
+    ]
+    failed = f"<strong>exit status {result.exit_status}</strong>"
+    return _RUN.format(
+        node=escape(result.node),
+        command=escape(_first_line(result.command)),
+        status=failed if result.exit_status else "exit status 0",
+        seconds=result.seconds,
+        streams="".join(streams),
+    )
+
+
+def runs_html(results: Mapping[str, RunResult]) -> str:
+    """Write what a command came to on several nodes."""
+    return "\n".join(run_html(result) for result in results.values())
+
+
+def _first_line(command: str) -> str:
+    first, _, more = command.strip().partition("\n")
+    cut = first[:_MOST_OF_A_COMMAND]
+    return f"{cut} …" if more or cut != first else first
+
+
+def _stream(text: str, style: str) -> str:
+    if not text:
+        return ""
+    shown = text if len(text) <= _MOST else f"{text[:_MOST]}\n… {len(text) - _MOST:,} characters more"
+    return _STREAM.format(style=style, text=escape(shown))

@@ -8,13 +8,16 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fame_lab import probes
+from fame_lab.core import above
 from fame_lab.core.numeric import as_python, real
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.probes.common.parameters import parameters as known_parameters
 
 __all__ = ["check_kinds", "fits", "hints", "takes_numpy", "takes_several"]
+
+#: These are imported for a type checker only, and are no parameters.
+_UNREAD = {"Lab": object, "TargetLab": object, "Result": object}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,8 +36,7 @@ def hints(probe: str) -> dict[str, Any]:
     >>> hints("timer")["batches"]
     <class 'int'>
     """
-    # Both are imported for a type checker only, and no parameter.
-    found = get_type_hints(probes.family(probe).run, localns={"Lab": object, "Result": object})
+    found = get_type_hints(above.load("probes").family(probe).run, localns=_UNREAD)
     return {name: kind for name, kind in found.items() if name not in ("lab", "return")}
 
 

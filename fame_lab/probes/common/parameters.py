@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from fame_lab.core import above
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.probes import family
 
 __all__ = ["Parameter", "parameters", "value"]
 
@@ -88,7 +88,7 @@ def parameters(probe: str) -> list[Parameter]:
     >>> [each.name for each in parameters("timer")]
     ['nodes', 'mapping', 'batches', 'batch_ms', 'seconds']
     """
-    run = family(probe).run
+    run = above.load("probes").family(probe).run
     section = _SECTION.search(inspect.getdoc(run) or "")
     told = {
         name.strip(): (kind, _MARKUP.sub(r"\1", " ".join(words.split())))

@@ -11,7 +11,7 @@ from fame_lab.results.plots import size_label
 from fame_lab.spec.fam_layout import ControlArea
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["ENDED", "count_label", "counted", "ends", "foot", "resolution", "source_caveat"]
 
@@ -22,7 +22,7 @@ _MOST_CHARACTERS = 200  # of why one ended
 _SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def source_caveat(traffic: Traffic) -> str:
+def source_caveat(traffic: TrafficData) -> str:
     """Say which source the numbers have, and what it cannot see."""
     if traffic.source == "trace":
         return "traced: exact counts; not seen: the host, devices, the order of accesses within an interval"
@@ -31,7 +31,7 @@ def source_caveat(traffic: Traffic) -> str:
     return "sampled: what changed between two looks; no loads, no author"
 
 
-def resolution(traffic: Traffic) -> str:
+def resolution(traffic: TrafficData) -> str:
     """Say how fine they are in place and time, and whose counts ended early."""
     time = traffic.timeline["time"].values
     if time.size:
@@ -46,7 +46,7 @@ def resolution(traffic: Traffic) -> str:
     return "\n".join([f"{when}; {where}", *ends(traffic)])
 
 
-def ends(traffic: Traffic) -> list[str]:
+def ends(traffic: TrafficData) -> list[str]:
     """Say whose counts ended early and why, a line each."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MOST_ENDED:
@@ -54,7 +54,7 @@ def ends(traffic: Traffic) -> list[str]:
     return [textwrap.shorten(each, _MOST_CHARACTERS) for each in ended]
 
 
-def counted(traffic: Traffic) -> str:
+def counted(traffic: TrafficData) -> str:
     """Say how much there is of what was counted."""
     places = traffic.counts.sizes["granule"]
     granules = f"{places:,} granule{'' if places == 1 else 's'}"
@@ -64,7 +64,7 @@ def counted(traffic: Traffic) -> str:
     return f"n = {looks:,} look{'' if looks == 1 else 's'}, between which {granules} changed"
 
 
-def foot(traffic: Traffic, note: str = "", *, count: str = "") -> str:
+def foot(traffic: TrafficData, note: str = "", *, count: str = "") -> str:
     """Write all of it for the foot of a figure, with :func:`counted` or another `count`."""
     lines = [source_caveat(traffic), count or counted(traffic), resolution(traffic), note]
     return "\n".join(line for line in lines if line)

@@ -22,7 +22,7 @@ from fame_lab.traffic.plots.time_panels import bins_panel, nodes_panel, rates_pa
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["heat", "matrix", "over_time", "overview", "plot", "sharing"]
 
@@ -30,7 +30,7 @@ _HOMES = "Colours: sum of a column. Bottom row: the node at which it is at home"
 _LOCAL = "Framed: local"
 
 
-def plot(traffic: Traffic, what: str) -> LabFigure:
+def plot(traffic: TrafficData, what: str) -> LabFigure:
     """Draw it: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
     known = {
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
@@ -40,7 +40,7 @@ def plot(traffic: Traffic, what: str) -> LabFigure:
     return known[what](traffic)
 
 
-def overview(traffic: Traffic) -> LabFigure:
+def overview(traffic: TrafficData) -> LabFigure:
     """Draw matrix and heat in one figure; of samples, what changed and when."""
     if traffic.source != "trace":
         made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=5.4)
@@ -56,7 +56,7 @@ def overview(traffic: Traffic) -> LabFigure:
     return made
 
 
-def matrix(traffic: Traffic) -> LabFigure:
+def matrix(traffic: TrafficData) -> LabFigure:
     """Draw initiators and homes, loads beside stores."""
     counted = aggregation.matrix(traffic, "accesses")
     made = _begin(traffic, "who accessed whose memory", foot(traffic, _LOCAL), height=4.3)
@@ -64,7 +64,7 @@ def matrix(traffic: Traffic) -> LabFigure:
     return made
 
 
-def heat(traffic: Traffic) -> LabFigure:
+def heat(traffic: TrafficData) -> LabFigure:
     """Draw nodes over addresses, loads above stores; of samples, what changed."""
     if traffic.source != "trace":
         made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=2.8)
@@ -76,7 +76,7 @@ def heat(traffic: Traffic) -> LabFigure:
     return made
 
 
-def over_time(traffic: Traffic) -> LabFigure:
+def over_time(traffic: TrafficData) -> LabFigure:
     """Draw it over time: local and remote accesses, by node, by address; of samples, by address."""
     if traffic.source != "trace":
         made = _begin(traffic, "what changed, over time", foot(traffic), height=3.9)
@@ -97,7 +97,7 @@ def over_time(traffic: Traffic) -> LabFigure:
     return made
 
 
-def sharing(traffic: Traffic) -> LabFigure:
+def sharing(traffic: TrafficData) -> LabFigure:
     """Draw who shares what: how many granules of each class, how often accessed, and where they lie."""
     sorted_ = shared.sharing(traffic)
     made = _begin(traffic, "who shares what", foot(traffic, _HOMES), height=5.0)
@@ -124,18 +124,18 @@ def _halves(made: LabFigure, heights: list[float]) -> tuple[SubFigure, SubFigure
     return halves[0], halves[1]
 
 
-def _begin(traffic: Traffic, what: str, foot: str, *, height: float) -> LabFigure:
+def _begin(traffic: TrafficData, what: str, foot: str, *, height: float) -> LabFigure:
     plural = "" if len(traffic.nodes) == 1 else "s"
     title = f"{traffic.spec['name']}: {what}, {len(traffic.nodes)} node{plural}"
     return begin(title, foot, traffic.manifest, height=height)
 
 
-def _rows_height(traffic: Traffic) -> float:
+def _rows_height(traffic: TrafficData) -> float:
     """Inches of a panel with a row for each node."""
     return float(np.clip(0.28 * len(traffic.nodes), 0.7, 2.6))
 
 
-def _matrix_panels(traffic: Traffic, panels: list[Axes], values: npt.NDArray[Any] | None = None) -> None:
+def _matrix_panels(traffic: TrafficData, panels: list[Axes], values: npt.NDArray[Any] | None = None) -> None:
     counted = aggregation.matrix(traffic, "accesses").values if values is None else values
     share = aggregation.remote_share(traffic, "accesses")["by_op"].values
     norm = log_norm(counted)
@@ -148,7 +148,7 @@ def _matrix_panels(traffic: Traffic, panels: list[Axes], values: npt.NDArray[Any
         colour_bar(panels[0], panels, norm, "accesses")
 
 
-def _heat_panels(traffic: Traffic, panels: list[Axes]) -> None:
+def _heat_panels(traffic: TrafficData, panels: list[Axes]) -> None:
     counts = traffic.counts["accesses"]
     if not counts.sizes["granule"]:
         for axes, op in zip(panels, OPS, strict=True):
@@ -165,7 +165,7 @@ def _heat_panels(traffic: Traffic, panels: list[Axes]) -> None:
     colour_bar(panels[0], panels, norm, "accesses")
 
 
-def _changed_panel(traffic: Traffic, axes: Axes) -> None:
+def _changed_panel(traffic: TrafficData, axes: Axes) -> None:
     by_node = "changed_by" in traffic.counts
     counts = traffic.counts["changed_by" if by_node else "changed"]
     if not counts.sizes["granule"]:
@@ -183,7 +183,7 @@ def _changed_panel(traffic: Traffic, axes: Axes) -> None:
     colour_bar(axes, [axes], norm, "granules changed, all looks")
 
 
-def _kinds_panel(traffic: Traffic, axes: Axes, sorted_: Any) -> None:
+def _kinds_panel(traffic: TrafficData, axes: Axes, sorted_: Any) -> None:
     if not sorted_.sizes["granule"]:
         nothing(axes, "nobody touched FAM")
         return

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fame_lab.results.plots import LabFigure, begin, dress, legend_above, style
 from fame_lab.traffic.plots.panels import label_nodes
-
-if TYPE_CHECKING:
-    from fame_lab.traffic.projection import Projection
+from fame_lab.traffic.projection import CAVEAT, FORMULA, Projection
 
 __all__ = ["plot"]
 
@@ -21,8 +17,6 @@ _HATCHES = ("", "///", "...")
 
 def plot(projection: Projection) -> LabFigure:
     """Draw the projected time of each initiator, by what it is made of."""
-    from fame_lab.traffic.projection import CAVEAT, FORMULA  # it imports this module
-
     dataset = projection.dataset
     latency = dataset["latency_time"].values.sum(axis=0)
     own = latency.diagonal()

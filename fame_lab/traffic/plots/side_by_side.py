@@ -17,7 +17,7 @@ from fame_lab.traffic.plots.captions import count_label, ends, source_caveat
 from fame_lab.traffic.plots.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
     from fame_lab.traffic.views import TrafficViews
 
 __all__ = ["plot"]
@@ -60,7 +60,7 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> LabFig
     return known[what](found)
 
 
-def _matrices(found: dict[str, Traffic]) -> LabFigure:
+def _matrices(found: Mapping[str, TrafficData]) -> LabFigure:
     counted = {
         name: aggregation.matrix(traffic, "accesses").values.sum(axis=0) for name, traffic in found.items()
     }
@@ -85,7 +85,7 @@ def _matrices(found: dict[str, Traffic]) -> LabFigure:
     return made
 
 
-def _heats(found: dict[str, Traffic]) -> LabFigure:
+def _heats(found: Mapping[str, TrafficData]) -> LabFigure:
     first = next(iter(found.values()))
     row = float(np.clip(0.25 * len(first.nodes), 0.5, 2.0)) + 0.45
     note = "Colours: sum of a column. Bottom row: the node at which it is at home"
@@ -110,7 +110,7 @@ def _heats(found: dict[str, Traffic]) -> LabFigure:
     return made
 
 
-def _at(traffic: Traffic, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _at(traffic: TrafficData, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Give the accesses of each node at `offsets`, which are ascending and include all that it has."""
     own = traffic.counts["granule"].values
     values = np.zeros((len(traffic.nodes), offsets.size), np.uint64)
@@ -118,11 +118,11 @@ def _at(traffic: Traffic, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def _accesses(traffic: Traffic) -> int:
+def _accesses(traffic: TrafficData) -> int:
     return int(traffic.counts["accesses"].sum())
 
 
-def _begin(found: dict[str, Traffic], title: str, note: str, *, height: float) -> LabFigure:
+def _begin(found: Mapping[str, TrafficData], title: str, note: str, *, height: float) -> LabFigure:
     told = [f"{name}: {line}" for name, traffic in found.items() for line in ends(traffic)]
     recordings = f"{len(found)} recording{'' if len(found) == 1 else 's'}"
     foot = [

@@ -18,7 +18,7 @@ from fame_lab.traffic.validation import OPS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["bins_panel", "nodes_panel", "rates_panel"]
 
@@ -27,7 +27,7 @@ _MOST_BINS = 96
 _LINES: Any = (("-", (0, (4, 2))), ((0, (1, 1)), (0, (4, 1, 1, 1))))
 
 
-def rates_panel(traffic: Traffic, axes: Axes) -> None:
+def rates_panel(traffic: TrafficData, axes: Axes) -> None:
     """Draw accesses a second, local and remote, loads and stores."""
     edges = _edges(traffic)
     dress(axes)
@@ -48,7 +48,7 @@ def rates_panel(traffic: Traffic, axes: Axes) -> None:
     legend_above(axes, 4)
 
 
-def nodes_panel(traffic: Traffic, axes: Axes) -> None:
+def nodes_panel(traffic: TrafficData, axes: Axes) -> None:
     """Draw what each node added in each interval."""
     edges = _edges(traffic)
     values = traffic.timeline["accesses"].values.sum(axis=(1, 3)).T
@@ -59,7 +59,7 @@ def nodes_panel(traffic: Traffic, axes: Axes) -> None:
     colour_bar(axes, [axes], norm, "accesses in an interval")
 
 
-def bins_panel(traffic: Traffic, axes: Axes) -> None:
+def bins_panel(traffic: TrafficData, axes: Axes) -> None:
     """Draw what was added in each interval, by address."""
     edges = _edges(traffic)
     timeline = traffic.timeline
@@ -79,5 +79,5 @@ def bins_panel(traffic: Traffic, axes: Axes) -> None:
     colour_bar(axes, [axes], norm, told)
 
 
-def _edges(traffic: Traffic) -> npt.NDArray[np.float64]:
+def _edges(traffic: TrafficData) -> npt.NDArray[np.float64]:
     return np.concatenate([[0.0], traffic.timeline["time"].values])

@@ -13,7 +13,7 @@ from fame_lab.traffic.plots.captions import resolution, source_caveat
 from fame_lab.traffic.sharing import KINDS, sharing
 
 if TYPE_CHECKING:
-    from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.data import TrafficData
 
 __all__ = ["traffic_html"]
 
@@ -31,7 +31,7 @@ _TABLE = """\
 <tbody>{body}</tbody></table>"""
 
 
-def traffic_html(traffic: Traffic) -> str:
+def traffic_html(traffic: TrafficData) -> str:
     """Write a recording as HTML: who accessed how much at home and elsewhere, and how it was shared."""
     body = [_initiators(traffic), _sharing(traffic)] if traffic.source == "trace" else [_changed(traffic)]
     return _PAGE.format(
@@ -44,7 +44,7 @@ def traffic_html(traffic: Traffic) -> str:
     )
 
 
-def _initiators(traffic: Traffic) -> str:
+def _initiators(traffic: TrafficData) -> str:
     columns = []
     for counted in (matrix(traffic, "accesses"), matrix(traffic, "bytes")):
         of_all, local = counted.values.sum(axis=2), counted.values.diagonal(axis1=1, axis2=2)
@@ -59,7 +59,7 @@ def _initiators(traffic: Traffic) -> str:
     return _table("accesses to FAM, and their bytes", heads, rows)
 
 
-def _sharing(traffic: Traffic) -> str:
+def _sharing(traffic: TrafficData) -> str:
     shared = sharing(traffic)
     rows = [
         [kind, *(f"{int(number):,}" for number in (granules, *accesses))]
@@ -71,7 +71,7 @@ def _sharing(traffic: Traffic) -> str:
     return _table(caption, ["class", "granules", "loads", "stores"], rows)
 
 
-def _changed(traffic: Traffic) -> str:
+def _changed(traffic: TrafficData) -> str:
     heads, numbers = ["node", "granules that changed"], [("anyone", traffic.counts["changed"].values)]
     if "changed_by" in traffic.counts:
         numbers += zip(traffic.nodes, traffic.counts["changed_by"].values, strict=True)

@@ -1,0 +1,73 @@
+"""The proof that a lab's own network carries what it should: from host to node, and from node to node."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from fame_lab.core.jobs import parallel
+from fame_lab.errors import CommandError, NetworkError
+from fame_lab.lab.network import has_bridge
+from fame_lab.lab.node import Node
+from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["prove_connected", "prove_up"]
+
+_SSH_PORT = 22
+#: Seconds in which a node's card has to answer, or another node.
+_PATIENCE = 10
+
+
+def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
+    """See that a node has its address, and that the host reaches it there where it can.
+
+    Raises
+    ------
+    NetworkError
+        If not.
+    """
+    address = node.address
+    if address is None:
+        return
+    if not has_bridge():
+        if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
+            raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
+        return
+    end_of_patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with contextlib.closing(socket.create_connection((address, _SSH_PORT), timeout=1)):
+                return
+        except OSError as error:
+            if cancelled() or time.monotonic() > end_of_patience:
+                has = node.run("ip -4 -o addr", check=False).stdout.strip()
+                raise NetworkError(
+                    f"the host does not reach {node.name} at {address}: {error}; the node has {has!r}. "
+                    "Is there a firewall for new bridges on this host?"
+                ) from error
+            time.sleep(0.05)
+
+
+def prove_connected(spec: LabSpec, nodes: Sequence[Node]) -> None:
+    """See that each node reaches the next one by its name, the last the first.
+
+    Raises
+    ------
+    NetworkError
+        If one does not.
+    """
+    if spec.addresses is None:
+        return
+    following = dict(zip(spec.node_names, [*spec.node_names[1:], spec.node_names[0]], strict=True))
+
+    def reach(node: Node) -> None:
+        other = following[node.name]
+        try:
+            node.run(f"ping -q -c 1 -w {_PATIENCE} {shlex.quote(other)}")
+        except CommandError as error:
+            raise NetworkError(f"{node.name} does not reach {other} by its name: {error}") from error
+
+    parallel.each(spec.name, nodes, reach)
