@@ -116,7 +116,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Give a notebook ``%%node`` and ``%%nodes``: what ``%load_ext fame_lab`` does."""
+    """Register ``%%node`` and ``%%nodes``: what ``%load_ext fame_lab`` does."""
     from fame_lab.notebook.magics import FameMagics
 
     shell.register_magics(FameMagics)

@@ -11,7 +11,7 @@ __all__ = ["add_words", "compare"]
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """Say which words it takes."""
+    """Add the words that it takes."""
     parser.add_argument(
         "a", type=as_path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"
     )

@@ -116,7 +116,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _in_use() -> set[str]:
-    """Give the digests of what the nodes of running labs booted."""
+    """Return the digests of what the nodes of running labs booted."""
     from fame_lab.host.libvirt import domain
     from fame_lab.host.libvirt.connection import connect
 

@@ -149,7 +149,7 @@ def _trace(arguments: argparse.Namespace) -> int:
 
 
 def _wait(seconds: float | None) -> None:
-    """Let the seconds pass; without any, until a signal comes."""
+    """Wait for the seconds; without any, until a signal comes."""
     never = threading.Event()
     if seconds is None:
         never.wait()

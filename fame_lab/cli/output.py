@@ -28,7 +28,7 @@ __all__ = [
 
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
-    """Give what each node said, or the error that it came to."""
+    """Return what each node said, or the error that it came to."""
     return {name: _run_as_dict(result) for name, result in outcome.items()}
 
 
@@ -39,7 +39,7 @@ def show_runs(outcome: dict[str, RunResult | FameError]) -> None:
 
 
 def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
-    """Give the sums of a trace, as lists by initiator and home."""
+    """Return the sums of a trace, as lists by initiator and home."""
     found: dict[str, Any] = {
         "nodes": list(traffic.nodes),
         "remote_share": _number(float(traffic.remote_share()["overall"])),
@@ -53,7 +53,7 @@ def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
 
 
 def traffic_in_words(traffic: Traffic) -> str:
-    """Give the matrices of a trace as tables."""
+    """Return the matrices of a trace as tables."""
     matrix = traffic.matrix()
     parts = [
         f"{op}s by initiator (down) and home (across), traced:\n{matrix.sel(op=op).to_pandas().to_string()}"
@@ -102,7 +102,7 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def row(entry: Listing) -> tuple[str, str, str, str]:
-    """Give a lab's name, nodes, FAM and state for a table."""
+    """Return a lab's name, nodes, FAM and state for a table."""
     states = list(entry.states.values())
     state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
     if entry.is_orphan:
@@ -113,7 +113,7 @@ def row(entry: Listing) -> tuple[str, str, str, str]:
 
 
 def listed(entry: Listing) -> dict[str, Any]:
-    """Give a lab for a program."""
+    """Return a lab for a program."""
     spec = None if entry.spec is None else entry.spec.to_dict()
     return {
         "name": entry.name,

@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser; what it finds names its command as ``command``."""
+    """Return the parser; what it finds names its command as ``command``."""
     whole = _Parser(prog="fame-lab", description="Nodes around one fabric-attached memory.")
     whole.add_argument("--version", action="version", version=f"fame_lab {__version__}")
     whole.add_argument("--verbose", action="store_true", help="say on stderr what goes on")

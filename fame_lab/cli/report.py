@@ -66,7 +66,7 @@ def rerun(arguments: argparse.Namespace) -> int:
 
 
 def _lines() -> Callable[[str], None] | None:
-    """Give what writes a line a cell into a log, so that a later reader knows which one took so long."""
+    """Return what writes a line a cell into a log, so that a later reader knows which one took so long."""
 
     def tell(stage: str) -> None:
         print(stage, file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ __all__ = ["spec_of"]
 
 
 def spec_of(arguments: argparse.Namespace) -> LabSpec:
-    """Give the spec; what is given as an option counts, and not what the file says.
+    """Return the spec; what is given as an option counts, and not what the file says.
 
     Raises
     ------

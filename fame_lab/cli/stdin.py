@@ -70,7 +70,7 @@ class StandardInput:
             yield piece
 
     def end(self, node: str) -> None:
-        """Let go of a node: nothing is read for it any more."""
+        """Release a node: nothing is read for it any more."""
         with self._lock:
             self._queues.pop(node, None)
 

@@ -80,12 +80,12 @@ def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[],
 
 
 def _not_made(path: Path, error: OSError) -> HostError:
-    """Give the error for a file that cannot be opened, or cannot appear."""
+    """Return the error for a file that cannot be opened, or cannot appear."""
     return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
 
 
 def _too_large(path: Path, size: int, error: OSError) -> HostError:
-    """Give the error for one that cannot have its size."""
+    """Return the error for one that cannot have its size."""
     if error.errno == errno.ENOSPC:
         return HostError(
             f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path"

@@ -33,7 +33,7 @@ LAB_BYTES = 32 << 20
 
 
 def cache_directory() -> Path:
-    """Give the directory of guest images; it need not exist yet.
+    """Return the directory of guest images; it need not exist yet.
 
     ``$FAME_LAB_CACHE`` if set. As root it is /var/cache/fame_lab, which libvirt's QEMU user can read,
     otherwise the user's own cache.
@@ -90,7 +90,7 @@ class LabDirectory:
 
     @classmethod
     def of(cls, name: str) -> LabDirectory:
-        """Give the directory that the lab `name` of this user has, or would have."""
+        """Return the directory that the lab `name` of this user has, or would have."""
         return cls(SHM / f"fame_lab-{os.geteuid()}-{name}")
 
     @classmethod
@@ -145,11 +145,11 @@ class LabDirectory:
         return self.path / "switch"
 
     def host_key(self, node: str) -> Path:
-        """Give the file of the private key that the node shows, kept for when it boots anew."""
+        """Return the file of the private key that the node shows, kept for when it boots anew."""
         return self.path / f"{node}.host_key"
 
     def seed(self, node: str) -> Path:
-        """Give the file of the small disk that tells a node who it is."""
+        """Return the file of the small disk that tells a node who it is."""
         return self.path / f"{node}.seed"
 
     @property
@@ -158,19 +158,19 @@ class LabDirectory:
         return self.path / "disks"
 
     def initrd(self, node: str) -> Path:
-        """Give the file of a user's initramfs with the node's keys in it."""
+        """Return the file of a user's initramfs with the node's keys in it."""
         return self.path / f"{node}.initrd"
 
     def console(self, node: str) -> Path:
-        """Give the file of what the node wrote on its serial line."""
+        """Return the file of what the node wrote on its serial line."""
         return self.path / f"{node}.console"
 
     def counters(self, node: str) -> Path:
-        """Give the file in which the node's QEMU counts its accesses to FAM."""
+        """Return the file in which the node's QEMU counts its accesses to FAM."""
         return self.path / f"{node}.counters"
 
     def order(self, node: str) -> Path:
-        """Give the file through which the node's accesses come in their order."""
+        """Return the file through which the node's accesses come in their order."""
         return self.path / f"{node}.order"
 
     def make(self, group: int | None) -> None:
@@ -202,7 +202,7 @@ class LabDirectory:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
 
     def is_ours(self) -> bool:
-        """Say whether it is there and this user's, and no link."""
+        """Return whether it is there and this user's, and no link."""
         try:
             there = self.path.lstat()
         except FileNotFoundError:
@@ -240,7 +240,7 @@ class LabDirectory:
             yield descriptor is not None and is_still(descriptor, self.path)
 
     def is_held(self) -> bool:
-        """Say whether somebody, in this process or another, is starting this lab or taking it away."""
+        """Return whether somebody, in this process or another, is starting this lab or taking it away."""
         with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
             return descriptor is None and self.is_ours()
 
@@ -310,7 +310,7 @@ class LabDirectory:
                 path.unlink(missing_ok=True)
 
     def share(self, path: Path, mode: int = 0o660) -> None:
-        """Let QEMU's group use a file; this directory, or one with its mode, keeps all others out."""
+        """Grant QEMU's group the use of a file; a directory of this one's mode keeps all others out."""
         os.chown(path, -1, self.path.stat().st_gid)
         path.chmod(mode)
 
@@ -340,7 +340,7 @@ def nobody_begins() -> Iterator[None]:
 
 
 def is_still(descriptor: int, path: Path) -> bool:
-    """Say whether what is open is what lies there, and no other in its place."""
+    """Return whether what is open is what lies there, and no other in its place."""
     try:
         there = path.stat()
     except FileNotFoundError:

@@ -15,7 +15,7 @@ _SESSION = "JPY_SESSION_NAME"
 
 
 def this_notebook() -> str:
-    """Give a token of the notebook, by which it finds its lab after a restart; empty where there is none.
+    """Return a token of the notebook, by which it finds its lab after a restart; empty where there is none.
 
     A token and not the path: it is kept with the lab, and whose notebooks lie where is nobody's business.
     """

@@ -43,6 +43,6 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Have Python find the modules by their old names."""
+    """Install the finder of modules by their old names."""
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.append(_Finder())

@@ -54,7 +54,7 @@ class Native(NamedTuple):
         return told.hexdigest()
 
     def is_current(self) -> bool:
-        """Say whether the product is there and was made from the sources as they are now."""
+        """Return whether the product is there and was made from the sources as they are now."""
         return self.product.is_file() and f"fame-sources:{self.digest}".encode() in self.product.read_bytes()
 
     def binary(self) -> Path:
@@ -176,7 +176,7 @@ ALL = (PROBE, *TRACE_PLUGINS.values())
 
 @contextlib.contextmanager
 def _users_cache() -> Iterator[Path]:
-    """Give the user's cache, or a passing one where there is no home, or none that can be written."""
+    """Return the user's cache, or a passing one where there is no home, or none that can be written."""
     with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
         place = Path(passing)
         with contextlib.suppress(OSError, RuntimeError):
@@ -187,13 +187,13 @@ def _users_cache() -> Iterator[Path]:
 
 
 def _environment(cache: Path) -> dict[str, str]:
-    """Let nothing of the caller's (CPATH, CFLAGS, …) into the program."""
+    """Return an environment without what of the caller's would change the program (CPATH, CFLAGS, …)."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
     return kept | {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache / "local")}
 
 
 def get_build_hook() -> type[Any]:
-    """Give hatchling its hook; so named because hatchling looks for this name."""
+    """Return the hook of hatchling; so named because hatchling looks for this name."""
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
     class NativeBuildHook(BuildHookInterface[Any]):

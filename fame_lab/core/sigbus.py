@@ -9,7 +9,7 @@ __all__ = ["report_fatal_signals"]
 
 
 def report_fatal_signals() -> None:
-    """Have a fatal signal print where it struck, unless somebody has arranged that already."""
+    """Arrange that a fatal signal prints where it struck, unless somebody has arranged that already."""
     if faulthandler.is_enabled() or sys.__stderr__ is None:
         return
     # In a kernel, descriptor 2 leads to a thread of this very process, which does not live to pass it on.

@@ -76,7 +76,7 @@ def format_size(size: int) -> str:
 
 
 def nearest_powers(size: int) -> tuple[int, int]:
-    """Give the powers of two around a positive size: the largest not above it, the smallest not below it.
+    """Return the powers of two around a positive size: the largest not above it, the smallest not below it.
 
     Examples
     --------

@@ -22,7 +22,7 @@ _PLACE = Path(__file__).parent.parent / "recorded"
 
 
 def recorded(name: str) -> Result:
-    """Give a result that was measured elsewhere; see :func:`recorded_names`.
+    """Return a result that was measured elsewhere; see :func:`recorded_names`.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def recorded(name: str) -> Result:
 
 
 def recorded_traffic() -> Traffic:
-    """Give a trace of four nodes that was recorded elsewhere, of the workloads' accesses to FAM.
+    """Return a trace of four nodes that was recorded elsewhere, of the workloads' accesses to FAM.
 
     Returns
     -------

@@ -11,7 +11,7 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def last_cache() -> int | None:
-    """Give the bytes of the highest level of cache that holds data; None where Linux does not tell.
+    """Return the bytes of the highest level of cache that holds data; None where Linux does not tell.
 
     It is what the first CPU can use, which on a virtual machine may be the whole chip's.
     """

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def choose(spec: LabSpec, directory: LabDirectory) -> Path:
-    """Give FAM's path, which its lab's end takes away; a warning says so if it is on disk.
+    """Return FAM's path, which its lab's end takes away; a warning says so if it is on disk.
 
     /dev/shm is memory, and what FAM is to be. A container's is often of 64 MiB, though, and a node that
     stores more than that ends, or hangs under KVM: then a file on disk is the better one, if the disk has
@@ -43,7 +43,7 @@ def choose(spec: LabSpec, directory: LabDirectory) -> Path:
 
 
 def describe(spec: LabSpec, fam: Fam, directory: LabDirectory) -> dict[str, str]:
-    """Say for the manifest where FAM lies and why, in words that name no path of this host's."""
+    """Return for the manifest where FAM lies and why, in words that name no path of this host's."""
     if spec.fam_path is not None:
         return {"place": "fam_path", "reason": "asked for"}
     if fam.path == directory.fam:
@@ -52,7 +52,7 @@ def describe(spec: LabSpec, fam: Fam, directory: LabDirectory) -> dict[str, str]
 
 
 def room(place: Path) -> int:
-    """Give the bytes that are free where a directory is, or where it would be made."""
+    """Return the bytes that are free where a directory is, or where it would be made."""
     while not place.exists() and place != place.parent:
         place = place.parent
     there = os.statvfs(place)

@@ -38,7 +38,7 @@ class Words:
         self._mapping: mmap.mmap | None = None
 
     def load(self, offset: int) -> int:
-        """Give the word at `offset`.
+        """Return the word at `offset`.
 
         Raises
         ------

@@ -14,7 +14,7 @@ __all__ = ["can_open", "check_readable", "check_writable", "let_in", "put_back"]
 
 
 def let_in(path: Path, user: QemuUser, saved: Path) -> None:
-    """Let QEMU's user read and write an existing file, by an entry in its access list.
+    """Grant QEMU's user to read and write an existing file, by an entry in its access list.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def let_in(path: Path, user: QemuUser, saved: Path) -> None:
 
 
 def put_back(saved: Path) -> None:
-    """Give a file the access list that it had; nothing if it was not changed."""
+    """Restore the access list that a file had; nothing if it was not changed."""
     if saved.exists():
         _acl("setfacl", f"--restore={saved}")
         saved.unlink()

@@ -256,7 +256,7 @@ def _lock() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
-    """Give a directory that goes at the end, with any that a killed process left; needs the lock."""
+    """Return a directory that goes at the end, with any that a killed process left; needs the lock."""
     for left in root().glob("fetching-*"):
         shutil.rmtree(left, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix="fetching-", dir=root()))

@@ -26,5 +26,5 @@ class QemuUser:
         return sorted({self.gid, *os.getgrouplist(entry.pw_name, entry.pw_gid)})
 
     def credentials(self) -> dict[str, Any]:
-        """Give what :class:`subprocess.Popen` takes to run a program as this user."""
+        """Return what :class:`subprocess.Popen` takes to run a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": self.groups()}

@@ -31,7 +31,7 @@ class Commands:
         raise NotImplementedError
 
     def node(self, name: str) -> Node:
-        """Give a node by its name.
+        """Return a node by its name.
 
         Raises
         ------

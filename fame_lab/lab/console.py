@@ -16,7 +16,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]?")
 
 
 def tail(path: Path, most: int = TAIL) -> str:
-    """Give the last `most` bytes of a console's file as text; nothing if there is none yet."""
+    """Return the last `most` bytes of a console's file as text; nothing if there is none yet."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - most))
@@ -26,7 +26,7 @@ def tail(path: Path, most: int = TAIL) -> str:
 
 
 def last_line(text: str) -> str:
-    r"""Give the last line that says anything, without what would move a terminal's cursor.
+    r"""Return the last line that says anything, without what would move a terminal's cursor.
 
     Examples
     --------

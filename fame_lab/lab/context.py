@@ -209,14 +209,14 @@ class Hosting:
         return (self.user.uid, self.user.gid) if self.user else None
 
     def domains(self) -> list[domain.Domain]:
-        """Give every node's domain, in order; one that has ended has no handle."""
+        """Return every node's domain, in order; one that has ended has no handle."""
         found = {each.record.index: each for each in domain.find(self.connection, self.spec.name)}
         return [
             found.get(index) or domain.Domain(None, self.record(index)) for index in range(self.spec.nodes)
         ]
 
     def console(self, node: str, most: int = console.TAIL) -> str:
-        """Give the last `most` bytes that a node wrote on its serial line."""
+        """Return the last `most` bytes that a node wrote on its serial line."""
         return console.tail(self.directory.console(node), most)
 
 

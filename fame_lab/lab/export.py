@@ -52,7 +52,7 @@ def to_qemu_args(spec: LabSpec, *, ssh_port: int = SSH_PORT) -> dict[str, list[s
 
 
 def _printed(spec: LabSpec) -> dict[str, Exported]:
-    """Give what nodes boot that have nothing but the cache.
+    """Return what nodes boot that have nothing but the cache.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def command_lines(spec: LabSpec, nodes: Mapping[str, Exported], ssh_port: int) -
 
 
 def fam_path(spec: LabSpec) -> Path:
-    """Say where FAM is: by default where whoever QEMU runs as can make it, which QEMU does."""
+    """Return where FAM is: by default where whoever QEMU runs as can make it, which QEMU does."""
     return spec.fam_path or Path(f"/dev/shm/fame-{spec.name}.fam")  # noqa: S108 - SECURITY.md says what of it
 
 
@@ -160,7 +160,7 @@ def domains(
 
 
 def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Card | None, dict[str, str]]:
-    """Give a node's card in the lab's own network, if any, and what the node has to know of it."""
+    """Return a node's card in the lab's own network, if any, and what the node has to know of it."""
     addresses = spec.addresses
     if addresses is None:
         return None, {}

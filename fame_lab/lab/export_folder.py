@@ -160,7 +160,7 @@ FAM's file, which QEMU makes if it is not there. If the folder moves, *.xml and 
 
 
 def _network_words(spec: LabSpec) -> tuple[str, str]:
-    """Say what comes before the domains and after them, where they have a network."""
+    """Return what comes before the domains and after them, where they have a network."""
     if spec.addresses is None:
         return "", ""
     name = network_name(spec.name)

@@ -77,5 +77,5 @@ def give_back(fam: Fam, directory: LabDirectory) -> None:
 
 
 def fam_of(record: NodeRecord) -> Fam:
-    """Give the FAM that a running node has."""
+    """Return the FAM that a running node has."""
     return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)

@@ -151,5 +151,5 @@ class Listing:
 
 
 def _absent(directory: LabDirectory) -> str:
-    """Say what a node is that has no domain: its lab may be starting, in this process or another."""
+    """Return what a node is that has no domain: its lab may be starting, in this process or another."""
     return "starting" if directory.is_held() else "gone"

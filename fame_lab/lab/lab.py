@@ -136,7 +136,7 @@ class Lab(Commands):
             self._let_go()
 
     def detach(self) -> None:
-        """Let go of the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat.
+        """Release the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat.
 
         One that this process started is nobody's then, and no orphan.
         """
@@ -173,7 +173,7 @@ class Lab(Commands):
 
     @staticmethod
     def list() -> Listings:
-        """Tell what runs on this host, and what killed processes left behind; see Listing's `standing`."""
+        """List what runs on this host, and what killed processes left behind; see Listing's `standing`."""
         return Listing.all()
 
     @property
@@ -255,7 +255,7 @@ class Lab(Commands):
         return made
 
     def panel(self) -> Any:
-        """Give the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
+        """Return the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
         # With it come ipywidgets, which a lab does not need.
         return above.load("panel").panel(self)
 
@@ -265,7 +265,7 @@ class Lab(Commands):
         return self._running().qemu.version
 
     def manifest(self) -> dict[str, Any]:
-        """Say all that a number taken here needs to be judged: spec, accelerator, versions, image, host."""
+        """Return all by which a number taken here is judged: spec, accelerator, versions, image, host."""
         return manifest(self._running())
 
     def _end_recordings(self) -> None:

@@ -81,12 +81,12 @@ class Launch:
             hosting.claim.release()
 
     def events(self) -> Iterator[tuple[str, str]]:
-        """Give (node or lab's name, stage) as they come, until the start has ended."""
+        """Return (node or lab's name, stage) as they come, until the start has ended."""
         while (event := self._events.get()) is not None:
             yield event
 
     def result(self) -> tuple[Hosting, list[Node]]:
-        """Give what came of it, or raise what went wrong."""
+        """Return what came of it, or raise what went wrong."""
         return self._outcome.result()
 
     def _work(self) -> None:

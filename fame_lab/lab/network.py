@@ -70,7 +70,7 @@ def labs(connection: libvirt.virConnect) -> list[str]:
 
 
 def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
-    """Say how a node is to be connected; None where labs have no network of their own."""
+    """Return how a node is to be connected; None where labs have no network of their own."""
     if spec.addresses is None:
         return None
     mac = spec.addresses.mac(index)
@@ -80,7 +80,7 @@ def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
 
 
 def attachment(spec: LabSpec, index: int) -> Attachment | None:
-    """Say what the node itself has to know."""
+    """Return what the node itself has to know."""
     addresses = spec.addresses
     if addresses is None:
         return None

@@ -170,7 +170,7 @@ class Node:
 
     @contextlib.contextmanager
     def _mourned(self) -> Iterator[None]:
-        """Have an error of the block say how the node's QEMU ended, if it did."""
+        """Add to an error of the block how the node's QEMU ended, if it did."""
         try:
             yield
         except CommandError:
@@ -208,14 +208,14 @@ class Node:
         return program_output.parse(told, self.name)
 
     def _has_ended(self) -> bool:
-        """Say whether QEMU is gone; libvirt may take a moment to see it."""
+        """Return whether QEMU is gone; libvirt may take a moment to see it."""
         end = time.monotonic() + _NOTICED
         while (state := self.domain.state()) in ("running", "stopping") and time.monotonic() < end:
             time.sleep(0.05)
         return state not in ("running", "paused", "stopping")
 
     def console(self, most: int = 4000) -> str:
-        """Give the last `most` bytes of the node's serial line."""
+        """Return the last `most` bytes of the node's serial line."""
         return self._hosting.console(self.name, most)
 
     def _delivered(self) -> str:

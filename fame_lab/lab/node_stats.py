@@ -93,7 +93,7 @@ class VitalSigns:
         return [node for node, process in self._seen.items() if not _lives(process)]
 
     def close(self) -> None:
-        """Let go of libvirt."""
+        """Release libvirt."""
         # With the last reference libvirt closes it, whatever state it is in.
         self._connection = None
 

@@ -112,14 +112,14 @@ def _inode(directory: LabDirectory) -> int | None:
 
 
 def renounce(directory: LabDirectory) -> None:
-    """Have a lab be an orphan if this process dies while it takes it away."""
+    """Mark a lab an orphan if this process dies while it takes it away."""
     if directory.is_ours():
         directory.owner.touch(mode=0o600)
 
 
 @contextlib.contextmanager
 def settled(directory: LabDirectory) -> Iterator[Standing]:
-    """Say whose a lab is; what is forsaken can be taken up by nobody meanwhile."""
+    """Return whose a lab is; what is forsaken can be taken up by nobody meanwhile."""
     with contextlib.ExitStack() as holding:
         with nobody_begins():  # one who only asks is not to be taken for a user
             found = holding.enter_context(_asked(directory))
@@ -127,7 +127,7 @@ def settled(directory: LabDirectory) -> Iterator[Standing]:
 
 
 def standing(directory: LabDirectory) -> Standing:
-    """Say whose a lab is."""
+    """Return whose a lab is."""
     with nobody_begins(), _asked(directory) as found:
         return found
 

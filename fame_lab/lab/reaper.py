@@ -24,7 +24,7 @@ _ending = False
 
 @contextlib.contextmanager
 def under_way(directory: LabDirectory) -> Iterator[None]:
-    """Say that this process starts a lab or takes it away, and holds its directory meanwhile."""
+    """Record that this process starts a lab or takes it away, and holds its directory meanwhile."""
     with _lock:
         _under_way.add(directory)
         if _ending:
@@ -37,7 +37,7 @@ def under_way(directory: LabDirectory) -> Iterator[None]:
 
 
 def hand_over() -> None:
-    """Have whatever is under way in this process, now or later, taken away once it lets go of it, or dies."""
+    """Delegate the tear-down of what is under way in this process to when it lets go of it, or dies."""
     global _ending
     with _lock:
         _ending = True

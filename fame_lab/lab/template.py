@@ -107,7 +107,7 @@ def hindrance(
     hands_files: bool,
     room: int,
 ) -> str:
-    """Say why a lab's nodes start cold; nothing if they are to be restored.
+    """Return why a lab's nodes start cold; nothing if they are to be restored.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ class Holding:
         self._do("starting", work, after)
 
     def node_is(self, node: str, stage: str) -> None:
-        """Hear how far a node has come that boots anew."""
+        """Take how far a node has come that boots anew."""
         self.stages[node] = stage
 
     def stop(self) -> None:
@@ -129,7 +129,7 @@ class Holding:
         self._do("attaching", work, after)
 
     def lost(self) -> None:
-        """Let go of a lab that somebody else has ended."""
+        """Release a lab that somebody else has ended."""
         name = self.lab.spec.name if self.lab is not None else ""
 
         def work(_task: Task) -> None:

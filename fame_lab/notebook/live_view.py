@@ -45,7 +45,7 @@ _WIDTH, _TITLE, _MATRIX_BOTTOM, _HEAT_BOTTOM = 8.0, 0.3, 0.7, 0.85
 
 
 def live(recording: Recording, every: float) -> LiveView | StillView:
-    """Give the view: see :meth:`fame_lab.traffic.recording.Recording.live`."""
+    """Return the view: see :meth:`fame_lab.traffic.recording.Recording.live`."""
     every = check_number("every", every, 0.1, 60, "seconds")
     # A notebook that is executed for a report has nobody who could see a widget move.
     return StillView(recording) if RUN_VARIABLE in os.environ else LiveView(recording, every)

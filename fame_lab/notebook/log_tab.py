@@ -40,7 +40,7 @@ class LogBox(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no t
             self.value = pre("\n".join(self._lines))
 
     def close(self) -> None:
-        """Hear no more, and go."""
+        """Stop listening, and go."""
         logging.getLogger("fame_lab").removeHandler(self._handler)
         super().close()
 

@@ -69,7 +69,7 @@ def _row(name: str, vitals: Vitals | None, stage: str | None) -> str:
 
 
 def _state(vitals: Vitals | None, stage: str | None) -> str:
-    """Say what libvirt sees, and of a node that runs, how far it has come."""
+    """Return what libvirt sees, and of a node that runs, how far it has come."""
     if vitals is None:
         return stage if stage not in (None, "ready") else "gone"
     if stage is not None and (vitals.state == "running" or stage == "creating"):

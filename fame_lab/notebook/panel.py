@@ -44,7 +44,7 @@ _panels_lock = threading.Lock()
 
 
 def panel(lab: Lab | None = None) -> Panel:
-    """Give the control panel of a lab, or one in which a lab is chosen.
+    """Return the control panel of a lab, or one in which a lab is chosen.
 
     There is one of each in a notebook: whoever asks again is given the same, which can be shown in several
     places. Without a lab it takes up the one that this notebook started before its kernel was restarted.

@@ -47,7 +47,7 @@ _MORE = ("book", "vcpus", "memory", "fam_path", "subnet", "qemu")
 
 
 def problems(values: Mapping[str, Any]) -> dict[str, str]:
-    """Say of each field that cannot be right why, all of them at once.
+    """Return for each field that cannot be right why, all of them at once.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         return told
 
     def spec(self) -> LabSpec:
-        """Give the spec that is described.
+        """Return the spec that is described.
 
         Raises
         ------
@@ -126,12 +126,12 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             self.fields[field].value = "" if value is None else value
 
     def disable(self, disabled: bool) -> None:
-        """Let nothing be changed, or everything."""
+        """Set whether anything can be changed."""
         for widget in self.fields.values():
             widget.disabled = disabled
 
     def take_names(self, taken: Sequence[str]) -> None:
-        """Say which names labs have that are there."""
+        """Return which names labs have that are there."""
         if list(taken) != self._taken:
             self._taken = list(taken)
             self._look()

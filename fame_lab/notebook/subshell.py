@@ -10,7 +10,7 @@ __all__ = ["hear_while_busy"]
 
 
 def hear_while_busy(widget: Any) -> None:
-    """Have a widget and all in it take their messages on the shell that the page sends them to.
+    """Set a widget and all in it to take their messages on the shell that the page sends them to.
 
     JupyterLab sends widgets' messages over a subshell, a thread beside the one that runs cells, and ipykernel
     7 takes them back to the shell that made the widget: a click on Cancel would wait for the end of a cell.

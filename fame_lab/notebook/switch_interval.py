@@ -20,7 +20,7 @@ _usual = 0.0
 
 @contextlib.contextmanager
 def short_turns() -> Iterator[None]:
-    """Let no thread keep the interpreter for long while the block runs, on whatever thread that is."""
+    """Keep any thread from holding the interpreter for long while the block runs, on whatever thread."""
     global _inside, _usual
     with _lock:
         if _inside == 0:

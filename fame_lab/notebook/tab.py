@@ -95,7 +95,7 @@ def button(words: str, icon: str, width: str = "7em", style: str = "") -> Any:
 
 
 def when_pressed(pressed: Any, do: Callable[[], None], alert: Any) -> None:
-    """Have a button do something; what goes wrong in it is shown in `alert`: no button may be dead."""
+    """Connect a button with something to do; what goes wrong in it is shown in `alert`."""
 
     def clicked(_: Any) -> None:
         try:

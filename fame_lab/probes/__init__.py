@@ -43,7 +43,7 @@ def names() -> list[str]:
 
 
 def family(name: str) -> Family:
-    """Give the probe of that name.
+    """Return the probe of that name.
 
     Raises
     ------

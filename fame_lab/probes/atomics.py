@@ -51,7 +51,7 @@ def run(
     batch_ms: float = 2.0,
     patience: float = 10.0,
 ) -> Result:
-    """Let 1 to N nodes increment one word. Overwrites 8 bytes of FAM at `offset`.
+    """Measure 1 to N nodes that increment one word. Overwrites 8 bytes of FAM at `offset`.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> lis
 def _contend(
     lab: TargetLab, nodes: Sequence[TargetNode], operation: str, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], int]:
-    """Let them contend once; what they did, and what the word holds then."""
+    """Run the contest once; return what they did, and what the word holds then."""
     lab.fam.write(at, bytes(_WORD))
     command = ["atomics", "--op", operation, "--offset", str(at), *words]
     found = contest(lab, nodes, command, list(_COUNTS), rules)
@@ -172,7 +172,7 @@ def _derive(found: xr.Dataset, runs: list[list[Contender]], held: npt.NDArray[np
 
 
 def _failure(found: xr.Dataset) -> str:
-    """Say which updates were lost; nothing if none was."""
+    """Return which updates were lost; nothing if none was."""
     said = []
     for operation in found["operation"].values:
         for count in found["contenders"].values:

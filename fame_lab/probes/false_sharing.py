@@ -52,7 +52,7 @@ def run(
     batch_ms: float = 2.0,
     patience: float = 10.0,
 ) -> Result:
-    """Let each node add to a counter of its own. Overwrites the counters in FAM from `offset` on.
+    """Measure each node as it adds to a counter of its own. Overwrites the counters in FAM from `offset` on.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _is_distance(distance: object) -> bool:
 def _contend(
     lab: TargetLab, nodes: Sequence[TargetNode], distance: int, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], npt.NDArray[np.uint64]]:
-    """Let them contend once; what they did, and what the counters hold then."""
+    """Run the contest once; return what they did, and what the counters hold then."""
     size = (len(nodes) - 1) * distance + _WORD
     lab.fam.write(at, bytes(size))
     command = ["false_sharing", "--offset", str(at), "--distance", str(distance), *words]
@@ -152,7 +152,7 @@ def _derive(found: xr.Dataset, held: npt.NDArray[np.uint64]) -> None:
 
 
 def _failure(found: xr.Dataset) -> str:
-    """Say which counters hold something else than their nodes counted."""
+    """Return which counters hold something else than their nodes counted."""
     said = []
     for distance in found["distance"].values:
         for node in found["node"].values:

@@ -131,7 +131,7 @@ def run(
 
 
 def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest], str]:
-    """Give the tests to play, and say which are left out for want of nodes."""
+    """Return the tests to play, and say which are left out for want of nodes."""
     if tests is None:
         without = [test for test in TESTS.values() if test.nodes > players]
         said = "; ".join(f"{test.name} takes {test.nodes} nodes, and there are {players}" for test in without)

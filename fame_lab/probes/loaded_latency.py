@@ -213,7 +213,7 @@ def _check_delays(delays: Sequence[int]) -> list[int]:
 def _choose_range(
     lab: TargetLab, working_set: int | str | None, offset: int | str, nodes: int
 ) -> tuple[int, int]:
-    """Give where in FAM the ranges begin, and the bytes of each."""
+    """Return where in FAM the ranges begin, and the bytes of each."""
     at = check_offset(lab, offset, 4 * KIB, 4 * KIB)
     if working_set is None:
         room = max((lab.fam.control.offset - at) // nodes, 4 * KIB)

@@ -65,7 +65,7 @@ def run(
     batch_ms: float = 2.0,
     patience: float = 10.0,
 ) -> Result:
-    """Let nodes take turns under a lock. Overwrites 384 bytes of FAM and 128 for each node from `offset` on.
+    """Measure nodes that take turns under a lock. Overwrites 384 bytes of FAM and 128 a node from `offset` on.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def run(
 def _contend(
     lab: TargetLab, nodes: Sequence[TargetNode], lock: str, at: int, words: list[str], rules: Rules
 ) -> tuple[list[Contender], int, int]:
-    """Let them contend once; what they did, the counter, and the hand-overs counted under the lock."""
+    """Run the contest once; return what they did, the counter, and the hand-overs counted under the lock."""
     lab.fam.write(at, bytes(_QUEUE + _STRIDE * len(nodes)))
     command = ["locks", "--lock", lock, "--offset", str(at), *words]
     found = contest(lab, nodes, command, list(_COUNTS), rules)
@@ -203,7 +203,7 @@ def _summary_of_some(values: xr.DataArray) -> xr.DataArray:
 
 
 def _failure(found: xr.Dataset) -> str:
-    """Say under which locks something got lost that only one node at a time could have changed."""
+    """Return under which locks something got lost that only one node at a time could have changed."""
     said = []
     for lock in found["lock"].values:
         one = found.sel(lock=lock)

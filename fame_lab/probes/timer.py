@@ -182,7 +182,7 @@ def _dataset(told: dict[str, Told]) -> xr.Dataset:
 
 
 def _readings(every: list[Told]) -> dict[str, Any]:
-    """Give the readings that the ratios rest on, each node's since its first."""
+    """Return the readings that the ratios rest on, each node's since its first."""
     kept = np.full((3, len(every), READINGS), np.nan)
     for number, found in enumerate(every):
         rows = found.readings

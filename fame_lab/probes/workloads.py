@@ -185,7 +185,7 @@ def run(
 
 
 def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[str]) -> xr.Dataset:
-    """Give what was measured its dimensions."""
+    """Build a dataset of what was measured."""
     names = [node.name for node in nodes]
 
     def each(what: Callable[[Part], Any], *dims: str, **attrs: str) -> xr.DataArray:

@@ -107,7 +107,7 @@ class Kept:
             self._cells.setdefault(directory, cell)
 
     def results(self) -> list[dict[str, Any]]:
-        """Tell of each, as made: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
+        """List each, as made: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
 
         The label says what its numbers are: emulated, traced or sampled.
         """
@@ -122,7 +122,7 @@ class Kept:
         return told
 
     def missing(self) -> list[dict[str, Any]]:
-        """Tell of each that was measured and could not be saved its ``cell`` and ``name``."""
+        """List for each that was measured and could not be saved its ``cell`` and ``name``."""
         return [
             {"cell": cell, "name": directory.partition("-")[2]}
             for directory, cell in self._cells.items()
@@ -130,7 +130,7 @@ class Kept:
         ]
 
     def _saved(self, directory: str) -> tuple[str | None, dict[str, Any]]:
-        """Give the kind of what lies there, None if nothing whole does, and what its manifest file says."""
+        """Return the kind of what lies there, None if nothing whole does, and what its manifest file says."""
         place = self.place / directory
         kind = next((kind for file, kind in _KINDS.items() if (place / file).is_file()), None)
         if not (place / _MANIFEST).is_file():

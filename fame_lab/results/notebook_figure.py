@@ -50,7 +50,7 @@ class LabFigure(Figure):
         }
 
     def _widget(self) -> Canvas:
-        """Give the widget that shows it: one, however often it is shown."""
+        """Return the widget that shows it: one, however often it is shown."""
         from ipympl.backend_nbagg import Canvas, FigureManager
 
         if isinstance(self.canvas, Canvas) and self.canvas.comm is not None:

@@ -57,7 +57,7 @@ LOOKS = len(_STYLES)
 
 
 def style(number: int) -> dict[str, Any]:
-    """Give the colour and marker of the line of that number, from 0, as matplotlib's keywords.
+    """Return the colour and marker of the line of that number, from 0, as matplotlib's keywords.
 
     Examples
     --------
@@ -73,7 +73,7 @@ MEMORY = {"dram": style(0), "fam": style(1)}
 
 
 def caveat(manifest: Mapping[str, Any]) -> str:
-    """Say what a measured number is not; every figure bears it."""
+    """Return what a measured number is not; every figure bears it."""
     accelerator = manifest.get("accelerator")
     kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
     where = "on that host" if recorded_label(manifest) else "on this host"
@@ -150,7 +150,7 @@ def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, f
 
 
 def provenance(*manifests: Mapping[str, Any]) -> str:
-    """Say in a line whose numbers a figure shows, and when they were taken.
+    """Return in a line whose numbers a figure shows, and when they were taken.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def plain(text: str) -> str:
 
 
 def dress(axes: Axes) -> None:
-    """Give a panel the house's grid, spines and sizes of letters."""
+    """Set a panel's grid, spines and sizes of letters."""
     axes.grid(visible=True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -203,7 +203,7 @@ def dress(axes: Axes) -> None:
 
 
 def letter(axes: Axes) -> None:
-    """Give a panel the house's sizes of letters."""
+    """Set the sizes of a panel's letters."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_fontsize(_LABEL_POINTS)
         axis.set_tick_params(labelsize=TICK_POINTS)

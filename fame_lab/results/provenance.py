@@ -13,12 +13,12 @@ _KEY = "recorded"
 
 
 def labelled(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Give a manifest with the label of recorded data, for good."""
+    """Return a manifest with the label of recorded data, for good."""
     return {**manifest, _KEY: {"as": name, "why": "shipped with fame_lab, to be looked at without a lab"}}
 
 
 def label(manifest: Mapping[str, Any]) -> str:
-    """Say in a line that numbers are recorded, when and on what; empty if they are not.
+    """Return in a line that numbers are recorded, when and on what; empty if they are not.
 
     Examples
     --------

@@ -75,7 +75,7 @@ def save_directory(
 
 
 def digest(path: Path) -> str:
-    """Give the SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -98,7 +98,7 @@ def check_size(path: Path) -> None:
 
 
 def _may_replace(place: Path, names: Set[str], what: str) -> bool:
-    """Say whether there is one to replace; refuse to touch anything else."""
+    """Return whether there is one to replace; refuse to touch anything else."""
     if not place.exists() and not place.is_symlink():
         return False
     if place.is_dir() and not place.is_symlink() and {path.name for path in place.iterdir()} <= names:

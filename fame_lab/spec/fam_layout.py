@@ -181,7 +181,7 @@ class Books:
         return homes
 
     def _home(self, number: Any) -> Any:
-        """Give the home of a book, or of each of an array of books."""
+        """Return the home of a book, or of each of an array of books."""
         if self.interleaving == "interleaved":
             return number % self.nodes
         return number * self.nodes // self.count

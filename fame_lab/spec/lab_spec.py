@@ -179,7 +179,7 @@ class LabSpec:
         return shown
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values, sizes in bytes."""
+        """Return the fields as plain values, sizes in bytes."""
         return asdict(self) | {"fam_path": None if self.fam_path is None else str(self.fam_path)}
 
     @classmethod
@@ -201,11 +201,11 @@ class LabSpec:
         return cls(**values)
 
     def to_json(self) -> str:
-        """Give the fields as JSON on one line."""
+        """Return the fields as JSON on one line."""
         return json.dumps(self.to_dict())
 
     def to_toml(self) -> str:
-        """Give the fields as TOML, for :meth:`from_toml` and ``fame-lab up --spec``."""
+        """Return the fields as TOML, for :meth:`from_toml` and ``fame-lab up --spec``."""
         text: str = above.load("toml").to_toml(self)
         return text
 
@@ -227,7 +227,7 @@ class LabSpec:
         return spec
 
     def to_xml(self, *, ssh_port: int = 2201) -> dict[str, str]:
-        """Give each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.
+        """Return each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.
 
         Nothing is written or started. The nodes boot the image in the cache, which is built if need be; their
         FAM is at `fam_path`, or /dev/shm/fame-NAME.fam, and QEMU makes it if it is not there. Root's shell is
@@ -256,7 +256,7 @@ class LabSpec:
         return domains
 
     def to_qemu_args(self, *, ssh_port: int = 2201) -> dict[str, list[str]]:
-        """Give each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
+        """Return each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
 
         Returns
         -------

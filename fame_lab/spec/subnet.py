@@ -78,7 +78,7 @@ class Subnet:
         return cls(network)
 
     def address(self, index: int) -> IPv4Address:
-        """Give the address of a node by its number, from 0."""
+        """Return the address of a node by its number, from 0."""
         return self.network[index + 1]
 
     @property
@@ -88,7 +88,7 @@ class Subnet:
 
     @staticmethod
     def mac(index: int) -> str:
-        """Give the hardware address of a node's card: its number in decimal digits, three times."""
+        """Return the hardware address of a node's card: its number in decimal digits, three times."""
         return ":".join([MAC_PREFIX, *[f"{index + 1:02d}"] * 3])
 
     def hosts(self, nodes: Sequence[str], *, with_host: bool) -> str:

@@ -76,7 +76,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
 
 @contextlib.contextmanager
 def blamed(field: str) -> Iterator[None]:
-    """Let an error say which field it is about, for a form that shows it there."""
+    """Add to an error which field it is about, for a form that shows it there."""
     try:
         yield
     except SpecError as error:
@@ -105,7 +105,7 @@ def check_choice(field: str, value: object, choices: tuple[Any, ...]) -> Any:
 
 
 def check_fam(size: int, accel: str) -> int:
-    """Give the bytes of FAM back; raise SpecError if no BAR can have so many."""
+    """Return the bytes of FAM; raise SpecError if no BAR can have so many."""
     if size < MIN_FAM:
         raise SpecError(f"fam is {size} bytes: the smallest that works is 1M ({MIN_FAM} bytes)")
     below, above = nearest_powers(size)
@@ -128,12 +128,12 @@ def check_fam(size: int, accel: str) -> int:
 
 
 def is_debian(image: str) -> bool:
-    """Say whether an image's name is one of a Debian that :mod:`fame_lab.guest.images.debian` makes."""
+    """Return whether an image's name is one of a Debian that :mod:`fame_lab.guest.images.debian` makes."""
     return _DEBIAN.fullmatch(image) is not None
 
 
 def check_image(image: object) -> str:
-    """Give the name of an image, or the path of one; raise SpecError if it can be neither."""
+    """Return the name of an image, or the path of one; raise SpecError if it can be neither."""
     if isinstance(image, (str, os.PathLike)):
         text = os.fspath(image)
         if text == "appliance" or (isinstance(text, str) and is_debian(text)):
@@ -159,7 +159,7 @@ def check_qemu(qemu: object) -> str:
 
 
 def check_memory(memory: int | str, image: str) -> int:
-    """Give the bytes of a node's memory, chosen for ``"auto"``; raise SpecError if none boots with it."""
+    """Return the bytes of a node's memory, chosen for ``"auto"``; raise SpecError if none boots with it."""
     small = image == "appliance"
     if isinstance(memory, str) and memory == "auto":
         return AUTO_MEMORY if small else AUTO_DISK_MEMORY
@@ -173,7 +173,7 @@ def check_memory(memory: int | str, image: str) -> int:
 
 
 def check_book(book: int | str, fam_size: int, nodes: int) -> int:
-    """Give the bytes of a book, chosen for ``"auto"``; raise SpecError if FAM cannot be laid out in such."""
+    """Return the bytes of a book, chosen for ``"auto"``; raise SpecError if FAM cannot be laid out so."""
     fitting = auto_book(fam_size, nodes)
     if isinstance(book, str) and book == "auto":
         return fitting

@@ -91,21 +91,21 @@ def remote_share(traffic: TrafficData, what: str) -> xr.Dataset:
 
 
 def heat(traffic: TrafficData, what: str) -> xr.DataArray:
-    """Give the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
+    """Return the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
     need_trace(traffic, "which node accessed what")
     _check_what(what)
     return traffic.counts[what].assign_attrs(units=_UNITS[what], long_name=f"{what} by granule")
 
 
 def changed(traffic: TrafficData) -> xr.DataArray:
-    """Give what samples saw change: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
+    """Return what samples saw change: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
     if traffic.source != "samples":
         raise TrafficError("a trace counts accesses, not what changed: heat() has them, by node and granule")
     return traffic.counts["changed"].assign_attrs(units="looks", long_name="looks that saw it changed")
 
 
 def changed_by(traffic: TrafficData) -> xr.DataArray:
-    """Give it by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
+    """Return it by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
     changed(traffic)
     if "changed_by" not in traffic.counts:
         raise TrafficError(
@@ -116,7 +116,7 @@ def changed_by(traffic: TrafficData) -> xr.DataArray:
 
 
 def over_time(traffic: TrafficData, what: str | None) -> xr.DataArray:
-    """Give the increments: see :meth:`fame_lab.traffic.views.TrafficViews.over_time`."""
+    """Return the increments: see :meth:`fame_lab.traffic.views.TrafficViews.over_time`."""
     if traffic.source == "trace":
         what = "accesses" if what is None else what
         _check_what(what)

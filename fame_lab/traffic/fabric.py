@@ -98,12 +98,12 @@ class FabricModel:
 
     @classmethod
     def pond(cls) -> FabricModel:
-        """Give a CXL memory pool, as Pond's authors emulate one. The class's table names the sources."""
+        """Return a CXL memory pool, as Pond's authors emulate one. The class's table names the sources."""
         return cls(local_ns=78, remote_ns=142, link_gbps=252, source="Li et al., ASPLOS 2023; PCIe 5.0 x8")
 
     @classmethod
     def gen_z(cls, *, local_ns: float) -> FabricModel:
-        """Give a Gen-Z memory module, beside local memory of `local_ns` [ns]."""
+        """Return a Gen-Z memory module, beside local memory of `local_ns` [ns]."""
         local_ns = _positive("local_ns", local_ns, "nanoseconds")
         told = f"remote and link: AnandTech, November 2019; local_ns={local_ns:g} as given"
         return cls(local_ns=local_ns, remote_ns=400, link_gbps=240, source=told)
@@ -120,7 +120,7 @@ class FabricModel:
         hops: tuple[int, int, int] = (1, 3, 5),
         source: str = "topology of The Machine; figures as given",
     ) -> FabricModel:
-        """Give enclosures of nodes, as The Machine has them.
+        """Return enclosures of nodes, as The Machine has them.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class FabricModel:
         return self.local_ns + float(self.hop_ns or 0) * (hops - hops.diagonal()[:, None])
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
+        """Return the fields as plain values."""
         return asdict(self)
 
 

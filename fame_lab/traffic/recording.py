@@ -41,7 +41,7 @@ class Recording(TrafficViews):
 
     @abstractmethod
     def traffic(self) -> Traffic:
-        """Give what was recorded so far.
+        """Return what was recorded so far.
 
         Raises
         ------
@@ -56,10 +56,10 @@ class Recording(TrafficViews):
 
     @abstractmethod
     def glance(self) -> Glance:
-        """Give what a live picture shows, quickly; of a recording that has stopped, its last."""
+        """Return what a live picture shows, quickly; of a recording that has stopped, its last."""
 
     def when_stopped(self, do: Callable[[], None]) -> None:
-        """Have something done, once, when it stops; on the thread that stops it."""
+        """Register something to be done, once, when it stops; on the thread that stops it."""
         self._after.append(do)
 
     def _has_stopped(self) -> None:

@@ -47,7 +47,7 @@ def kinds(touched: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 
 def touched_by(counts: xr.Dataset) -> npt.NDArray[np.bool_]:
-    """Tell which node touches which granule, by operation. A split access leaves only bytes in its second."""
+    """Return which node touches which granule, by operation. A split access has bytes alone in its second."""
     touched: npt.NDArray[np.bool_] = (counts["accesses"].values > 0) | (counts["bytes"].values > 0)
     return touched
 

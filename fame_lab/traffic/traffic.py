@@ -36,7 +36,7 @@ class Traffic(TrafficData, TrafficViews):
         check(self)
 
     def traffic(self) -> Traffic:
-        """Give itself: it does not change any more."""
+        """Return itself: it does not change any more."""
         return self
 
     @classmethod

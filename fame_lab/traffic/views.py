@@ -25,7 +25,7 @@ class TrafficViews(ABC):
 
     @abstractmethod
     def traffic(self) -> TrafficData:
-        """Give the data so far."""
+        """Return the data so far."""
 
     def matrix(self, what: str = "accesses") -> xr.DataArray:
         """Add up who accessed whose memory. Off its diagonal lies the cross-node traffic.
@@ -47,7 +47,7 @@ class TrafficViews(ABC):
         return aggregation.matrix(self.traffic(), what)
 
     def remote_share(self, what: str = "accesses") -> xr.Dataset:
-        """Tell which share of accesses went to another node's memory.
+        """Return which share of accesses went to another node's memory.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class TrafficViews(ABC):
         return aggregation.remote_share(self.traffic(), what)
 
     def heat(self, what: str = "accesses") -> xr.DataArray:
-        """Give the counts over FAM's addresses, for each node.
+        """Return the counts over FAM's addresses, for each node.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class TrafficViews(ABC):
         return aggregation.heat(self.traffic(), what)
 
     def changed(self) -> xr.DataArray:
-        """Give what samples saw change over FAM's addresses.
+        """Return what samples saw change over FAM's addresses.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class TrafficViews(ABC):
         return aggregation.changed(self.traffic())
 
     def changed_by(self) -> xr.DataArray:
-        """Give what samples saw change, by the node that stored, where the kernel tells.
+        """Return what samples saw change, by the node that stored, where the kernel tells.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class TrafficViews(ABC):
         return aggregation.changed_by(self.traffic())
 
     def over_time(self, what: str | None = None) -> xr.DataArray:
-        """Give what was added from look to look.
+        """Return what was added from look to look.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ _events: contextvars.ContextVar[tuple[threading.Event, ...]] = contextvars.Conte
 
 @contextlib.contextmanager
 def cancellable(event: threading.Event) -> Iterator[None]:
-    """Let `event`, set from any thread, end the commands that the block runs in guests.
+    """Arrange that `event`, set from any thread, ends the commands that the block runs in guests.
 
     Each ends in the guest too, raises SSHError, and no further one is begun. Threads that the block starts
     are part of it if they run in a copy of its context, as those of :meth:`fame_lab.Lab.each` do.
@@ -36,7 +36,7 @@ def cancellable(event: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Let nothing call off the block: it cleans up after what was called off."""
+    """Shield the block from being called off: it cleans up after what was called off."""
     token = _events.set(())
     try:
         yield
@@ -45,5 +45,5 @@ def shielded() -> Iterator[None]:
 
 
 def is_cancelled() -> bool:
-    """Say whether what runs here has been called off."""
+    """Return whether what runs here has been called off."""
     return any(event.is_set() for event in _events.get())

@@ -16,7 +16,7 @@ class Listener(Protocol):
     """
 
     def __call__(self, done: int, total: int | None, words: str, /) -> None:
-        """Hear how many steps are done, of how many if that is known, and what goes on."""
+        """Take how many steps are done, of how many if that is known, and what goes on."""
 
 
 class State(NamedTuple):
@@ -50,18 +50,18 @@ class Job:
         return self._state
 
     def expect(self, total: int) -> None:
-        """Say how many steps there will be in all."""
+        """Set how many steps there will be in all."""
         with self._lock:
             self._change(self._state._replace(total=total))
 
     def step(self, words: str = "", count: int = 1) -> None:
-        """Say that one step more is done, or several; and what goes on, unless that has not changed."""
+        """Count one step more, or several; and set what goes on, unless that has not changed."""
         with self._lock:
             done, total, before = self._state
             self._change(State(done + count, total, words or before))
 
     def tell(self, words: str) -> None:
-        """Say what goes on."""
+        """Describe what goes on."""
         with self._lock:
             self._change(self._state._replace(words=words))
 

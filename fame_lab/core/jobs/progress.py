@@ -23,7 +23,7 @@ _listener: ContextVar[Listener | None] = ContextVar("fame_lab_listener", default
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """Have the jobs of this block told to a listener; none of them draws a bar.
+    """Report the jobs of this block to a listener; none of them draws a bar.
 
     Examples
     --------
@@ -86,7 +86,7 @@ SILENT = Job()
 
 
 def current() -> Job:
-    """Give the innermost job of this context; one that nobody hears if there is none."""
+    """Return the innermost job of this context; one that nobody hears if there is none."""
     return _job.get() or SILENT
 
 

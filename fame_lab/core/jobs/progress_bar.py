@@ -169,7 +169,7 @@ class Lines:
         self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
 
     def _left(self, state: State) -> str:
-        """Say how long it takes yet, if its steps go on as they did."""
+        """Return how long it takes yet, if its steps go on as they did."""
         if not state.done or state.total is None or state.done >= state.total:
             return ""
         seconds = (time.time() - self._began) / state.done * (state.total - state.done)

@@ -122,7 +122,7 @@ def _unmatched(pair: Pair) -> dict[str, list[str]]:
 
 
 def _differs(a: Side, b: Side, pairs: list[Pair]) -> list[Difference]:
-    """Tell what differs of the reports themselves, then of their results what that does not tell."""
+    """List what differs of the reports themselves, then of their results what that does not tell."""
     of_reports = differences(a.told, b.told)
     told = {(each.what, str(each.a), str(each.b)) for each in of_reports}
     of_results = merged([(pair.name, differences(_made(pair.a), _made(pair.b))) for pair in pairs])
@@ -144,7 +144,7 @@ def _host_cpu_wait(side: Side) -> float:
 
 
 def _made(measured: Measurement) -> dict[str, Any]:
-    """Give the manifest, and what is kept elsewhere of how something was measured."""
+    """Return the manifest, and what is kept elsewhere of how something was measured."""
     if isinstance(measured, Traffic):
         window = [*measured.window]
         return measured.manifest | {

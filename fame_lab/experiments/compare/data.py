@@ -77,7 +77,7 @@ class ComparisonData:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it as values that JSON can hold."""
+        """Return all of it as values that JSON can hold."""
         told = {
             "a": self.a,
             "b": self.b,
@@ -93,7 +93,7 @@ class ComparisonData:
 
 
 def _told(value: Any) -> Any:
-    """Give it as JSON can hold it, which has no word for what is no number."""
+    """Return it as JSON can hold it, which has no word for what is no number."""
     if isinstance(value, dict):
         return {str(key): _told(held) for key, held in value.items()}
     if isinstance(value, (list, tuple)):

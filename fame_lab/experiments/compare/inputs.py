@@ -145,7 +145,7 @@ def matched(a: Side, b: Side) -> tuple[list[Pair], dict[str, list[str]]]:
 
 
 def _numbered(report: Side) -> dict[tuple[tuple[type, str], int], str]:
-    """Give the names by kind, and how many of that kind came before."""
+    """Return the names by kind, and how many of that kind came before."""
     seen: Counter[tuple[type, str]] = Counter()
     found = {}
     for name, measured in report.measured.items():

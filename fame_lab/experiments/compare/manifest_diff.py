@@ -55,7 +55,7 @@ class Difference:
         return plain(f"{self.what}: {' | '.join(self.sides)}{only}", keep="")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as values that JSON can hold."""
+        """Return it as values that JSON can hold."""
         return {"what": self.what, "a": self.a, "b": self.b, "where": list(self.where)}
 
 
@@ -83,7 +83,7 @@ def sort(found: Iterable[Difference]) -> list[Difference]:
 
 
 def merged(found: Sequence[tuple[str, Sequence[Difference]]]) -> list[Difference]:
-    """Tell once what differs alike in several results; each comes with its name."""
+    """List once what differs alike in several results; each comes with its name."""
     where: dict[tuple[str, str], list[str]] = {}
     first: dict[tuple[str, str], Difference] = {}
     for name, each_of in found:

@@ -111,7 +111,7 @@ class Bounds:
     high: float
 
     def log(self) -> Bounds:
-        """Give the same of the logarithm; all must be above 0."""
+        """Return the same of the logarithm; all must be above 0."""
         return Bounds(math.log(self.value), math.log(self.low), math.log(self.high))
 
 

@@ -61,7 +61,7 @@ def plot(comparison: ComparisonData) -> plots.LabFigure:
 
 
 def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Give each row its line; or each quantity of each result, those first that differ most."""
+    """Draw a line for each row; or each quantity of each result, those first that differ most."""
     several = len({row.result for row in rows}) > 1
 
     def label(row: Row) -> str:

@@ -81,7 +81,7 @@ class Counted(Point):
 
 
 def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counted]:
-    """Give all that two results of one probe have in common.
+    """Return all that two results of one probe have in common.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counte
 
 
 def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], Any, Any]]:
-    """Give the label of each common point by dimension, and the finite values that either has there.
+    """Return the label of each common point by dimension, and the finite values that either has there.
 
     Yields
     ------

@@ -33,7 +33,7 @@ def in_words(comparison: ComparisonData) -> str:
 
 
 def busy(comparison: ComparisonData) -> list[str]:
-    """Say how busy the hosts were, as far as that is known."""
+    """Return how busy the hosts were, as far as that is known."""
     shares = comparison.host_cpu_wait
     if all(share != share for share in shares):
         return []
@@ -42,7 +42,7 @@ def busy(comparison: ComparisonData) -> list[str]:
 
 
 def verdict(comparison: ComparisonData) -> str:
-    """Say in a line how many rows came to what."""
+    """Return in a line how many rows came to what."""
     if not comparison.rows:
         return "nothing is compared: they have no measurement in common"
     counted = comparison.verdicts
@@ -69,12 +69,12 @@ _PLURAL = {"agrees": "agree", "differs": "differ", "too few": "too few"}
 
 
 def _called(quantity: str) -> str:
-    """Tell a flag from what it would say of the result."""
+    """Return what a flag says of the result."""
     return "failed or not" if quantity == "failed" else quantity
 
 
 def worst(rows: Sequence[Row]) -> list[Row]:
-    """Give those that differ: counts first, then the largest ratios, either way."""
+    """Return those that differ: counts first, then the largest ratios, either way."""
     found = [row for row in rows if row.verdict == "differs"]
     return sorted(found, key=lambda row: (row.kind != "exact", -row.factor))
 

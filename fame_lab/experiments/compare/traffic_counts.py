@@ -18,7 +18,7 @@ _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
 def counts(name: str, a: Traffic, b: Traffic) -> Iterator[Counted]:
-    """Give the sums by initiator and home of two traces, and whether all counts by granule are the same.
+    """Return the sums by initiator and home of two traces, and whether all counts by granule are the same.
 
     Of samples, only which granules were seen to change: how often they were looked at is no property of
     theirs.

@@ -70,7 +70,7 @@ class Row:
         return max(self.ratio, 1 / self.ratio) if self.ratio > 0 else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it by name."""
+        """Return it by name."""
         return asdict(self)
 
 

@@ -84,7 +84,7 @@ def _parsed(source: str) -> _Block:
 
 
 def _statements(block: _Block) -> Iterator[ast.stmt]:
-    """Give all statements that run in the notebook's own names, those within `if` and the like too."""
+    """Return all statements that run in the notebook's own names, those within `if` and the like too."""
     for statement in block:
         yield statement
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -118,7 +118,7 @@ def _targets(target: ast.expr) -> Iterator[str]:
 
 
 def _walruses(node: ast.AST) -> Iterator[str]:
-    """Give the names that expressions of a statement assign, without those of what is defined or nested."""
+    """Return the names that expressions of a statement assign, without those of what is defined or nested."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr) and not isinstance(child, ast.Lambda):
             if isinstance(child, ast.NamedExpr):

@@ -89,7 +89,7 @@ as the notebook has them{% endfor %}</td></tr>
 
 
 def exporter() -> HTMLExporter:
-    """Give what writes a page: before a notebook runs, lest its run be lost where none can be written.
+    """Return what writes a page: before a notebook runs, lest its run be lost where none can be written.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def page(
 
 
 def _at(held: Any, *path: str) -> str:
-    """Give what stands there in a manifest; nothing if it is not there, for a notebook may keep any."""
+    """Return what stands there in a manifest; nothing if it is not there, for a notebook may keep any."""
     for key in path:
         held = held.get(key) if isinstance(held, dict) else None
     return "" if held is None else str(held)

@@ -51,7 +51,7 @@ class Repeatable:
 
 
 def origin(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]) -> dict[str, Any]:
-    """Say what is known before the first cell runs, in values that JSON can hold.
+    """Return what is known before the first cell runs, in values that JSON can hold.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def _read(look: Callable[[str], T], cell: nbformat.NotebookNode) -> T:
 
 
 def _why_unknown(content: nbformat.NotebookNode, name: str, known: list[str]) -> str:
-    """Say what a name is instead of a parameter."""
+    """Return what a name is instead of a parameter."""
     cells = _tagged(content)
     if not cells:
         return f"it has none: no cell is tagged {_TAG!r}"
@@ -68,7 +68,7 @@ def _why_unknown(content: nbformat.NotebookNode, name: str, known: list[str]) ->
 
 
 def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Give parameters as JSON holds them, if the notebook has them.
+    """Return parameters as JSON holds them, if the notebook has them.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def with_parameters(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
-    """Give the notebook with a cell that sets them, behind the one that has their defaults."""
+    """Return the notebook with a cell that sets them, behind the one that has their defaults."""
     if not parameters:
         return content
     # Late, for they take seconds, which a notebook without parameters need not wait for.
@@ -123,7 +123,7 @@ def option(text: str) -> Any:
 
 
 def as_options(parameters: Mapping[str, Any]) -> list[str]:
-    """Give parameters as the words that one types.
+    """Return parameters as the words that one types.
 
     Examples
     --------

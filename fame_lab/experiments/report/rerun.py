@@ -87,7 +87,7 @@ def rerun(
 
 
 def holds(comparison: Comparison) -> bool:
-    """Say whether all agrees that has to: what there is, and what was counted. Nothing there, nothing agrees.
+    """Return whether all agrees that has to: what there is, and what was counted. Nothing agrees with nothing.
 
     Times need not. They are each host's own, and two runs on one host differ by more than either's batches
     tell; how far is said in the comparison.
@@ -99,7 +99,7 @@ def holds(comparison: Comparison) -> bool:
 
 
 def default_output(folder: str | os.PathLike[str]) -> Path:
-    """Say where the report goes that is made again, if nobody says."""
+    """Return where the report goes that is made again, if nobody says."""
     place = Path(folder).resolve()
     return place.with_name(f"{place.name}-rerun")
 

@@ -94,7 +94,7 @@ def read_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
 
 
 def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[Axis]) -> dict[str, Any]:
-    """Give the parameters that are the same at all points, sizes in bytes.
+    """Return the parameters that are the same at all points, sizes in bytes.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
 
 
 def _sized(value: Any, kind: Any) -> Any:
-    """Give bytes for "4K", where a probe takes either."""
+    """Return bytes for "4K", where a probe takes either."""
     is_size = isinstance(value, str) and _SIZE.fullmatch(value.strip())
     return parse_size(value) if is_size and fits(1, kind) else value
 

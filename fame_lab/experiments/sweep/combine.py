@@ -75,7 +75,7 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
 
 
 def _freed(dataset: xr.Dataset, axes: Sequence[Axis], taken: set[str]) -> xr.Dataset:
-    """Give a point's data without what its axes say already, and what has their names under another."""
+    """Return a point's data without what its axes say already, and what has their names under another."""
     for axis in axes:
         for name in {axis.name, axis.target, axis.target.removesuffix("s")} if axis.of == "probe" else ():
             if dataset.sizes.get(name) == 1:
@@ -132,7 +132,7 @@ def _on_grid(flat: xr.Dataset, shape: tuple[int, ...], names: list[str], points:
 
 
 def _of_one_kind(values: Any) -> Any:
-    """Give text as text throughout, and true and false among NaN as numbers."""
+    """Return text as text throughout, and true and false among NaN as numbers."""
     if values.dtype.kind not in "OUS":
         return values
     is_there = xr.DataArray(values).notnull().values
@@ -161,13 +161,13 @@ def _tags(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Point, 
 
 
 def _part(manifest: Mapping[str, Any], name: str, key: str) -> Any:
-    """Give what a manifest has of it: it may have been loaded from anywhere."""
+    """Return what a manifest has of it: it may have been loaded from anywhere."""
     part = manifest.get(name)
     return part.get(key, "") if isinstance(part, Mapping) else ""
 
 
 def _told(axis: Axis, results: Mapping[Point, Result]) -> dict[str, Any]:
-    """Say what an axis is: in its units, or as the probe tells of it."""
+    """Return what an axis is: in its units, or as the probe tells of it."""
     if axis.of == "lab":
         return {"units": "B"} if axis.target in SIZES and "auto" not in axis.values else {}
     for result in results.values():

@@ -126,11 +126,11 @@ class Plan:
         return (*(len(axis.values) for axis in self.axes), self.repeats)
 
     def values_of(self, point: Point) -> dict[str, Any]:
-        """Give a point's value on each axis."""
+        """Return a point's value on each axis."""
         return {axis.name: axis.values[place] for axis, place in zip(self.axes, point.places, strict=True)}
 
     def spec_of(self, point: Point) -> LabSpec:
-        """Give the lab that a point is measured in; its name is that of all.
+        """Return the lab that a point is measured in; its name is that of all.
 
         Raises
         ------
@@ -151,16 +151,16 @@ class Plan:
             raise SpecError(f"there is no lab with {at}: {error}" if swept else str(error)) from error
 
     def lab_of(self, point: Point) -> LabSpec:
-        """Give the same, under a name that no other lab has."""
+        """Return the same, under a name that no other lab has."""
         name = f"{self._lab_prefix}{secrets.token_hex(2)}"
         return dataclasses.replace(self.spec_of(point), name=name)
 
     def is_mine(self, lab: str) -> bool:
-        """Say whether a lab of that name is, or was, one of this sweep."""
+        """Return whether a lab of that name is, or was, one of this sweep."""
         return lab.startswith(self._lab_prefix)
 
     def parameters_of(self, point: Point) -> dict[str, Any]:
-        """Give what the probe is told at a point."""
+        """Return what the probe is told at a point."""
         return self.parameters | self._of("probe", point)
 
     def block_of(self, point: Point) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ class Plan:
         return f"{self.spec.name[:_NAME]}-{self.token}-"
 
     def asked(self) -> dict[str, Any]:
-        """Give what was asked for, in values that JSON can hold."""
+        """Return what was asked for, in values that JSON can hold."""
         return {
             "probe": self.probe,
             "over": {axis.name: list(axis.values) for axis in self.axes},
@@ -190,7 +190,7 @@ class Plan:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it, in values that JSON can hold."""
+        """Return all of it, in values that JSON can hold."""
         targets = {axis.name: [axis.of, axis.target] for axis in self.axes}
         drawn = {"token": self.token, "order": [list(each) for each in self.order]}
         return {"format": _FORMAT, **self.asked(), "targets": targets, **drawn}
@@ -223,7 +223,7 @@ class Plan:
         return plan
 
     def differences(self, other: Plan) -> list[str]:
-        """Say in which of what was asked for another plan is another."""
+        """Return in which of what was asked for another plan is another."""
         mine, theirs = dict(_flat(self.asked())), dict(_flat(other.asked()))
         return [
             f"{name} was {_given(mine, name)} and is {_given(theirs, name)}"
@@ -257,7 +257,7 @@ def _lab_places(axes: tuple[Axis, ...], places: tuple[int, ...]) -> tuple[int, .
 
 
 def _flat(asked: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give each thing that was asked for under a name of its own, such as ``spec.fam``."""
+    """List each thing that was asked for under a name of its own, such as ``spec.fam``."""
     for name, value in asked.items():
         if isinstance(value, dict):
             yield from ((f"{name}.{key}", each) for key, each in value.items())

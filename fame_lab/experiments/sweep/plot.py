@@ -102,7 +102,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _of_repeats(found: xr.DataArray) -> xr.DataArray:
-    """Give each repeat's median over batches and the like."""
+    """Return each repeat's median over batches and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that are missing
         return found.median([dim for dim in found.dims if dim not in _labelled(found)])

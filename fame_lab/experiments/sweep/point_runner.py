@@ -83,7 +83,7 @@ class Bench:
         return self._lab
 
     def cancel(self) -> None:
-        """Have what is being measured end soon, in the guests too; from any thread."""
+        """Stop what is being measured, in the guests too; from any thread."""
         self._cancelled.set()
 
     def end(self) -> None:

@@ -132,7 +132,7 @@ class Folder:
             raise SpecError(f"{str(self.path)!r} holds no sweep that can be read: {error}") from error
 
     def done(self) -> set[int]:
-        """Give the numbers of the points that have been measured."""
+        """Return the numbers of the points that have been measured."""
         return {int(path.name) for path in self._points.glob("[0-9]*") if path.name.isdecimal()}
 
     def result(self, point: Point) -> Result:
@@ -140,7 +140,7 @@ class Folder:
         return Result.load(self._point(point))
 
     def failure(self, point: Point) -> Failure | None:
-        """Tell why a point has no numbers; None if it has, or was not tried yet."""
+        """Return why a point has no numbers; None if it has, or was not tried yet."""
         try:
             told = _read(self._failed(point), _MOST_FAILURE)
             return Failure(*(str(told[field.name]) for field in fields(Failure)))
@@ -179,7 +179,7 @@ class Folder:
         return self._failures / f"{point.number:06}.json"
 
     def _write(self, path: Path, told: dict[str, Any]) -> None:
-        """Have a file appear whole, or not at all."""
+        """Write a file that appears whole, or not at all."""
         try:
             path.parent.mkdir(exist_ok=True)
             descriptor, passing = tempfile.mkstemp(dir=path.parent, prefix=".sweep-")

@@ -76,7 +76,7 @@ class Appliance:
         return least_memory(self.kernel, self.initrd, vcpus)
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:  # noqa: ARG002 - the same for all
-        """Give kernel and initramfs, which all nodes share; see :class:`fame_lab.guest.images.base.Image`."""
+        """Return kernel and initramfs, which all nodes share; see :class:`.base.Image`."""
         return KernelBoot(self.kernel, self.initrd, self.cmdline(tsc_khz=tsc_khz))
 
     @staticmethod
@@ -97,7 +97,7 @@ class Appliance:
         return " ".join(words)
 
     def template_boot(self, *, tsc_khz: int | None) -> KernelBoot:
-        """Give what a guest boots that waits to be saved, and to be restored as one node or another."""
+        """Return what a guest boots that waits to be saved, and to be restored as one node or another."""
         return KernelBoot(self.kernel, self.initrd, f"{self.cmdline(tsc_khz=tsc_khz)} fame.template")
 
     @staticmethod
@@ -284,7 +284,7 @@ def _lock(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    """Give a directory that goes when the build ends, with any that a killed build left; needs the lock."""
+    """Return a directory that goes when the build ends, with any that a killed build left; needs the lock."""
     for left in root.glob("building-*"):
         shutil.rmtree(left)
     path = Path(tempfile.mkdtemp(prefix="building-", dir=root))

@@ -70,7 +70,7 @@ class Attachment:
     hosts: str
 
     def personal(self) -> dict[str, bytes]:
-        """Give what the node finds under :data:`PERSONAL`: a line that is ``network``, and the hosts file."""
+        """Return what the node finds under :data:`PERSONAL`: a line, ``network``, and the hosts file."""
         how = "dhcp" if self.leased else f"{self.address} {self.netmask}"
         return {"network": f"{self.mac} {how}\n".encode(), "hosts": self.hosts_file.encode()}
 
@@ -174,7 +174,7 @@ class Image(Protocol):
         """Return the bytes of memory that a node with so many CPUs comes up with; 0 if nothing tells."""
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> Boot:
-        """Give what a node boots; what is made for it lies in `directory`, and goes with the lab.
+        """Return what a node boots; what is made for it lies in `directory`, and goes with the lab.
 
         Parameters
         ----------
@@ -185,4 +185,4 @@ class Image(Protocol):
         """
 
     def personal(self, identity: Identity) -> Mapping[str, bytes]:
-        """Give what a node finds under :data:`PERSONAL`, by name."""
+        """Return what a node finds under :data:`PERSONAL`, by name."""

@@ -26,7 +26,7 @@ _LINK_RULE = (
 
 
 def documents(identity: Identity) -> dict[str, str]:
-    """Give the files of the seed: the node's name, its host key, who may log in, and /dev/fam.
+    """Return the files of the seed: the node's name, its host key, who may log in, and /dev/fam.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def documents(identity: Identity) -> dict[str, str]:
 
 
 def iso(files: Mapping[str, str]) -> bytes:
-    """Give such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
+    """Return such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
     for number, (name, text) in enumerate(files.items()):
@@ -91,7 +91,7 @@ def iso(files: Mapping[str, str]) -> bytes:
 
 
 def _network(attachment: Attachment) -> dict[str, Any]:
-    """Give both cards in netplan's words, the lab's own network as the way out where it is one."""
+    """Return both cards in netplan's words, the lab's own network as the way out where it is one."""
     if attachment.leased:
         lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}
     else:

@@ -59,7 +59,7 @@ class OwnDisk:
         return MIN_DISK_MEMORY
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
-        """Give the node's layer and its seed; see :class:`fame_lab.guest.images.base.Image`."""
+        """Return the node's layer and its seed; see :class:`fame_lab.guest.images.base.Image`."""
         told = directory.seed(identity.node)
         told.unlink(missing_ok=True)
         directory.write(told, cloud_init.iso(cloud_init.documents(identity)))
@@ -68,7 +68,7 @@ class OwnDisk:
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:  # noqa: ARG004 - the seed has it
-        """Give nothing: the seed has it."""
+        """Return nothing: the seed has it."""
         return {}
 
 
@@ -102,7 +102,7 @@ class OwnKernel:
         return least_memory(self.kernel, self.initrd, vcpus, more=_PERSONAL)
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:
-        """Give the kernel, and the initramfs with the node's files added."""
+        """Return the kernel, and the initramfs with the node's files added."""
         initrd = directory.initrd(identity.node)
         initrd.unlink(missing_ok=True)
         common = self.initrd.read_bytes()
@@ -113,7 +113,7 @@ class OwnKernel:
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
-        """Give what the appliance's /init reads, in case that this one is like it."""
+        """Return what the appliance's /init reads, in case that this one is like it."""
         return Appliance.personal(identity)
 
 
@@ -142,7 +142,7 @@ def find(path: Path) -> OwnDisk | OwnKernel:
 
 
 def _refusal(path: Path) -> str:
-    """Say why a file cannot be a node's disk; nothing if it can.
+    """Return why a file cannot be a node's disk; nothing if it can.
 
     Its header is read here and not by qemu-img, which would open what the header names: a file of the
     host's, or a server's.
@@ -182,7 +182,7 @@ def _digest(*paths: Path) -> str:
 
 
 def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
-    """Give name and keys where OpenSSH and dropbear look for them."""
+    """Return name and keys where OpenSSH and dropbear look for them."""
     key = identity.host_key
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)

@@ -83,12 +83,12 @@ class DiskImage:
         return MIN_DISK_MEMORY
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
-        """Give the node's own layer above the disk; see :class:`fame_lab.guest.images.base.Image`."""
+        """Return the node's own layer above the disk; see :class:`fame_lab.guest.images.base.Image`."""
         return DiskBoot(overlay.layer(directory, identity.node, self.disk), self.disk)
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
-        """Give name, keys and addresses, as fame-own.service reads them."""
+        """Return name, keys and addresses, as fame-own.service reads them."""
         key = identity.host_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         return {
             "node": identity.node.encode() + b"\n",
@@ -100,7 +100,7 @@ class DiskImage:
 
 
 def root() -> Path:
-    """Give the directory of the images."""
+    """Return the directory of the images."""
     given = cache_directory() / "images"
     return given if given.is_dir() else own_cache() / "images"
 
@@ -189,7 +189,7 @@ def built(name: str | None = None) -> list[DiskImage]:
 
 
 def is_current(image: DiskImage) -> bool:
-    """Say whether it is what would be built now; of two with other packages it is the one asked for last."""
+    """Return whether it would be built so now; of two with other packages it is the one asked for last."""
     newest = built(image.name)[-1]
     return image.digest == newest.digest == _digest(image.name, newest.packages)
 
@@ -250,7 +250,7 @@ def _lock(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch(directory: Path) -> Iterator[Path]:
-    """Give a directory that goes when the build ends, with any that a killed build left; needs the lock."""
+    """Return a directory that goes when the build ends, with any that a killed build left; needs the lock."""
     for left in directory.glob("building-*"):
         shutil.rmtree(left)
     path = Path(tempfile.mkdtemp(prefix="building-", dir=directory))

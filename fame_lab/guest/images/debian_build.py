@@ -193,7 +193,7 @@ def missing() -> list[str]:
 
 @contextlib.contextmanager
 def _room() -> Iterator[Path]:
-    """Give a directory for what the tools make, which goes whatever becomes of them."""
+    """Return a directory for what the tools make, which goes whatever becomes of them."""
     room = Path(tempfile.mkdtemp(prefix="fame_lab-image-"))
     # apt's user has to pass through, and root in a user's namespace, who is another one here, to write.
     room.chmod(0o755 if os.geteuid() == 0 else 0o1777)
@@ -207,7 +207,7 @@ def _room() -> Iterator[Path]:
 
 
 def _as_root() -> list[str]:
-    """Give what makes a command root, and owner of everybody's files, where we are not."""
+    """Return what makes a command root, and owner of everybody's files, where we are not."""
     return [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
 
 

@@ -174,7 +174,7 @@ def _stream_size(data: bytes) -> int:
 
 
 def _pieces(data: bytes) -> Iterator[int]:
-    """Give the sizes of what compressed data unpacks to, bit by bit."""
+    """Return the sizes of what compressed data unpacks to, bit by bit."""
     if data.startswith(_LZ4_LEGACY):
         yield from _lz4_pieces(data)
     for magic, unpacking in _READERS.items():

@@ -23,7 +23,7 @@ _making = threading.Lock()
 
 
 def layer(directory: LabDirectory, node: str, base: Path) -> Path:
-    """Give the node's layer above `base`, a qcow2 file: the one that it had before, or a new one.
+    """Return the node's layer above `base`, a qcow2 file: the one that it had before, or a new one.
 
     QEMU's group may write to it.
 
@@ -51,7 +51,7 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
 
 
 def room(directory: LabDirectory) -> Path:
-    """Give the directory of what a lab has on disk, made if it is not there; it goes with the lab's own.
+    """Return the directory of what a lab has on disk, made if it is not there; it goes with the lab's own.
 
     Raises
     ------

@@ -108,7 +108,7 @@ def _in(tree: Path, path: str) -> Path:
 
 
 def _busybox(tree: Path) -> dict[str, Entry]:
-    """Give busybox and a link for each of its commands, but those that a program of our own replaces."""
+    """Return busybox and a link for each of its commands, but those that a program of our own replaces."""
     busybox = _in(tree, "bin/busybox")
     names = set(_tool("list busybox's commands", [str(busybox), "--list-full"]).split()) - set(PROGRAMS)
     # Where the kernel looks for it, it would be run for every driver that Linux asks for while it starts,
@@ -118,7 +118,7 @@ def _busybox(tree: Path) -> dict[str, Entry]:
 
 
 def _programs(tree: Path) -> dict[str, Entry]:
-    """Give the dynamically linked programs with the libraries that the packages' own loader finds."""
+    """Return the dynamically linked programs with the libraries that the packages' own loader finds."""
     loader = _loader(tree)
     out = {f"lib64/{_LOADER}": _copy(loader)}
     for path in PROGRAMS:

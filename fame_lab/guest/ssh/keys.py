@@ -70,7 +70,7 @@ class Keys:
         return cls(client, public, hosts)
 
     def identity(self, node: str, directory: LabDirectory) -> Identity:
-        """Give what is the node's own.
+        """Return what is the node's own.
 
         Raises
         ------

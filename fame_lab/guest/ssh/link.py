@@ -140,7 +140,7 @@ class Link:
 
 
 def begin(node: str, channel: Channel, command: bytes, patience: float) -> None:
-    """Have a command begun on a session of its own.
+    """Start a command on a session of its own.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Arriving:
             raise _not_written(self._target, error) from error
 
     def finish(self) -> None:
-        """Let the file appear."""
+        """Rename the file to its name."""
         if self._file is None:
             raise CommandError(f"{quoted(self._source)} did not come, though its node says that it did")
         try:

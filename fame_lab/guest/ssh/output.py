@@ -33,22 +33,22 @@ class Channel(Protocol):
         """Whether all output has come."""
 
     def fileno(self) -> int:
-        """Give a descriptor that is readable while there is something to receive."""
+        """Return a descriptor that is readable while there is something to receive."""
 
     def recv_ready(self) -> bool:
-        """Say whether there is output."""
+        """Return whether there is output."""
 
     def recv(self, nbytes: int) -> bytes:
-        """Give some of it."""
+        """Return some of it."""
 
     def recv_stderr_ready(self) -> bool:
-        """Say whether there are complaints."""
+        """Return whether there are complaints."""
 
     def recv_stderr(self, nbytes: int) -> bytes:
-        """Give some of them."""
+        """Return some of them."""
 
     def exit_status_ready(self) -> bool:
-        """Say whether it has ended."""
+        """Return whether it has ended."""
 
 
 #: Takes a piece of output.

@@ -63,7 +63,7 @@ class RunResult:
         printer.text(self.as_text())
 
     def as_text(self) -> str:
-        """Give node, status and both streams, for a terminal, which they cannot steer."""
+        """Return node, status and both streams, for a terminal, which they cannot steer."""
         head = f"{self.node}: exit status {self.exit_status}, {self.seconds:.2f} s"
         return "\n".join(
             [head, *(plain(stream.rstrip("\n")) for stream in (self.stdout, self.stderr) if stream)]

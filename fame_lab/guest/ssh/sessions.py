@@ -229,7 +229,7 @@ class Sessions:
         return shared
 
     def _release(self, place: _Place, *, freed: bool = True) -> None:
-        """Give a place back; connections that have ended, or that nobody needs, go."""
+        """Release a place; connections that have ended, or that nobody needs, go."""
         with self._changed:
             place.busy -= 1
             place.full = place.full and not freed

@@ -58,7 +58,7 @@ def kvm_device(path: Path = KVM) -> Check:
 
 
 def lab_network() -> Check:
-    """Say whether a lab can have a network of its own, which takes programs that no other lab does."""
+    """Return whether a lab can have a network of its own, which takes programs that no other lab does."""
     wanted = {"dnsmasq": "dnsmasq-base", "iptables": "iptables"}
     if os.geteuid() != 0:
         wanted = {"vde_switch": "vde2"}
@@ -162,7 +162,7 @@ def cores() -> Check:
 
 
 def guest_image() -> Check:
-    """Say whether the guest image is there."""
+    """Return whether the guest image is there."""
     from fame_lab.guest.images import appliance  # it takes the cryptography package, which takes its time
 
     try:
@@ -183,7 +183,7 @@ def guest_image() -> Check:
 
 
 def disk_images() -> Check:
-    """Say whether Debian disk images can be built and booted; the appliance needs nothing of it."""
+    """Return whether Debian disk images can be built and booted; the appliance needs nothing of it."""
     from fame_lab.guest.images import debian_build
 
     if lacking := debian_build.missing():
@@ -193,7 +193,7 @@ def disk_images() -> Check:
 
 
 def apparmor(path: Path | None = None) -> Check:
-    """Say whether AppArmor is on; nodes run outside its profiles, which know nothing of FAM."""
+    """Return whether AppArmor is on; nodes run outside its profiles, which know nothing of FAM."""
     on = host_apparmor.is_on() if path is None else host_apparmor.is_on(path)
     return Check("AppArmor", "ok", "on; nodes run without a profile, for none knows of FAM" if on else "off")
 

@@ -108,7 +108,7 @@ class Diagnosis:
         return f"A lab can run on this host{'; see ' + ', '.join(warned) if warned else ''}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {"can_run": self.can_run, "checks": [asdict(check) for check in self.checks]}
 
     def __str__(self) -> str:

@@ -49,7 +49,7 @@ _PLACES = ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def uri() -> str:
-    """Say which libvirt is meant: a root client is always given the system daemon."""
+    """Return which libvirt is meant: a root client is always given the system daemon."""
     return "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
 
 
@@ -105,7 +105,7 @@ class Libvirt:
             return self._connection
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has gone by itself
             self._connection.close()
 
@@ -120,7 +120,7 @@ def _is_alive(connection: libvirt.virConnect) -> bool:
 
 
 def refusal(connection: libvirt.virConnect, words: str) -> HostError:
-    """Give the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
+    """Return the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
     return HostError(words) if _is_alive(connection) else DaemonError(words)
 
 

@@ -62,7 +62,7 @@ class Domain:
         return domain_name(self.record.spec.name, self.record.node)
 
     def on(self, connection: libvirt.virConnect) -> Domain:
-        """Give this domain as `connection` has it, if the one by which it was found is no more."""
+        """Return this domain as `connection` has it, if the one by which it was found is no more."""
         if self.handle is None or self.handle.connect() is connection:
             return self
         try:
@@ -73,12 +73,12 @@ class Domain:
             raise refusal(connection, f"libvirt cannot find {self.name}: {error}") from error
 
     def resume(self) -> None:
-        """Let a paused domain run."""
+        """Resume a paused domain."""
         with self._asked("cannot be resumed") as handle:
             handle.resume()
 
     def state(self) -> State:
-        """Say ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone`` once it is no more."""
+        """Return ``running``, ``paused``, ``stopping``, ``off``, ``crashed``, or ``gone``."""
         if self.handle is None:
             return "gone"
         try:
@@ -90,7 +90,7 @@ class Domain:
             raise refusal(self.handle.connect(), words) from error
 
     def pid(self) -> int | None:
-        """Give the process of its QEMU, as libvirt wrote it down; None where it did not."""
+        """Return the process of its QEMU, as libvirt wrote it down; None where it did not."""
         try:
             return int((_run_directory() / f"{self.name}.pid").read_text())
         except (OSError, ValueError):
@@ -116,7 +116,7 @@ class Domain:
                     handle.resume()
 
     def ask(self, command: str, **arguments: object) -> Any:
-        """Give QEMU's answer to a command of its machine protocol, QMP.
+        """Return QEMU's answer to a command of its machine protocol, QMP.
 
         Raises
         ------
@@ -192,11 +192,11 @@ class Domain:
         remove_log(self.name)
 
     def last_words(self) -> str:
-        """Give the last lines of what QEMU itself wrote."""
+        """Return the last lines of what QEMU itself wrote."""
         return last_words(self.name)
 
     def obituary(self) -> str:
-        """Say that it has ended, why as far as QEMU said, and what to do."""
+        """Return that it has ended, why as far as QEMU said, and what to do."""
         words = self.last_words()
         silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
         cause = f"QEMU said {words!r}" if words else silence
@@ -208,7 +208,7 @@ class Domain:
 
     @contextlib.contextmanager
     def _asked(self, failing: str) -> Iterator[libvirt.virDomain]:
-        """Give the handle to ask libvirt by; what libvirt refuses is an error that says so."""
+        """Return the handle to ask libvirt by; what libvirt refuses is an error that says so."""
         if self.handle is None:
             raise BootError(f"{self.record.node} is gone: {self.obituary()}")
         try:
@@ -291,14 +291,14 @@ def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
 
 
 def log_path(name: str) -> Path:
-    """Say where libvirt keeps what QEMU wrote."""
+    """Return where libvirt keeps what QEMU wrote."""
     if os.geteuid() == 0:
         return Path("/var/log/libvirt/qemu") / f"{name}.log"
     return session_cache() / "libvirt/qemu/log" / f"{name}.log"
 
 
 def _run_directory() -> Path:
-    """Say where libvirt writes down the processes that it started."""
+    """Return where libvirt writes down the processes that it started."""
     if os.geteuid() == 0:
         return Path("/run/libvirt/qemu")
     runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
@@ -306,7 +306,7 @@ def _run_directory() -> Path:
 
 
 def last_words(name: str, most: int = 2000) -> str:
-    """Give the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
+    """Return the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
     try:
         with log_path(name).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - most))

@@ -44,7 +44,7 @@ LEAST_CPUS = 2
 
 
 def domain_name(lab: str, node: str) -> str:
-    """Give the name that libvirt knows a node by."""
+    """Return the name that libvirt knows a node by."""
     return f"fame-{lab}-{node}"
 
 
@@ -208,7 +208,7 @@ def _add_labels(domain: Element, user: QemuUser | None, models: set[str] | None)
 
 
 def _skip_cpu_check(domain: Element) -> None:
-    """Let libvirt ask QEMU for its CPU in 3 questions instead of 330.
+    """Reduce libvirt's questions to QEMU about its CPU to 3 questions instead of 330.
 
     At each start it compares the CPU with what was asked for, property by property, which takes 0.3 s of
     processor time a node (measured on libvirt 9.0). An emulated CPU lacks nothing.

@@ -86,7 +86,7 @@ class NodeRecord:
         return str(self.spec.qemu if self.qemu is None else self.qemu.path)
 
     def to_element(self) -> ElementTree.Element:
-        """Give the metadata element."""
+        """Return the metadata element."""
         device, inode = self.fam_identity
         element = ElementTree.Element(
             f"{{{self.namespace}}}node",
@@ -121,7 +121,7 @@ class NodeRecord:
         return element
 
     def to_xml(self) -> str:
-        """Give the metadata element as text."""
+        """Return the metadata element as text."""
         return ElementTree.tostring(self.to_element(), encoding="unicode")
 
     @classmethod

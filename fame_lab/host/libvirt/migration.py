@@ -34,7 +34,7 @@ _LOOK = 0.005
 
 
 def is_possible(connection: libvirt.virConnect) -> bool:
-    """Say whether this libvirt can do it."""
+    """Return whether this libvirt can do it."""
     return int(connection.getLibVersion()) >= _HANDS_FILES
 
 
@@ -56,7 +56,7 @@ def save(domain: Domain, state: Path) -> None:
 
 
 def restore(domain: Domain, state: Path) -> None:
-    """Have a domain that was started to take it in go on from a template's state; it stays paused.
+    """Restore a domain that was started to take it in from a template's state; it stays paused.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _handed(domain: Domain, file: BinaryIO) -> str:
 
 @contextlib.contextmanager
 def _blamed(domain: Domain, what: str) -> Iterator[None]:
-    """Let whatever libvirt or QEMU refuses be the fault of the guest, which can be started in another way."""
+    """Raise what libvirt or QEMU refuses as the fault of the guest, which can be started in another way."""
     try:
         yield
     except (HostError, OSError) as error:

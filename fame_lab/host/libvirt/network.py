@@ -35,12 +35,12 @@ _LACKING = (
 
 
 def network_name(lab: str) -> str:
-    """Give the name that libvirt knows a lab's network by."""
+    """Return the name that libvirt knows a lab's network by."""
     return f"fame-{lab}"
 
 
 def bridge_name(lab: str) -> str:
-    """Give the name of a lab's bridge on the host: the network's, or where that is too long one like it."""
+    """Return the name of a lab's bridge on the host: the network's, or where that is too long one like it."""
     name = network_name(lab)
     return name if len(name) <= _LONGEST_NAME else f"fame-{hashlib.sha256(lab.encode()).hexdigest()[:10]}"
 
@@ -174,7 +174,7 @@ def _lab(network: Element) -> str | None:
 
 
 def _taken(connection: libvirt.virConnect) -> Iterator[tuple[IPv4Network, str]]:
-    """Give the networks that this host knows, and who has each."""
+    """Return the networks that this host knows, and who has each."""
     bridges = {}
     for _, element in _networks(connection):
         lab = _lab(element)

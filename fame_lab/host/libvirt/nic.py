@@ -41,7 +41,7 @@ class Card:
         SubElement(interface, "address", type="pci", domain="0", bus="0", slot=SLOT, function="0")
 
     def arguments(self) -> list[str]:
-        """Give QEMU's own words for a card at a switch, of which libvirt knows nothing."""
+        """Return QEMU's own words for a card at a switch, of which libvirt knows nothing."""
         if self.switch is None:
             return []
         return [

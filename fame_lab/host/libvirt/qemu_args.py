@@ -16,7 +16,7 @@ __all__ = ["qemu_args"]
 
 
 def qemu_args(xml: str) -> list[str]:
-    """Say in QEMU's words what :func:`fame_lab.host.libvirt.domain_xml.domain_xml` says in libvirt's.
+    """Return in QEMU's words what :func:`fame_lab.host.libvirt.domain_xml.domain_xml` says in libvirt's.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> str:
-    """Give QEMU's answer; `files` are open ones that go with the command.
+    """Return QEMU's answer; `files` are open ones that go with the command.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
 
 
 def returned(said: str) -> Any:
-    """Give what a command of QEMU's machine protocol, QMP, returned.
+    """Return what a command of QEMU's machine protocol, QMP, returned.
 
     Raises
     ------

@@ -38,11 +38,11 @@ class TemplateFiles:
     fam_size: int
 
     def made(self) -> list[str]:
-        """Give QEMU's arguments for the template itself."""
+        """Return QEMU's arguments for the template itself."""
         return self._arguments("on")
 
     def restored(self) -> list[str]:
-        """Give QEMU's arguments for a node that takes its state in."""
+        """Return QEMU's arguments for a node that takes its state in."""
         # Not `fd:` at once: what memory is left out has to be said first.
         return [*self._arguments("off"), "-incoming", "defer"]
 

@@ -35,7 +35,7 @@ MEMORIES = ("dram", "fam")
 
 
 def find_node(lab: TargetLab, node: int | str) -> TargetNode:
-    """Give a node by its number, from 0, or its name.
+    """Return a node by its number, from 0, or its name.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def find_node(lab: TargetLab, node: int | str) -> TargetNode:
 
 
 def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) -> list[TargetNode]:
-    """Give several nodes, each once; all of the lab for None.
+    """Return several nodes, each once; all of the lab for None.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) ->
 
 
 def fam_words(mapping: str) -> list[str]:
-    """Give the probe program's options for FAM, mapped as asked for.
+    """Return the probe program's options for FAM, mapped as asked for.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def fam_words(mapping: str) -> list[str]:
 
 
 def check_seed(seed: int) -> int:
-    """Give a seed for the probe program.
+    """Return a seed for the probe program.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def check_seed(seed: int) -> int:
 
 
 def check_memories(memories: Sequence[str]) -> list[str]:
-    """Give the memories to measure, each once.
+    """Return the memories to measure, each once.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def check_memories(memories: Sequence[str]) -> list[str]:
 
 
 def check_offset(lab: TargetLab, offset: int | str, size: int, multiple: int) -> int:
-    """Give where in FAM a probe measures, if `size` bytes from there are the user's.
+    """Return where in FAM a probe measures, if `size` bytes from there are the user's.
 
     Raises
     ------

@@ -99,7 +99,7 @@ def together(
 
 
 def one_line(found: Mapping[str, Lines], node: TargetNode, probe: str) -> Fields:
-    """Give the one line that a node was to write.
+    """Return the one line that a node was to write.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def one_line(found: Mapping[str, Lines], node: TargetNode, probe: str) -> Fields
 
 
 def check_patience(patience: float) -> float:
-    """Give the seconds that a node waits for another.
+    """Return the seconds that a node waits for another.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class Batches:
 
 
 def check_timeout(timeout: float) -> float:
-    """Give the seconds that a node has for its part.
+    """Return the seconds that a node has for its part.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def _upper(count: int, of: int) -> float:
 
 
 def _at_most(count: int, of: int, share: float) -> float:
-    """Give the probability of `count` or fewer in `of`, where `share` is above count / of."""
+    """Return the probability of `count` or fewer in `of`, where `share` is above count / of."""
     if share >= 1:
         return 0.0
     log_last = (
@@ -73,7 +73,7 @@ def _at_most(count: int, of: int, share: float) -> float:
 
 
 def finding(count: int, of: int) -> str:
-    """Say what was observed, and no more than `of` trials allow.
+    """Return what was observed, and no more than `of` trials allow.
 
     Examples
     --------

@@ -92,7 +92,7 @@ class Exchanges:
 
 
 def _tightened(low: Nanoseconds, drift: Nanoseconds) -> Nanoseconds:
-    """Give the highest lower bound at each point that any of them proves: one sinks as drift adds up."""
+    """Return the highest lower bound at each point that any of them proves: one sinks as drift adds up."""
     back = drift[-1] - drift
     earlier: Nanoseconds = np.maximum.accumulate(low + drift) - drift
     later: Nanoseconds = np.maximum.accumulate((low + back)[::-1])[::-1] - back

@@ -69,7 +69,7 @@ class Readings:
         return Readings(self.node, self.before[kept], self.guest[kept], self.after[kept])
 
     def ratio(self) -> tuple[float, float, float]:
-        """Give how fast the guest's clock runs, in nanoseconds of its own for one of the host's.
+        """Return how fast the guest's clock runs, in nanoseconds of its own for one of the host's.
 
         Returns
         -------
@@ -153,7 +153,7 @@ class Watch:
         self._words.close()
 
     def readings(self) -> dict[str, Readings]:
-        """Give what was read, up to :data:`READINGS` of it, by the node's name, once it is over.
+        """Return what was read, up to :data:`READINGS` of it, by the node's name, once it is over.
 
         Raises
         ------
@@ -194,7 +194,7 @@ class Watch:
             time.sleep(_NAP_S)
 
     def _look(self, asked: _Asked, looks: int) -> bool:
-        """Say whether the last question is answered; keep the answer, once."""
+        """Return whether the last question is answered; keep the answer, once."""
         for _ in range(looks):
             found = self._words.load(asked.answer)
             if found % _NUMBERS == asked.number and asked.before:

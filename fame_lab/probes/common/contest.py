@@ -65,7 +65,7 @@ class Rules:
         return check_batches(self.batches, self.batch_ms)
 
     def timeout(self, nodes: int) -> float:
-        """Give the seconds after which it has gone wrong; a node's own patience ends first, and tells more.
+        """Return the seconds after which it has gone wrong; a node's own patience ends first, and tells more.
 
         With more nodes than host cores, each batch waits for every node to have had one.
         """
@@ -111,7 +111,7 @@ class Contender:
 
 
 def steps(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[str]]:
-    """Give each node the words that say where it tells how far it is, in barriers of the control area."""
+    """Return for each node the words that say where in the control area it tells how far it is."""
     at = lab.fam.control.barrier(1)
     lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)), control=True)
     return {node: ["--steps", str(at), "--rank", str(rank)] for rank, node in enumerate(nodes)}
@@ -120,7 +120,7 @@ def steps(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[
 def contest(
     lab: TargetLab, nodes: Sequence[TargetNode], words: Sequence[str], counts: Sequence[str], rules: Rules
 ) -> list[Contender]:
-    """Let nodes contend.
+    """Run a contest of nodes.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def _read(fields: Fields, names: Sequence[str], rules: Rules) -> Contender:
 
 
 def jain(amounts: Sequence[float]) -> float:
-    """Give Jain's index of fairness: 1 if all have the same, 1/n if one of n has all.
+    """Return Jain's index of fairness: 1 if all have the same, 1/n if one of n has all.
 
     Source: R. Jain, D. Chiu, W. Hawe, A Quantitative Measure of Fairness and Discrimination for Resource
     Allocation in Shared Computer Systems, DEC-TR-301, 1984.

@@ -45,7 +45,7 @@ OVERSUBSCRIBED = "oversubscribed: fewer host cores than nodes, so this measures 
 
 
 def oversubscribed(spinning: int) -> bool:
-    """Say whether so many nodes, each busy, are more than the host has cores for."""
+    """Return whether so many nodes, each busy, are more than the host has cores for."""
     return spinning > len(os.sched_getaffinity(0))
 
 
@@ -65,7 +65,7 @@ def contention_note(share: float) -> str:
 
 
 def _waited() -> float:
-    """Give the seconds in which some task waited, since boot."""
+    """Return the seconds in which some task waited, since boot."""
     try:
         found = re.match(r"some .* total=(\d+)$", _PRESSURE.read_text(), re.MULTILINE)
     except OSError:  # not built in, or not enabled

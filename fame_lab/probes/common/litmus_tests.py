@@ -48,7 +48,7 @@ class LitmusTest:
     verdict: str
 
     def verdict_on(self, outcome: str) -> str:
-        """Give ``"sequential"``, ``"relaxed"`` or ``"forbidden"``."""
+        """Return ``"sequential"``, ``"relaxed"`` or ``"forbidden"``."""
         return self.verdict if outcome == self.telling else SEQUENTIAL
 
 

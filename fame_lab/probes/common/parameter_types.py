@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 def hints(probe: str) -> dict[str, Any]:
-    """Give the types that the parameters of a probe have, by their names.
+    """Return the types that the parameters of a probe have, by their names.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def check_kinds(probe: str, parameters: Mapping[str, Any]) -> None:
 
 
 def takes_several(kind: Any) -> bool:
-    """Say whether a parameter of that type takes several values, too."""
+    """Return whether a parameter of that type takes several values, too."""
     return get_origin(kind) is collections.abc.Sequence or any(map(takes_several, _choices(kind)))
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Say whether a value is of a type; one value stands for several, as a probe takes it.
+    """Return whether a value is of a type; one value stands for several, as a probe takes it.
 
     Examples
     --------

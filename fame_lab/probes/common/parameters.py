@@ -56,7 +56,7 @@ class Parameter:
         return ",".join(map(str, self.default)) if listed else str(self.default)
 
     def read(self, text: str) -> Any:
-        """Give the value that is typed; the default if nothing is.
+        """Return the value that is typed; the default if nothing is.
 
         Raises
         ------

@@ -95,7 +95,7 @@ def _check(key: str, value: object) -> None:
 
 
 def _can_be_written(value: object) -> bool:
-    """Say whether it is no text with a lone surrogate, which JSON can hold and UTF-8 cannot."""
+    """Return whether it is no text with a lone surrogate, which JSON can hold and UTF-8 cannot."""
     return not isinstance(value, str) or not any("\ud800" <= each <= "\udfff" for each in value)
 
 
@@ -122,32 +122,32 @@ class Fields:
     node: str
 
     def integer(self, name: str, low: int, high: int) -> int:
-        """Give a whole number from `low` to `high`."""
+        """Return a whole number from `low` to `high`."""
         return self._integer(name, self._get(name), low, high)
 
     def integers(self, name: str, length: int, low: int, high: int) -> list[int]:
-        """Give `length` whole numbers from `low` to `high`."""
+        """Return `length` whole numbers from `low` to `high`."""
         found = self._get(name)
         if not isinstance(found, list) or len(found) != length:
             self._refuse(name, found, f"a list of {length}")
         return [self._integer(name, item, low, high) for item in found]
 
     def number(self, name: str, low: float, high: float) -> float:
-        """Give a number from `low` to `high`."""
+        """Return a number from `low` to `high`."""
         found = self._get(name)
         if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
             self._refuse(name, found, f"a number from {low:g} to {high:g}")
         return float(found)
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
-        """Give a text that is one of those allowed."""
+        """Return a text that is one of those allowed."""
         found = self._get(name)
         if not isinstance(found, str) or found not in allowed:
             self._refuse(name, found, " or ".join(allowed))
         return found
 
     def mapping(self) -> str:
-        """Give the effective memory type of FAM's mapping; ``"unknown"`` where the kernel does not tell."""
+        """Return the effective memory type of FAM's mapping; ``"unknown"`` where the kernel does not tell."""
         found = self._get("mapping")
         if found is None:
             return "unknown"

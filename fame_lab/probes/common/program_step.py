@@ -16,7 +16,7 @@ _TELLING = ("--op", "--variant", "--test", "--lock", "--role", "--order", "--dis
 
 @contextmanager
 def program_run(node: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Tell the current job what runs where, and count it once it has ended well."""
+    """Report to the current job what runs where, and count it once it has ended well."""
     job = current()
     job.tell(f"{node} {in_words(arguments)}")
     yield
@@ -24,7 +24,7 @@ def program_run(node: str, arguments: Sequence[str]) -> Iterator[None]:
 
 
 def in_words(arguments: Sequence[str]) -> str:
-    """Say what is asked of the program, in a few words.
+    """Return what is asked of the program, in a few words.
 
     Examples
     --------

@@ -98,7 +98,7 @@ def sweep(
 
 
 def mapping(rows: Sequence[Row]) -> str:
-    """Tell how FAM was mapped; ``"unknown"`` if it was not measured or the kernel does not tell."""
+    """Return how FAM was mapped; ``"unknown"`` if it was not measured or the kernel does not tell."""
     return next((row.mapping for row in rows if row.memory == "fam"), "unknown")
 
 
@@ -109,7 +109,7 @@ def labelled(
     value: Callable[[Batches], npt.NDArray[np.float64]],
     **attrs: str,
 ) -> xr.Dataset:
-    """Give rows their dimensions, and what is needed to judge them.
+    """Build a dataset of rows with dimensions, and with what is needed to judge them.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def draw(
 
 
 def note(dataset: xr.Dataset, *, band: bool = True) -> str:
-    """Say how often a sweep was measured, what its marks mean, and what was left out."""
+    """Return how often a sweep was measured, what its marks mean, and what was left out."""
     preempted = dataset["preempted"]
     measured = int((dataset["operations"] > 0).sum()) * dataset.sizes["batch"]
     count = f"{int(preempted.sum())} of {measured} preempted in the guest"

@@ -49,13 +49,13 @@ class WorkingSets:
     cut_short: str
 
     def runs(self, sweeps: int) -> int:
-        """Tell how often the probe program runs: to ask for the room, and for so many sweeps a memory."""
+        """Return how often the probe program runs: to ask for the room, and for so many sweeps a memory."""
         measured = sum(min(self.sizes) <= room for room in self.room.values())
         return ("dram" in self.room) + sweeps * measured
 
 
 def target() -> tuple[int, str]:
-    """Give how far the default goes: four times the host's last cache, up to a power of two.
+    """Return how far the default goes: four times the host's last cache, up to a power of two.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def choose(
     multiple: int,
     step: int,
 ) -> WorkingSets:
-    """Give the working sets asked for, or the default ones, and how much room each memory has for them.
+    """Return the working sets asked for, or the default ones, and how much room each memory has for them.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _parse(sizes: Sequence[int | str], multiple: int) -> list[int]:
 
 
 def _powers(most: int, step: int) -> list[int]:
-    """Give sizes from the smallest on, each `step` times the one before, and the largest power of two."""
+    """Return sizes from the smallest on, each `step` times the one before, and the largest power of two."""
     last = 1 << (most.bit_length() - 1)
     sizes = []
     size = SMALLEST

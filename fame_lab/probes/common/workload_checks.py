@@ -119,7 +119,7 @@ def _never(wrong: int, of: int, what: str) -> Outcome:
 
 
 def _from(state: int, count: int) -> Words:
-    """Give the first numbers of splitmix64, as random.h does; a node's state is the seed's of its rank."""
+    """Return the first numbers of splitmix64, as random.h does; a node's state is the seed's of its rank."""
     z = np.uint64(state) + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -127,7 +127,7 @@ def _from(state: int, count: int) -> Words:
 
 
 def _drawn(left: Left) -> Iterator[Words]:
-    """Give the random numbers of all nodes, so many at once."""
+    """Return the random numbers of all nodes, so many at once."""
     for rank in range(left.parties):
         begin = int(_from(left.seed, rank + 1)[rank])
         for at in range(0, left.operations, _AT_ONCE):
@@ -136,6 +136,6 @@ def _drawn(left: Left) -> Iterator[Words]:
 
 
 def _below(numbers: Words, limit: int) -> Words:
-    """Give the high half of the product, as random.h does; the limit is below 2^32."""
+    """Return the high half of the product, as random.h does; the limit is below 2^32."""
     low, high = numbers & np.uint64(0xFFFFFFFF), numbers >> np.uint64(32)
     return (high * np.uint64(limit) + (low * np.uint64(limit) >> np.uint64(32))) >> np.uint64(32)

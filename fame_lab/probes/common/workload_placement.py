@@ -60,7 +60,7 @@ class Spread:
         return books[into // self.books.book] * self.books.book + into % self.books.book
 
     def words(self, which: str) -> list[str]:
-        """Give the probe program's options for its ``"private"`` or its ``"shared"`` memory."""
+        """Return the probe program's options for its ``"private"`` or its ``"shared"`` memory."""
         firsts = (self.books.at_home(home).start * self.books.book for home in self.homes)
         shape = f"{self.size},{self.start},{self.stripe}"
         return [f"--{which}", shape, f"--{which}-homes", ",".join(map(str, firsts))]
@@ -116,7 +116,7 @@ class Placement:
         return self._take(size, own=self.nodes[0], remote=[*idle, self.nodes[-1]][0])
 
     def program_words(self) -> list[str]:
-        """Give the probe program's options for the books."""
+        """Return the probe program's options for the books."""
         return ["--book", str(self.books.book), "--every", str(self.books.at_home(0).step)]
 
     def _take(self, size: int, *, own: int, remote: int) -> Spread:
@@ -146,7 +146,7 @@ class Placement:
 
 
 def check_placement(placement: str) -> str:
-    """Give where data are to be at home.
+    """Return where data are to be at home.
 
     Raises
     ------

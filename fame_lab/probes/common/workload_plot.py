@@ -124,7 +124,7 @@ def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) ->
 
 
 def _note(dataset: xr.Dataset) -> str:
-    """Say how often it was measured, what the marks mean, and what came of the checks."""
+    """Return how often it was measured, what the marks mean, and what came of the checks."""
     preempted = dataset["preempted"]
     count = f"{int(preempted.sum())} of {preempted.size} preempted in the guest"
     lines = [

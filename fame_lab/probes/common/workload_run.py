@@ -105,7 +105,7 @@ class Settings:
     timeout: float
 
     def words(self) -> list[str]:
-        """Give the probe program's options that all nodes are given."""
+        """Return the probe program's options that all nodes are given."""
         told = {
             "operations": self.operations, "batches": self.batches, "seed": self.seed, "stride": self.stride,
             "theta-ppm": round(1e6 * self.theta), "reads-ppm": round(1e6 * self.reads),
@@ -114,18 +114,18 @@ class Settings:
         return [*fam_words(self.mapping), *options]
 
     def bytes_of(self, what: str) -> int:
-        """Give how many bytes ``"size"`` or ``"bins"`` stand for; 0 for ``""``."""
+        """Return how many bytes ``"size"`` or ``"bins"`` stand for; 0 for ``""``."""
         return {"": 0, "size": self.size, "bins": self.bins}[what]
 
     def operations_of(self, kind: Kind) -> int:
-        """Give how many operations a batch has: STREAM does whole rounds of its four kernels."""
+        """Return how many operations a batch has: STREAM does whole rounds of its four kernels."""
         if kind.name != "stream":
             return self.operations
         a_round = 4 * (self.size // 24)
         return max(1, self.operations // a_round) * a_round
 
     def total_of(self, kind: Kind) -> int:
-        """Give how many operations a node does in all, those of the warm-up included."""
+        """Return how many operations a node does in all, those of the warm-up included."""
         return (_WARM_UP + self.batches) * self.operations_of(kind)
 
 
@@ -241,7 +241,7 @@ def _part(
 
 
 def _by_home(fields: Fields, which: str, spread: Spread | None, what: str, homes: int) -> Words:
-    """Give the accesses to one array, by the number of the home."""
+    """Return the accesses to one array, by the number of the home."""
     found = np.zeros(homes, np.uint64)
     listed = spread.homes if spread is not None else ()
     counts = fields.integers(f"{which}_{what}", len(listed), 0, _MOST // 64)

@@ -128,7 +128,7 @@ def _read(path: Path, node: str) -> _Ordered:
 
 
 def _lines(shown: Columns, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Give the number of the line in the picture for each offset."""
+    """Return the number of the line in the picture for each offset."""
     return np.searchsorted(shown.offsets, offsets, side="right") - 1
 
 

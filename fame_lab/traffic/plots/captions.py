@@ -23,7 +23,7 @@ _SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3
 
 
 def source_caveat(traffic: TrafficData) -> str:
-    """Say which source the numbers have, and what it cannot see."""
+    """Return which source the numbers have, and what it cannot see."""
     if traffic.source == "trace":
         return "traced: exact counts; not seen: the host, devices, the order of accesses within an interval"
     if "changed_by" in traffic.counts:
@@ -32,7 +32,7 @@ def source_caveat(traffic: TrafficData) -> str:
 
 
 def resolution(traffic: TrafficData) -> str:
-    """Say how fine they are in place and time, and whose counts ended early."""
+    """Return how fine they are in place and time, and whose counts ended early."""
     time = traffic.timeline["time"].values
     if time.size:
         interval = f"{np.median(np.diff(time, prepend=0)):.3g} s"
@@ -47,7 +47,7 @@ def resolution(traffic: TrafficData) -> str:
 
 
 def ends(traffic: TrafficData) -> list[str]:
-    """Say whose counts ended early and why, a line each."""
+    """Return whose counts ended early and why, a line each."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MOST_ENDED:
         ended[_MOST_ENDED:] = [f"{ENDED} and those of {len(ended) - _MOST_ENDED} more"]
@@ -55,7 +55,7 @@ def ends(traffic: TrafficData) -> list[str]:
 
 
 def counted(traffic: TrafficData) -> str:
-    """Say how much there is of what was counted."""
+    """Return how much there is of what was counted."""
     places = traffic.counts.sizes["granule"]
     granules = f"{places:,} granule{'' if places == 1 else 's'}"
     if traffic.source == "trace":

@@ -111,7 +111,7 @@ def _heats(found: Mapping[str, TrafficData]) -> LabFigure:
 
 
 def _at(traffic: TrafficData, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give the accesses of each node at `offsets`, which are ascending and include all that it has."""
+    """Return the accesses of each node at `offsets`, which are ascending and include all that it has."""
     own = traffic.counts["granule"].values
     values = np.zeros((len(traffic.nodes), offsets.size), np.uint64)
     values[:, np.searchsorted(offsets, own)] = traffic.counts["accesses"].values.sum(axis=0)

@@ -48,7 +48,7 @@ class Tally:
         self.counts[np.searchsorted(self.offsets, offsets)] += np.uint64(1)
 
     def at(self, offsets: Offsets) -> Counts:
-        """Give the counts of these offsets, 0 for one that never occurred."""
+        """Return the counts of these offsets, 0 for one that never occurred."""
         counts = np.zeros(offsets.size, "u8")
         there = self._has(offsets)
         counts[there] = self.counts[np.searchsorted(self.offsets, offsets[there])]
@@ -95,7 +95,7 @@ class Timeline:
             self._rows = [_merged(self._rows[i : i + 2]) for i in range(0, len(self._rows), 2)]
 
     def table(self) -> tuple[npt.NDArray[np.float64], Offsets, Counts]:
-        """Give the ends of the intervals, the bins in which anything occurred, and counts (time, bin)."""
+        """Return the ends of the intervals, the bins in which anything occurred, and counts (time, bin)."""
         bins = np.unique(np.concatenate([_no_offsets(), *(row[1] for row in self._rows)]))
         counts = np.zeros((len(self._rows), bins.size), "u8")
         for number, (_, there, each) in enumerate(self._rows):

@@ -26,7 +26,7 @@ _HUGETLBFS = 0x958458F6
 
 
 def next_data(descriptor: int, offset: int, end: int) -> int:
-    """Give the first byte of data from `offset` on, or `end` if there is none before it."""
+    """Return the first byte of data from `offset` on, or `end` if there is none before it."""
     try:
         return min(os.lseek(descriptor, offset, os.SEEK_DATA), end)
     except OSError as error:
@@ -69,7 +69,7 @@ def find_extents(descriptor: int, begin: int, end: int, known: list[Extent] | No
 
 
 def _still_all(descriptor: int, begin: int, end: int, known: list[Extent]) -> bool:
-    """Say whether all between `known` are holes; a quick no may be wrong."""
+    """Return whether all between `known` are holes; a quick no may be wrong."""
     # There may be 262,144 of them: nothing here that could be left out.
     lseek, seek_data = os.lseek, os.SEEK_DATA
     at = begin
@@ -84,7 +84,7 @@ def _still_all(descriptor: int, begin: int, end: int, known: list[Extent]) -> bo
 
 
 def _next_hole(descriptor: int, offset: int) -> int:
-    """Give the end of the data at `offset`, as whole pages."""
+    """Return the end of the data at `offset`, as whole pages."""
     return -(-os.lseek(descriptor, offset, os.SEEK_HOLE) // PAGE) * PAGE
 
 
@@ -98,7 +98,7 @@ def _append(found: list[Extent], start: int, stop: int) -> None:
 
 
 def overlaps(one: Sequence[Extent], other: Sequence[Extent]) -> Iterator[tuple[slice, slice]]:
-    """Give what two lists of extents have in common, as slices of each one's bytes laid end to end.
+    """Return what two lists of extents have in common, as slices of each one's bytes laid end to end.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def punch(descriptor: int, offset: int, length: int) -> None:
 
 
 def holes_read_as_data(descriptor: int) -> bool:
-    """Say whether the file's system does not tell holes from data, as hugetlbfs does not.
+    """Return whether the file's system does not tell holes from data, as hugetlbfs does not.
 
     Its files are one piece of data, however few of their bytes are allocated.
     """
@@ -149,7 +149,7 @@ def holes_read_as_data(descriptor: int) -> bool:
 
 
 def _file_system(descriptor: int) -> int:
-    """Give the f_type of statfs(2), which Python's statvfs leaves out."""
+    """Return the f_type of statfs(2), which Python's statvfs leaves out."""
     libc = ctypes.CDLL(None, use_errno=True)
     told = (ctypes.c_long * 64)()  # f_type is its first member; no system's struct is that long
     if libc.fstatfs(descriptor, told):

@@ -86,7 +86,7 @@ class SampleRecording(Recording):
         return self.traffic()
 
     def traffic(self) -> Traffic:
-        """Give what was seen up to the last look."""
+        """Return what was seen up to the last look."""
         if self._last is not None:
             return self._last
         if not self._began or self._watch is None:
@@ -99,7 +99,7 @@ class SampleRecording(Recording):
         return self._began
 
     def glance(self) -> Glance:
-        """Give what a live picture shows."""
+        """Return what a live picture shows."""
         return of_traffic(self.traffic())
 
     def _made(self) -> Watch:

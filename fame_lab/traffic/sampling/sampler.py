@@ -185,7 +185,7 @@ class Sampler:
         return _once(np.concatenate([_NONE, *found]))
 
     def _check_size(self) -> int:
-        """Give the file's blocks."""
+        """Return the file's blocks."""
         status = os.fstat(self._file.fileno())
         if status.st_size != self._fam.size:
             raise self._truncated(status.st_size)

@@ -41,7 +41,7 @@ class Samples:
     source: str = "samples"
 
     def resolution(self) -> str:
-        """Say what is between two looks: what happens in less than that is one change, or none.
+        """Return what is between two looks: what happens in less than that is one change, or none.
 
         Examples
         --------

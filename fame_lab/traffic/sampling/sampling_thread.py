@@ -34,10 +34,10 @@ class Author(Protocol):
         """Begin anew."""
 
     def stored(self, extents: list[Extent]) -> npt.NDArray[np.int64]:
-        """Give the offsets of the pages stored to since the last call, and begin anew."""
+        """Return the offsets of the pages stored to since the last call, and begin anew."""
 
     def close(self) -> None:
-        """Let go of what it needs."""
+        """Release what it needs."""
 
 
 class Watch:
@@ -173,7 +173,7 @@ class Watch:
         return self.samples()
 
     def samples(self) -> Samples:
-        """Give what was seen up to the last look; it does not wait for one.
+        """Return what was seen up to the last look; it does not wait for one.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class Watch:
             self._took.append(ended - began)
 
     def _ask(self, name: str) -> npt.NDArray[np.int64] | None:
-        """Give the granules that a node stored to; None once it is gone."""
+        """Return the granules that a node stored to; None once it is gone."""
         try:
             pages = self._authors[name].stored(self._sampler.in_use)
         except TrafficError as error:

@@ -92,7 +92,7 @@ def mappings(maps: str, identity: tuple[int, int]) -> list[Mapped]:
 
 
 def soft_dirty(entries: bytes) -> npt.NDArray[np.bool_]:
-    """Say which pages were stored to, of entries of a pagemap.
+    """Return which pages were stored to, of entries of a pagemap.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class DirtyPages:
             raise self._gone(error.strerror) from error
 
     def stored(self, extents: Sequence[Extent]) -> npt.NDArray[np.int64]:
-        """Give the pages stored to since the last call or :meth:`clear`, and begin anew.
+        """Return the pages stored to since the last call or :meth:`clear`, and begin anew.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class DirtyPages:
         return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def entries(self, extents: Sequence[Extent]) -> Iterator[tuple[int, bytes]]:
-        """Give the pagemap of parts of FAM: an offset and the entries from there on, again and again."""
+        """Return the pagemap of parts of FAM: an offset and the entries from there on, again and again."""
         for start, stop in _pages(extents):
             for part in self._maps:
                 begin, end = max(start, part.offset), min(stop, part.offset + part.size)
@@ -214,7 +214,7 @@ class DirtyPages:
 
 
 def _pages(extents: Sequence[Extent]) -> Iterator[Extent]:
-    """Give extents as whole pages, near ones as one, long ones in parts."""
+    """Return extents as whole pages, near ones as one, long ones in parts."""
     joined: list[Extent] = []
     for start, stop in extents:
         start, stop = start // _PAGE * _PAGE, -(-stop // _PAGE) * _PAGE

@@ -113,7 +113,7 @@ class CounterLayout:
         return self.granules_at - self.books_at + granules
 
     def places(self) -> dict[str, int]:
-        """Give the words of the header that say all this to the plugin."""
+        """Return the words of the header that say all this to the plugin."""
         return {
             "vcpus": self.vcpus,
             "fam_size": self.fam_size,

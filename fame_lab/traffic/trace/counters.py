@@ -98,11 +98,11 @@ class Counters:
             raise TrafficError(f"cannot make the counter file {path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         self._file.close()
 
     def is_replaced(self) -> bool:
-        """Say whether the file has lost its name: its node counts in another now, or its lab is gone."""
+        """Return whether the file has lost its name: its node counts in another now, or its lab is gone."""
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def header(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _add(total: Tallies, part: Tallies, at: npt.NDArray[Any] | slice = slice(Non
 
 
 def _data(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Give (offset, length) of what is not a hole, whole tallies, in pieces of a bearable size."""
+    """Return (offset, length) of what is not a hole, whole tallies, in pieces of a bearable size."""
     at = start
     while at < end:
         try:

@@ -40,7 +40,7 @@ _DEADLINE = 20.0
 
 
 def instrument(node: TargetNode, counters: Counters) -> None:
-    """Have each access of a node's code call the plugin from now on.
+    """Start to call the plugin at each access of a node's code.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def instrument(node: TargetNode, counters: Counters) -> None:
 
 
 def run_as_before(node: TargetNode, counters: Counters) -> None:
-    """Have a node go on with code that calls nothing."""
+    """Stop calling the plugin from a node's code."""
     if counters.is_replaced():
         return
     try:

@@ -147,7 +147,7 @@ class TraceRecording(Recording):
         return self._last
 
     def traffic(self) -> Traffic:
-        """Give what was counted so far; while the nodes work, each count as it was when it was read."""
+        """Return what was counted so far; while the nodes work, each count as it was when it was read."""
         if self._last is not None:
             return self._last
         if self._timeline is None:
@@ -160,7 +160,7 @@ class TraceRecording(Recording):
         return self._timeline is not None
 
     def glance(self) -> Glance:
-        """Give what a live picture shows, from the counts by book."""
+        """Return what a live picture shows, from the counts by book."""
         if self._last is not None:
             return of_traffic(self._last)
         counters = self._counters  # which another thread may end meanwhile
@@ -194,7 +194,7 @@ class TraceRecording(Recording):
         self._counters, self._rings = {}, {}
 
     def _warn_of_room(self, nodes: int) -> None:
-        """Say so if the counters could fill their file system, which would kill the nodes."""
+        """Warn if the counters could fill their file system, which would kill the nodes."""
         spec = self._lab.spec
         place = os.statvfs(SHM)
         worst = nodes * spec.vcpus * spec.fam_size // self._granule * TALLY.itemsize
@@ -206,7 +206,7 @@ class TraceRecording(Recording):
             )  # fmt: skip
 
     def _prepare(self, node: TargetNode) -> None:
-        """Have a node ready to count, with everything at 0, and prove what it counts."""
+        """Prepare a node to count, with everything at 0, and prove what it counts."""
         counters = self._counters[node.name]
         counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
         instrument(node, counters)
@@ -221,7 +221,7 @@ class TraceRecording(Recording):
         counters.set(granule_shift=self._granule.bit_length() - 1)
 
     def _prove(self, node: TargetNode) -> None:
-        """Have a known pattern counted, and nothing of it left."""
+        """Prove that a known pattern is counted, and leave nothing of it."""
         counters, at = self._counters[node.name], self._lab.fam.control.pattern
         counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)
         counters.clear()
@@ -251,7 +251,7 @@ class TraceRecording(Recording):
         )
 
     def _ended(self) -> dict[str, str]:
-        """Tell which nodes did not count to the end."""
+        """Return which nodes did not count to the end."""
         ended = {}
         for node in self._nodes:
             if self._counters[node.name].is_replaced():
@@ -281,7 +281,7 @@ def _check_interval(interval: float) -> float:
 
 
 def _check_order(order: str | os.PathLike[str]) -> Path:
-    """Give the file's path; refuse before the recording what would fail at its end."""
+    """Return the file's path; refuse before the recording what would fail at its end."""
     path = given_path("order", order)
     if path.is_dir():
         raise SpecError(f"order is {str(path)!r}, a directory: give the path of a file in it")

@@ -91,7 +91,7 @@ class OrderRing:
             raise TrafficError(f"cannot make {path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         self._file.close()
 
     def give_back(self) -> None:
@@ -99,7 +99,7 @@ class OrderRing:
         punch(self._file.fileno(), _HEADER_SIZE, self.vcpus * CAPACITY * ACCESS.itemsize)
 
     def want(self, wanted: bool) -> None:
-        """Say whether accesses are to be written down."""
+        """Return whether accesses are to be written down."""
         write_at(self._file.fileno(), int(wanted).to_bytes(4, "little"), _WANTED)
 
     def drain(self) -> list[Accesses]:
@@ -119,7 +119,7 @@ class OrderRing:
             write_at(self._file.fileno(), self._read(line, 8), line + _DRAINED)
 
     def lost(self) -> int:
-        """Tell how many accesses found their ring full, since the node booted."""
+        """Return how many accesses found their ring full, since the node booted."""
         places = [_RINGS + vcpu * _RING_STRIDE + _LOST for vcpu in range(self.vcpus)]
         return sum(self._word(place) for place in places)
 

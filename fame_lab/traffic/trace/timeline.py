@@ -69,7 +69,7 @@ class Timeline:
         self._thread.join()
 
     def dataset(self) -> xr.Dataset:
-        """Give what was seen so far.
+        """Return what was seen so far.
 
         Raises
         ------
