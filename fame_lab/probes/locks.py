@@ -65,7 +65,7 @@ def run(
     batch_ms: float = 2.0,
     patience: float = 10.0,
 ) -> Result:
-    """Measure nodes that take turns under a lock. Overwrites 384 bytes of FAM and 128 a node from `offset` on.
+    """Measure nodes that take turns. Overwrites 384 bytes of FAM from `offset` on, and 128 a node.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def rerun(
 
 
 def holds(comparison: Comparison) -> bool:
-    """Return whether all agrees that has to: what there is, and what was counted. Nothing agrees with nothing.
+    """Return whether all agrees that has to: what there is, and what was counted. Nothing is no agreement.
 
     Times need not. They are each host's own, and two runs on one host differ by more than either's batches
     tell; how far is said in the comparison.
