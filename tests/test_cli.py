@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import os
 import re
@@ -7,14 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fame_lab import Lab
+from fame_lab import Lab, LabSpec
 from fame_lab.cli import main, run
-from fame_lab.cli.parser import parser
-from fame_lab.errors import LabError
+from fame_lab.cli.parser import parse, parser
+from fame_lab.errors import HostError, LabError
 from fame_lab.host.doctor.diagnosis import Check, Diagnosis
 from fame_lab.traffic.traffic import Traffic
 
@@ -227,6 +230,41 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     program = f"{sys.executable} -m fame_lab --help | true; exit ${{PIPESTATUS[0]}}"
     answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line(output: str) -> None:
+    program = f"{sys.executable} -m fame_lab ls {output}"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in answer.stderr
+    if "full" in output:
+        assert answer.returncode == 1
+        assert answer.stderr == "fame-lab: its output cannot be written: No space left on device\n"
+
+
+def test_a_start_whose_line_cannot_be_written_names_the_lab_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fame_lab.lab import lab as module
+
+    class Started:
+        def __init__(self, spec: LabSpec) -> None:
+            self.spec, self.fam = spec, SimpleNamespace(created=False)
+
+        def start(self) -> "Started":
+            return self
+
+        def detach(self) -> None:
+            pass
+
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "Lab", Started)
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(HostError, match=r"unheard runs.*No space left.*fame-lab down unheard"):
+        main._COMMANDS["up"](parse(["up", "unheard"]))
 
 
 @pytest.fixture(scope="module")

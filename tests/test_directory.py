@@ -167,6 +167,17 @@ def test_a_home_of_nobody_for_the_cache_is_refused(monkeypatch: pytest.MonkeyPat
         cache_directory()
 
 
+@pytest.mark.parametrize("place", ["file", "file/below", "fifo"])
+def test_a_cache_that_is_no_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / place))
+    with pytest.raises(HostError, match=r"FAME_LAB_CACHE is .* is no directory: give one"):
+        cache_directory()
+
+
 @pytest.mark.vm
 def test_a_user_of_a_cache_that_root_made_is_warned_of_nothing(
     as_ordinary_user: Callable[[str], Any],

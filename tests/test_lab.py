@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from leftovers import leftovers, qemu_processes
@@ -336,6 +337,26 @@ def test_a_node_restarts_into_the_same_fam() -> None:
         assert lab.nodes[0].run("cat /proc/sys/kernel/random/boot_id").stdout != before
         assert load(lab.nodes[1], 64, 4) == b"kept"
     assert leftovers("anew") == []
+
+
+def test_a_timeout_waits_for_no_end_of_the_node(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fame_lab.lab.node._NOTICED", 3600.0)
+    with pytest.raises(SSHError, match="takes longer than its 1 s"):
+        lab.nodes[0].run("sleep 3000", timeout=1)
+
+
+def test_a_node_of_a_lab_that_has_ended_says_so() -> None:
+    with small("ended") as lab:
+        (node,) = lab.nodes
+    with pytest.raises(SSHError, match="node01: its lab, ended, has ended"):
+        node.run("true")
+
+
+def test_more_memory_than_the_host_has_is_refused_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=(1 << 30) + 5))
+    with pytest.raises(HostError, match="memory is 2G for each node, and this host has 1G: give less"):
+        small("huge", memory="2G").start()
+    assert leftovers("huge") == []
 
 
 @pytest.fixture

@@ -440,3 +440,9 @@ def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_is_left(
     with pytest.raises(HostError, match="No space left on device; make room"):
         file_transfer.get(cast("Connection", Liar(b"5 644\n", b"hello")), "x", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("most", [0, "0"])
+def test_a_limit_of_nothing_is_refused(most: object, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"most is '?0'?: give a size of 1 byte or more"):
+        file_transfer.get(cast("Connection", None), "x", tmp_path, most=most)  # type: ignore[arg-type]

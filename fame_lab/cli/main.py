@@ -25,7 +25,7 @@ from fame_lab.cli.arguments import check_picture
 from fame_lab.cli.parser import parse
 from fame_lab.core.jobs.progress import job
 from fame_lab.core.sanitize import plain
-from fame_lab.errors import FameError, LabError, SpecError
+from fame_lab.errors import FameError, HostError, LabError, SpecError
 
 if TYPE_CHECKING:
     from fame_lab.guest.ssh.run_result import RunResult
@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, _leave)
     try:
         status = _COMMANDS[arguments.command](arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # which was closed: `>&-`
+            sys.stdout.flush()
         return status
     except FameError as error:
         print(f"fame-lab: {plain(str(error))}", file=sys.stderr)
@@ -62,8 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python's own flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:
+        _drop_output()
+        where = f"{error.filename!r}: " if error.filename else "its output cannot be written: "
+        print(f"fame-lab: {plain(where + str(error.strerror or error))}", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
@@ -88,7 +98,13 @@ def _up(arguments: argparse.Namespace) -> int:
     lab = Lab(spec_of(arguments)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     lab.detach()
-    print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}")
+    try:
+        print(f"{lab.spec}; to end it: fame-lab down {lab.spec.name}{fate}", flush=True)
+    except OSError as error:
+        raise HostError(
+            f"{lab.spec.name} runs, and its output cannot be written: {error.strerror}; to end it: "
+            f"fame-lab down {lab.spec.name}"
+        ) from error
     return 0
 
 

@@ -40,9 +40,13 @@ def cache_directory() -> Path:
     """
     if chosen := os.environ.get("FAME_LAB_CACHE"):
         try:
-            return Path(chosen).expanduser().absolute()
+            place = Path(chosen).expanduser().absolute()
         except RuntimeError as error:  # whose home it names nobody knows
             raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}: {error}; give a directory") from error
+        there = next(each for each in (place, *place.parents) if os.path.lexists(each))
+        if not there.is_dir():
+            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}, and {there} is no directory: give one")
+        return place
     return _default_cache()
 
 

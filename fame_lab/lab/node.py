@@ -18,6 +18,7 @@ from fame_lab.core.numeric import check_seconds
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
 from fame_lab.guest.ssh.connection import Connection
+from fame_lab.guest.ssh.output import GivenUpError
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.lab_html import node_html
@@ -171,12 +172,16 @@ class Node:
     @contextlib.contextmanager
     def _mourned(self) -> Iterator[None]:
         """Add to an error of the block how the node's QEMU ended, if it did."""
+        if not self._hosting.directory.path.is_dir():
+            raise SSHError(f"{self.name}: its lab, {self._hosting.spec.name}, has ended: start another")
         try:
             yield
         except CommandError:
             raise
         except SSHError as error:
-            if not is_cancelled() and self._has_ended():
+            # What was given up is no sign of an end, and a timeout is not to last longer than it says.
+            patience = 0.0 if isinstance(error, GivenUpError) else _NOTICED
+            if not is_cancelled() and self._has_ended(patience):
                 raise SSHError(f"{error}: {self.domain.obituary()}") from error
             raise
 
@@ -207,9 +212,9 @@ class Node:
             told = self.run(command, timeout=timeout).stdout
         return program_output.parse(told, self.name)
 
-    def _has_ended(self) -> bool:
+    def _has_ended(self, patience: float) -> bool:
         """Return whether QEMU is gone; libvirt may take a moment to see it."""
-        end = time.monotonic() + _NOTICED
+        end = time.monotonic() + patience
         while (state := self.domain.state()) in ("running", "stopping") and time.monotonic() < end:
             time.sleep(0.05)
         return state not in ("running", "paused", "stopping")

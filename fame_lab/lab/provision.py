@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import psutil
+
 from fame_lab.core.directories import LabDirectory
 from fame_lab.core.kernel_env import RUN_VARIABLE, this_notebook
-from fame_lab.errors import LabError
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import HostError, LabError
 from fame_lab.guest.images import appliance, catalog
 from fame_lab.guest.images.base import Image
 from fame_lab.guest.ssh.keys import Keys
@@ -25,7 +28,7 @@ from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.lab import fam_allocation, network
 from fame_lab.lab.context import Hosting
-from fame_lab.lab.ownership import Claim
+from fame_lab.lab.ownership import Claim, standing
 from fame_lab.lab.reaper import under_way
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
@@ -63,14 +66,21 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     user = qemu_user(connection)
     taken = domain.labs(connection)
     if spec.name in taken:
+        directory = LabDirectory.of(spec.name)
+        killed = ", whose owner was killed," if standing(directory) == "forsaken" else ""
         raise LabError(
-            f"a lab named {spec.name!r} is running: choose another name, use Lab.attach({spec.name!r}), "
-            f"or end it with `fame-lab down {spec.name}`"
+            f"a lab named {spec.name!r}{killed} is running: choose another name, "
+            f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
         )
     network.check(connection, spec)
     runs_in = _qemu_of(connection, spec, user, tell)
     image = catalog.ensure(str(spec.image), tell)
     catalog.check_memory(image, spec)
+    if spec.memory_size > (whole := psutil.virtual_memory().total):
+        raise HostError(
+            f"memory is {format_size(spec.memory_size)} for each node, and this host has "
+            f"{format_size(whole >> 20 << 20)}: give less"
+        )
     tell("choosing the accelerator")
     if spec.trace:
         trace_plugin.interface(runs_in, user)

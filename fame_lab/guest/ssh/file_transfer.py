@@ -132,6 +132,8 @@ def get(
     """
     path = _remote(remote)
     limit = parse_size(most, "most")
+    if limit < 1:
+        raise SpecError(f"most is {quoted(most)}: give a size of 1 byte or more")
     target = destination(local, PurePosixPath(path).name)
     with contextlib.ExitStack() as undo:
         arriving = Arriving(target, path, limit, undo)

@@ -37,7 +37,7 @@ STARTS = "starts nodes"
 COUNTS = "counts accesses"
 ORDER = "keeps their order"
 RESTORES = "restores nodes"
-CHECKER = "could run the coherence checker"
+CHECKER = "could run a coherence checker, which is to come"
 
 #: The checker (FABRIC.md) reads registers, which plugins can from version 2 of their interface on: QEMU 9.0.
 _READS_REGISTERS = 2
