@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__ = ["OwnDisk", "OwnKernel", "find"]
 
 #: The start of a qcow2 file, version 3: docs/interop/qcow2.txt of QEMU.
 _HEADER = struct.Struct(">4sIQIIQI36xQ")
+#: Of a bzImage (Documentation/arch/x86/boot.rst of Linux); QEMU boots an ELF file with a note for it, too.
+_BOOT_MAGIC = slice(0x202, 0x206)
 _MAGIC = b"QFI\xfb"
 _EXTERNAL_DATA = 1 << 2
 #: Bytes that a node's own files take at most, in the archive and unpacked.
@@ -133,12 +136,25 @@ def find(path: Path) -> OwnDisk | OwnKernel:
     try:
         if path.is_dir():
             kernel, initrd = path / "kernel", path / "initrd"
+            if refusal := _kernel_refusal(kernel):
+                raise _wrong(path, refusal)
             return OwnKernel(kernel, initrd, _digest(kernel, initrd))
         if refusal := _refusal(path):
             raise _wrong(path, refusal)
         return OwnDisk(path, _digest(path))
     except OSError as error:
         raise _wrong(path, f"{error.filename}: {error.strerror}") from error
+
+
+def _kernel_refusal(kernel: Path) -> str:
+    """Return why QEMU would not boot a file as a kernel; nothing if it would try."""
+    if not stat.S_ISREG(kernel.stat().st_mode):
+        return "its `kernel` is no file"
+    with kernel.open("rb") as file:
+        start = file.read(_BOOT_MAGIC.stop)
+    if start.startswith(b"\x7fELF") or start[_BOOT_MAGIC] == b"HdrS":
+        return ""
+    return "its `kernel` is no Linux kernel for x86: give a bzImage, such as /boot/vmlinuz"
 
 
 def _refusal(path: Path) -> str:
