@@ -106,8 +106,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: an import that brings paramiko, libvirt and xarray takes over a second.
-    if name == "probes":  # whose docstrings README points to
-        return importlib.import_module("fame_lab.probes")
+    if name in ("plots", "probes"):
+        return importlib.import_module(f"fame_lab.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES.get(name, "fame_lab.errors")), name)

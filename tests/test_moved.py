@@ -26,7 +26,5 @@ def test_a_name_that_never_was_is_not_found() -> None:
 
 
 def test_plots_has_what_the_notebooks_take_from_it() -> None:
-    from fame_lab import plots
-
-    assert set(plots.__all__) >= {"access_order", "figure", "provenance", "side_by_side", "style"}
+    assert set(fame_lab.plots.__all__) >= {"access_order", "figure", "provenance", "side_by_side", "style"}
     assert fame_lab.__version__
