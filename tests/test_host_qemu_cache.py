@@ -152,7 +152,8 @@ def test_modules_of_another_build_are_told_by_their_cause(newer_qemu: Path, tmp_
 
 
 def test_a_cache_that_cannot_be_written_is_named(mirror: Callable[[str], None], tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/qemu").write_text("")
     with pytest.raises(HostError, match=f"could not write a QEMU under {tmp_path}/cache/qemu: "):
         qemu_cache.ensure(lambda _: None)
-    assert os.path.isfile(tmp_path / "cache")  # noqa: PTH113 - as it was
+    assert os.path.isfile(tmp_path / "cache/qemu")  # noqa: PTH113 - as it was

@@ -60,7 +60,7 @@ FEWER: dict[str, dict[str, Any]] = {
     "09_reproducible_experiment": {"sizes": [2], "repeats": 1},
 }
 #: A cell with one of these is to show a picture.
-DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.figure\(")
+DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.(figure|side_by_side|access_order)\(")
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="notebooks are in a clone only"),
