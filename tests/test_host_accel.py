@@ -219,7 +219,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
     programs: Path, image: Appliance, tmp_path: Path
 ) -> None:
     install_qemu(programs, "exit 1")
-    (tmp_path / "cache/kvm.json").mkdir(parents=True)
+    (tmp_path / "cache/kvm-trial.json").mkdir(parents=True)
     assert accelerator.choose("auto", image).kind == "tcg"
 
 
