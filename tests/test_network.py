@@ -108,7 +108,8 @@ def test_a_start_that_is_cancelled_while_nodes_look_for_each_other_leaves_nothin
 
 KILLED = """
 import os, signal
-from fame_lab import Lab, LabSpec, network
+from fame_lab import Lab, LabSpec
+from fame_lab.lab import network
 
 make = network.make
 

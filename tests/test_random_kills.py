@@ -37,7 +37,8 @@ AFTERWARDS = """
 import random
 from pathlib import Path
 from leftovers import leftovers
-from fame_lab import Lab, cli
+from fame_lab import Lab
+from fame_lab.cli import main as cli
 assert {entry.name for entry in Lab.list()} <= {"victim", "beside"}
 assert cli.main(["down", "--orphans"]) == 0
 assert leftovers("victim") == []
