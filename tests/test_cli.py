@@ -239,7 +239,21 @@ def test_output_that_cannot_be_written_is_one_line(output: str) -> None:
     assert "Traceback" not in answer.stderr
     if "full" in output:
         assert answer.returncode == 1
-        assert answer.stderr == "fame-lab: its output cannot be written: No space left on device\n"
+        assert answer.stderr == "fame-lab: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_error_of_the_system_is_not_blamed_on_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: bool
+) -> None:
+    def fail(_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error", "/a/file")
+
+    monkeypatch.setitem(main._COMMANDS, "ls", fail)
+    if closed:
+        monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(["ls"]) == 1
+    assert capsys.readouterr().err == "fame-lab: /a/file: Input/output error\n"
 
 
 def test_a_start_whose_line_cannot_be_written_names_the_lab_that_runs(

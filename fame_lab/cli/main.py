@@ -7,6 +7,7 @@ interrupted. ``run`` and ``ssh`` give the status of what they ran.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -37,7 +39,7 @@ _LOST = 255  # what OpenSSH's client gives when it is the connection that failed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the words say, and give the exit status."""
+    """Do what the words say, and return the exit status."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
@@ -52,28 +54,40 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, _leave)
     try:
         status = _COMMANDS[arguments.command](arguments)
-        if sys.stdout is not None:  # which was closed: `>&-`
-            sys.stdout.flush()
-        return status
+        _flush()
     except FameError as error:
-        print(f"fame-lab: {plain(str(error))}", file=sys.stderr)
-        return 1
+        status = _complain(str(error))
     except KeyboardInterrupt:
-        print("fame-lab: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        _complain("interrupted")
+        status = _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python's own flush at exit must not complain.
-        _drop_output()
-        return 1
+        status = 1  # whoever read our output has seen enough
     except OSError as error:
-        _drop_output()
-        where = f"{error.filename!r}: " if error.filename else "its output cannot be written: "
-        print(f"fame-lab: {plain(where + str(error.strerror or error))}", file=sys.stderr)
-        return 1
+        where = "" if error.filename is None else f"{error.filename}: "
+        status = _complain(f"{where}{error.strerror or error}")
+    try:
+        _flush()
+    except (HostError, OSError):
+        # Or Python would try again at its exit, and complain.
+        with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return status
 
 
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _complain(words: str) -> int:
+    print(f"fame-lab: {plain(words)}", file=sys.stderr)
+    return 1
+
+
+def _flush() -> None:
+    if sys.stdout is None:  # it was closed: `>&-`
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise HostError(f"the output cannot be written: {error.strerror}") from error
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 __all__ = ["MOVED", "install"]
 
-#: By the old name; until the release after the next.
+#: By the old name; for one release.
 MOVED = {
     "fame_lab.native": "fame_lab.core.native",
     "fame_lab.progress": "fame_lab.core.jobs.progress",
@@ -31,15 +31,11 @@ class _Finder(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name in MOVED else None
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        new = MOVED[spec.name]
-        warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
-        module = importlib.import_module(new)
-        self._spec = module.__spec__
-        return module
-
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # which the import has replaced by that of the old name
+        new = MOVED[module.__name__]
+        warnings.warn(f"{module.__name__} is {new} now", DeprecationWarning, stacklevel=2)
+        # The import gives whatever lies there when this ends.
+        sys.modules[module.__name__] = importlib.import_module(new)
 
 
 def install() -> None:

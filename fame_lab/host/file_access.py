@@ -14,7 +14,7 @@ __all__ = ["can_open", "check_readable", "check_writable", "let_in", "put_back"]
 
 
 def let_in(path: Path, user: QemuUser, saved: Path) -> None:
-    """Grant QEMU's user to read and write an existing file, by an entry in its access list.
+    """Grant QEMU's user reading and writing of an existing file, by an entry in its access list.
 
     Parameters
     ----------

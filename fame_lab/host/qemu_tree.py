@@ -98,7 +98,7 @@ def _make_readable(tree: Path) -> None:
 
 
 def _let_it_find_its_modules(tree: Path) -> None:
-    """Link QEMU's own directory where it looks for its files below its own directory.
+    """Link the directory of QEMU's files to where QEMU looks for them.
 
     By itself it finds its firmware there, and its modules where the host has its own QEMU's: these are of
     another build, and QEMU aborts as soon as something has all of them loaded, as libvirt does. What lies

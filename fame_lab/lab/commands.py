@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,15 +21,15 @@ __all__ = ["Commands"]
 T = TypeVar("T")
 
 
-class Commands:
+class Commands(ABC):
     """What a lab does with its nodes by their shells."""
 
     spec: LabSpec
 
     @property
+    @abstractmethod
     def nodes(self) -> tuple[Node, ...]:
         """The nodes, in order."""
-        raise NotImplementedError
 
     def node(self, name: str) -> Node:
         """Return a node by its name.

@@ -18,7 +18,6 @@ from fame_lab.core.numeric import check_seconds
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
 from fame_lab.guest.ssh.connection import Connection
-from fame_lab.guest.ssh.output import GivenUpError
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.lab_html import node_html
@@ -131,7 +130,7 @@ class Node:
         >>> lab.nodes[0].run("uname -r").stdout  # doctest: +SKIP
         '6.1.0-37-cloud-amd64\\n'
         """
-        with self._mourned():
+        with self._mourned(timeout):
             return self.connection.run(command, check=check, timeout=timeout, stdin=stdin)
 
     def put(
@@ -151,7 +150,7 @@ class Node:
         >>> lab.nodes[0].put("producer", "/usr/local/bin", mode=0o755)  # doctest: +SKIP
         PurePosixPath('/usr/local/bin/producer')
         """
-        with self._mourned():
+        with self._mourned(timeout):
             return file_transfer.put(self.connection, local, remote, mode=mode, timeout=timeout)
 
     def get(
@@ -166,12 +165,13 @@ class Node:
 
         See :func:`fame_lab.guest.ssh.file_transfer.get`.
         """
-        with self._mourned():
+        with self._mourned(timeout):
             return file_transfer.get(self.connection, remote, local, most=most, timeout=timeout)
 
     @contextlib.contextmanager
-    def _mourned(self) -> Iterator[None]:
-        """Add to an error of the block how the node's QEMU ended, if it did."""
+    def _mourned(self, timeout: float | None) -> Iterator[None]:
+        """Add to an error of the block how the node's QEMU ended, if it did, within the block's timeout."""
+        begun = time.monotonic()
         if not self._hosting.directory.path.is_dir():
             raise SSHError(f"{self.name}: its lab, {self._hosting.spec.name}, has ended: start another")
         try:
@@ -179,9 +179,8 @@ class Node:
         except CommandError:
             raise
         except SSHError as error:
-            # What was given up is no sign of an end, and a timeout is not to last longer than it says.
-            patience = 0.0 if isinstance(error, GivenUpError) else _NOTICED
-            if not is_cancelled() and self._has_ended(patience):
+            left = _NOTICED if timeout is None else begun + timeout - time.monotonic()
+            if not is_cancelled() and self._has_ended(min(left, _NOTICED)):
                 raise SSHError(f"{error}: {self.domain.obituary()}") from error
             raise
 

@@ -37,7 +37,7 @@ def under_way(directory: LabDirectory) -> Iterator[None]:
 
 
 def hand_over() -> None:
-    """Delegate the tear-down of what is under way in this process to when it lets go of it, or dies."""
+    """Delegate the tear-down of what is under way, for when this process lets go of it or dies."""
     global _ending
     with _lock:
         _ending = True

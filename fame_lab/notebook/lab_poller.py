@@ -105,7 +105,7 @@ class Watch:
             self._signs.close()
 
     def _feel(self) -> None:
-        """Report at once a QEMU that has ended: libvirt says nothing of a domain while it clears it up."""
+        """Report a QEMU that has ended at once: libvirt says nothing of a domain while it clears it up."""
         while not self._closed:
             time.sleep(_PULSE)
             signs, sight = self._signs, self._sight

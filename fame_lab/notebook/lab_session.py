@@ -93,7 +93,7 @@ class Holding:
         self._do("starting", work, after)
 
     def node_is(self, node: str, stage: str) -> None:
-        """Take how far a node has come that boots anew."""
+        """Take the stage of a node that boots anew."""
         self.stages[node] = stage
 
     def stop(self) -> None:

@@ -122,7 +122,7 @@ class Kept:
         return told
 
     def missing(self) -> list[dict[str, Any]]:
-        """List for each that was measured and could not be saved its ``cell`` and ``name``."""
+        """List what was measured and could not be saved, by its ``cell`` and ``name``."""
         return [
             {"cell": cell, "name": directory.partition("-")[2]}
             for directory, cell in self._cells.items()

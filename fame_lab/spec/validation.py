@@ -76,7 +76,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
 
 @contextlib.contextmanager
 def blamed(field: str) -> Iterator[None]:
-    """Add to an error which field it is about, for a form that shows it there."""
+    """Name in an error the field that it is about, for a form that shows it there."""
     try:
         yield
     except SpecError as error:

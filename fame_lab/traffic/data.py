@@ -41,7 +41,6 @@ class TrafficData:
         Where the numbers come from: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
     ended : dict
         Nodes whose counts ended before the recording did, and why.
-
     """
 
     counts: xr.Dataset

@@ -16,7 +16,7 @@ class Listener(Protocol):
     """
 
     def __call__(self, done: int, total: int | None, words: str, /) -> None:
-        """Take how many steps are done, of how many if that is known, and what goes on."""
+        """Take the number of steps done, their total if it is known, and what goes on."""
 
 
 class State(NamedTuple):

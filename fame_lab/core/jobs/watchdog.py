@@ -11,7 +11,7 @@ __all__ = ["given"]
 
 @contextlib.contextmanager
 def given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Stop a block after so many seconds; yield what returns whether it was.
+    """Stop a block after so many seconds; yield a function that returns whether it was stopped.
 
     paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
     are missing where a command waits for being taken.

@@ -223,7 +223,7 @@ class Plan:
         return plan
 
     def differences(self, other: Plan) -> list[str]:
-        """Return in which of what was asked for another plan is another."""
+        """Return the settings in which another plan differs."""
         mine, theirs = dict(_flat(self.asked())), dict(_flat(other.asked()))
         return [
             f"{name} was {_given(mine, name)} and is {_given(theirs, name)}"

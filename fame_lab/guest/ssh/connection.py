@@ -162,7 +162,7 @@ class Connection:
         except SSHError as error:
             if is_cancelled() or not (trouble := self._trouble()):
                 raise
-            raise type(error)(f"{error}: {trouble}") from error
+            raise SSHError(f"{error}: {trouble}") from error
 
     def _execute(
         self,

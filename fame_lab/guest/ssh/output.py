@@ -51,10 +51,6 @@ class Channel(Protocol):
         """Return whether it has ended."""
 
 
-class GivenUpError(SSHError):
-    """We gave a command up, on a connection that held: nothing says that its node has ended."""
-
-
 #: Takes a piece of output.
 Sink = Callable[[bytes], None]
 
@@ -110,13 +106,13 @@ def collect(
             if channel.recv_stderr_ready():
                 stderr += channel.recv_stderr(_CHUNK)
             if len(stdout) + len(stderr) > MOST_OUTPUT:
-                raise GivenUpError(f"{what} says more than {MOST_OUTPUT >> 20} MiB; stopped")
+                raise SSHError(f"{what} says more than {MOST_OUTPUT >> 20} MiB; stopped")
             if is_cancelled():
-                raise GivenUpError(f"{what} was called off")
+                raise SSHError(f"{what} was called off")
             ended = channel.closed or (channel.eof_received and channel.exit_status_ready())
             if ended and not channel.recv_ready() and not channel.recv_stderr_ready():
                 return bytes(stdout), bytes(stderr)
             if end is not None and time.monotonic() > end:
-                raise GivenUpError(f"{what} takes longer than its {timeout:g} s; given up")
+                raise SSHError(f"{what} takes longer than its {timeout:g} s; given up")
             if end is None and time.monotonic() > heard + SILENCE and trouble():
-                raise GivenUpError(f"{what} says nothing for {SILENCE:g} s; given up")
+                raise SSHError(f"{what} says nothing for {SILENCE:g} s; given up")

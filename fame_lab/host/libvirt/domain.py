@@ -196,7 +196,7 @@ class Domain:
         return last_words(self.name)
 
     def obituary(self) -> str:
-        """Return that it has ended, why as far as QEMU said, and what to do."""
+        """Return a sentence: that it has ended, why as far as QEMU said, and what to do."""
         words = self.last_words()
         silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
         cause = f"QEMU said {words!r}" if words else silence

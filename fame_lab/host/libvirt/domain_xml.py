@@ -208,7 +208,7 @@ def _add_labels(domain: Element, user: QemuUser | None, models: set[str] | None)
 
 
 def _skip_cpu_check(domain: Element) -> None:
-    """Reduce libvirt's questions to QEMU about its CPU to 3 questions instead of 330.
+    """Spare QEMU all but 3 of libvirt's 330 questions about its CPU.
 
     At each start it compares the CPU with what was asked for, property by property, which takes 0.3 s of
     processor time a node (measured on libvirt 9.0). An emulated CPU lacks nothing.

@@ -137,7 +137,7 @@ def draw_heat(
 
 
 def nothing(axes: Axes, told: str) -> None:
-    """Draw that there is nothing to draw."""
+    """Write on a panel that there is nothing to draw."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes, color="0.35", fontsize=9)
 

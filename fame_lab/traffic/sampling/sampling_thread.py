@@ -37,7 +37,7 @@ class Author(Protocol):
         """Return the offsets of the pages stored to since the last call, and begin anew."""
 
     def close(self) -> None:
-        """Release what it needs."""
+        """Release its resources."""
 
 
 class Watch:
