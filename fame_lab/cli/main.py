@@ -63,8 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         status = 1  # whoever read our output has seen enough
     except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        status = _complain(f"{where}{error.strerror or error}")
+        words = error.strerror or str(error)
+        # Without a name it is most likely of what was printed, if Python is told not to buffer that.
+        unnamed = f"{words}, perhaps where the output goes"
+        status = _complain(unnamed if error.filename is None else f"{error.filename}: {words}")
     try:
         _flush()
     except (HostError, OSError):
