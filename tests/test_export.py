@@ -90,8 +90,8 @@ def test_a_debian_that_is_printed_keeps_nothing_so_that_nodes_can_share_it(
 
 
 def test_a_users_own_image_is_exported_to_a_folder_alone(tmp_path: Path) -> None:
-    for name in ("kernel", "initrd"):
-        (tmp_path / name).touch()
+    (tmp_path / "kernel").write_bytes(b"\x7fELF")
+    (tmp_path / "initrd").touch()
     with pytest.raises(SpecError, match="export to a folder"):
         dataclasses.replace(TCG, image=str(tmp_path)).to_xml()
 
