@@ -150,11 +150,11 @@ with Lab(LabSpec("switched", nodes=3, fam="1M", network="libvirt"), progress=Fal
     told = {
         "running": len(network_processes("switched")),
         "addresses": [node.address for node in lab.nodes],
-        "reached": lab.nodes[2].run("ping -q -c 1 -w 5 node01 && ping -q -c 1 -w 5 192.168.42.2").exit_status,
+        "reached": lab.nodes[2].run("ping -q -c 1 -w 20 node01 && ping -q -c 1 -w 20 192.168.42.2").exit_status,
         "host": lab.nodes[0].run("ping -q -c 1 -w 2 192.168.42.254", check=False).exit_status,
     }
     lab.nodes[0].restart()
-    told["again"] = lab.nodes[0].run("ping -q -c 1 -w 5 node03").exit_status
+    told["again"] = lab.nodes[0].run("ping -q -c 1 -w 20 node03").exit_status
 print(json.dumps(told | {"left": leftovers("switched")}))
 """
 
