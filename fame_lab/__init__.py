@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.core import moved
@@ -16,14 +17,16 @@ from fame_lab.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fame_lab.errors import (
-        ApplianceError,
         BootError,
         CommandError,
         DaemonError,
         FameError,
         HostError,
+        ImageError,
         LabError,
+        NetworkError,
         ProbeError,
+        ReportError,
         SharingError,
         SpecError,
         SSHError,
@@ -34,11 +37,13 @@ if TYPE_CHECKING:
     from fame_lab.experiments.report.report import report
     from fame_lab.experiments.report.rerun import rerun
     from fame_lab.experiments.sweep.sweep import Sweep, sweep
+    from fame_lab.guest.c_program import compile_c
     from fame_lab.guest.ssh.run_result import RunResult
     from fame_lab.host.doctor.doctor import doctor
     from fame_lab.host.fam import Fam
     from fame_lab.lab.lab import Lab
     from fame_lab.lab.node import Node
+    from fame_lab.lab.node_stats import NodeMonitor, NodeStats
     from fame_lab.notebook.panel import panel
     from fame_lab.results.result import Result
     from fame_lab.spec.lab_spec import LabSpec
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
 moved.install()
 
 __all__ = [
-    "ApplianceError",
     "BootError",
     "CommandError",
     "Comparison",
@@ -57,11 +61,16 @@ __all__ = [
     "Fam",
     "FameError",
     "HostError",
+    "ImageError",
     "Lab",
     "LabError",
     "LabSpec",
+    "NetworkError",
     "Node",
+    "NodeMonitor",
+    "NodeStats",
     "ProbeError",
+    "ReportError",
     "Result",
     "RunResult",
     "SSHError",
@@ -71,6 +80,7 @@ __all__ = [
     "Traffic",
     "TrafficError",
     "compare",
+    "compile_c",
     "doctor",
     "panel",
     "recorded",
@@ -88,11 +98,14 @@ _HOMES = {
     "Lab": "fame_lab.lab.lab",
     "LabSpec": "fame_lab.spec.lab_spec",
     "Node": "fame_lab.lab.node",
+    "NodeMonitor": "fame_lab.lab.node_stats",
+    "NodeStats": "fame_lab.lab.node_stats",
     "Result": "fame_lab.results.result",
     "RunResult": "fame_lab.guest.ssh.run_result",
     "Sweep": "fame_lab.experiments.sweep.sweep",
     "Traffic": "fame_lab.traffic.traffic",
     "compare": "fame_lab.experiments.compare.comparison",
+    "compile_c": "fame_lab.guest.c_program",
     "doctor": "fame_lab.host.doctor.doctor",
     "panel": "fame_lab.notebook.panel",
     "recorded": "fame_lab.experiments.recorded",
@@ -108,6 +121,9 @@ def __getattr__(name: str) -> Any:
     # Loaded when asked for: an import that brings paramiko, libvirt and xarray takes over a second.
     if name in ("plots", "probes"):
         return importlib.import_module(f"fame_lab.{name}")
+    if name == "ApplianceError":
+        warnings.warn("fame_lab.ApplianceError is fame_lab.ImageError now", DeprecationWarning, stacklevel=2)
+        name = "ImageError"
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES.get(name, "fame_lab.errors")), name)

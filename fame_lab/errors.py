@@ -3,7 +3,7 @@
 FameError
 ├── SpecError (also ValueError)   a field, a size or an argument cannot be right: change it
 ├── HostError                     this host lacks something, or refuses: mend the host
-│   ├── ApplianceError            the guest image could not be built
+│   ├── ImageError                an image of a guest, or a program for it, image could not be built
 │   └── DaemonError               libvirt's daemon went away while it was asked: ask again
 ├── LabError                      a lab is not there, is there already, or did not come up
 │   ├── BootError                 a node missed its deadline, or its QEMU died
@@ -20,13 +20,16 @@ A message says what was wrong, with the value, and what to do next.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 __all__ = [
-    "ApplianceError",
     "BootError",
     "CommandError",
     "DaemonError",
     "FameError",
     "HostError",
+    "ImageError",
     "LabError",
     "NetworkError",
     "ProbeError",
@@ -73,8 +76,8 @@ class HostError(FameError):
     mend: str = ""
 
 
-class ApplianceError(HostError):
-    """The guest image could not be built."""
+class ImageError(HostError):
+    """An image of a guest, or a program for it, could not be built."""
 
 
 class DaemonError(HostError):
@@ -127,3 +130,11 @@ class TrafficError(FameError):
 
 class ReportError(FameError):
     """A notebook stopped before its end; the message says at which cell, and where the report is."""
+
+
+def __getattr__(name: str) -> Any:
+    # Written here, for core/moved.py is above.
+    if name != "ApplianceError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("ApplianceError is ImageError now", DeprecationWarning, stacklevel=2)
+    return ImageError

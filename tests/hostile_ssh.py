@@ -15,7 +15,7 @@ from paramiko.common import AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SU
 
 from fame_lab.core.directories import LabDirectory
 from fame_lab.guest.ssh.connection import Connection
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 
 #: Done on the channel of each command, in a thread of its own.
 Deed = Callable[[paramiko.Channel], None]
@@ -37,7 +37,7 @@ def hostile_node(
     """
     own = LabDirectory(directory / "lab")
     own.make(None)
-    keys = Keys.make(own, ["node01"])
+    keys = LabKeys.make(own, ["node01"])
     host = paramiko.Ed25519Key.from_private_key_file(str(own.host_key("node01")))
 
     def serve(taken: socket.socket) -> None:
@@ -80,11 +80,11 @@ def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
                 each.close()
 
 
-def any_keys(directory: Path) -> Keys:
+def any_keys(directory: Path) -> LabKeys:
     """Make keys that fit nobody who is met."""
     own = LabDirectory(directory / "lab")
     own.make(None)
-    return Keys.make(own, ["node01"])
+    return LabKeys.make(own, ["node01"])
 
 
 def _quietly(serve: Callable[[socket.socket], None], taken: socket.socket) -> None:

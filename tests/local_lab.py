@@ -45,7 +45,7 @@ class LocalNode:
             done = subprocess.run(self.command(arguments), capture_output=True, text=True, timeout=timeout)
             if done.returncode != 0:
                 raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
-        return program_output.parse(done.stdout, self.name)
+        return program_output.parse_output(done.stdout, self.name)
 
 
 class DyingNode(LocalNode):

@@ -10,14 +10,14 @@ import pytest
 
 from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import LabError
-from fame_lab.lab.ownership import Claim, renounce, settled, standing
+from fame_lab.lab.ownership import Ownership, locked_state, mark_orphaned, owner_state
 
 OWNER = """
 import sys
 from pathlib import Path
-from fame_lab.lab.ownership import Claim
+from fame_lab.lab.ownership import Ownership
 from fame_lab.core.directories import LabDirectory
-claim = Claim.make(LabDirectory(Path(sys.argv[1])))
+claim = Ownership.acquire(LabDirectory(Path(sys.argv[1])))
 print("mine", flush=True)
 sys.stdin.readline()
 """
@@ -46,23 +46,23 @@ def owner(directory: LabDirectory) -> subprocess.Popen[str]:
 
 
 def test_a_lab_whose_owner_lives_is_used(owner: subprocess.Popen[str], directory: LabDirectory) -> None:
-    assert [standing(directory) for _ in range(2)] == ["used", "used"]
+    assert [owner_state(directory) for _ in range(2)] == ["owned", "owned"]
     owner.communicate("")
 
 
-def test_an_owner_that_is_killed_leaves_it_forsaken(
+def test_an_owner_that_is_killed_leaves_it_orphaned(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
-    assert [standing(directory) for _ in range(2)] == ["forsaken", "forsaken"]
+    assert [owner_state(directory) for _ in range(2)] == ["orphaned", "orphaned"]
 
 
 def test_an_owner_that_ends_by_itself_leaves_it_on_purpose(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
     _, said = owner.communicate("")
-    assert standing(directory) == "nobody's"
+    assert owner_state(directory) == "detached"
     assert f"the lab {directory.name!r} runs on without this program" in said
 
 
@@ -73,63 +73,63 @@ def test_an_owner_whose_lab_was_ended_by_another_says_nothing_of_it(
     assert owner.communicate("")[1] == ""
 
 
-def test_who_takes_up_a_forsaken_lab_uses_it_until_it_lets_go(
+def test_who_takes_up_an_orphaned_lab_uses_it_until_it_lets_go(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
-    claim = Claim.join(directory)
-    assert standing(directory) == "used"
-    claim.leave()
-    assert standing(directory) == "forsaken"
+    claim = Ownership.share(directory)
+    assert owner_state(directory) == "owned"
+    claim.detach()
+    assert owner_state(directory) == "orphaned"
 
 
 def test_an_attached_process_that_ends_takes_nothing_from_the_owner(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
-    Claim.join(directory).leave()
-    assert standing(directory) == "used"
+    Ownership.share(directory).detach()
+    assert owner_state(directory) == "owned"
     owner.communicate("")
 
 
 def test_a_fork_of_the_owner_does_not_let_go_of_it(directory: LabDirectory) -> None:
-    claim = Claim.make(directory)
+    claim = Ownership.acquire(directory)
     if (child := os.fork()) == 0:
-        claim.leave()
+        claim.detach()
         os._exit(0)
     os.waitpid(child, 0)
-    assert standing(directory) == "used"
-    claim.leave()
-    assert standing(directory) == "nobody's"
+    assert owner_state(directory) == "owned"
+    claim.detach()
+    assert owner_state(directory) == "detached"
 
 
-def test_what_is_being_taken_away_is_forsaken_if_that_is_cut_short(directory: LabDirectory) -> None:
-    assert standing(directory) == "nobody's"
-    renounce(directory)
-    assert standing(directory) == "forsaken"
+def test_what_is_being_taken_away_is_orphaned_if_that_is_cut_short(directory: LabDirectory) -> None:
+    assert owner_state(directory) == "detached"
+    mark_orphaned(directory)
+    assert owner_state(directory) == "orphaned"
 
 
-def test_a_lab_without_its_directory_is_forsaken(tmp_path: Path) -> None:
+def test_a_lab_without_its_directory_is_orphaned(tmp_path: Path) -> None:
     directory = LabDirectory(tmp_path / "fame_lab-0-none")
-    renounce(directory)
-    assert standing(directory) == "forsaken"
+    mark_orphaned(directory)
+    assert owner_state(directory) == "orphaned"
     with pytest.raises(LabError, match="gone"):
-        Claim.join(directory)
+        Ownership.share(directory)
 
 
 def test_nobody_takes_up_what_is_being_taken_away(directory: LabDirectory) -> None:
-    renounce(directory)
+    mark_orphaned(directory)
     outcome: list[str] = []
 
     def join() -> None:
         try:
-            Claim.join(directory).release()
+            Ownership.share(directory).release()
             outcome.append("joined")
         except LabError:
             outcome.append("refused")
 
-    with settled(directory) as found:
-        assert found == "forsaken"
+    with locked_state(directory) as found:
+        assert found == "orphaned"
         waiting = threading.Thread(target=join)
         waiting.start()
         waiting.join(0.3)
@@ -140,13 +140,13 @@ def test_nobody_takes_up_what_is_being_taken_away(directory: LabDirectory) -> No
 
 
 def test_a_lab_that_came_in_its_place_is_anothers(directory: LabDirectory) -> None:
-    claim = Claim.make(directory)
+    claim = Ownership.acquire(directory)
     assert claim.is_current
     directory.remove()
     assert claim.is_current  # what may yet run of it is still ours
     directory.make(None)
-    theirs = Claim.make(directory)
+    theirs = Ownership.acquire(directory)
     assert not claim.is_current
     claim.leave()
-    assert standing(directory) == "used"
+    assert owner_state(directory) == "owned"
     theirs.leave()

@@ -20,7 +20,7 @@ import fame_lab
 from fame_lab import Comparison, Sweep, compare, probes
 from fame_lab.errors import FameError, SpecError
 from fame_lab.experiments.sweep.plan import Plan
-from fame_lab.experiments.sweep.storage import Folder
+from fame_lab.experiments.sweep.storage import SweepStore
 from fame_lab.results.result import Result
 
 EVIL = "<script>alert(1)</script>$x_$\x1b[2J"
@@ -133,7 +133,7 @@ def test_sweeps_are_compared_point_by_point_in_memory_on_disk_and_in_a_report(tm
     plan = Plan.make(
         "chase", {"stride": [64, 512]}, repeats=3, seed=0, spec=a_spec(), parameters={"batches": 30}
     )
-    folder = Folder(tmp_path / "report" / "data" / "001-sweep_of_chase")
+    folder = SweepStore(tmp_path / "report" / "data" / "001-sweep_of_chase")
     folder.path.parent.mkdir(parents=True)
     with folder.taken_up(plan):
         for point, result in measured(plan).items():

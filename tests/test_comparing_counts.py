@@ -1,13 +1,13 @@
 from made_traffic import a_trace, some_samples
 
 from fame_lab.experiments.compare.traffic_counts import counts
-from fame_lab.experiments.compare.verdicts import judged
+from fame_lab.experiments.compare.verdicts import judge
 
 CELLS = {("load", 1, 0): 3, ("store", 2, 4096): 5, ("load", 2, 32 << 20): 7}
 
 
 def test_a_trace_agrees_with_itself_count_by_count() -> None:
-    rows = judged([*counts("traffic", a_trace(CELLS), a_trace(CELLS))])
+    rows = judge([*counts("traffic", a_trace(CELLS), a_trace(CELLS))])
     assert {row.verdict for row in rows} == {"agrees"}
     assert {row.kind for row in rows} == {"exact"}
     # Accesses and bytes, of two operations, by two initiators to two homes; and all granules at once.
@@ -15,7 +15,7 @@ def test_a_trace_agrees_with_itself_count_by_count() -> None:
 
 
 def test_one_access_more_is_a_difference() -> None:
-    rows = judged([*counts("traffic", a_trace(CELLS), a_trace(CELLS | {("load", 1, 0): 4}))])
+    rows = judge([*counts("traffic", a_trace(CELLS), a_trace(CELLS | {("load", 1, 0): 4}))])
     differing = [(row.quantity, row.place, row.a, row.b) for row in rows if row.verdict == "differs"]
     assert differing == [
         ("accesses", "op=load, initiator=node01, home=node01", 3, 4),
@@ -27,12 +27,12 @@ def test_one_access_more_is_a_difference() -> None:
 def test_counts_that_a_double_cannot_tell_apart_differ() -> None:
     most = 1 << 54
     a, b = (a_trace({("load", 1, 0): (count, 8)}) for count in (most, most + 1))
-    assert "differs" in {row.verdict for row in judged([*counts("traffic", a, b)])}
+    assert "differs" in {row.verdict for row in judge([*counts("traffic", a, b)])}
 
 
 def test_the_same_sums_from_other_granules_are_a_difference() -> None:
     moved = {("load", 1, 8192): 3, ("store", 2, 4096): 5, ("load", 2, 32 << 20): 7}
-    rows = judged([*counts("traffic", a_trace(CELLS), a_trace(moved))])
+    rows = judge([*counts("traffic", a_trace(CELLS), a_trace(moved))])
     assert [row.quantity for row in rows if row.verdict == "differs"] == ["granules of 4K, count by count"]
 
 
@@ -43,5 +43,5 @@ def test_granules_of_another_size_are_not_compared() -> None:
 
 def test_of_samples_it_is_compared_where_something_changed() -> None:
     a, b, elsewhere = some_samples({0: 2}), some_samples({0: 9}), some_samples({4096: 2})
-    assert [row.verdict for row in judged([*counts("traffic", a, b)])] == ["agrees"]
-    assert [row.verdict for row in judged([*counts("traffic", a, elsewhere)])] == ["differs"]
+    assert [row.verdict for row in judge([*counts("traffic", a, b)])] == ["agrees"]
+    assert [row.verdict for row in judge([*counts("traffic", a, elsewhere)])] == ["differs"]

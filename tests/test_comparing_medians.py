@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
 
 SURE = 1.96
 
@@ -75,7 +75,7 @@ def test_of_two_runs_of_the_same_the_bounds_enclose_no_difference_as_often_as_th
         samples = [Sample(each) for each in pair]
         bounds = [each.bounds(SURE) for each in samples]
         if None not in bounds:
-            a, b = (Bounds(s.median, *found) for s, found in zip(samples, bounds, strict=True) if found)
+            a, b = (Interval(s.median, *found) for s, found in zip(samples, bounds, strict=True) if found)
             apart = difference(a.log(), b.log())
             enclosed += apart.low <= 0 <= apart.high
             told += 1
@@ -85,7 +85,7 @@ def test_of_two_runs_of_the_same_the_bounds_enclose_no_difference_as_often_as_th
 
 @given(st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 3), min_size=2, max_size=2))
 def test_a_difference_lies_between_its_bounds_and_changes_its_sign_with_its_sides(triples: Any) -> None:
-    a, b = (Bounds(middle, low, high) for low, middle, high in map(sorted, triples))
+    a, b = (Interval(middle, low, high) for low, middle, high in map(sorted, triples))
     there, back = difference(a, b), difference(b, a)
     assert there.low <= there.value <= there.high
     assert (back.value, back.low, back.high) == (-there.value, -there.high, -there.low)

@@ -4,18 +4,18 @@ import xarray as xr
 from made_results import a_chase
 
 from fame_lab.errors import SpecError
-from fame_lab.experiments.compare.quantities import Counted, Sampled, points, unmatched
+from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, only_in_one, points
 
 
-def sampled(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], Sampled]:
+def sampled(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], MeasuredPoint]:
     found = points("made", a, b)
-    return {(each.quantity, *each.at.values()): each for each in found if isinstance(each, Sampled)}
+    return {(each.quantity, *each.at.values()): each for each in found if isinstance(each, MeasuredPoint)}
 
 
 def counted(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], tuple[int, int]]:
     found = points("made", a, b)
     return {
-        (each.quantity, *each.at.values()): (each.a, each.b) for each in found if isinstance(each, Counted)
+        (each.quantity, *each.at.values()): (each.a, each.b) for each in found if isinstance(each, ExactPoint)
     }
 
 
@@ -41,17 +41,17 @@ def test_what_only_one_has_is_named_and_the_rest_compared() -> None:
     a, b = a_chase(sets=(4096, 8192)).dataset, a_chase(sets=(4096, 65536)).dataset
     b = b.assign(jitter=b["latency"])
     assert set(sampled(a, b)) == {("latency", "dram", 4096), ("latency", "fam", 4096)}
-    assert unmatched(a, b) == {"a": ["working_set 8192"], "b": ["working_set 65536", "jitter"]}
+    assert only_in_one(a, b) == {"a": ["working_set 8192"], "b": ["working_set 65536", "jitter"]}
 
 
 def test_one_label_of_a_result_meets_the_same_label_among_several() -> None:
     several = a_chase().dataset
     one = several.sel(memory="fam")
     for found in (points("made", several, one), points("made", one, several)):
-        places = [each.at for each in found if isinstance(each, Sampled)]
+        places = [each.at for each in found if isinstance(each, MeasuredPoint)]
         assert sorted(place["working_set"] for place in places) == [4096, 65536]
         assert {place["memory"] for place in places} == {"fam"}
-    assert unmatched(several, one) == {"a": ["memory 'dram'"], "b": []}
+    assert only_in_one(several, one) == {"a": ["memory 'dram'"], "b": []}
 
 
 def test_what_was_not_measured_is_left_out_of_a_sample_and_an_empty_one_is_no_point() -> None:

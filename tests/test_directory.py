@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fame_lab.core.directories import SHM, LabDirectory, cache_directory, caches, nobody_begins, own_cache
+from fame_lab.core.directories import SHM, LabDirectory, cache_directory, caches, own_cache, start_lock
 from fame_lab.errors import HostError, LabError
-from fame_lab.lab.inventory import Listing
+from fame_lab.lab.inventory import LabStatus
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def directory(tmp_path: Path) -> LabDirectory:
 
 def test_a_directory_is_held_until_its_start_has_ended(directory: LabDirectory) -> None:
     assert not directory.is_held()
-    with directory.held() as ours:
+    with directory.locked() as ours:
         assert ours
         assert directory.is_held()
     assert not directory.is_held()
@@ -30,16 +30,16 @@ def test_a_directory_is_held_until_its_start_has_ended(directory: LabDirectory) 
 
 def test_a_start_holds_its_directory_from_its_first_moment(tmp_path: Path) -> None:
     directory = LabDirectory(tmp_path / "fame_lab-0-begun")
-    with directory.made_and_held(None):
+    with directory.create_locked(None):
         assert directory.is_held()
     assert not directory.is_held()
-    with pytest.raises(LabError, match="exists"), directory.made_and_held(None):
+    with pytest.raises(LabError, match="exists"), directory.create_locked(None):
         pass
 
 
 def test_looking_whether_it_is_held_holds_up_nobody(directory: LabDirectory) -> None:
     assert [directory.is_held() for _ in range(2)] == [False, False]
-    with directory.held() as ours:
+    with directory.locked() as ours:
         assert ours
 
 
@@ -47,10 +47,10 @@ def test_one_that_was_taken_away_meanwhile_is_not_ours(directory: LabDirectory) 
     outcome: list[bool] = []
 
     def start() -> None:
-        with directory.held() as ours:
+        with directory.locked() as ours:
             outcome.append(ours)
 
-    with directory.held():
+    with directory.locked():
         waiting = threading.Thread(target=start)
         waiting.start()
         while not waiting.is_alive():
@@ -70,13 +70,13 @@ def test_a_name_is_made_once(directory: LabDirectory) -> None:
 
 def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LabDirectory, "of", lambda _: directory)
-    with directory.held():
-        found = Listing._left(directory)
+    with directory.locked():
+        found = LabStatus._left(directory)
         assert not found.is_orphan
         # As for who looked a moment before the start began.
-        assert not Listing("held", None, {}, "").end_if_orphan()
+        assert not LabStatus("held", None, {}, "").end_if_orphan()
         assert directory.path.is_dir()
-    assert Listing._left(directory).is_orphan
+    assert LabStatus._left(directory).is_orphan
 
 
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
@@ -94,11 +94,11 @@ def test_a_link_in_its_place_is_neither_followed_nor_taken_for_a_lab(
 ) -> None:
     directory = planted(tmp_path, monkeypatch)
     directory.path.symlink_to(tmp_path / target)
-    with pytest.raises(LabError, match="another user's, or a link"), directory.made_and_held(None):
+    with pytest.raises(LabError, match="another user's, or a link"), directory.create_locked(None):
         pass
     assert LabDirectory.all() == []
     assert not directory.is_held()
-    with directory.held() as ours:
+    with directory.locked() as ours:
         assert not ours
     assert directory.path.is_symlink()
     assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["kept"]
@@ -128,7 +128,7 @@ def test_what_is_written_is_its_owners_alone(directory: LabDirectory) -> None:
 
 
 def test_nobody_else_can_open_what_holds_up_a_start(directory: LabDirectory) -> None:
-    with nobody_begins():
+    with start_lock():
         looking = threading.Thread(target=directory.is_held, daemon=True)
         looking.start()
         looking.join(0.2)

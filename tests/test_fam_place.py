@@ -28,7 +28,9 @@ def rooms(directory: LabDirectory, monkeypatch: pytest.MonkeyPatch) -> Callable[
     """Set how many bytes are free in /dev/shm and on disk."""
 
     def have(in_shm: int, on_disk: int) -> None:
-        monkeypatch.setattr(fam_location, "room", lambda at: in_shm if at == directory.path else on_disk)
+        monkeypatch.setattr(
+            fam_location, "free_bytes", lambda at: in_shm if at == directory.path else on_disk
+        )
 
     return have
 
@@ -82,4 +84,4 @@ def test_the_manifest_says_where_and_why(directory: LabDirectory) -> None:
 
 
 def test_room_is_told_of_a_directory_that_is_yet_to_be_made(tmp_path: Path) -> None:
-    assert fam_location.room(tmp_path / "not" / "yet") > 0
+    assert fam_location.free_bytes(tmp_path / "not" / "yet") > 0

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from raw_vm import RawVM, booted
 
 from fame_lab.core import native
-from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.jobs.progress import listen
 from fame_lab.core.sizes import format_size
-from fame_lab.errors import ApplianceError, SpecError
+from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import appliance, apt_packages, cpio, rootfs
 from fame_lab.guest.images.appliance import Appliance
-from fame_lab.guest.images.base import Attachment, Identity
+from fame_lab.guest.images.base import Identity, NodeNetwork
 
 RELEASE = "6.1.0-1-test"
 
@@ -81,7 +81,7 @@ def test_what_is_built_is_found_again_without_asking_apt(ingredients: Ingredient
 
 def test_a_build_is_a_job_whose_steps_are_known_once_the_packages_are(ingredients: Ingredients) -> None:
     heard: list[tuple[int, int | None, str]] = []
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         appliance.ensure()
         # What is there is no job.
         appliance.ensure()
@@ -160,7 +160,7 @@ def test_what_a_killed_build_left_goes_with_the_next(ingredients: Ingredients, t
 
 def test_a_full_disk_is_told_with_what_to_do(ingredients: Ingredients, tmp_path: Path) -> None:
     ingredients.fail_at = "write"
-    with pytest.raises(ApplianceError, match=r"No space left on device.*FAME_LAB_CACHE"):
+    with pytest.raises(ImageError, match=r"No space left on device.*FAME_LAB_CACHE"):
         appliance.ensure()
     assert not [name for name in files(tmp_path) if name.startswith("building")]
 
@@ -217,7 +217,7 @@ def test_a_node_in_a_network_is_told_its_card_and_all_names(
     ingredients: Ingredients, leased: bool, line: bytes
 ) -> None:
     address, netmask = IPv4Address("192.168.42.7"), IPv4Address("255.255.255.0")
-    attachment = Attachment("48:50:42:07:07:07", address, netmask, leased, "192.168.42.7 node07\n")
+    attachment = NodeNetwork("48:50:42:07:07:07", address, netmask, leased, "192.168.42.7 node07\n")
     identity = Identity("node07", "ssh-ed25519 AAAA\n", Ed25519PrivateKey.generate(), attachment)
     own = appliance.ensure().personal(identity)
     assert own["network"] == line

@@ -119,7 +119,7 @@ def test_a_qemu_that_hangs_is_told_and_can_be_replaced(
     with pytest.raises(SSHError, match=r"opens no session|went away|takes longer"):
         sick.run("true", timeout=2)
     with pytest.raises(HostError, match=r"does not answer within 2 s.*restart\(\)"):
-        sick.domain.ask("query-status")
+        sick.domain.qmp("query-status")
     assert {listing.name for listing in Lab.list()} >= {NAME}
     assert ailing.nodes[0].run("uname -n").stdout == "node01\n"
     sick.restart()

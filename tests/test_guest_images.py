@@ -148,9 +148,9 @@ def test_a_package_that_cannot_be_one_is_refused(package: str) -> None:
 def test_what_nodes_run_on_is_found_by_its_digest(cache: Path) -> None:
     old = made(cache, "debian", when="2025-01-01")
     made(cache, "debian")
-    assert catalog.of_running("debian", old).digest == old
+    assert catalog.booted_by("debian", old).digest == old
     with pytest.raises(LabError, match="not in"):
-        catalog.of_running("debian", "feed")
+        catalog.booted_by("debian", "feed")
 
 
 def test_versions_are_read_from_dpkgs_list() -> None:

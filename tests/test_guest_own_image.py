@@ -12,7 +12,7 @@ from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import custom
 from fame_lab.guest.images.base import Identity, KernelBoot
-from fame_lab.guest.images.custom import OwnDisk, OwnKernel
+from fame_lab.guest.images.custom import CustomDisk, CustomKernel
 
 IDENTITY = Identity("node07", "ssh-ed25519 AAAA lab", Ed25519PrivateKey.generate())
 
@@ -36,14 +36,14 @@ KERNEL = bytes(0x202) + b"HdrS"
 
 def test_a_qcow2_file_is_a_disk(tmp_path: Path) -> None:
     found = custom.find(qcow2(tmp_path / "x.img"))  # whatever its name
-    assert isinstance(found, OwnDisk)
+    assert isinstance(found, CustomDisk)
     assert not found.says_ready
 
 
 def test_a_directory_with_a_kernel_and_an_initramfs_is_an_image(tmp_path: Path) -> None:
     for name in ("kernel", "initrd"):
         (tmp_path / name).write_bytes(KERNEL)
-    assert isinstance(custom.find(tmp_path), OwnKernel)
+    assert isinstance(custom.find(tmp_path), CustomKernel)
 
 
 @pytest.mark.parametrize("content", [b"", b"kernel", bytes(4096), b"MZ" * 4096])
@@ -141,7 +141,7 @@ def test_a_users_disk_is_not_written_to(tmp_path: Path, directory: LabDirectory,
     path = qcow2(tmp_path / "x.qcow2")
     before = path.read_bytes()
     image = custom.find(path)
-    assert isinstance(image, OwnDisk)
+    assert isinstance(image, CustomDisk)
     boot = image.boot(IDENTITY, directory, tsc_khz=None)
     assert boot.disk != path
     assert boot.base == path

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 from fame_lab.guest.images import apt_packages
 
 #: An apt-get that knows two kernel packages and a program, and downloads empty files.
@@ -94,7 +94,7 @@ def test_lists_of_our_own_are_fetched_when_the_systems_do_not_do(programs: Path,
 
 def test_what_apt_said_is_told(programs: Path, tmp_path: Path) -> None:
     install_apt(programs, 'echo "E: Unable to locate package" >&2; exit 100')
-    with pytest.raises(ApplianceError) as caught:
+    with pytest.raises(ImageError) as caught:
         fetch(tmp_path)
     message = str(caught.value)
     assert "find the packages linux-image-cloud-amd64: E: Unable to locate package" in message
@@ -104,7 +104,7 @@ def test_what_apt_said_is_told(programs: Path, tmp_path: Path) -> None:
 
 def test_a_download_that_leaves_no_file_is_told(programs: Path, tmp_path: Path) -> None:
     install_apt(programs, 'case " $* " in *" download "*) exit 0 ;; esac')
-    with pytest.raises(ApplianceError, match=r"left no file of linux-image-6\.1"):
+    with pytest.raises(ImageError, match=r"left no file of linux-image-6\.1"):
         fetch(tmp_path)
 
 
@@ -112,14 +112,14 @@ def test_a_host_without_apt_is_told_where_to_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(programs))
-    with pytest.raises(ApplianceError, match=r"apt-get, a part of Debian.*FAME_LAB_CACHE"):
+    with pytest.raises(ImageError, match=r"apt-get, a part of Debian.*FAME_LAB_CACHE"):
         fetch(tmp_path)
 
 
 def test_a_package_that_does_not_unpack_is_named(programs: Path, tmp_path: Path) -> None:
     (programs / "dpkg-deb").write_text("#!/bin/sh\necho 'No space left on device' >&2\nexit 2\n")
     (programs / "dpkg-deb").chmod(0o755)
-    with pytest.raises(ApplianceError, match=r"unpack a\.deb into .*No space left on device(.|\n)*make room"):
+    with pytest.raises(ImageError, match=r"unpack a\.deb into .*No space left on device(.|\n)*make room"):
         apt_packages.unpack(tmp_path / "a.deb", tmp_path)
 
 
@@ -141,5 +141,5 @@ def test_a_distribution_is_taken_for_what_it_is_like(
 def test_another_distribution_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     release = {"ID": "fedora", "PRETTY_NAME": "Fedora Linux 40"}
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
-    with pytest.raises(ApplianceError, match="Fedora Linux 40"):
+    with pytest.raises(ImageError, match="Fedora Linux 40"):
         apt_packages.distribution()

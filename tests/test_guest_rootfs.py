@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 from fame_lab.guest.images import rootfs
 
 
@@ -51,7 +51,7 @@ def test_one_kernel_is_expected(names: list[str], tmp_path: Path) -> None:
     (tmp_path / "boot").mkdir()
     for name in names:
         (tmp_path / "boot" / name).touch()
-    with pytest.raises(ApplianceError, match=f"{len(names)} kernels"):
+    with pytest.raises(ImageError, match=f"{len(names)} kernels"):
         rootfs.kernel(tmp_path)
 
 
@@ -64,12 +64,12 @@ def test_a_file_is_found_whether_or_not_bin_is_a_part_of_usr(tmp_path: Path) -> 
 
 
 def test_what_the_packages_lack_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ApplianceError, match="no /usr/bin/lspci"):
+    with pytest.raises(ImageError, match="no /usr/bin/lspci"):
         rootfs._in(tmp_path, "usr/bin/lspci")
 
 
 def test_a_tool_that_fails_is_quoted() -> None:
-    with pytest.raises(ApplianceError, match=r"could not index: sh -c .* said: oh no"):
+    with pytest.raises(ImageError, match=r"could not index: sh -c .* said: oh no"):
         rootfs._tool("index", ["sh", "-c", "echo oh no >&2; exit 3"])
 
 

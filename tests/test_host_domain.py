@@ -41,7 +41,7 @@ def test_last_words_are_what_qemu_said_and_not_its_command_line(
 ) -> None:
     (tmp_path / "log").write_text(LOG + added)
     monkeypatch.setattr(domain, "log_path", lambda _: tmp_path / "log")
-    assert domain.last_words("fame-x-node01", most) == words
+    assert domain.qemu_log_tail("fame-x-node01", most) == words
 
 
 def test_a_domain_of_another_version_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:

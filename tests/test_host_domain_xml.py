@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 from fame_lab.guest.images.base import Boot, DiskBoot, KernelBoot
 from fame_lab.host.libvirt.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.libvirt.metadata import NodeRecord
-from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.libvirt.template_args import TemplateFiles
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.spec.lab_spec import LabSpec
@@ -139,7 +139,7 @@ def test_a_disk_is_booted_by_firmware_and_its_form_is_given() -> None:
 
 
 def test_a_card_in_the_lab_s_network_has_a_place_of_its_own() -> None:
-    domain = parsed(record(), card=Card("48:50:42:01:01:01", network="fame-demo"))
+    domain = parsed(record(), card=Nic("48:50:42:01:01:01", network="fame-demo"))
     (interface,) = domain.findall("devices/interface")
     assert interface.find("source[@network='fame-demo']") is not None
     assert interface.find("mac[@address='48:50:42:01:01:01']") is not None
@@ -148,7 +148,7 @@ def test_a_card_in_the_lab_s_network_has_a_place_of_its_own() -> None:
 
 
 def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
-    domain = parsed(record(), card=Card("48:50:42:01:01:01", switch=Path("/lab/switch")))
+    domain = parsed(record(), card=Nic("48:50:42:01:01:01", switch=Path("/lab/switch")))
     assert domain.findall("devices/interface") == []
     assert "vde,id=lab,sock=/lab/switch" in arguments(domain)
     assert "virtio-net-pci,netdev=lab,mac=48:50:42:01:01:01,bus=pcie.0,addr=0xa,romfile=" in arguments(domain)

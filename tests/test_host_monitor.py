@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import HostError
-from fame_lab.host.libvirt.qemu_monitor import bar2, fam_block, forwarded_port, returned
+from fame_lab.host.libvirt.qemu_monitor import bar2, fam_block, forwarded_port, qmp_result
 
 # As QEMU 7.2 gives it.
 USERNET = """Hub -1 (ssh):
@@ -30,7 +30,7 @@ JSON = st.recursive(
 def test_what_qemu_answers_is_read() -> None:
     assert forwarded_port(USERNET) == 34255
     assert fam_block(RAMBLOCK) == 1 << 27
-    assert returned('{"return": [1]}') == [1]
+    assert qmp_result('{"return": [1]}') == [1]
     assert bar2([{"devices": [{"id": {"device": 1}}, IVSHMEM]}]) == 1 << 35
 
 
@@ -42,7 +42,7 @@ def test_a_bar_that_is_not_mapped_has_no_address() -> None:
 
 def test_what_qemu_refuses_is_an_error_with_its_words() -> None:
     with pytest.raises(HostError, match="no such event"):
-        returned('{"error": {"class": "GenericError", "desc": "no such event"}}')
+        qmp_result('{"error": {"class": "GenericError", "desc": "no such event"}}')
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "99999", "123456"])
@@ -53,7 +53,7 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 @given(st.text() | JSON.map(json.dumps))
 def test_whatever_qemu_returns_there_is_a_value_or_a_host_error(said: str) -> None:
-    for read in (returned, forwarded_port):
+    for read in (qmp_result, forwarded_port):
         check(lambda: read(said))  # noqa: B023
     assert fam_block(said) is None or isinstance(fam_block(said), int)
 
@@ -66,7 +66,7 @@ def test_whatever_devices_qemu_lists_there_is_an_address_or_none(buses: Any) -> 
 
 def test_an_answer_that_is_nested_without_an_end_is_refused() -> None:
     with pytest.raises(HostError):
-        returned("[" * 100_000)
+        qmp_result("[" * 100_000)
 
 
 def check(read: Any) -> None:

@@ -18,7 +18,7 @@ from fame_lab.guest.ssh import output
 from fame_lab.host.libvirt import domain
 from fame_lab.lab.console import last_line
 from fame_lab.lab.node import Node
-from fame_lab.lab.node_stats import VitalSigns
+from fame_lab.lab.node_stats import NodeMonitor
 from fame_lab.notebook.html import pre
 from fame_lab.notebook.node_table import node_rows
 from fame_lab.spec.fam_layout import CONTROL_SIZE
@@ -174,8 +174,8 @@ def test_what_qemu_may_write_it_fills_no_disk_with(lab: Lab) -> None:
     shown = lab.nodes[2].console()
     assert "<script" not in pre(shown)
     assert last_line(shown).isprintable()
-    assert "<script" not in node_rows(lab.spec.node_names, VitalSigns(NAME).look(), {})
-    assert "\x1b" not in lab.nodes[2].domain.last_words()
+    assert "<script" not in node_rows(lab.spec.node_names, NodeMonitor(NAME).look(), {})
+    assert "\x1b" not in lab.nodes[2].domain.qemu_log_tail()
 
 
 # --- What root in a node can do ---

@@ -17,7 +17,7 @@ from fame_lab.errors import CommandError, FameError, HostError, LabError, ProbeE
 from fame_lab.guest.c_program import compile_c
 from fame_lab.host import accelerator
 from fame_lab.lab import boot
-from fame_lab.probes.common.barrier import together
+from fame_lab.probes.common.barrier import run_at_barrier
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 
 pytestmark = pytest.mark.vm
@@ -76,7 +76,7 @@ def test_additions_by_two_nodes_to_one_word_lose_nothing(lab: Lab) -> None:
     for _ in range(10):
         lab.fam.write(offset, bytes(8))
         words = ["add", "--fam", "/dev/fam", "--offset", str(offset), "--count", str(count)]
-        together(lab, dict.fromkeys(lab.nodes, words), patience=10, timeout=120)
+        run_at_barrier(lab, dict.fromkeys(lab.nodes, words), patience=10, timeout=120)
         assert int.from_bytes(lab.fam.read(offset, 8), "little") == 2 * count
 
 

@@ -76,11 +76,11 @@ def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans(qemu: str) -> 
 @pytest.mark.newer_qemu
 def test_a_launch_a_new_boot_and_a_probe_are_heard(qemu: str) -> None:
     from fame_lab import LabSpec
-    from fame_lab.core.jobs.progress import heard_by, job
+    from fame_lab.core.jobs.progress import job, listen
 
     heard: list[tuple[int, int | None, str]] = []
     with (
-        heard_by(lambda *told: heard.append(told)),
+        listen(lambda *told: heard.append(told)),
         Lab(LabSpec("heard", nodes=2, fam="1M", qemu=qemu)) as lab,
     ):
         assert heard[0] == (0, 2, "heard") and heard[-1] == (2, 2, "ready")
@@ -114,13 +114,13 @@ def test_no_more_nodes_boot_at_a_time_than_the_host_has_cores(
     most = 0
     real = boot.await_ready
 
-    def watched(hosting: object, domain: object, *rest: object) -> None:
+    def watched(context: object, domain: object, *rest: object) -> None:
         nonlocal most
         node = domain.record.node  # type: ignore[attr-defined]
         booting.add(node)
         most = max(most, len(booting))
         try:
-            real(hosting, domain, *rest)  # type: ignore[arg-type]
+            real(context, domain, *rest)  # type: ignore[arg-type]
         finally:
             booting.discard(node)
 

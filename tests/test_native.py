@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab.core import native
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 
 
 def test_the_probe_is_static_and_tells_what_it_was_made_of() -> None:
@@ -28,19 +28,19 @@ def test_a_plugin_is_a_shared_object_for_each_version_of_the_interface(version: 
 
 def test_what_is_missing_names_the_command(tmp_path: Path) -> None:
     missing = native.PROBE._replace(product=tmp_path / "fame-probe")
-    with pytest.raises(ApplianceError, match=r"is missing.*python -m fame_lab\.core\.native"):
+    with pytest.raises(ImageError, match=r"is missing.*python -m fame_lab\.core\.native"):
         missing.binary()
 
 
 def test_what_is_older_than_its_sources_is_refused(tmp_path: Path) -> None:
     changed = shutil.copytree(native.PROBE.sources, tmp_path / "probe")
     (changed / "add.c").write_text("/* another */\n")
-    with pytest.raises(ApplianceError, match="is older than its sources"):
+    with pytest.raises(ImageError, match="is older than its sources"):
         native.PROBE._replace(sources=changed).binary()
 
 
 @pytest.mark.parametrize("each", native.ALL, ids=lambda each: each.product.name)
-def test_build_leaves_what_is_current_alone(each: native.Native) -> None:
+def test_build_leaves_what_is_current_alone(each: native.NativeTarget) -> None:
     before = each.binary().stat()
     assert each.build().stat().st_mtime_ns == before.st_mtime_ns
 

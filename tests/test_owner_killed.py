@@ -78,7 +78,9 @@ def test_a_lab_whose_owner_is_killed_can_be_taken_up_and_is_an_orphan_until_then
 ) -> None:
     kill_owner(host, "killed", "start", "up")
     left = listed(host, "killed")
-    assert left is not None and left["orphan"] and left["standing"] == "forsaken"
+    assert (
+        left is not None and left["orphan"] and left["owner"] == "orphaned" and left["standing"] == "forsaken"
+    )
     assert "its owner was killed; fame-lab down --orphans" in host.fame_lab("ls")
     user = host.start(
         "import time; from fame_lab import Lab; lab = Lab.attach('killed')\n"
@@ -108,7 +110,7 @@ from jupyter_client.manager import KernelManager
 from fame_lab import Lab
 
 def listed():
-    return [(entry.standing, entry.is_orphan) for entry in Lab.list() if entry.name == "noted"]
+    return [(entry.owner_state, entry.is_orphan) for entry in Lab.list() if entry.name == "noted"]
 
 def execute(words):
     client = manager.blocking_client()
@@ -124,17 +126,17 @@ manager.shutdown_wait_time = 60
 manager.start_kernel()
 try:
     execute("from fame_lab import Lab, LabSpec; " + start)
-    assert listed() == [("used", False)]
+    assert listed() == [("owned", False)]
     manager.restart_kernel()
-    assert listed() == [("nobody's", False)]
+    assert listed() == [("detached", False)]
     execute("from fame_lab import Lab, LabSpec; Lab.attach('noted').stop(); " + start)
-    assert listed() == [("used", False)]
+    assert listed() == [("owned", False)]
     os.kill(manager.provisioner.pid, signal.SIGKILL)
     while manager.is_alive(): time.sleep(0.05)
-    assert listed() == [("forsaken", True)]
+    assert listed() == [("orphaned", True)]
     attached = Lab.attach("noted")
     assert attached.run("uname -n")["node01"].stdout == "node01\\n"
-    assert listed() == [("used", False)]
+    assert listed() == [("owned", False)]
     attached.detach()
 finally:
     manager.shutdown_kernel(now=True)

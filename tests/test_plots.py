@@ -52,7 +52,7 @@ def test_a_manifest_from_anywhere_cannot_spoil_a_figure(junk: dict[str, object])
     ("ground", "ink"), [("white", "black"), ("#fde725", "black"), ("#440154", "white"), ("#000000", "white")]
 )
 def test_what_is_written_on_a_colour_stands_out(ground: str, ink: str) -> None:
-    assert plots.ink(ground) == ink
+    assert plots.text_colour(ground) == ink
 
 
 def test_a_figure_is_a_picture_by_itself() -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from fame_lab import probes
-from fame_lab.results.plots import LabFigure
+from fame_lab.results.plots import NotebookFigure
 
 SOURCES = {"emulated", "traced", "sampled", "projected"}
 
@@ -121,7 +121,7 @@ def test_each_quantity_has_its_unit(made: Made, name: str) -> None:
 @every
 def test_it_is_as_wide_as_a_cell_and_can_show_itself(made: Made, name: str) -> None:
     figure = made(name).figure
-    assert isinstance(figure, LabFigure)
+    assert isinstance(figure, NotebookFigure)
     assert figure.get_figwidth() == 8
 
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.batches import STATISTICS, bootstrap_median, check_batches, read_batches, summary
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 
 
-def fields(**changed: object) -> Fields:
+def fields(**changed: object) -> OutputRecord:
     line = {"loads": 100, "batch_ns": [1000, 2000, 3000], "preempted": [0, 1, 0], "timer_ns": 5}
-    return Fields(line | changed, "node01")
+    return OutputRecord(line | changed, "node01")
 
 
 def test_batches_become_time_an_operation() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.program_output import MAX_LINE, MAX_LINES, MAX_LIST, Fields, parse
+from fame_lab.probes.common.program_output import MAX_LINE, MAX_LINES, MAX_LIST, OutputRecord, parse_output
 
 SCALARS = (
     st.none()
@@ -22,7 +22,7 @@ OBJECTS = st.dictionaries(st.text(max_size=20), SCALARS | st.lists(SCALARS, max_
 @given(st.lists(OBJECTS, max_size=5))
 def test_what_a_sound_probe_writes_comes_back(objects: list[dict[str, Any]]) -> None:
     output = "".join(json.dumps(line) + "\n" for line in objects)
-    assert parse(output, "node01") == objects
+    assert parse_output(output, "node01") == objects
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
@@ -43,7 +43,7 @@ def test_whatever_json_a_guest_writes_ends_in_plain_values_or_a_probe_error(valu
 
 def check_ends_well(output: str) -> None:
     try:
-        lines = parse(output, "node01")
+        lines = parse_output(output, "node01")
     except ProbeError as error:
         assert str(error).startswith("node01: the probe wrote ")
         assert len(str(error)) < 1000
@@ -83,20 +83,20 @@ def check_ends_well(output: str) -> None:
 )
 def test_a_line_that_is_not_a_probes_is_refused_by_name(line: str) -> None:
     with pytest.raises(ProbeError, match="node02: the probe wrote ") as caught:
-        parse('{"probe": "add"}\n' + line + "\n", "node02")
+        parse_output('{"probe": "add"}\n' + line + "\n", "node02")
     assert len(str(caught.value)) < 500
 
 
 def test_more_lines_than_a_probe_writes_are_refused() -> None:
     with pytest.raises(ProbeError, match="1001 lines"):
-        parse("{}\n" * (MAX_LINES + 1), "node01")
+        parse_output("{}\n" * (MAX_LINES + 1), "node01")
 
 
 def test_no_output_is_no_lines() -> None:
-    assert parse("", "node01") == []
+    assert parse_output("", "node01") == []
 
 
-FIELDS = Fields(
+FIELDS = OutputRecord(
     {"count": 3, "share": 0.5, "on": True, "list": [1, 2], "name": "fam", "mapping": "write-back"}, "node01"
 )
 
@@ -108,7 +108,7 @@ def test_fields_give_what_is_asked_for() -> None:
     assert FIELDS.integers("list", 2, 1, 2) == [1, 2]
     assert FIELDS.choice("name", ["dram", "fam"]) == "fam"
     assert FIELDS.mapping() == "write-back"
-    assert Fields({"mapping": None}, "node01").mapping() == "unknown"
+    assert OutputRecord({"mapping": None}, "node01").mapping() == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_fields_give_what_is_asked_for() -> None:
         lambda: FIELDS.integers("count", 1, 0, 9),
         lambda: FIELDS.choice("name", ["dram"]),
         lambda: FIELDS.choice("list", ["dram"]),
-        lambda: Fields({"mapping": "<b>"}, "node01").mapping(),
-        lambda: Fields({"mapping": 3}, "node01").mapping(),
+        lambda: OutputRecord({"mapping": "<b>"}, "node01").mapping(),
+        lambda: OutputRecord({"mapping": 3}, "node01").mapping(),
     ],
 )
 def test_fields_that_are_something_else_are_refused_by_name(ask: Any) -> None:

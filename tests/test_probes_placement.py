@@ -8,7 +8,7 @@ from local_lab import LocalLab
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import workloads
-from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, Spread, check_placement
+from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, StripedRange, check_placement
 from fame_lab.spec.fam_layout import Books
 
 KIB = 1 << 10
@@ -17,7 +17,7 @@ MIB = 1 << 20
 layouts = st.sampled_from(["contiguous", "interleaved"])
 
 
-def pages(spread: Spread) -> set[int]:
+def pages(spread: StripedRange) -> set[int]:
     """Give every page of FAM that is in it."""
     return {
         (spread.offset(stripe) + page) // (4 * KIB)

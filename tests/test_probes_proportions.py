@@ -3,7 +3,7 @@ from math import comb
 
 import pytest
 
-from fame_lab.probes.common.binomial import finding, share_bounds
+from fame_lab.probes.common.binomial import describe_share, share_bounds
 
 
 def test_nothing_seen_is_bounded_by_the_rule_of_three() -> None:
@@ -35,5 +35,5 @@ def test_bounds_of_many_trials_hold_the_share(count: int) -> None:
 
 
 def test_a_finding_says_no_more_than_was_seen() -> None:
-    assert finding(0, 10_000) == "not observed in 10,000"
-    assert finding(1234, 10_000) == "observed 1,234 in 10,000"
+    assert describe_share(0, 10_000) == "not observed in 10,000"
+    assert describe_share(1234, 10_000) == "observed 1,234 in 10,000"

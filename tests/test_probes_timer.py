@@ -13,7 +13,7 @@ from fame_lab import probes
 from fame_lab.core import native
 from fame_lab.errors import CommandError, ProbeError, SpecError
 from fame_lab.probes import timer
-from fame_lab.probes.common.clock_sync import Readings, Watch
+from fame_lab.probes.common.clock_sync import ClockSync, Readings
 from fame_lab.results.result import Result
 
 QUICK: dict[str, Any] = {"batches": 30, "seconds": 0.3}
@@ -200,7 +200,7 @@ def test_readings_that_tell_too_little_give_no_ratio(
 
 def test_an_answer_that_comes_late_is_the_right_questions(lab: Any) -> None:
     fam, control = lab.fam, lab.fam.control
-    with Watch(lab, lab.nodes[:1]) as watch:
+    with ClockSync(lab, lab.nodes[:1]) as watch:
         # The node begins when the watch has long been asking, and stops in the middle of it.
         time.sleep(0.05)
         command = [

@@ -38,7 +38,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def choose(
     lab: Any, memories: tuple[str, ...] = ("dram", "fam"), sizes: Any = None, offset: int = 0, step: int = 16
 ) -> WorkingSets:
-    return working_sets.choose(lab, lab.nodes[0], memories, sizes, offset, multiple=64, step=step)
+    return working_sets.plan_working_sets(lab, lab.nodes[0], memories, sizes, offset, multiple=64, step=step)
 
 
 def test_the_default_goes_from_4_kib_to_4_times_the_last_cache(lab: Any) -> None:
@@ -65,13 +65,13 @@ def test_a_cache_of_hundreds_of_mebibytes_does_not_make_it_endless(
     lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu_caches, "last_cache", lambda: 480 * MIB)
-    assert working_sets.target()[0] == working_sets.LARGEST
+    assert working_sets.default_limit()[0] == working_sets.LARGEST
     assert "which the host gives as 480 MiB" in choose(lab, ("fam",)).cut_short
 
 
 def test_the_range_ends_at_a_power_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_caches, "last_cache", lambda: 36 * MIB)
-    assert working_sets.target() == (256 * MIB, "")
+    assert working_sets.default_limit() == (256 * MIB, "")
 
 
 def test_a_host_that_does_not_tell_its_caches_is_said_to(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from local_lab import LocalLab
 
 from fame_lab.probes import workloads
-from fame_lab.probes.common.workload_placement import Placement, Spread
+from fame_lab.probes.common.workload_placement import Placement, StripedRange
 from fame_lab.spec.fam_layout import Books
 
 SIZE = 24 << 10
@@ -57,7 +57,7 @@ def drawn(rank: int, limit: int) -> Counter[int]:
     return Counter(number * limit >> 64 for number in itertools.islice(random_numbers(rank), ALL))
 
 
-def by_home(books: Books, spread: Spread, times: Counter[int]) -> list[int]:
+def by_home(books: Books, spread: StripedRange, times: Counter[int]) -> list[int]:
     """Add up, by home, how often each word is accessed."""
     found = [0] * books.nodes
     for word, often in times.items():

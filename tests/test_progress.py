@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fame_lab.core.jobs import progress_bar
-from fame_lab.core.jobs.progress import State, current, heard_by, job
+from fame_lab.core.jobs.progress import State, current, job, listen
 from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -22,8 +22,8 @@ def hearing() -> tuple[Heard, Callable[[int, int | None, str], None]]:
 
 def test_a_listener_hears_each_step_of_a_job() -> None:
     heard, listener = hearing()
-    with heard_by(listener), job("count", total=3) as counting:
-        counting.tell("first")
+    with listen(listener), job("count", total=3) as counting:
+        counting.describe("first")
         counting.step()
         counting.step("second", count=2)
     assert heard == [(0, 3, "count"), (0, 3, "first"), (1, 3, "first"), (3, 3, "second")]
@@ -31,14 +31,14 @@ def test_a_listener_hears_each_step_of_a_job() -> None:
 
 def test_a_total_may_be_known_later() -> None:
     heard, listener = hearing()
-    with heard_by(listener), job("count") as counting:
-        counting.expect(2)
+    with listen(listener), job("count") as counting:
+        counting.set_total(2)
     assert heard == [(0, None, "count"), (0, 2, "count")]
 
 
 def test_a_job_within_another_tells_it_and_takes_none_of_its_steps() -> None:
     heard, listener = hearing()
-    with heard_by(listener), job("outer", total=5):
+    with listen(listener), job("outer", total=5):
         with job("inner", total=2) as inner:
             inner.step("half")
         current().step("on")
@@ -48,16 +48,16 @@ def test_a_job_within_another_tells_it_and_takes_none_of_its_steps() -> None:
 
 
 def test_without_a_job_whoever_tells_tells_nobody() -> None:
-    current().expect(3)
+    current().set_total(3)
     current().step("nothing")
-    current().tell("nothing")
+    current().describe("nothing")
 
 
 def test_what_a_job_is_part_of_ends_where_a_listener_begins() -> None:
     heard, listener = hearing()
     others, another = hearing()
-    with heard_by(listener), job("outer"):
-        with heard_by(another), job("inner", total=1):
+    with listen(listener), job("outer"):
+        with listen(another), job("inner", total=1):
             current().step()
         current().step("mine")
     assert heard == [(0, None, "outer"), (1, None, "mine")]
@@ -72,7 +72,7 @@ def test_threads_in_a_copy_of_the_context_tell_its_job() -> None:
             current().step()
 
     with (
-        heard_by(listener),
+        listen(listener),
         job("many", total=400),
         concurrent.futures.ThreadPoolExecutor(8) as pool,
     ):
@@ -93,7 +93,7 @@ def test_what_a_listener_raises_ends_the_job() -> None:
         if done:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), heard_by(refuse), job("broken") as broken:
+    with pytest.raises(ZeroDivisionError), listen(refuse), job("broken") as broken:
         broken.step()
 
 
@@ -149,7 +149,7 @@ def test_a_bar_learns_its_total(monkeypatch: pytest.MonkeyPatch) -> None:
     with job("chase") as chase:
         wait_for("0it", terminal)
         chase.step()
-        chase.expect(4)
+        chase.set_total(4)
         wait_for("1/4", terminal)
 
 
@@ -180,7 +180,7 @@ def test_a_job_that_is_not_to_be_shown_shows_nothing(monkeypatch: pytest.MonkeyP
 
 def test_a_job_that_is_heard_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = terminal_of(monkeypatch)
-    with heard_by(lambda *_: None), job("chase", total=1):
+    with listen(lambda *_: None), job("chase", total=1):
         time.sleep(0.05)
     assert terminal.getvalue() == ""
 
@@ -206,7 +206,7 @@ def test_a_log_has_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_log_tells_how_long_a_job_takes_yet() -> None:
     log = io.StringIO()
-    lines = progress_bar.Lines("sweep", "point", time.time() - 600, log)
+    lines = progress_bar.LogProgress("sweep", "point", time.time() - 600, log)
     for done in (0, 1, 4):
         lines.show(State(done, 4, "booting"))
     assert log.getvalue().splitlines() == [
@@ -267,7 +267,7 @@ def test_a_notebook_that_nobody_sees_has_plain_lines(how: str, monkeypatch: pyte
 
 def test_a_launch_is_a_step_a_node_with_the_stages_of_those_that_come() -> None:
     heard, listener = hearing()
-    with heard_by(listener), LaunchProgress(LabSpec("demo", nodes=2), shown=True) as launch:
+    with listen(listener), LaunchProgress(LabSpec("demo", nodes=2), shown=True) as launch:
         launch.show("demo", "making keys and FAM")
         launch.show("node01", "booting")
         launch.show("node02", "booting")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 READY = """
 import threading
-from fame_lab.core.jobs.progress import heard_by, job
+from fame_lab.core.jobs.progress import listen, job
 shown = threading.Event()
 """
 LONG = """
@@ -34,7 +34,7 @@ except KeyboardInterrupt:
 """
 HEARD = """
 told = []
-with heard_by(lambda *each: told.append(each)), job("heard", total=1) as heard:
+with listen(lambda *each: told.append(each)), job("heard", total=1) as heard:
     shown.wait(2)
     heard.step()
 told

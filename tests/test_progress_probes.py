@@ -7,7 +7,7 @@ import pytest
 from local_lab import LocalLab, LocalNode
 
 from fame_lab import probes
-from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.jobs.progress import listen
 from fame_lab.errors import ProbeError
 from fame_lab.probes.common.program_step import in_words, program_run
 
@@ -51,7 +51,7 @@ def test_a_probe_expects_as_many_runs_as_it_makes(
     lab: Any, probe: str, parameters: dict[str, Any], runs: int
 ) -> None:
     heard: list[tuple[int, int | None, str]] = []
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         probes.run(lab, probe, **short(probe), **parameters)
     assert heard[0] == (0, None, probe)
     assert heard[-1][:2] == (runs, runs)
@@ -77,14 +77,14 @@ class FullNode(LocalNode):
 def test_no_run_is_expected_of_a_memory_without_room(lab: Any) -> None:
     heard: list[tuple[int, int | None, str]] = []
     lab.nodes[0] = FullNode("node01", 0, lab.fam.path)
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         probes.run(lab, "chase", working_sets=["4K"], orders="random", batches=30)
     assert heard[-1] == (2, 2, "node01 chase random fam")
 
 
 def test_the_clocks_come_first_and_are_none_of_the_runs(lab: Any) -> None:
     heard: list[tuple[int, int | None, str]] = []
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         probes.run(lab, "chase", working_sets=["4K"], orders="random", memories="fam", batches=30)
     clocks = [told for told in heard if told[2].startswith("clocks")]
     assert {done for done, _, _ in clocks} == {0}
@@ -95,7 +95,7 @@ def test_the_clocks_come_first_and_are_none_of_the_runs(lab: Any) -> None:
 def test_a_run_that_fails_is_no_step(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[int, int | None, str]] = []
     monkeypatch.setattr(type(lab.nodes[0]), "command", lambda *_: ["false"])
-    with heard_by(lambda *told: heard.append(told)), pytest.raises(ProbeError):
+    with listen(lambda *told: heard.append(told)), pytest.raises(ProbeError):
         probes.run(lab, "pingpong", batches=30)
     assert heard[-1][0] == 0
 

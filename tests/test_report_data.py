@@ -10,7 +10,7 @@ from made_traffic import a_trace, some_samples
 
 from fame_lab import probes
 from fame_lab.errors import HostError
-from fame_lab.results.capture import DATA_VARIABLE, Kept, keep, kept_as_one
+from fame_lab.results.capture import DATA_VARIABLE, CapturedResults, keep, kept_as_one
 from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
@@ -44,7 +44,7 @@ def test_what_is_kept_is_numbered_in_order_and_can_be_loaded(place: Path) -> Non
 
 
 def test_a_manifest_tells_cell_and_kind_and_provenance(place: Path) -> None:
-    kept = Kept(place)
+    kept = CapturedResults(place)
     keep("made", result().save)
     kept.look(3)
     kept.look(4)
@@ -66,7 +66,7 @@ def test_a_manifest_tells_cell_and_kind_and_provenance(place: Path) -> None:
 
 @pytest.mark.parametrize(("made", "label"), [(a_trace({}), "traced"), (some_samples({0: 1}), "sampled")])
 def test_a_recording_is_labelled_by_its_source(place: Path, made: Traffic, label: str) -> None:
-    kept = Kept(place)
+    kept = CapturedResults(place)
     keep("traffic", made.save)
     kept.look(1)
     assert [(each["kind"], each["label"]) for each in kept.results()] == [("traffic", label)]
@@ -75,7 +75,7 @@ def test_a_recording_is_labelled_by_its_source(place: Path, made: Traffic, label
 def test_what_cannot_be_saved_is_told_and_missing_and_ends_nothing(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = Kept(place)
+    kept = CapturedResults(place)
     keep("made", refuse)
     keep("made", result().save)
     kept.look(1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.experiments.report.manifest import Repeatable, origin, read
+from fame_lab.experiments.report.manifest import ReportSource, describe, read
 
 TOLD = {"format": 1, "notebook": "n.ipynb", "sha256": "ab", "parameters": {"nodes": 4}}
 JSON = st.recursive(
@@ -24,7 +24,7 @@ def folder(place: Path, told: Any) -> Path:
 
 
 def test_what_is_needed_to_repeat_a_report_is_read(tmp_path: Path) -> None:
-    assert read(folder(tmp_path, TOLD)) == Repeatable("n.ipynb", "ab", {"nodes": 4}, None)
+    assert read(folder(tmp_path, TOLD)) == ReportSource("n.ipynb", "ab", {"nodes": 4}, None)
     told = TOLD | {"commit": {"notebook": "0123456789-dirty"}}
     assert read(folder(tmp_path, told)).commit == "0123456789-dirty"
 
@@ -65,20 +65,20 @@ def test_a_clone_s_commit_is_told_and_whether_it_was_changed(tmp_path: Path) -> 
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     source = tmp_path / "n.ipynb"
-    assert origin(source, "ab", {}, ["x"])["commit"]["notebook"] is None
+    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] is None
     git("init", "--quiet")
     source.write_text("{}")
     git("add", ".")
     git("commit", "--quiet", "-m", "first")
     git("tag", "v1")
     head = git("rev-parse", "HEAD")
-    assert origin(source, "ab", {}, ["x"])["commit"]["notebook"] == head
+    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] == head
     source.write_text("[]")
-    assert origin(source, "ab", {}, ["x"])["commit"]["notebook"] == f"{head}-dirty"
+    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] == f"{head}-dirty"
 
 
 def test_it_names_versions_packages_and_host(tmp_path: Path) -> None:
-    told = origin(tmp_path / "n.ipynb", "ab", {}, ["fame-lab", "report", "a b"])
+    told = describe(tmp_path / "n.ipynb", "ab", {}, ["fame-lab", "report", "a b"])
     assert told["commands"][0] == "fame-lab report 'a b'"
     assert told["versions"].keys() == {"fame_lab", "python", "host_kernel"}
     assert told["packages"]["numpy"] and told["host"]["cpu"]

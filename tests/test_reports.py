@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from made_notebook import KEEPS, notebook
 
-from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.jobs.progress import listen
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.experiments.report.report import report
 from fame_lab.lab.lab import Lab
@@ -132,7 +132,7 @@ def test_progress_names_each_cell(tmp_path: Path) -> None:
 def test_a_report_is_a_job_with_a_step_a_cell(tmp_path: Path) -> None:
     heard: list[tuple[int, int | None, str]] = []
     source = notebook(tmp_path, "a = 1", "1 / 0", markdown="# Title")
-    with heard_by(lambda *told: heard.append(told)), pytest.raises(ReportError):
+    with listen(lambda *told: heard.append(told)), pytest.raises(ReportError):
         report(source, tmp_path / "out")
     assert heard == [
         (0, 3, "n.ipynb"),

@@ -13,7 +13,7 @@ from made_notebook import KEEPS, notebook
 
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.experiments.report.report import report
-from fame_lab.experiments.report.rerun import holds, rerun
+from fame_lab.experiments.report.rerun import exact_results_agree, rerun
 from fame_lab.lab.lab import Lab
 from fame_lab.results.result import Result
 
@@ -52,7 +52,7 @@ def put(folder: Path, source: str) -> None:
 def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(folder: Path) -> None:
     comparison = rerun(folder)
     new = folder.with_name("from a stranger-rerun")
-    assert holds(comparison) and comparison.agrees
+    assert exact_results_agree(comparison) and comparison.agrees
     assert Result.load(new / "data" / "001-made").dataset["lost"].values.tolist() == [4, 0, 0]
     before, after = (json.loads((each / "manifest.json").read_text()) for each in (folder, new))
     assert after["sha256"] == before["sha256"]
@@ -115,14 +115,14 @@ def test_an_output_in_the_folder_or_around_it_is_refused(folder: Path) -> None:
 
 def test_counts_that_differ_do_not_hold_and_times_may(folder: Path) -> None:
     put(folder, COUNTS.replace("1.0, 2.0", "1e6, 2e6"))
-    assert holds(rerun(folder))
+    assert exact_results_agree(rerun(folder))
     put(folder, COUNTS.replace("[nodes, 0, 0]", "[nodes, 0, 1]"))
-    assert not holds(rerun(folder))
+    assert not exact_results_agree(rerun(folder))
 
 
 def test_a_result_that_only_one_has_does_not_hold(folder: Path) -> None:
     put(folder, "pass")
-    assert not holds(rerun(folder))
+    assert not exact_results_agree(rerun(folder))
 
 
 def test_a_run_that_stops_leaves_a_report_that_says_where(folder: Path) -> None:

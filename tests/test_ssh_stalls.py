@@ -17,7 +17,7 @@ from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import SSHError
 from fame_lab.guest.ssh import connection as ssh
 from fame_lab.guest.ssh.connection import Connection
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 
 DAY = 86400.0
 
@@ -28,10 +28,10 @@ def _short_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Keys:
+def keys(tmp_path: Path) -> LabKeys:
     directory = LabDirectory(tmp_path / "fame_lab-0-keys")
     directory.make(None)
-    return Keys.make(directory, ["node01"])
+    return LabKeys.make(directory, ["node01"])
 
 
 @contextlib.contextmanager
@@ -123,14 +123,14 @@ def guest(
 
 
 @pytest.fixture
-def host_key(keys: Keys, tmp_path: Path) -> paramiko.PKey:
+def host_key(keys: LabKeys, tmp_path: Path) -> paramiko.PKey:
     identity = keys.identity("node01", LabDirectory(tmp_path / "fame_lab-0-keys"))
     return paramiko_key(identity.host_key)
 
 
 @pytest.mark.parametrize("answer", [says_nothing, dribbles])
 def test_who_accepts_and_never_says_a_whole_banner_is_given_up(
-    keys: Keys, answer: Callable[[socket.socket, threading.Event], None]
+    keys: LabKeys, answer: Callable[[socket.socket, threading.Event], None]
 ) -> None:
     with (
         serving(answer) as port,
@@ -149,7 +149,7 @@ def test_who_accepts_and_never_says_a_whole_banner_is_given_up(
     ],
 )
 def test_a_guest_that_stalls_is_given_up_wherever_it_does(
-    keys: Keys, host_key: paramiko.PKey, stall: str, words: str
+    keys: LabKeys, host_key: paramiko.PKey, stall: str, words: str
 ) -> None:
     with serving(guest(stall, host_key)) as port:
         connection = Connection("node01", lambda: port, keys)
@@ -158,7 +158,7 @@ def test_a_guest_that_stalls_is_given_up_wherever_it_does(
         connection.close()
 
 
-def test_a_key_that_is_refused_is_told_at_once(keys: Keys, host_key: paramiko.PKey) -> None:
+def test_a_key_that_is_refused_is_told_at_once(keys: LabKeys, host_key: paramiko.PKey) -> None:
     with (
         serving(guest("refuse", host_key)) as port,
         pytest.raises(SSHError, match="does not let this lab's key in"),
@@ -166,14 +166,14 @@ def test_a_key_that_is_refused_is_told_at_once(keys: Keys, host_key: paramiko.PK
         Connection("node01", lambda: port, keys).open(30.0)
 
 
-def test_something_else_that_answers_there_is_told(keys: Keys) -> None:
+def test_something_else_that_answers_there_is_told(keys: LabKeys) -> None:
     other = paramiko_key(Ed25519PrivateKey.generate())
     with serving(guest("", other)) as port, pytest.raises(SSHError, match="another host key"):
         Connection("node01", lambda: port, keys).open(30.0)
 
 
 def test_a_connection_to_an_earlier_life_of_the_guest_is_made_anew(
-    keys: Keys, host_key: paramiko.PKey
+    keys: LabKeys, host_key: paramiko.PKey
 ) -> None:
     lives: list[paramiko.Transport] = []
     with serving(guest("", host_key, lives)) as port:
@@ -197,7 +197,7 @@ class JumpingClock:
 
 @pytest.mark.parametrize("days", [[0, 1], [1, 0, 0, -1], [0, 0, 0, -1]])
 def test_a_wall_clock_that_jumps_ends_no_command_early(
-    keys: Keys, host_key: paramiko.PKey, monkeypatch: pytest.MonkeyPatch, days: list[float]
+    keys: LabKeys, host_key: paramiko.PKey, monkeypatch: pytest.MonkeyPatch, days: list[float]
 ) -> None:
     monkeypatch.setattr(time, "time", JumpingClock(days))
     with serving(guest("", host_key)) as port:
@@ -210,7 +210,7 @@ def test_a_wall_clock_that_jumps_ends_no_command_early(
 
 @pytest.mark.parametrize("stall", ["auth", "session", "command", "end"])
 def test_a_wall_clock_that_is_set_back_holds_up_no_timeout(
-    keys: Keys, host_key: paramiko.PKey, monkeypatch: pytest.MonkeyPatch, stall: str
+    keys: LabKeys, host_key: paramiko.PKey, monkeypatch: pytest.MonkeyPatch, stall: str
 ) -> None:
     began, real = time.monotonic(), time.time
     monkeypatch.setattr(time, "time", lambda: real() - DAY * (time.monotonic() > began + 0.5))

@@ -12,10 +12,10 @@ from stand_in_lab import StandInLab
 import fame_lab
 from fame_lab import Sweep, compare, sweep
 from fame_lab.cli import main
-from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.jobs.progress import listen
 from fame_lab.errors import HostError, ProbeError, SpecError
 from fame_lab.experiments.sweep import point_runner
-from fame_lab.results.capture import DATA_VARIABLE, Kept
+from fame_lab.results.capture import DATA_VARIABLE, CapturedResults
 from fame_lab.spec.lab_spec import LabSpec
 
 OVER: dict[str, Any] = {"nodes": [1, 2], "stride": [64, 128]}
@@ -171,7 +171,7 @@ def test_a_sweep_of_which_nothing_could_be_measured_says_why(labs: type[StandInL
 
 def test_progress_is_told_in_points(labs: type[StandInLab], tmp_path: Path) -> None:
     heard = []
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         sweep("chase", OVER, repeats=1, directory=tmp_path)
     assert heard[0][:2] == (0, 4) and heard[-1][:2] == (4, 4)
 
@@ -180,7 +180,7 @@ def test_a_sweep_that_goes_on_says_how_much_was_done_before(labs: type[StandInLa
     heard = []
     fail(labs, ProbeError("no"), nodes=2)
     sweep("chase", OVER, repeats=1, directory=tmp_path)
-    with heard_by(lambda *told: heard.append(told)):
+    with listen(lambda *told: heard.append(told)):
         sweep("chase", OVER, repeats=1, directory=tmp_path)
     assert heard[0] == (0, 2, "sweep of chase, 2 points done before")
 
@@ -275,7 +275,7 @@ def test_a_report_keeps_a_sweep_as_one_with_what_its_points_have_in_common(
 ) -> None:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
     made = sweep("chase", OVER, repeats=1, directory=tmp_path / "sweep")
-    kept = Kept(tmp_path / "data")
+    kept = CapturedResults(tmp_path / "data")
     kept.look(2)
     (told,) = kept.results()
     assert (told["kind"], told["directory"]) == ("sweep", "data/001-sweep_of_chase")

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from fame_lab.cli.parser import parse
 from fame_lab.errors import SpecError
-from fame_lab.experiments.sweep.axes import Axis, check_parameters, read_axes
+from fame_lab.experiments.sweep.axes import Axis, check_parameters, parse_axes
 
 
 def only(probe: str, name: str, values: Any) -> Axis:
-    (axis,) = read_axes(probe, {name: values})
+    (axis,) = parse_axes(probe, {name: values})
     return axis
 
 
@@ -64,16 +64,16 @@ def test_labels_are_of_one_kind() -> None:
 )  # fmt: skip
 def test_what_cannot_be_right_is_refused_with_what_there_is(over: dict[str, Any], words: str) -> None:
     with pytest.raises(SpecError, match=words):
-        read_axes("chase", over)
+        parse_axes("chase", over)
 
 
 def test_there_is_no_probe_of_another_name() -> None:
     with pytest.raises(SpecError, match=r"there is no probe 'chaos'; there are .*chase"):
-        read_axes("chaos", {"nodes": [1]})
+        parse_axes("chaos", {"nodes": [1]})
 
 
 def test_parameters_of_all_points_are_checked_too() -> None:
-    axes = read_axes("chase", {"stride": [64]})
+    axes = parse_axes("chase", {"stride": [64]})
     assert check_parameters("chase", {"working_sets": ["4K"], "batches": 30.0}, axes) == {
         "working_sets": [4096], "batches": 30,
     }  # fmt: skip

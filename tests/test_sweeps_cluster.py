@@ -16,10 +16,10 @@ import pytest
 from test_sweeps_plan import a_plan
 
 from fame_lab import sweep
-from fame_lab.core.jobs.progress import heard_by
+from fame_lab.core.jobs.progress import listen
 from fame_lab.errors import HostError
 from fame_lab.experiments.sweep import dask_cluster
-from fame_lab.experiments.sweep.dask_cluster import Seat, _next
+from fame_lab.experiments.sweep.dask_cluster import WorkerLab, _next
 
 
 def test_a_worker_goes_on_in_its_lab() -> None:
@@ -53,7 +53,7 @@ def test_a_worker_that_measures_is_not_profiled() -> None:
     stopped: list[str] = []
     profiler = SimpleNamespace(stop=lambda: stopped.append("profile"))
     worker: Any = SimpleNamespace(periodic_callbacks={"profile": profiler})
-    Seat(a_plan()).setup(worker)
+    WorkerLab(a_plan()).setup(worker)
     assert stopped == ["profile"]
     assert worker.periodic_callbacks == {}  # nor started anew
 
@@ -117,7 +117,7 @@ def test_each_worker_has_one_lab_at_a_time_and_none_in_the_end(
     def look(*_: object) -> None:
         most.append(len(running(labs)))
 
-    with heard_by(look):
+    with listen(look):
         made = sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=client)
     assert made.attrs["missing"] == 0
     assert asked(labs) == before + 8

@@ -21,8 +21,8 @@ from fame_lab.guest.images.appliance import Appliance
 from fame_lab.host.libvirt import migration
 from fame_lab.host.libvirt.domain import Domain
 from fame_lab.lab import boot, template
-from fame_lab.lab.inventory import Listing
-from fame_lab.lab.provision import prepared
+from fame_lab.lab.inventory import LabStatus
+from fame_lab.lab.provision import provisioned
 
 NODES = 8
 
@@ -46,7 +46,7 @@ SOUND = {"cores": 2, "accelerator": "tcg", "waits": True, "hands_files": True, "
 
 
 def hindrance(spec: LabSpec, **found: object) -> str:
-    return template.hindrance(spec, **(SOUND | found))  # type: ignore[arg-type]
+    return template.cold_start_reason(spec, **(SOUND | found))  # type: ignore[arg-type]
 
 
 def test_auto_restores_more_nodes_than_the_host_has_cores() -> None:
@@ -196,20 +196,20 @@ def test_no_command_line_tells_a_key_or_a_seed(eight: Lab) -> None:
 def test_a_template_holds_no_key_and_no_node(qemu: str) -> None:
     spec = restored("blank", qemu=qemu)
     with (
-        prepared(spec, lambda _: None) as hosting,
-        template.begun(hosting, deadline=300, cancelled=threading.Event(), tell=lambda _: None) as start,
+        provisioned(spec, lambda _: None) as context,
+        template.start_mode(context, deadline=300, cancelled=threading.Event(), tell=lambda _: None) as start,
     ):
         assert start.template is not None
         held = start.template.memory.read_bytes() + start.template.state.read_bytes()
         assert b"fame.template" in held  # so it is its memory that is looked at
         for node in spec.node_names:
-            identity = hosting.keys.identity(node, hosting.directory)
+            identity = context.keys.identity(node, context.directory)
             assert identity.authorized_key.split()[1].encode() not in held
             assert identity.host_key.private_bytes_raw() not in held
             assert identity.host_key.public_key().public_bytes_raw() not in held
             assert node.encode() not in held
         assert qemu_processes("blank") == []
-    Listing.end(next(each for each in Lab.list() if each.name == "blank"))
+    LabStatus.end(next(each for each in Lab.list() if each.name == "blank"))
     assert leftovers("blank") == []
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from fame_lab.spec.fam_layout import Books
-from fame_lab.traffic.plots.address_axis import columns, mark_columns, mark_homes
+from fame_lab.traffic.plots.address_axis import columns, label_columns, label_homes
 from fame_lab.traffic.plots.captions import count_label
 
 MIB = 1 << 20
@@ -43,7 +43,7 @@ def test_no_more_columns_than_asked_for_and_nothing_lost(numbers: set[int], most
 
 def test_labels_and_gaps_are_marked() -> None:
     axes = Figure().subplots()
-    mark_columns(axes, columns(np.array([0, 64, 4096, 200 * MIB]), 64))
+    label_columns(axes, columns(np.array([0, 64, 4096, 200 * MIB]), 64))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0x0", "0x40", "0x1000", "0xc800000"]
     assert axes.get_xlabel() == "offset in FAM, 64 B a column; 2 untouched stretches left out"
     assert len(axes.lines) == 2
@@ -56,7 +56,7 @@ def test_labels_and_gaps_are_marked() -> None:
 def test_homes_are_numbered_while_they_can_be_read(layout: str, told: list[str]) -> None:
     axes = Figure().subplots()
     books = Books(MIB, 4096, 3, layout)  # type: ignore[arg-type]
-    mark_homes(axes, columns(np.arange(0, MIB - 65536, 4096), 4096), books, 0, 1)
+    label_homes(axes, columns(np.arange(0, MIB - 65536, 4096), 4096), books, 0, 1)
     assert [text.get_text() for text in axes.texts] == told
 
 

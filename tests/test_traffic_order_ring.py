@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import TrafficError
-from fame_lab.traffic.trace.ring_buffer import ACCESS, CAPACITY, CONTINUED, LOAD, STORE, OrderRing
+from fame_lab.traffic.trace.ring_buffer import ACCESS, CAPACITY, CONTINUED, LOAD, STORE, AccessRing
 
 FAM = 1 << 20
 WRITTEN, DRAINED, RECORDS = 64, 128, 8192
@@ -16,13 +16,13 @@ WRITTEN, DRAINED, RECORDS = 64, 128, 8192
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    OrderRing.create(tmp_path / "node01.order", 2)
+    AccessRing.create(tmp_path / "node01.order", 2)
     return tmp_path / "node01.order"
 
 
 @pytest.fixture
-def ring(path: Path) -> Iterator[OrderRing]:
-    opened = OrderRing(path, 2, FAM)
+def ring(path: Path) -> Iterator[AccessRing]:
+    opened = AccessRing(path, 2, FAM)
     yield opened
     opened.close()
 
@@ -37,7 +37,7 @@ def accesses(*rows: tuple[int, int, int, int]) -> bytes:
     return np.array(list(rows), ACCESS).tobytes()
 
 
-def test_what_was_written_is_drained_once(path: Path, ring: OrderRing) -> None:
+def test_what_was_written_is_drained_once(path: Path, ring: AccessRing) -> None:
     tell(path, RECORDS, accesses((5, 0, 8, LOAD), (6, FAM - 8, 8, STORE | CONTINUED)))
     tell(path, WRITTEN, (2).to_bytes(8, "little"))
     first, second = ring.drain()
@@ -58,7 +58,7 @@ def test_what_was_written_is_drained_once(path: Path, ring: OrderRing) -> None:
     ],
 )
 def test_an_access_that_none_can_be_is_refused(
-    path: Path, ring: OrderRing, access: tuple[int, int, int, int]
+    path: Path, ring: AccessRing, access: tuple[int, int, int, int]
 ) -> None:
     tell(path, RECORDS, accesses(access))
     tell(path, WRITTEN, (1).to_bytes(8, "little"))
@@ -66,7 +66,7 @@ def test_an_access_that_none_can_be_is_refused(
         ring.drain()
 
 
-def test_what_came_after_a_ring_was_given_back_is_thrown_away(path: Path, ring: OrderRing) -> None:
+def test_what_came_after_a_ring_was_given_back_is_thrown_away(path: Path, ring: AccessRing) -> None:
     tell(path, RECORDS, accesses((5, 0, 8, LOAD)))
     ring.give_back()
     tell(path, WRITTEN, (1).to_bytes(8, "little"))
@@ -80,7 +80,7 @@ WORDS = st.integers(0, (1 << 64) - 1) | st.integers(0, CAPACITY + 2)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=WORDS, drained=WORDS, held=st.binary(max_size=96))
 def test_whatever_a_ring_holds_there_are_accesses_to_fam_or_an_error(
-    path: Path, ring: OrderRing, written: int, drained: int, held: bytes
+    path: Path, ring: AccessRing, written: int, drained: int, held: bytes
 ) -> None:
     tell(path, RECORDS, held)
     tell(path, WRITTEN, written.to_bytes(8, "little"))
@@ -95,7 +95,7 @@ def test_whatever_a_ring_holds_there_are_accesses_to_fam_or_an_error(
     assert ring.lost() >= 0
 
 
-def test_a_ring_that_is_cut_while_it_is_read_is_an_error_and_no_crash(path: Path, ring: OrderRing) -> None:
+def test_a_ring_that_is_cut_while_it_is_read_is_an_error_and_no_crash(path: Path, ring: AccessRing) -> None:
     tell(path, WRITTEN, (9).to_bytes(8, "little"))
     os.truncate(path, RECORDS)
     with pytest.raises(TrafficError, match="cut short"):

@@ -11,7 +11,7 @@ from fame_lab.host.fam import Fam
 from fame_lab.traffic.sampling import soft_dirty as module
 from fame_lab.traffic.sampling.soft_dirty import (
     DirtyPages,
-    Mapped,
+    MemoryMapping,
     dirty_pages,
     mappings,
     soft_dirty,
@@ -48,8 +48,8 @@ def test_a_file_is_found_by_its_device_and_inode_however_it_is_called() -> None:
 no line of maps
 """  # noqa: W291 - as the kernel writes it
     assert mappings(maps, (os.makedev(0, 0x19), 77)) == [
-        Mapped(0x7F0000000000, 0, 4 * MIB),
-        Mapped(0x7F0000400000, 4 * MIB, 4 * MIB),
+        MemoryMapping(0x7F0000000000, 0, 4 * MIB),
+        MemoryMapping(0x7F0000400000, 4 * MIB, 4 * MIB),
     ]
 
 

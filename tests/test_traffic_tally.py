@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.traffic.sampling.change_counts import Tally, Timeline
+from fame_lab.traffic.sampling.change_counts import ChangeCounts, Timeline
 
 LOOK = st.lists(st.integers(0, 40).map(lambda number: 64 * number), unique=True).map(sorted)
 
 
 @given(st.lists(LOOK, max_size=12))
 def test_a_tally_counts_as_a_counter_does(looks: list[list[int]]) -> None:
-    tally = Tally()
+    tally = ChangeCounts()
     for look in looks:
         tally.add(np.array(look, np.int64))
     expected = Counter(offset for look in looks for offset in look)

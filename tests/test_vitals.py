@@ -4,19 +4,19 @@ from collections.abc import Iterator
 import pytest
 
 from fame_lab import Lab, LabSpec
-from fame_lab.lab.node_stats import VitalSigns
+from fame_lab.lab.node_stats import NodeMonitor
 
 pytestmark = pytest.mark.vm
 
 
 @pytest.fixture
-def signs(lab: Lab) -> Iterator[VitalSigns]:
-    signs = VitalSigns(lab.spec.name)
+def signs(lab: Lab) -> Iterator[NodeMonitor]:
+    signs = NodeMonitor(lab.spec.name)
     yield signs
     signs.close()
 
 
-def test_each_node_has_its_state_port_memory_uptime_and_last_line(lab: Lab, signs: VitalSigns) -> None:
+def test_each_node_has_its_state_port_memory_uptime_and_last_line(lab: Lab, signs: NodeMonitor) -> None:
     seen = signs.look()
     assert [each.node for each in seen] == ["node01", "node02"]
     assert {each.state for each in seen} == {"running"}
@@ -31,7 +31,7 @@ def test_each_node_has_its_state_port_memory_uptime_and_last_line(lab: Lab, sign
 
 
 def test_a_node_that_works_keeps_a_core_busy_and_one_that_does_not_keeps_none(
-    lab: Lab, signs: VitalSigns
+    lab: Lab, signs: NodeMonitor
 ) -> None:
     signs.look()
     lab.nodes[0].run("end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done")
@@ -41,9 +41,9 @@ def test_a_node_that_works_keeps_a_core_busy_and_one_that_does_not_keeps_none(
     assert busy > 2 * idle
 
 
-def test_a_node_that_is_paused_or_gone_is_seen_at_the_next_look(signs: VitalSigns) -> None:
+def test_a_node_that_is_paused_or_gone_is_seen_at_the_next_look(signs: NodeMonitor) -> None:
     with Lab(LabSpec("vital", nodes=2, fam="64M"), progress=False) as lab:
-        mine = VitalSigns("vital")
+        mine = NodeMonitor("vital")
         assert {each.state for each in mine.look()} == {"running"}
         with lab.nodes[0].domain.paused():
             assert [each.state for each in mine.look()] == ["paused", "running"]
@@ -53,4 +53,4 @@ def test_a_node_that_is_paused_or_gone_is_seen_at_the_next_look(signs: VitalSign
 
 
 def test_a_lab_that_is_not_there_has_no_nodes() -> None:
-    assert VitalSigns(f"none-{time.time_ns()}").look() == []
+    assert NodeMonitor(f"none-{time.time_ns()}").look() == []

@@ -14,7 +14,7 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.notebook.live_view import LiveView, StillView, draw
 from fame_lab.spec.fam_layout import Books
 from fame_lab.traffic.recording import Recording
-from fame_lab.traffic.snapshot import Glance
+from fame_lab.traffic.snapshot import Snapshot
 from fame_lab.traffic.traffic import Traffic
 
 
@@ -42,10 +42,10 @@ class Made(Recording):
     def traffic(self) -> Traffic:
         raise NotImplementedError
 
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         self.looks += 1
         matrix = np.full((2, 2, 2), self.looks, np.uint64)
-        return Glance(("node01", "node02"), matrix, np.full((2, 8), self.looks, np.uint64), 4096)
+        return Snapshot(("node01", "node02"), matrix, np.full((2, 8), self.looks, np.uint64), 4096)
 
 
 def wait_for(what: Any) -> None:
@@ -126,7 +126,7 @@ def test_what_is_shown_before_it_starts_follows_it_when_it_does() -> None:
     view.close()
 
 
-def never_started() -> Glance:
+def never_started() -> Snapshot:
     raise TrafficError("<b>never</b> started")
 
 
@@ -174,7 +174,7 @@ def test_a_glance_is_drawn_for_few_nodes_and_for_many(nodes: int, source: str) -
     matrix = np.eye(nodes, dtype=np.uint64)[np.newaxis].repeat(2, 0) * np.uint64(1000)
     rows = nodes if source == "trace" else 1
     heat = np.ones((rows, books.count), np.uint64)
-    glance = Glance(names, matrix if source == "trace" else None, heat, books.book)
+    glance = Snapshot(names, matrix if source == "trace" else None, heat, books.book)
     # Nothing is cut: the picture has a white edge all around.
     picture = matplotlib.image.imread(io.BytesIO(draw(glance, source)))
     for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):

@@ -17,13 +17,13 @@ import fame_lab
 from fame_lab import Lab, LabSpec
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.lab.node_stats import Vitals
+from fame_lab.lab.node_stats import NodeStats
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html
 from fame_lab.notebook.node_table import node_rows
 from fame_lab.notebook.panel import Panel
 from fame_lab.notebook.spec_form import SpecForm, problems
-from fame_lab.notebook.switch_interval import short_turns
+from fame_lab.notebook.switch_interval import short_switch_interval
 from fame_lab.spec.lab_spec import CHOICES
 
 
@@ -93,7 +93,7 @@ def test_a_name_that_a_lab_has_is_refused_as_it_is_typed() -> None:
 
 
 def test_a_row_has_what_its_host_sees_escaped() -> None:
-    vitals = Vitals("node01", "running", 2222, "<script>alert(1)</script>", 0.5, 150 << 20, 3725.0)
+    vitals = NodeStats("node01", "running", 2222, "<script>alert(1)</script>", 0.5, 150 << 20, 3725.0)
     row = node_rows(["node01"], [vitals], {})
     assert "running" in row
     assert "127.0.0.1:2222" in row
@@ -107,17 +107,17 @@ def test_a_row_has_what_its_host_sees_escaped() -> None:
     ("vitals", "stage", "state"),
     [
         (None, "waiting", "waiting"),
-        (Vitals("node01", "paused"), "creating", "creating"),
-        (Vitals("node01", "running"), "booting", "booting"),
-        (Vitals("node01", "running"), "ready", "ready"),
-        (Vitals("node01", "running"), None, "running"),
-        (Vitals("node01", "paused"), "ready", "paused"),
+        (NodeStats("node01", "paused"), "creating", "creating"),
+        (NodeStats("node01", "running"), "booting", "booting"),
+        (NodeStats("node01", "running"), "ready", "ready"),
+        (NodeStats("node01", "running"), None, "running"),
+        (NodeStats("node01", "paused"), "ready", "paused"),
         (None, "ready", "gone"),
         (None, None, "gone"),
     ],
 )
 def test_a_rows_state_is_libvirts_and_of_a_node_that_runs_how_far_it_is(
-    vitals: Vitals | None, stage: str | None, state: str
+    vitals: NodeStats | None, stage: str | None, state: str
 ) -> None:
     stages = {} if stage is None else {"node01": stage}
     row = node_rows(["node01"], [] if vitals is None else [vitals], stages)
@@ -282,7 +282,7 @@ def test_a_running_labs_nodes_are_in_its_still(lab: Lab, monkeypatch: pytest.Mon
 START = """
 import threading
 from fame_lab import Lab, LabSpec
-from fame_lab.lab.reaper import hand_over
+from fame_lab.lab.reaper import delegate_cleanup
 def tell(who, stage):
     if stage == "booting":
         hand_over()
@@ -308,8 +308,8 @@ def test_turns_are_short_while_anything_works_and_as_before_afterwards() -> None
     # The doctor of a panel before may still look.
     wait_for(lambda: not [each for each in threading.enumerate() if each.name == "panel-doctor"])
     before = sys.getswitchinterval()
-    with short_turns():
-        with short_turns():
+    with short_switch_interval():
+        with short_switch_interval():
             assert sys.getswitchinterval() < before
         assert sys.getswitchinterval() < before
     assert sys.getswitchinterval() == before

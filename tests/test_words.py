@@ -6,7 +6,7 @@ import pytest
 
 from fame_lab.errors import HostError
 from fame_lab.host.fam import Fam
-from fame_lab.host.fam_words import Words
+from fame_lab.host.fam_words import FamWords
 
 MIB = 1 << 20
 
@@ -17,7 +17,7 @@ def fam(tmp_path: Path) -> Fam:
 
 
 def test_a_word_is_stored_little_endian_and_loaded(fam: Fam) -> None:
-    words = Words(fam)
+    words = FamWords(fam)
     words.store(64, 0x0102030405060708)
     assert fam.read(64, 8) == bytes([8, 7, 6, 5, 4, 3, 2, 1])
     assert words.load(64) == 0x0102030405060708
@@ -25,7 +25,7 @@ def test_a_word_is_stored_little_endian_and_loaded(fam: Fam) -> None:
 
 
 def test_a_file_that_is_truncated_is_an_error_and_stays_so(fam: Fam) -> None:
-    words = Words(fam)
+    words = FamWords(fam)
     os.truncate(fam.path, 4096)
     for _ in range(2):
         with pytest.raises(HostError, match="truncated"):
@@ -43,7 +43,7 @@ def test_a_file_system_that_takes_no_write_is_written_through_a_mapping(
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(os, "pwrite", as_hugetlbfs)
-    words = Words(fam)
+    words = FamWords(fam)
     words.store(0, 7)
     words.store(8, 8)
     assert [words.load(0), words.load(8)] == [7, 8]

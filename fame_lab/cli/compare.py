@@ -7,10 +7,10 @@ import json
 
 from fame_lab.cli.arguments import as_path, check_picture
 
-__all__ = ["add_words", "compare"]
+__all__ = ["add_arguments", "compare"]
 
 
-def add_words(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that it takes."""
     parser.add_argument(
         "a", type=as_path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"

@@ -14,12 +14,12 @@ from fame_lab.errors import FameError, LabError
 if TYPE_CHECKING:
     from fame_lab.lab.node import Node
 
-__all__ = ["add_words", "get", "misused", "put"]
+__all__ = ["add_arguments", "get", "misused", "put"]
 
 _LEAVE = "A path that begins with a dash comes after --."
 
 
-def add_words(words: Any) -> None:
+def add_arguments(words: Any) -> None:
     """Add ``put`` and ``get``."""
     put = words.add_parser(
         "put",

@@ -11,10 +11,10 @@ from fame_lab.core.jobs.progress import current, job
 from fame_lab.core.sizes import MIB
 from fame_lab.errors import SpecError
 
-__all__ = ["add_words", "image"]
+__all__ = ["add_arguments", "image"]
 
 
-def add_words(words: argparse.ArgumentParser) -> None:
+def add_arguments(words: argparse.ArgumentParser) -> None:
     """Add the words after ``image``."""
     actions = words.add_subparsers(required=True, metavar="ACTION", dest="action")
     build = actions.add_parser("build", help="build one, unless it is there")
@@ -109,7 +109,7 @@ def _export(arguments: argparse.Namespace) -> int:
         )
     with job(f"export {arguments.name}", unit="step"):
         built = debian.ensure(arguments.name)
-        made = export.export(built, arguments.output, keys, current().tell)
+        made = export.export(built, arguments.output, keys, current().describe)
     for path in made:
         print(path)
     return 0

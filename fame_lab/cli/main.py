@@ -135,9 +135,9 @@ def _ls(arguments: argparse.Namespace) -> int:
 
     found = Lab.list()
     if arguments.json:
-        print(json.dumps([output.listed(entry) for entry in found], indent=1))
+        print(json.dumps([output.lab_as_dict(entry) for entry in found], indent=1))
         return 0
-    output.show_table([("NAME", "NODES", "FAM", "STATE"), *(output.row(entry) for entry in found)])
+    output.show_table([("NAME", "NODES", "FAM", "STATE"), *(output.lab_row(entry) for entry in found)])
     return 0
 
 
@@ -200,7 +200,7 @@ def _restart(arguments: argparse.Namespace) -> int:
     nodes = [lab.node(name) for name in arguments.nodes]
     with job("restart", total=len(nodes), unit="node") as running:
         for node in nodes:
-            node.restart(tell=lambda name, stage: running.tell(f"{name} {stage}"))
+            node.restart(tell=lambda name, stage: running.describe(f"{name} {stage}"))
             running.step()
     print(*(f"{node.name} has booted anew" for node in nodes), sep="\n")
     return 0

@@ -13,12 +13,12 @@ from fame_lab.errors import FameError
 
 if TYPE_CHECKING:
     from fame_lab.guest.ssh.run_result import RunResult
-    from fame_lab.lab.inventory import Listing
+    from fame_lab.lab.inventory import LabStatus
     from fame_lab.traffic.traffic import Traffic
 
 __all__ = [
-    "listed",
-    "row",
+    "lab_as_dict",
+    "lab_row",
     "runs_as_dict",
     "show_runs",
     "show_table",
@@ -101,7 +101,7 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
-def row(entry: Listing) -> tuple[str, str, str, str]:
+def lab_row(entry: LabStatus) -> tuple[str, str, str, str]:
     """Return a lab's name, nodes, FAM and state for a table."""
     states = list(entry.states.values())
     state = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
@@ -112,13 +112,18 @@ def row(entry: Listing) -> tuple[str, str, str, str]:
     return entry.name, str(len(states)) if states else "?", fam, state
 
 
-def listed(entry: Listing) -> dict[str, Any]:
+#: What `owner` was called before 0.2, by the key "standing": kept for one release.
+_STANDING = {"owned": "used", "orphaned": "forsaken", "detached": "nobody's"}
+
+
+def lab_as_dict(entry: LabStatus) -> dict[str, Any]:
     """Return a lab for a program."""
     spec = None if entry.spec is None else entry.spec.to_dict()
     return {
         "name": entry.name,
         "nodes": entry.states,
         "orphan": entry.is_orphan,
-        "standing": entry.standing,
+        "owner": entry.owner_state,
+        "standing": _STANDING[entry.owner_state],
         "spec": spec,
     }

@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
     run.set_defaults(command="run")
 
-    files.add_words(words)
+    files.add_arguments(words)
 
     restart = words.add_parser("restart", help="boot nodes anew, into the same FAM")
     restart.add_argument("name", metavar="NAME")
@@ -166,20 +166,20 @@ def parser() -> argparse.ArgumentParser:
     trace.set_defaults(command="trace", words=[])
 
     image = words.add_parser("image", help="build, list, remove and export guest images")
-    cli_image.add_words(image)
+    cli_image.add_arguments(image)
     image.set_defaults(command="image")
 
     qemu = words.add_parser("qemu", help="fetch, list and remove a QEMU beside the host's")
-    cli_qemu.add_words(qemu)
+    cli_qemu.add_arguments(qemu)
     qemu.set_defaults(command="qemu")
 
     compare = words.add_parser("compare", help="tell two results, recordings or reports apart")
-    cli_compare.add_words(compare)
+    cli_compare.add_arguments(compare)
     compare.set_defaults(command="compare")
 
-    report.add_words(words)
+    report.add_arguments(words)
 
-    sweep.add_words(words)
+    sweep.add_arguments(words)
     return whole
 
 

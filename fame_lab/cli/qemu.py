@@ -11,10 +11,10 @@ from fame_lab.core.sizes import MIB
 from fame_lab.host.qemu import dotted
 from fame_lab.spec.validation import QEMU_NAMES
 
-__all__ = ["add_words", "qemu"]
+__all__ = ["add_arguments", "qemu"]
 
 
-def add_words(words: argparse.ArgumentParser) -> None:
+def add_arguments(words: argparse.ArgumentParser) -> None:
     """Add the words after ``qemu``."""
     actions = words.add_subparsers(required=True, metavar="ACTION", dest="action")
     get = actions.add_parser("get", help="fetch the one of Debian's backports, unless it is there")

@@ -10,10 +10,10 @@ from typing import Any
 
 from fame_lab.cli.arguments import as_path, named
 
-__all__ = ["add_words", "report", "rerun"]
+__all__ = ["add_arguments", "report", "rerun"]
 
 
-def add_words(words: Any) -> None:
+def add_arguments(words: Any) -> None:
     """Add them to the parser's, with what they take."""
     report = words.add_parser("report", help="execute a notebook and keep what it shows and measures")
     report.add_argument("notebook", type=as_path, metavar="NOTEBOOK")
@@ -50,10 +50,10 @@ def report(arguments: argparse.Namespace) -> int:
 
 def rerun(arguments: argparse.Namespace) -> int:
     """Make it again, and print what agrees and what differs; 1 if anything differs that must not."""
-    from fame_lab.experiments.report.rerun import default_output, holds, rerun
+    from fame_lab.experiments.report.rerun import default_output, exact_results_agree, rerun
 
     comparison = rerun(arguments.folder, arguments.output, progress=_lines())
-    output, held = arguments.output or default_output(arguments.folder), holds(comparison)
+    output, held = arguments.output or default_output(arguments.folder), exact_results_agree(comparison)
     if arguments.json:
         print(json.dumps({"output": str(output), "holds": held, **comparison.to_dict()}, indent=1))
     else:

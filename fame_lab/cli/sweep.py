@@ -12,10 +12,10 @@ from fame_lab.cli.arguments import as_path, check_picture, parameter
 from fame_lab.core.sanitize import plain
 from fame_lab.errors import SpecError
 
-__all__ = ["add_words", "sweep"]
+__all__ = ["add_arguments", "sweep"]
 
 
-def add_words(words: Any) -> None:
+def add_arguments(words: Any) -> None:
     """Add it to the parser's, with what it takes."""
     sweep = words.add_parser(
         "sweep",
@@ -49,7 +49,10 @@ def sweep(arguments: argparse.Namespace) -> int:
     from fame_lab.experiments.sweep import sweep as sweeps
     from fame_lab.spec import toml
 
-    over, parameters = _once(arguments.over, "--over"), _once(arguments.parameter, "-p")
+    over, parameters = (
+        _reject_duplicates(arguments.over, "--over"),
+        _reject_duplicates(arguments.parameter, "-p"),
+    )
     own = inspect.signature(sweeps.sweep).parameters
     if taken := [name for name in parameters if name in own]:
         raise SpecError(
@@ -80,7 +83,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     return 1 if told["missing"] or told["failed"] else 0
 
 
-def _once(given: list[tuple[str, Any]], word: str) -> dict[str, Any]:
+def _reject_duplicates(given: list[tuple[str, Any]], word: str) -> dict[str, Any]:
     found = dict(given)
     if len(found) < len(given):
         names = [name for name, _ in given]

@@ -22,9 +22,9 @@ __all__ = [
     "LabDirectory",
     "cache_directory",
     "caches",
-    "is_still",
-    "nobody_begins",
     "own_cache",
+    "same_file",
+    "start_lock",
 ]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
@@ -214,7 +214,7 @@ class LabDirectory:
         return stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
 
     @contextlib.contextmanager
-    def made_and_held(self, group: int | None) -> Iterator[None]:
+    def create_locked(self, group: int | None) -> Iterator[None]:
         """Make the directory, see :meth:`make`, and hold it from its first moment on, as a start does.
 
         Nobody sees it there and not held, which would be an orphan's.
@@ -225,15 +225,15 @@ class LabDirectory:
             As of :meth:`make`; or if it was taken away all the same.
         """
         with contextlib.ExitStack() as holding:
-            with nobody_begins():
+            with start_lock():
                 self.make(group)
                 descriptor = holding.enter_context(self._locked(fcntl.LOCK_EX))
-                if descriptor is None or not is_still(descriptor, self.path):
+                if descriptor is None or not same_file(descriptor, self.path):
                     raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
             yield
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[bool]:
+    def locked(self) -> Iterator[bool]:
         """Hold the directory while what it belongs to is taken away; yield whether it is ours.
 
         Waits for whoever has it, such as a start under way, which is never taken for an orphan so; not ours
@@ -241,11 +241,11 @@ class LabDirectory:
         """
         with self._locked(fcntl.LOCK_EX) as descriptor:
             # Between the opening and the lock another may have been made in its place.
-            yield descriptor is not None and is_still(descriptor, self.path)
+            yield descriptor is not None and same_file(descriptor, self.path)
 
     def is_held(self) -> bool:
         """Return whether somebody, in this process or another, is starting this lab or taking it away."""
-        with nobody_begins(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+        with start_lock(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
             return descriptor is None and self.is_ours()
 
     @contextlib.contextmanager
@@ -286,7 +286,7 @@ class LabDirectory:
             ) from error
 
     @contextlib.contextmanager
-    def handed_over(
+    def staged_files(
         self, node: str, content: Mapping[str, bytes], owner: tuple[int, int] | None
     ) -> Iterator[dict[str, Path]]:
         """Put what is a node's own into files for QEMU to read as it starts; gone at the block's end.
@@ -313,7 +313,7 @@ class LabDirectory:
             for path in files.values():
                 path.unlink(missing_ok=True)
 
-    def share(self, path: Path, mode: int = 0o660) -> None:
+    def grant_to_qemu(self, path: Path, mode: int = 0o660) -> None:
         """Grant QEMU's group the use of a file; a directory of this one's mode keeps all others out."""
         os.chown(path, -1, self.path.stat().st_gid)
         path.chmod(mode)
@@ -327,7 +327,7 @@ class LabDirectory:
 
 
 @contextlib.contextmanager
-def nobody_begins() -> Iterator[None]:
+def start_lock() -> Iterator[None]:
     """Keep this user's starts from making their directories meanwhile; it takes an instant."""
     # A file of our own, beside our labs: whoever can open what is held could hold it, and us, for ever. Not
     # in the cache, which may be one that a user can only read.
@@ -343,7 +343,7 @@ def nobody_begins() -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_still(descriptor: int, path: Path) -> bool:
+def same_file(descriptor: int, path: Path) -> bool:
     """Return whether what is open is what lies there, and no other in its place."""
     try:
         there = path.stat()

@@ -1,18 +1,19 @@
-"""Modules that notebooks and documents named before they moved: they are found, with a DeprecationWarning."""
+"""Old names of modules, classes and functions: they are found for one release, with a DeprecationWarning."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
-__all__ = ["MOVED", "install"]
+__all__ = ["MOVED", "install", "renamed"]
 
-#: By the old name; for one release.
+#: Modules that notebooks and documents named, by the old name.
 MOVED = {
     "fame_lab.native": "fame_lab.core.native",
     "fame_lab.progress": "fame_lab.core.jobs.progress",
@@ -42,3 +43,23 @@ def install() -> None:
     """Install the finder of modules by their old names."""
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.append(_Finder())
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a module some of whose names have changed.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module.
+    names : mapping of str to str
+        New name by the old one.
+    """
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is {names[name]} now", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+
+    return find

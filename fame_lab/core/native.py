@@ -23,7 +23,7 @@ _ALWAYS = ("-O2", "-s", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werro
 
 
 # Not a dataclass: those look their module up by name, and hatchling loads this file without one.
-class Native(NamedTuple):
+class NativeTarget(NamedTuple):
     """Something that is compiled from C, with what it was made of written in it.
 
     Parameters
@@ -67,14 +67,14 @@ class Native(NamedTuple):
 
         Raises
         ------
-        ApplianceError
+        ImageError
             If it is missing, or older than its sources.
         """
-        from fame_lab.errors import ApplianceError  # not there while hatchling builds
+        from fame_lab.errors import ImageError  # not there while hatchling builds
 
         if not self.is_current():
             found = "is older than its sources" if self.product.is_file() else "is missing"
-            raise ApplianceError(
+            raise ImageError(
                 f"{self.what} {str(self.product)!r} {found}: compile it with "
                 "`python -m pip install ziglang && python -m fame_lab.core.native`, or reinstall fame_lab"
             )
@@ -149,8 +149,8 @@ def zig(
         )
 
 
-def _plugin(version: int) -> Native:
-    return Native(
+def _plugin(version: int) -> NativeTarget:
+    return NativeTarget(
         f"QEMU's trace plugin of version {version}",
         _PACKAGE / "traffic/plugin",
         _PACKAGE / f"traffic/bin/fame-trace-{version}.so",
@@ -163,7 +163,7 @@ def _plugin(version: int) -> Native:
     )  # fmt: skip
 
 
-PROBE = Native(
+PROBE = NativeTarget(
     "the guest's probe program",
     _PACKAGE / "guest/probe",
     _PACKAGE / "guest/bin/fame-probe",

@@ -12,7 +12,7 @@ from fame_lab.guest.images import overlay
 from fame_lab.host.fam import Fam
 from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["choose", "describe", "room"]
+__all__ = ["choose", "describe", "free_bytes"]
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ def choose(spec: LabSpec, directory: LabDirectory) -> Path:
     HostError
         If it is to be on disk, and its directory cannot be made.
     """
-    free = room(directory.path)
-    on_disk = room(own_cache())
+    free = free_bytes(directory.path)
+    on_disk = free_bytes(own_cache())
     if spec.fam_size + LAB_BYTES <= free or on_disk <= free:
         return directory.fam
-    path = overlay.room(directory) / directory.fam.name
+    path = overlay.disk_directory(directory) / directory.fam.name
     log.warning(
         "%s has %s MiB free, too little for FAM of %s: FAM is a file on disk, %s: as "
         "well shared, but now and then what nodes store is written out, which takes time",
@@ -51,7 +51,7 @@ def describe(spec: LabSpec, fam: Fam, directory: LabDirectory) -> dict[str, str]
     return {"place": "disk", "reason": f"{SHM} had no room for {format_size(fam.size)}"}
 
 
-def room(place: Path) -> int:
+def free_bytes(place: Path) -> int:
     """Return the bytes that are free where a directory is, or where it would be made."""
     while not place.exists() and place != place.parent:
         place = place.parent

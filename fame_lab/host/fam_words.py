@@ -13,12 +13,12 @@ from fame_lab.core.file_io import read_at, write_at
 from fame_lab.errors import HostError
 from fame_lab.host.fam import Fam
 
-__all__ = ["Words"]
+__all__ = ["FamWords"]
 
 _WORD = 8
 
 
-class Words:
+class FamWords:
     """Words of 8 bytes, little-endian, by their offset in FAM.
 
     Parameters

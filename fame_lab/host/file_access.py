@@ -10,10 +10,10 @@ from pathlib import Path
 from fame_lab.errors import HostError
 from fame_lab.host.qemu_user import QemuUser
 
-__all__ = ["can_open", "check_readable", "check_writable", "let_in", "put_back"]
+__all__ = ["can_open", "check_readable", "check_writable", "grant", "restore"]
 
 
-def let_in(path: Path, user: QemuUser, saved: Path) -> None:
+def grant(path: Path, user: QemuUser, saved: Path) -> None:
     """Grant QEMU's user reading and writing of an existing file, by an entry in its access list.
 
     Parameters
@@ -28,7 +28,7 @@ def let_in(path: Path, user: QemuUser, saved: Path) -> None:
     HostError
         If that user cannot be let in, or a directory above keeps it out.
     """
-    if _may(user, "-w", path):
+    if _can(user, "-w", path):
         return
     before = _acl("getfacl", "--absolute-names", "--numeric", str(path))
     saved.write_text(before)
@@ -37,11 +37,11 @@ def let_in(path: Path, user: QemuUser, saved: Path) -> None:
     try:
         check_writable(path, user)
     except HostError:
-        put_back(saved)
+        restore(saved)
         raise
 
 
-def put_back(saved: Path) -> None:
+def restore(saved: Path) -> None:
     """Restore the access list that a file had; nothing if it was not changed."""
     if saved.exists():
         _acl("setfacl", f"--restore={saved}")
@@ -50,7 +50,7 @@ def put_back(saved: Path) -> None:
 
 def check_writable(path: Path, user: QemuUser) -> None:
     """Raise HostError if QEMU's user cannot read and write a file that it owns."""
-    if not _may(user, "-w", path):
+    if not _can(user, "-w", path):
         raise HostError(
             f"QEMU runs as user {user.uid} and cannot reach {path}: a directory above it keeps that user "
             f"out; give a fam_path elsewhere, or `setfacl -m u:{user.uid}:x` to the directories"
@@ -60,7 +60,7 @@ def check_writable(path: Path, user: QemuUser) -> None:
 def check_readable(paths: Iterable[Path], user: QemuUser) -> None:
     """Raise HostError if QEMU's user cannot read one of `paths`."""
     for path in paths:
-        if not _may(user, "-r", path):
+        if not _can(user, "-r", path):
             raise HostError(
                 f"QEMU runs as user {user.uid} and cannot read {path}: put it where every user may read it; "
                 "for what lies in the cache, set FAME_LAB_CACHE to a directory that every user may enter"
@@ -71,10 +71,10 @@ def can_open(path: Path, user: QemuUser | None) -> bool:
     """Return whether QEMU's user can read and write a file; without one, whether we can."""
     if user is None or os.geteuid() != 0:
         return os.access(path, os.R_OK | os.W_OK)
-    return _may(user, "-r", path) and _may(user, "-w", path)
+    return _can(user, "-r", path) and _can(user, "-w", path)
 
 
-def _may(user: QemuUser, test: str, path: Path) -> bool:
+def _can(user: QemuUser, test: str, path: Path) -> bool:
     """Ask as that user: only the kernel knows what modes, lists and mounts come to."""
     asked = subprocess.run(["test", test, str(path)], cwd="/", check=False, **user.credentials())
     return asked.returncode == 0

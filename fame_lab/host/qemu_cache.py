@@ -203,14 +203,14 @@ def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
 
 def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
     def told(words: str) -> None:
-        fetching.tell(words)
+        fetching.describe(words)
         tell(f"QEMU: {words}")
 
     with _scratch() as scratch:
         debs, tree = scratch / "debs", scratch / "tree"
         known = backports.fetch(qemu_tree.PACKAGES, debs, scratch / "apt", told)
         # Fetched, each unpacked, and asked for its version.
-        fetching.expect(len(known) + 2)
+        fetching.set_total(len(known) + 2)
         fetching.step()
         digest = qemu_tree.digest(known)
         if found := _load(root() / digest):

@@ -55,7 +55,7 @@ def unpack(
 
     Raises
     ------
-    ApplianceError, HostError
+    ImageError, HostError
         If one cannot be unpacked, or read.
     """
     tree.mkdir()

@@ -21,11 +21,11 @@ from fame_lab.guest.images.base import FAM_LINK, READY
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.network_proof import prove_up
 from fame_lab.lab.node import Node
-from fame_lab.lab.start_mode import Start, Tell
+from fame_lab.lab.start_mode import StartMode, Tell
 
 if TYPE_CHECKING:
     from fame_lab.host.libvirt.domain import Domain
-    from fame_lab.lab.context import Hosting
+    from fame_lab.lab.context import LabContext
 
 __all__ = ["ATTEMPTS", "await_ready", "bring_up", "check"]
 
@@ -44,9 +44,9 @@ _LITTLE = 0.25
 
 
 def bring_up(
-    hosting: Hosting,
+    context: LabContext,
     index: int,
-    start: Start,
+    start: StartMode,
     *,
     deadline: float | None = None,
     slots: threading.Semaphore | None = None,
@@ -60,10 +60,10 @@ def bring_up(
 
     Parameters
     ----------
-    hosting : Hosting
+    context : LabContext
     index : int
         The node's number, from 0.
-    start : Start
+    start : StartMode
         Whether it is restored, and from what.
     deadline : float, optional
         Seconds from power-on to the first SSH answer; by default the image says.
@@ -83,50 +83,50 @@ def bring_up(
     """
     slots = slots or threading.Semaphore()
     cancelled = cancelled or threading.Event()
-    deadline = hosting.image.deadline if deadline is None else deadline
+    deadline = context.image.deadline if deadline is None else deadline
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(hosting, index, start, deadline, slots, cancelled, tell)
+            return _attempt(context, index, start, deadline, slots, cancelled, tell)
         except (BootError, DaemonError) as error:
             if attempt == ATTEMPTS or cancelled.is_set():
                 raise
             log.warning("%s; trying once more", error)
             if start.template is not None:
-                start = Start(None, "restored from the template it did not come up")
+                start = StartMode(None, "restored from the template it did not come up")
     raise AssertionError("unreachable")
 
 
 def _attempt(
-    hosting: Hosting,
+    context: LabContext,
     index: int,
-    start: Start,
+    start: StartMode,
     deadline: float,
     slots: threading.Semaphore,
     cancelled: threading.Event,
     tell: Tell,
 ) -> Node:
-    tell(hosting.spec.node_names[index], "creating")
+    tell(context.spec.node_names[index], "creating")
     # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
-    domain = hosting.create_domain(index, start)
-    node = Node(hosting, domain)
+    domain = context.create_domain(index, start)
+    node = Node(context, domain)
     try:
         with _held(slots, cancelled):
             tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
             node.domain.resume()
-            if hosting.image.says_ready:
-                await_ready(hosting, domain, end, deadline, cancelled)
+            if context.image.says_ready:
+                await_ready(context, domain, end, deadline, cancelled)
             else:
                 # Nothing else tells that it has booted.
-                _connect(hosting, node, end, deadline, cancelled)
+                _connect(context, node, end, deadline, cancelled)
         tell(node.name, "connecting")
-        _connect(hosting, node, end, deadline, cancelled)
-        if not hosting.image.says_ready:
+        _connect(context, node, end, deadline, cancelled)
+        if not context.image.says_ready:
             node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=_PROOF)
         tell(node.name, "proving")
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
-            _prove(hosting, node)
+            _prove(context, node)
             prove_up(node, cancelled.is_set)
         tell(node.name, "ready")
     except BaseException:
@@ -136,13 +136,15 @@ def _attempt(
     return node
 
 
-def _connect(hosting: Hosting, node: Node, end: float, deadline: float, cancelled: threading.Event) -> None:
-    settled = hosting.image.says_ready
+def _connect(
+    context: LabContext, node: Node, end: float, deadline: float, cancelled: threading.Event
+) -> None:
+    settled = context.image.says_ready
     try:
         node.connection.open(end - time.monotonic(), cancelled.is_set, settled=settled)
     except SSHError as error:
         check(cancelled)
-        raise _failed(hosting, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
+        raise _failed(context, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
 
 
 @contextlib.contextmanager
@@ -163,13 +165,13 @@ def check(cancelled: threading.Event) -> None:
 
 
 def await_ready(
-    hosting: Hosting, domain: Domain, end: float, deadline: float, cancelled: threading.Event
+    context: LabContext, domain: Domain, end: float, deadline: float, cancelled: threading.Event
 ) -> None:
     """Wait for a guest's line on its serial console.
 
     Parameters
     ----------
-    hosting : Hosting
+    context : LabContext
     domain : Domain
     end : float
         When it has to be there, by the monotonic clock.
@@ -184,27 +186,27 @@ def await_ready(
     """
     line = READY.format(node=domain.record.node)
     look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
-    while line not in hosting.console(domain.record.node):
+    while line not in context.console(domain.record.node):
         check(cancelled)
         now = time.monotonic()
         if now > look_at_domain:
-            if domain.on(hosting.connection).state() not in ("running", "paused"):
-                raise _failed(hosting, domain, "ended while it booted")
+            if domain.reconnected(context.connection).state() not in ("running", "paused"):
+                raise _failed(context, domain, "ended while it booted")
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:
-            raise _failed(hosting, domain, f"was not up within {deadline:.0f} s")
+            raise _failed(context, domain, f"was not up within {deadline:.0f} s")
         time.sleep(_LOOK)
 
 
-def _failed(hosting: Hosting, domain: Domain, what: str) -> BootError:
-    console = hosting.console(domain.record.node).strip().splitlines()[-5:]
+def _failed(context: LabContext, domain: Domain, what: str) -> BootError:
+    console = context.console(domain.record.node).strip().splitlines()[-5:]
     said = (
         "its console's last lines are " + shortened("\n".join(console), _MOST_QUOTED)
         if console
         else "its console is empty"
     )
-    said += f"; {_tried(hosting, domain, silent=not console)}"
-    words, harm = domain.last_words(), trouble(hosting.fam)
+    said += f"; {_tried(context, domain, silent=not console)}"
+    words, harm = domain.qemu_log_tail(), trouble(context.fam)
     return BootError(
         f"{domain.record.node} {what}; {said}"
         + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
@@ -219,15 +221,15 @@ def _processor_seconds(domain: Domain) -> float | None:
     return None
 
 
-def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
+def _tried(context: LabContext, domain: Domain, *, silent: bool) -> str:
     """Name the kernel and the QEMU of a boot that failed; of a silent one also what to change."""
-    qemu, spec = domain.record.qemu or hosting.qemu, hosting.spec
-    kernel = f"Linux {hosting.image.kernel_release}, image {str(spec.image)!r}"
-    tried = f"it was {kernel}, in {qemu} under {hosting.accelerator.kind.upper()}"
+    qemu, spec = domain.record.qemu or context.qemu, context.spec
+    kernel = f"Linux {context.image.kernel_release}, image {str(spec.image)!r}"
+    tried = f"it was {kernel}, in {qemu} under {context.accelerator.kind.upper()}"
     if not silent:
         return tried
     had, load = _processor_seconds(domain), os.getloadavg()[0]
-    if had is not None and had < _LITTLE * hosting.image.deadline and load > 2 * len(os.sched_getaffinity(0)):
+    if had is not None and had < _LITTLE * context.image.deadline and load > 2 * len(os.sched_getaffinity(0)):
         return (
             f"{tried}. It had {had:.1f} s of processor time, for this host is busy (load {load:.0f}): "
             "end what keeps it so, or give lab.start(deadline=...) more seconds"
@@ -239,11 +241,11 @@ def _tried(hosting: Hosting, domain: Domain, *, silent: bool) -> str:
     )
 
 
-def _prove(hosting: Hosting, node: Node) -> None:
+def _prove(context: LabContext, node: Node) -> None:
     """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed."""
-    control = hosting.fam.control
+    control = context.fam.control
     ours, theirs = secrets.randbits(64), secrets.randbits(64)
-    hosting.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
+    context.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
     places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
     try:
         told = node.probe(
@@ -251,7 +253,7 @@ def _prove(hosting: Hosting, node: Node) -> None:
             "--fam",
             "/dev/fam",
             "--size",
-            str(hosting.fam.size),
+            str(context.fam.size),
             *places,
             f"{theirs:#x}",
             timeout=_PROOF,
@@ -260,12 +262,12 @@ def _prove(hosting: Hosting, node: Node) -> None:
         raise SharingError(f"{node.name} does not have the FAM: {error}") from error
     if [line.get("read") for line in told] != [f"{ours:#018x}"]:
         raise SharingError(
-            f"{node.name} does not share {hosting.fam.path}: the host wrote {ours:#018x}, "
+            f"{node.name} does not share {context.fam.path}: the host wrote {ours:#018x}, "
             f"the node read {quoted(told)}"
         )
-    found = int.from_bytes(hosting.fam.read(control.node_nonce(node.index), 8), "little")
+    found = int.from_bytes(context.fam.read(control.node_nonce(node.index), 8), "little")
     if found != theirs:
         raise SharingError(
-            f"{node.name} does not share {hosting.fam.path}: the node wrote {theirs:#018x}, "
+            f"{node.name} does not share {context.fam.path}: the node wrote {theirs:#018x}, "
             f"the host reads {found:#018x}"
         )

@@ -14,7 +14,7 @@ from fame_lab.errors import DaemonError, LabError
 from fame_lab.guest.images import catalog
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.guest.images.base import Boot, Image
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host import accelerator as accel
 from fame_lab.host import qemu, trace_plugin, tsc
 from fame_lab.host.accelerator import Accelerator
@@ -23,29 +23,29 @@ from fame_lab.host.libvirt import domain, migration
 from fame_lab.host.libvirt.connection import Libvirt, emulator, ensure_daemons, qemu_user, security_models
 from fame_lab.host.libvirt.domain_xml import domain_xml
 from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
-from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.libvirt.template_args import TemplateFiles
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.lab import console, fam_allocation, network
-from fame_lab.lab.ownership import Claim
-from fame_lab.lab.start_mode import Start
+from fame_lab.lab.ownership import Ownership
+from fame_lab.lab.start_mode import StartMode
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.trace.counter_layout import CounterLayout
 from fame_lab.traffic.trace.counters import Counters
-from fame_lab.traffic.trace.ring_buffer import OrderRing
+from fame_lab.traffic.trace.ring_buffer import AccessRing
 
 if TYPE_CHECKING:
     from libvirt import virConnect
 
-__all__ = ["Hosting", "attach"]
+__all__ = ["LabContext", "attach"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Hosting:
+class LabContext:
     """Everything that a lab's nodes share.
 
     Parameters
@@ -53,7 +53,7 @@ class Hosting:
     libvirt : Libvirt
     spec : LabSpec
     directory : LabDirectory
-    keys : Keys
+    keys : LabKeys
     fam : Fam
     accelerator : Accelerator
     image : Image
@@ -64,7 +64,7 @@ class Hosting:
         Token of the report run that started the lab; empty for a person's.
     notebook : str
         Token of the notebook that started it; empty for none.
-    claim : Claim
+    ownership : Ownership
         This process's hold on the lab.
     qemu : Qemu
         What its first node was started in.
@@ -73,14 +73,14 @@ class Hosting:
     libvirt: Libvirt
     spec: LabSpec
     directory: LabDirectory
-    keys: Keys
+    keys: LabKeys
     fam: Fam
     accelerator: Accelerator
     image: Image
     user: QemuUser | None
     run: str
     notebook: str
-    claim: Claim
+    ownership: Ownership
     qemu: Qemu
 
     @property
@@ -88,7 +88,7 @@ class Hosting:
         """A connection to libvirt that answers."""
         return self.libvirt.connection
 
-    def record(self, index: int, start: Start | None = None) -> NodeRecord:
+    def metadata_for(self, index: int, start: StartMode | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
         return NodeRecord(
             spec=self.spec,
@@ -106,7 +106,7 @@ class Hosting:
             qemu=self.qemu,
         )
 
-    def create_domain(self, index: int, start: Start) -> domain.Domain:
+    def create_domain(self, index: int, start: StartMode) -> domain.Domain:
         """Make one node's domain, paused; restored already if it is from a template.
 
         Raises
@@ -118,7 +118,7 @@ class Hosting:
         """
         self.fam.check()
         # An upgrade of the host may have put a newer QEMU in its place since the lab was started.
-        record = replace(self.record(index, start), qemu=qemu.read(self.qemu.path, self.user))
+        record = replace(self.metadata_for(index, start), qemu=qemu.read(self.qemu.path, self.user))
         identity = replace(
             self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
         )
@@ -132,13 +132,13 @@ class Hosting:
             if template is not None:
                 migration.restore(made, template.state)
         except BaseException:
-            made.on(self.connection).destroy()
+            made.reconnected(self.connection).destroy()
             raise
         return made
 
     def create_template(self, image: Appliance, files: TemplateFiles) -> domain.Domain:
         """Make the domain that nodes are restored from, paused."""
-        record = TemplateRecord(**vars(self.record(0)))
+        record = TemplateRecord(**vars(self.metadata_for(0)))
         own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
         # Linux remembers how long each is, and every node's are equally so.
         nobodys = {name: bytes(len(content)) for name, content in own.items()}
@@ -152,13 +152,13 @@ class Hosting:
         own: Mapping[str, bytes],
         *,
         trace: TracePlugin | None = None,
-        card: Card | None = None,
+        card: Nic | None = None,
         arguments: Sequence[str] = (),
         fam: bool = True,
     ) -> domain.Domain:
         console = self.directory.console(record.node)
         console.unlink(missing_ok=True)
-        with self.directory.handed_over(record.node, own, self._owner) as personal:
+        with self.directory.staged_files(record.node, own, self._owner) as personal:
             xml = domain_xml(
                 record,
                 boot,
@@ -201,7 +201,7 @@ class Hosting:
         for path in (counters, order):
             path.unlink(missing_ok=True)
         Counters.create(counters, self.counter_layout, self._owner)
-        OrderRing.create(order, self.counter_layout.vcpus, self._owner)
+        AccessRing.create(order, self.counter_layout.vcpus, self._owner)
         return TracePlugin(plugin, counters, order)
 
     @property
@@ -212,7 +212,8 @@ class Hosting:
         """Return every node's domain, in order; one that has ended has no handle."""
         found = {each.record.index: each for each in domain.find(self.connection, self.spec.name)}
         return [
-            found.get(index) or domain.Domain(None, self.record(index)) for index in range(self.spec.nodes)
+            found.get(index) or domain.Domain(None, self.metadata_for(index))
+            for index in range(self.spec.nodes)
         ]
 
     def console(self, node: str, most: int = console.TAIL) -> str:
@@ -220,7 +221,7 @@ class Hosting:
         return console.tail(self.directory.console(node), most)
 
 
-def attach(name: str) -> Hosting:
+def attach(name: str) -> LabContext:
     """Take up what a running lab stands on.
 
     Raises
@@ -241,21 +242,21 @@ def attach(name: str) -> Hosting:
     user = qemu_user(connection)
     directory = LabDirectory.of(name)
     with contextlib.ExitStack() as undo:
-        claim = Claim.join(directory)
-        undo.callback(claim.release)
-        hosting = Hosting(
+        ownership = Ownership.share(directory)
+        undo.callback(ownership.release)
+        context = LabContext(
             libvirt=libvirt,
             spec=record.spec,
             directory=directory,
-            keys=Keys.read(directory),
-            fam=fam_allocation.fam_of(record),
+            keys=LabKeys.read(directory),
+            fam=fam_allocation.from_metadata(record),
             accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
-            image=catalog.of_running(str(record.spec.image), record.image),
+            image=catalog.booted_by(str(record.spec.image), record.image),
             user=user,
             run=record.run,
             notebook=record.notebook,
-            claim=claim,
+            ownership=ownership,
             qemu=record.qemu or qemu.read(emulator(connection), user),
         )
         undo.pop_all()
-    return hosting
+    return context

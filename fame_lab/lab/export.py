@@ -10,14 +10,14 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import appliance, catalog
 from fame_lab.guest.images.appliance import Appliance
-from fame_lab.guest.images.base import SHELL, Attachment, Boot, DiskBoot, KernelBoot
+from fame_lab.guest.images.base import SHELL, Boot, DiskBoot, KernelBoot, NodeNetwork
 from fame_lab.guest.images.debian import DiskImage
 from fame_lab.host import accelerator as accel
 from fame_lab.host import qemu_cache
 from fame_lab.host.libvirt import network
 from fame_lab.host.libvirt.domain_xml import domain_xml
 from fame_lab.host.libvirt.metadata import NodeRecord
-from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.libvirt.qemu_args import qemu_args
 from fame_lab.host.qemu import Qemu
 from fame_lab.spec.lab_spec import LabSpec
@@ -59,7 +59,7 @@ def _printed(spec: LabSpec) -> dict[str, Exported]:
     SpecError
         If the image is a user's own: its nodes need files to know who they are.
     """
-    image = catalog.ensure(str(spec.image))
+    image = catalog.get(str(spec.image))
     catalog.check_memory(image, spec)
     boot: Boot
     if isinstance(image, Appliance):
@@ -159,17 +159,17 @@ def domains(
     return written
 
 
-def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Card | None, dict[str, str]]:
+def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Nic | None, dict[str, str]]:
     """Return a node's card in the lab's own network, if any, and what the node has to know of it."""
     addresses = spec.addresses
     if addresses is None:
         return None, {}
-    attachment = Attachment(
+    attachment = NodeNetwork(
         mac=addresses.mac(index),
         address=addresses.address(index),
         netmask=addresses.network.netmask,
         leased=leased,
         hosts=addresses.hosts(spec.node_names, with_host=leased),
     )
-    card = Card(attachment.mac, network=network.network_name(spec.name))
+    card = Nic(attachment.mac, network=network.network_name(spec.name))
     return card, {name: content.decode() for name, content in attachment.personal().items()}

@@ -15,9 +15,9 @@ from fame_lab.core.version import __version__
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images import catalog
 from fame_lab.guest.images.base import KernelBoot
-from fame_lab.guest.images.custom import OwnDisk
+from fame_lab.guest.images.custom import CustomDisk
 from fame_lab.guest.images.debian import DiskImage
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host.libvirt.domain_xml import domain_name
 from fame_lab.host.libvirt.network import network_name
 from fame_lab.lab.export import SSH_PORT, Exported, command_lines, domains, fam_path, networks
@@ -67,18 +67,18 @@ def _fill(spec: LabSpec, directory: LabDirectory, ssh_port: int) -> None:
 
 def _furnished(spec: LabSpec, directory: LabDirectory) -> dict[str, Exported]:
     """Put into the folder what the nodes boot, and fresh keys."""
-    folder, image = directory.path, catalog.ensure(str(spec.image))
+    folder, image = directory.path, catalog.get(str(spec.image))
     catalog.check_memory(image, spec)
-    keys = Keys.make(directory, spec.node_names)
+    keys = LabKeys.make(directory, spec.node_names)
     for path in image.files:  # the cache is not for ever, nor everywhere
         shutil.copyfile(path, folder / path.name)
         (folder / path.name).chmod(0o644)
     # Layers are made above the copy.
-    if isinstance(image, DiskImage | OwnDisk):
+    if isinstance(image, DiskImage | CustomDisk):
         directory.disks.mkdir()
     if isinstance(image, DiskImage):
         image = replace(image, disk=folder / image.disk.name)
-    elif isinstance(image, OwnDisk):
+    elif isinstance(image, CustomDisk):
         image = replace(image, path=folder / image.path.name)
     nodes: dict[str, Exported] = {}
     for node in spec.node_names:

@@ -17,12 +17,12 @@ from fame_lab.host.qemu_user import QemuUser
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["fam_of", "give_back", "take"]
+__all__ = ["allocate", "from_metadata", "release"]
 
 log = logging.getLogger(__name__)
 
 
-def take(
+def allocate(
     spec: LabSpec,
     directory: LabDirectory,
     user: QemuUser | None,
@@ -57,13 +57,13 @@ def take(
             )
     announce(fam)
     if user is not None:
-        file_access.let_in(path, user, directory.saved_acl)
+        file_access.grant(path, user, directory.saved_acl)
     directory.write(directory.saved_control_area, fam.read(fam.control.offset, CONTROL_SIZE))
     fam.write(fam.control.offset, bytes(CONTROL_SIZE), control=True)
     return fam
 
 
-def give_back(fam: Fam, directory: LabDirectory) -> None:
+def release(fam: Fam, directory: LabDirectory) -> None:
     """Delete the file if the lab made it; otherwise put back what the lab changed."""
     if fam.created:
         fam.remove()
@@ -71,11 +71,11 @@ def give_back(fam: Fam, directory: LabDirectory) -> None:
     try:
         if directory.saved_control_area.exists():
             fam.write(fam.control.offset, directory.saved_control_area.read_bytes(), control=True)
-        file_access.put_back(directory.saved_acl)
+        file_access.restore(directory.saved_acl)
     except FameError as error:
         log.warning("%s was not put back as it was: %s", fam.path, error)
 
 
-def fam_of(record: NodeRecord) -> Fam:
+def from_metadata(record: NodeRecord) -> Fam:
     """Return the FAM that a running node has."""
     return Fam(Path(record.fam_path), record.spec.fam_size, record.fam_created, record.fam_identity)

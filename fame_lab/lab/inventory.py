@@ -13,17 +13,17 @@ from fame_lab.errors import LabError
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import connect
 from fame_lab.lab import network
-from fame_lab.lab.ownership import Standing, settled, standing
+from fame_lab.lab.ownership import OwnerState, locked_state, owner_state
 from fame_lab.lab.teardown import record_left, tear_down
 from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["Listing"]
+__all__ = ["LabStatus"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Listing:
+class LabStatus:
     """A lab as it was found.
 
     Parameters
@@ -37,9 +37,9 @@ class Listing:
         Token of the report run that started it; empty for a person's.
     notebook : str
         Token of the notebook that started it; empty for none.
-    standing : {"used", "forsaken", "nobody's"}
-        Whether somebody uses it who started it or has taken up what its owner left; whether its owner was
-        killed; or whether it was left to run on purpose.
+    owner_state : {"owned", "orphaned", "detached"}
+        Owned: its starter uses it, or one who attached to it. Orphaned: its owner was killed. Detached: its
+        owner left it to run.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Listing:
     states: dict[str, str]
     run: str
     notebook: str = ""
-    standing: Standing = "nobody's"
+    owner_state: OwnerState = "detached"
 
     @property
     def is_orphan(self) -> bool:
         """Whether its owner was killed, or nothing of it runs any more; and nobody uses it."""
         nothing_runs = all(state == "gone" for state in self.states.values())
-        return self.standing == "forsaken" or (nothing_runs and self.standing != "used")
+        return self.owner_state == "orphaned" or (nothing_runs and self.owner_state != "owned")
 
     @property
     def is_whole(self) -> bool:
@@ -63,7 +63,7 @@ class Listing:
     def end(self) -> None:
         """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
         # Held, so that nobody takes it for an orphan half-way.
-        with LabDirectory.of(self.name).held():
+        with LabDirectory.of(self.name).locked():
             self._end()
 
     def _end(self) -> None:
@@ -91,17 +91,17 @@ class Listing:
         if not directory.path.exists():
             # Nodes, or a network, without a directory: it is made, so that no start comes in between.
             try:
-                holding.enter_context(directory.made_and_held(None))
+                holding.enter_context(directory.create_locked(None))
             except LabError:  # one did
                 return False
             return True
         # A start that begins just now waits for us, and then finds its directory gone.
-        if not holding.enter_context(directory.held()):
+        if not holding.enter_context(directory.locked()):
             return False  # what was seen then is another's by now
-        found = holding.enter_context(settled(directory))
+        found = holding.enter_context(locked_state(directory))
         ours, all_there = self._domains()
         # Nodes of another version are left alone, with all that is theirs.
-        return ours == all_there and (found == "forsaken" or (found == "nobody's" and not ours))
+        return ours == all_there and (found == "orphaned" or (found == "detached" and not ours))
 
     def _domains(self) -> tuple[set[str], set[str]]:
         """Name the lab's domains that this version made, and all."""
@@ -113,7 +113,7 @@ class Listing:
             connection.close()
 
     @classmethod
-    def all(cls) -> list[Listing]:
+    def all(cls) -> list[LabStatus]:
         """Look at libvirt's domains, this user's lab directories, and networks of libvirt's."""
         connection = connect()
         try:
@@ -129,14 +129,14 @@ class Listing:
         return sorted(found, key=lambda listing: listing.name)
 
     @classmethod
-    def _running(cls, name: str, domains: list[domain.Domain]) -> Listing:
+    def _running(cls, name: str, domains: list[domain.Domain]) -> LabStatus:
         record, directory = domains[0].record, LabDirectory.of(name)
         states = dict.fromkeys(record.spec.node_names, _absent(directory))
         states |= {found.record.node: found.state() for found in domains}
-        return cls(name, record.spec, states, record.run, record.notebook, standing(directory))
+        return cls(name, record.spec, states, record.run, record.notebook, owner_state(directory))
 
     @classmethod
-    def _left(cls, directory: LabDirectory) -> Listing:
+    def _left(cls, directory: LabDirectory) -> LabStatus:
         try:
             record = record_left(directory)
         except LabError as error:  # of another version
@@ -145,9 +145,9 @@ class Listing:
         if record is None:
             # A start that has only just begun does not say yet how many nodes there are to be.
             starting = {"node01": "starting"} if _absent(directory) == "starting" else {}
-            return cls(directory.name, None, starting, "", standing=standing(directory))
+            return cls(directory.name, None, starting, "", owner_state=owner_state(directory))
         states = dict.fromkeys(record.spec.node_names, _absent(directory))
-        return cls(directory.name, record.spec, states, record.run, record.notebook, standing(directory))
+        return cls(directory.name, record.spec, states, record.run, record.notebook, owner_state(directory))
 
 
 def _absent(directory: LabDirectory) -> str:

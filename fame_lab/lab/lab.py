@@ -16,13 +16,13 @@ from fame_lab.errors import FameError, LabError
 from fame_lab.host.fam import Fam
 from fame_lab.lab import context
 from fame_lab.lab.commands import Commands
-from fame_lab.lab.inventory import Listing
+from fame_lab.lab.inventory import LabStatus
 from fame_lab.lab.lab_html import lab_html
 from fame_lab.lab.launch import Launch
 from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.lab.manifest import manifest
 from fame_lab.lab.node import Node
-from fame_lab.lab.reaper import under_way
+from fame_lab.lab.reaper import in_progress
 from fame_lab.lab.start_mode import Tell
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Lab"]
 
 log = logging.getLogger(__name__)
-Listings = list[Listing]
+Listings = list[LabStatus]
 
 
 class Lab(Commands):
@@ -67,7 +67,7 @@ class Lab(Commands):
         self.spec = spec
         #: Whether bars show how far things are.
         self.progress = progress
-        self._hosting: context.Hosting | None = None
+        self._context: context.LabContext | None = None
         self._nodes: tuple[Node, ...] = ()
         self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
@@ -97,7 +97,7 @@ class Lab(Commands):
         FameError
             Of the kind that tells whose move it is; nothing is left then.
         """
-        if self._hosting is not None:
+        if self._context is not None:
             raise LabError(f"{self.spec.name!r} is running; stop it first")
         deadline = None if deadline is None else check_seconds("deadline", deadline)
         cancelled = cancelled or threading.Event()
@@ -109,7 +109,7 @@ class Lab(Commands):
                         progress.show(who, stage)
                         if tell is not None:
                             tell(who, stage)
-                    self._hosting, nodes = launch.result()
+                    self._context, nodes = launch.result()
                     self._nodes = tuple(nodes)
         except BaseException:
             # The signal may have come when all was up: then nobody would have a lab to stop.
@@ -122,31 +122,31 @@ class Lab(Commands):
 
         If somebody has ended it meanwhile and started another of its name, that one is let be.
         """
-        if self._hosting is None:
+        if self._context is None:
             return
         self._end_recordings()
         with deferred(threading.Event()):
             for node in self._nodes:
                 node.connection.close()
-            directory = self._hosting.directory
+            directory = self._context.directory
             # Held, so that nobody takes it for an orphan half-way.
-            with directory.held(), under_way(directory):
-                if self._hosting.claim.is_current:
-                    tear_down(self._hosting.connection, self.spec.name)
+            with directory.locked(), in_progress(directory):
+                if self._context.ownership.is_current:
+                    tear_down(self._context.connection, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:
         """Release the lab and let it run, until :meth:`attach`; its recordings end. Safe to repeat.
 
-        One that this process started is nobody's then, and no orphan.
+        One that this process started is detached then, and no orphan.
         """
         self._end_recordings()
-        if self._hosting is not None:
-            self._hosting.claim.leave()
+        if self._context is not None:
+            self._context.ownership.detach()
         self._let_go()
 
     def __enter__(self) -> Lab:
-        return self if self._hosting is not None else self.start()
+        return self if self._context is not None else self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -167,14 +167,14 @@ class Lab(Commands):
         """
         found = context.attach(name)
         lab = cls(found.spec)
-        lab._hosting = found
+        lab._context = found
         lab._nodes = tuple(Node(found, domain) for domain in found.domains())
         return lab
 
     @staticmethod
     def list() -> Listings:
-        """List what runs on this host, and what killed processes left behind; see Listing's `standing`."""
-        return Listing.all()
+        """List the labs on this host, those of killed owners too; see ``LabStatus.owner_state``."""
+        return LabStatus.all()
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -231,8 +231,8 @@ class Lab(Commands):
             Seconds between two looks.
         order : path, optional
             A Parquet file for the accesses themselves, in their order; of a trace only. See
-            :class:`fame_lab.traffic.trace.access_log.Order`. What comes faster than it can be written is lost
-            there, counted, and whole in the counts.
+            :class:`fame_lab.traffic.trace.access_log.AccessLog`. Accesses that come faster than they can be
+            written are lost there; their number is told, and the counts have them.
 
         Raises
         ------
@@ -279,20 +279,20 @@ class Lab(Commands):
     def _let_go(self) -> None:
         for node in self._nodes:
             node.connection.close()
-        if self._hosting is not None:
-            self._hosting.claim.release()
-            self._hosting.libvirt.close()
-        self._hosting, self._nodes = None, ()
+        if self._context is not None:
+            self._context.ownership.release()
+            self._context.libvirt.close()
+        self._context, self._nodes = None, ()
 
-    def _running(self) -> context.Hosting:
-        if self._hosting is None:
+    def _running(self) -> context.LabContext:
+        if self._context is None:
             raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
-        return self._hosting
+        return self._context
 
     @property
     def is_running(self) -> bool:
         """Whether this object has the lab running: it was started or attached, and not stopped."""
-        return self._hosting is not None
+        return self._context is not None
 
     def __repr__(self) -> str:
         return f"<Lab {self.spec}, {'started' if self.is_running else 'not started'}>"

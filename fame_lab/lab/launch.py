@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.errors import LabError, SSHError
 from fame_lab.lab import boot, template
-from fame_lab.lab.context import Hosting
+from fame_lab.lab.context import LabContext
 from fame_lab.lab.network_proof import prove_connected
 from fame_lab.lab.node import Node
-from fame_lab.lab.provision import prepared
-from fame_lab.lab.start_mode import Start
+from fame_lab.lab.provision import provisioned
+from fame_lab.lab.start_mode import StartMode
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -26,7 +26,7 @@ __all__ = ["Launch"]
 log = logging.getLogger(__name__)
 
 
-class _CalledOff(threading.Event):
+class _CancelOrFailure(threading.Event):
     """Set for the nodes that are coming if the start is called off, or if one of them fails."""
 
     def __init__(self, asked: threading.Event) -> None:
@@ -53,9 +53,9 @@ class Launch:
     def __init__(self, spec: LabSpec, deadline: float | None, cancelled: threading.Event) -> None:
         self._spec = spec
         self._deadline = deadline
-        self._cancelled = _CalledOff(cancelled)
+        self._cancelled = _CancelOrFailure(cancelled)
         self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
-        self._outcome: concurrent.futures.Future[tuple[Hosting, list[Node]]] = concurrent.futures.Future()
+        self._outcome: concurrent.futures.Future[tuple[LabContext, list[Node]]] = concurrent.futures.Future()
         # In our context, so that a guest image that has to be built first is told as part of our job.
         work = contextvars.copy_context().run
         # Waited for at the interpreter's end, whatever thread makes it, or a half of a lab would be left.
@@ -74,18 +74,18 @@ class Launch:
             self._cancelled.set()
         self._thread.join()
         if kind is not None and self._outcome.exception() is None:
-            hosting, nodes = self._outcome.result()
+            context, nodes = self._outcome.result()
             for node in nodes:
                 node.connection.close()
-            tear_down(hosting.connection, self._spec.name)
-            hosting.claim.release()
+            tear_down(context.connection, self._spec.name)
+            context.ownership.release()
 
     def events(self) -> Iterator[tuple[str, str]]:
         """Return (node or lab's name, stage) as they come, until the start has ended."""
         while (event := self._events.get()) is not None:
             yield event
 
-    def result(self) -> tuple[Hosting, list[Node]]:
+    def result(self) -> tuple[LabContext, list[Node]]:
         """Return what came of it, or raise what went wrong."""
         return self._outcome.result()
 
@@ -104,24 +104,26 @@ class Launch:
         log.debug("%s: %s", who, stage)
         self._events.put((who, stage))
 
-    def _launch(self) -> tuple[Hosting, list[Node]]:
+    def _launch(self) -> tuple[LabContext, list[Node]]:
         def tell(stage: str) -> None:
             self._tell(self._spec.name, stage)
 
         with (
-            prepared(self._spec, tell) as hosting,
-            template.begun(hosting, deadline=self._deadline, cancelled=self._cancelled, tell=tell) as start,
+            provisioned(self._spec, tell) as context,
+            template.start_mode(
+                context, deadline=self._deadline, cancelled=self._cancelled, tell=tell
+            ) as start,
         ):
-            return hosting, self._bring_up_all(hosting, start)
+            return context, self._bring_up_all(context, start)
 
-    def _bring_up_all(self, hosting: Hosting, start: Start) -> list[Node]:
+    def _bring_up_all(self, context: LabContext, start: StartMode) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
         # One more than boot at a time: its domain is made while the others boot.
         with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
             coming = [
                 pool.submit(
                     boot.bring_up,
-                    hosting,
+                    context,
                     index,
                     start,
                     deadline=self._deadline,

@@ -35,14 +35,14 @@ class LaunchProgress:
     def show(self, who: str, stage: str) -> None:
         """Show that a node, or the lab itself, has come to a stage."""
         if who not in self._spec.node_names:
-            self._job.tell(stage)
+            self._job.describe(stage)
             return
         self._stages[who] = stage
         coming = ", ".join([f"{node} {at}" for node, at in sorted(self._stages.items()) if at != "ready"][:4])
         if stage == "ready":
             self._job.step(coming or "ready")
         else:
-            self._job.tell(coming)
+            self._job.describe(coming)
 
     def __exit__(self, *raised: object) -> None:
         self._opened.__exit__(*raised)  # type: ignore[arg-type]

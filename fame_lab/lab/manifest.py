@@ -13,12 +13,12 @@ from fame_lab.host import fam_location
 from fame_lab.host.qemu import dotted
 
 if TYPE_CHECKING:
-    from fame_lab.lab.context import Hosting
+    from fame_lab.lab.context import LabContext
 
 __all__ = ["host", "manifest"]
 
 
-def manifest(hosting: Hosting) -> dict[str, Any]:
+def manifest(context: LabContext) -> dict[str, Any]:
     """Describe a running lab and its host, in values that JSON can hold.
 
     Returns
@@ -29,23 +29,23 @@ def manifest(hosting: Hosting) -> dict[str, Any]:
         ``start``, how each node that runs came up and why so; ``host``, its CPU and cores; ``time``, UTC. A
         probe adds its parameters, its seed and the effective mapping type.
     """
-    accelerator = hosting.accelerator
+    accelerator = context.accelerator
     return {
-        "spec": hosting.spec.to_dict(),
+        "spec": context.spec.to_dict(),
         "accelerator": {"kind": accelerator.kind, "reason": accelerator.reason},
         "versions": {
             "fame_lab": version("fame_lab"),
             "python": platform.python_version(),
-            "qemu": dotted(hosting.qemu.version),
-            "libvirt": dotted(hosting.connection.getLibVersion()),
+            "qemu": dotted(context.qemu.version),
+            "libvirt": dotted(context.connection.getLibVersion()),
             "host_kernel": platform.release(),
-            "guest_kernel": hosting.image.kernel_release,
+            "guest_kernel": context.image.kernel_release,
         },
-        "image": hosting.image.digest,
-        "fam": fam_location.describe(hosting.spec, hosting.fam, hosting.directory),
+        "image": context.image.digest,
+        "fam": fam_location.describe(context.spec, context.fam, context.directory),
         "start": {
             domain.record.node: {"kind": domain.record.start, "reason": domain.record.start_reason}
-            for domain in hosting.domains()
+            for domain in context.domains()
             if domain.handle is not None
         },
         "host": host(),

@@ -10,10 +10,10 @@ import os
 from typing import TYPE_CHECKING
 
 from fame_lab.core.directories import LabDirectory
-from fame_lab.guest.images.base import Attachment
+from fame_lab.guest.images.base import NodeNetwork
 from fame_lab.host import vde_switch
 from fame_lab.host.libvirt import network
-from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.nic import Nic
 from fame_lab.spec.lab_spec import LabSpec
 
 if TYPE_CHECKING:
@@ -69,22 +69,22 @@ def labs(connection: libvirt.virConnect) -> list[str]:
     return list(network.labs(connection)) if has_bridge() else []
 
 
-def card(spec: LabSpec, index: int, directory: LabDirectory) -> Card | None:
+def card(spec: LabSpec, index: int, directory: LabDirectory) -> Nic | None:
     """Return how a node is to be connected; None where labs have no network of their own."""
     if spec.addresses is None:
         return None
     mac = spec.addresses.mac(index)
     if has_bridge():
-        return Card(mac, network=network.network_name(spec.name))
-    return Card(mac, switch=directory.switch)
+        return Nic(mac, network=network.network_name(spec.name))
+    return Nic(mac, switch=directory.switch)
 
 
-def attachment(spec: LabSpec, index: int) -> Attachment | None:
+def attachment(spec: LabSpec, index: int) -> NodeNetwork | None:
     """Return what the node itself has to know."""
     addresses = spec.addresses
     if addresses is None:
         return None
-    return Attachment(
+    return NodeNetwork(
         mac=addresses.mac(index),
         address=addresses.address(index),
         netmask=addresses.network.netmask,

@@ -21,15 +21,15 @@ from fame_lab.guest.ssh.connection import Connection
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.lab_html import node_html
-from fame_lab.lab.start_mode import Start, Tell
+from fame_lab.lab.start_mode import StartMode, Tell
 from fame_lab.probes.common import program_output
 from fame_lab.probes.common.program_step import program_run
 from fame_lab.traffic.trace.counters import Counters
-from fame_lab.traffic.trace.ring_buffer import OrderRing
+from fame_lab.traffic.trace.ring_buffer import AccessRing
 
 if TYPE_CHECKING:
     from fame_lab.host.libvirt.domain import Domain, State
-    from fame_lab.lab.context import Hosting
+    from fame_lab.lab.context import LabContext
 
 __all__ = ["Node"]
 
@@ -43,27 +43,27 @@ class Node:
 
     Parameters
     ----------
-    hosting : Hosting
+    context : LabContext
         What it shares with the lab's other nodes.
     domain : Domain
         Its libvirt domain.
     """
 
-    def __init__(self, hosting: Hosting, domain: Domain) -> None:
-        self._hosting = hosting
+    def __init__(self, context: LabContext, domain: Domain) -> None:
+        self._context = context
         self._domain = domain
         self._probe_path: str | None = None
         self._delivery = threading.Lock()
         self.index = domain.record.index
         self.name = domain.record.node
         self.connection = Connection(
-            self.name, lambda: self.ssh_port, hosting.keys, lambda: trouble(hosting.fam)
+            self.name, lambda: self.ssh_port, context.keys, lambda: trouble(context.fam)
         )
 
     @property
     def domain(self) -> Domain:
         """Its libvirt domain, by a connection that answers."""
-        self._domain = self._domain.on(self._hosting.connection)
+        self._domain = self._domain.reconnected(self._context.connection)
         return self._domain
 
     def counters(self) -> Counters:
@@ -74,12 +74,12 @@ class Node:
         TrafficError
             If the lab has no trace, another recording runs, or the file is not what it should be.
         """
-        return Counters(self._hosting.directory.counters(self.name), self._hosting.counter_layout)
+        return Counters(self._context.directory.counters(self.name), self._context.counter_layout)
 
-    def order_ring(self) -> OrderRing:
+    def order_ring(self) -> AccessRing:
         """Open the file through which its accesses come in their order; see :meth:`counters`."""
-        layout = self._hosting.counter_layout
-        return OrderRing(self._hosting.directory.order(self.name), layout.vcpus, layout.fam_size)
+        layout = self._context.counter_layout
+        return AccessRing(self._context.directory.order(self.name), layout.vcpus, layout.fam_size)
 
     @property
     def state(self) -> State:
@@ -94,7 +94,7 @@ class Node:
     @property
     def address(self) -> str | None:
         """Its address in the lab's own network, such as 192.168.42.1; None where it has none."""
-        addresses = self._hosting.spec.addresses
+        addresses = self._context.spec.addresses
         return None if addresses is None else str(addresses.address(self.index))
 
     @property
@@ -103,7 +103,7 @@ class Node:
 
         The client reads no configuration, neither the user's nor the system's.
         """
-        directory = self._hosting.directory
+        directory = self._context.directory
         return [
             "ssh",
             # All nodes are root@127.0.0.1: a master connection of the user's configuration would answer for
@@ -172,8 +172,8 @@ class Node:
     def _mourned(self, timeout: float | None) -> Iterator[None]:
         """Add to an error of the block how the node's QEMU ended, if it did, within the block's timeout."""
         begun = time.monotonic()
-        if not self._hosting.directory.path.is_dir():
-            raise SSHError(f"{self.name}: its lab, {self._hosting.spec.name}, has ended: start another")
+        if not self._context.directory.path.is_dir():
+            raise SSHError(f"{self.name}: its lab, {self._context.spec.name}, has ended: start another")
         try:
             yield
         except CommandError:
@@ -181,7 +181,7 @@ class Node:
         except SSHError as error:
             left = _NOTICED if timeout is None else begun + timeout - time.monotonic()
             if not is_cancelled() and self._has_ended(min(left, _NOTICED)):
-                raise SSHError(f"{error}: {self.domain.obituary()}") from error
+                raise SSHError(f"{error}: {self.domain.exit_report()}") from error
             raise
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
@@ -209,7 +209,7 @@ class Node:
         command = shlex.join([self._delivered(), *arguments])
         with program_run(self.name, arguments):
             told = self.run(command, timeout=timeout).stdout
-        return program_output.parse(told, self.name)
+        return program_output.parse_output(told, self.name)
 
     def _has_ended(self, patience: float) -> bool:
         """Return whether QEMU is gone; libvirt may take a moment to see it."""
@@ -220,12 +220,12 @@ class Node:
 
     def console(self, most: int = 4000) -> str:
         """Return the last `most` bytes of the node's serial line."""
-        return self._hosting.console(self.name, most)
+        return self._context.console(self.name, most)
 
     def _delivered(self) -> str:
         with self._delivery:
             if self._probe_path is None:
-                if self._hosting.image.has_probe:
+                if self._context.image.has_probe:
                     self._probe_path = _PROBE_IN_IMAGE
                 else:
                     program = native.PROBE.binary()
@@ -260,18 +260,18 @@ class Node:
             If FAM is not the file that the other nodes have.
         """
         deadline = None if deadline is None else check_seconds("deadline", deadline)
-        self._hosting.fam.check()
+        self._context.fam.check()
         self.connection.close()
         self.domain.destroy()
-        start = Start(None, "it was restarted, and the template goes when the lab is up")
+        start = StartMode(None, "it was restarted, and the template goes when the lab is up")
         anew: Node = above.load("boot").bring_up(
-            self._hosting, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
+            self._context, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
         )
         self._domain, self.connection = anew._domain, anew.connection
         self._probe_path = None
 
     def __repr__(self) -> str:
-        return f"<Node {self.name} of {self._hosting.spec.name!r}>"
+        return f"<Node {self.name} of {self._context.spec.name!r}>"
 
     def _repr_html_(self) -> str:
-        return node_html(self.name, self._hosting.spec)
+        return node_html(self.name, self._context.spec)

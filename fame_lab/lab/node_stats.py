@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from fame_lab.core.directories import LabDirectory
+from fame_lab.core.moved import renamed
 from fame_lab.errors import FameError, HostError
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import connect
@@ -18,13 +19,15 @@ from fame_lab.lab import console
 if TYPE_CHECKING:
     import libvirt
 
-__all__ = ["VitalSigns", "Vitals"]
+__all__ = ["NodeMonitor", "NodeStats"]
+
+__getattr__ = renamed(__name__, {"VitalSigns": "NodeMonitor", "Vitals": "NodeStats"})
 
 _CONSOLE = 2048
 
 
 @dataclass(frozen=True)
-class Vitals:
+class NodeStats:
     """One node at one moment.
 
     Parameters
@@ -53,7 +56,7 @@ class Vitals:
     uptime: float | None = None
 
 
-class VitalSigns:
+class NodeMonitor:
     """Looks at a lab's nodes, whoever started them, again and again.
 
     Parameters
@@ -69,7 +72,7 @@ class VitalSigns:
         self._seen: dict[str, psutil.Process] = {}
         self._ports: dict[int, int] = {}
 
-    def look(self) -> list[Vitals]:
+    def look(self) -> list[NodeStats]:
         """Look at the nodes that there are, in order; empty if there is none (any more).
 
         Raises
@@ -97,12 +100,12 @@ class VitalSigns:
         # With the last reference libvirt closes it, whatever state it is in.
         self._connection = None
 
-    def _of(self, each: domain.Domain, seen: dict[str, psutil.Process]) -> Vitals:
+    def _of(self, each: domain.Domain, seen: dict[str, psutil.Process]) -> NodeStats:
         name, state = each.record.node, each.state()
         line = console.last_line(console.tail(self._directory.console(name), _CONSOLE))
         pid = each.pid()
         if pid is None:
-            return Vitals(name, state, console=line)
+            return NodeStats(name, state, console=line)
         try:
             process = psutil.Process(pid)
             # The one from the look before knows how much it had worked by then.
@@ -112,9 +115,9 @@ class VitalSigns:
                 cpu, memory = process.cpu_percent() / 100, process.memory_info()
                 uptime = time.time() - process.create_time()
         except psutil.Error:  # it has just ended
-            return Vitals(name, state, console=line)
+            return NodeStats(name, state, console=line)
         port = self._port(pid, each) if state == "running" else self._ports.get(pid)
-        return Vitals(name, state, port, line, cpu, memory.rss - memory.shared, uptime)
+        return NodeStats(name, state, port, line, cpu, memory.rss - memory.shared, uptime)
 
     def _port(self, pid: int, each: domain.Domain) -> int | None:
         # It stays for QEMU's life, and asking is slow: by its monitor.

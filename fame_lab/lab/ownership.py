@@ -15,27 +15,27 @@ import weakref
 from collections.abc import Iterator
 from typing import Literal
 
-from fame_lab.core.directories import LabDirectory, is_still, nobody_begins
+from fame_lab.core.directories import LabDirectory, same_file, start_lock
 from fame_lab.errors import LabError
 
-__all__ = ["Claim", "Standing", "renounce", "settled", "standing"]
+__all__ = ["OwnerState", "Ownership", "locked_state", "mark_orphaned", "owner_state"]
 
 log = logging.getLogger(__name__)
 
 #: Of somebody who lives; of somebody who has died, and nobody uses it; or left to run on purpose.
-Standing = Literal["used", "forsaken", "nobody's"]
+OwnerState = Literal["owned", "orphaned", "detached"]
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Claim:
-    """A process's hold on a lab, by :meth:`make` or :meth:`join`.
+class Ownership:
+    """A process's hold on a lab, by :meth:`acquire` or :meth:`share`.
 
     Parameters
     ----------
     directory : LabDirectory
     descriptor : int, optional
-        Of the file that is held; None of a lab that is nobody's.
+        Of the file that is held; None of a detached lab.
     owner : int, optional
         The process that started the lab, if that is this one.
     """
@@ -47,16 +47,16 @@ class Claim:
         self._close = (lambda: None) if descriptor is None else weakref.finalize(self, os.close, descriptor)
 
     @classmethod
-    def make(cls, directory: LabDirectory) -> Claim:
+    def acquire(cls, directory: LabDirectory) -> Ownership:
         """Make a lab this process's own, which starts it; that ends with the process, if that ends well."""
         directory.write(directory.owner, b"")
-        claim = cls._holding(directory, os.getpid())
+        ownership = cls._holding(directory, os.getpid())
         # Not when it is killed: then whoever clears up is to find it.
-        atexit.register(claim._leave_at_exit)
-        return claim
+        atexit.register(ownership._detach_at_exit)
+        return ownership
 
     @classmethod
-    def join(cls, directory: LabDirectory) -> Claim:
+    def share(cls, directory: LabDirectory) -> Ownership:
         """Use a lab, whosever it is; waits for who is taking it away.
 
         Raises
@@ -64,39 +64,39 @@ class Claim:
         LabError
             If it was taken away meanwhile.
         """
-        claim = cls._holding(directory)
+        ownership = cls._holding(directory)
         if not directory.path.exists():
-            claim.release()
+            ownership.release()
             raise LabError(f"the lab {directory.name!r} is gone; `fame-lab down --orphans` ends what is left")
-        return claim
+        return ownership
 
     @classmethod
-    def _holding(cls, directory: LabDirectory, owner: int | None = None) -> Claim:
+    def _holding(cls, directory: LabDirectory, owner: int | None = None) -> Ownership:
         try:
             descriptor = os.open(directory.owner, _FLAGS)
         except FileNotFoundError:
             return cls(directory, None)
-        claim = cls(directory, descriptor, owner)
+        ownership = cls(directory, descriptor, owner)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        return claim
+        return ownership
 
     def release(self) -> None:
         """Use it no more; whose it is stays as it was. Safe to repeat."""
-        atexit.unregister(self._leave_at_exit)
+        atexit.unregister(self._detach_at_exit)
         self._close()
 
-    def leave(self) -> None:
-        """Release it; if it is ours it is nobody's then, and no orphan, whoever ends."""
+    def detach(self) -> None:
+        """Release the lab; one that is ours is detached then, and no orphan when we end."""
         if self._owner == os.getpid() and self.is_current:  # and not a fork of it
             self._directory.owner.unlink(missing_ok=True)
         self.release()
 
-    def _leave_at_exit(self) -> None:
+    def _detach_at_exit(self) -> None:
         # Not of one that somebody else has ended meanwhile.
         if self._owner == os.getpid() and self._directory.path.exists() and self.is_current:
             name = self._directory.name
             log.warning("the lab %r runs on without this program; to end it: fame-lab down %s", name, name)
-        self.leave()
+        self.detach()
 
     @property
     def is_current(self) -> bool:
@@ -111,41 +111,41 @@ def _inode(directory: LabDirectory) -> int | None:
         return None
 
 
-def renounce(directory: LabDirectory) -> None:
+def mark_orphaned(directory: LabDirectory) -> None:
     """Mark a lab an orphan if this process dies while it takes it away."""
     if directory.is_ours():
         directory.owner.touch(mode=0o600)
 
 
 @contextlib.contextmanager
-def settled(directory: LabDirectory) -> Iterator[Standing]:
-    """Return whose a lab is; what is forsaken can be taken up by nobody meanwhile."""
+def locked_state(directory: LabDirectory) -> Iterator[OwnerState]:
+    """Return the state of a lab's owner; nobody can take up an orphan meanwhile."""
     with contextlib.ExitStack() as holding:
-        with nobody_begins():  # one who only asks is not to be taken for a user
+        with start_lock():  # one who only asks is not to be taken for a user
             found = holding.enter_context(_asked(directory))
         yield found
 
 
-def standing(directory: LabDirectory) -> Standing:
+def owner_state(directory: LabDirectory) -> OwnerState:
     """Return whose a lab is."""
-    with nobody_begins(), _asked(directory) as found:
+    with start_lock(), _asked(directory) as found:
         return found
 
 
 @contextlib.contextmanager
-def _asked(directory: LabDirectory) -> Iterator[Standing]:
+def _asked(directory: LabDirectory) -> Iterator[OwnerState]:
     try:
         descriptor = os.open(directory.owner, _FLAGS)
     except FileNotFoundError:
         # Without its directory, where its keys are, nobody can use it.
-        yield "nobody's" if directory.path.exists() else "forsaken"
+        yield "detached" if directory.path.exists() else "orphaned"
         return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield "used"
+            yield "owned"
         else:
-            yield "forsaken" if is_still(descriptor, directory.owner) else "nobody's"
+            yield "orphaned" if same_file(descriptor, directory.owner) else "detached"
     finally:
         os.close(descriptor)

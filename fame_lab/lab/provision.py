@@ -16,7 +16,7 @@ from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, LabError
 from fame_lab.guest.images import appliance, catalog
 from fame_lab.guest.images.base import Image
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host import accelerator as accel
 from fame_lab.host import file_access, qemu, qemu_cache, trace_plugin
 from fame_lab.host.accelerator import Accelerator
@@ -27,20 +27,20 @@ from fame_lab.host.libvirt.emulator import check_emulator
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.lab import fam_allocation, network
-from fame_lab.lab.context import Hosting
-from fame_lab.lab.ownership import Claim, standing
-from fame_lab.lab.reaper import under_way
+from fame_lab.lab.context import LabContext
+from fame_lab.lab.ownership import Ownership, owner_state
+from fame_lab.lab.reaper import in_progress
 from fame_lab.lab.teardown import tear_down
 from fame_lab.spec.lab_spec import LabSpec
 
 if TYPE_CHECKING:
     from libvirt import virConnect
 
-__all__ = ["prepared"]
+__all__ = ["provisioned"]
 
 
 @contextlib.contextmanager
-def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
+def provisioned(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[LabContext]:
     """Make what a lab stands on: image, accelerator, directory, keys, FAM.
 
     Nothing is left, domains included, if this or the block fails. In it the lab's directory is held, which
@@ -67,14 +67,14 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
     taken = domain.labs(connection)
     if spec.name in taken:
         directory = LabDirectory.of(spec.name)
-        killed = ", whose owner was killed," if standing(directory) == "forsaken" else ""
+        killed = ", whose owner was killed," if owner_state(directory) == "orphaned" else ""
         raise LabError(
             f"a lab named {spec.name!r}{killed} is running: choose another name, "
             f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
         )
     network.check(connection, spec)
     runs_in = _qemu_of(connection, spec, user, tell)
-    image = catalog.ensure(str(spec.image), tell)
+    image = catalog.get(str(spec.image), tell)
     catalog.check_memory(image, spec)
     if spec.memory_size > (whole := psutil.virtual_memory().total):
         raise HostError(
@@ -98,15 +98,17 @@ def prepared(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[Hosting]:
         )
     accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)
-    with directory.made_and_held(user.gid if user else None), under_way(directory):
-        hosting: Hosting | None = None
+    with directory.create_locked(user.gid if user else None), in_progress(directory):
+        context: LabContext | None = None
         try:
-            hosting = _furnish(libvirt, spec, directory, accelerator, image, user, runs_in, taken, tell)
-            yield hosting
+            context = _create_resources(
+                libvirt, spec, directory, accelerator, image, user, runs_in, taken, tell
+            )
+            yield context
         except BaseException:
             tear_down(libvirt.connection, spec.name)
-            if hosting is not None:
-                hosting.claim.release()
+            if context is not None:
+                context.ownership.release()
             raise
 
 
@@ -123,7 +125,7 @@ def _qemu_of(
     return found
 
 
-def _furnish(
+def _create_resources(
     libvirt: Libvirt,
     spec: LabSpec,
     directory: LabDirectory,
@@ -133,16 +135,16 @@ def _furnish(
     runs_in: Qemu,
     taken: dict[str, list[domain.Domain]],
     tell: Callable[[str], None],
-) -> Hosting:
+) -> LabContext:
     """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
     with contextlib.ExitStack() as undo:
-        claim = Claim.make(directory)
-        undo.callback(claim.release)
+        ownership = Ownership.acquire(directory)
+        undo.callback(ownership.release)
         tell("making keys and FAM")
-        keys = Keys.make(directory, spec.node_names)
+        keys = LabKeys.make(directory, spec.node_names)
 
-        def around(fam: Fam) -> Hosting:
-            return Hosting(
+        def context_with(fam: Fam) -> LabContext:
+            return LabContext(
                 libvirt=libvirt,
                 spec=spec,
                 directory=directory,
@@ -153,16 +155,16 @@ def _furnish(
                 user=user,
                 run=os.environ.get(RUN_VARIABLE, ""),
                 notebook=this_notebook(),
-                claim=claim,
+                ownership=ownership,
                 qemu=runs_in,
             )
 
-        def announce(fam: Fam) -> None:
-            directory.write(directory.record, around(fam).record(0).to_xml().encode())
+        def write_record(fam: Fam) -> None:
+            directory.write(directory.record, context_with(fam).metadata_for(0).to_xml().encode())
 
-        hosting = around(fam_allocation.take(spec, directory, user, taken, announce))
+        context = context_with(fam_allocation.allocate(spec, directory, user, taken, write_record))
         if user is not None:
             file_access.check_readable(image.files, user)
         network.make(libvirt.connection, spec, directory)
         undo.pop_all()
-    return hosting
+    return context

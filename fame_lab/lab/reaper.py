@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fame_lab.core.directories import LabDirectory
 
-__all__ = ["hand_over", "take_over", "under_way"]
+__all__ = ["clean_up", "delegate_cleanup", "in_progress"]
 
 _lock = threading.Lock()
 _under_way: set[LabDirectory] = set()
@@ -23,7 +23,7 @@ _ending = False
 
 
 @contextlib.contextmanager
-def under_way(directory: LabDirectory) -> Iterator[None]:
+def in_progress(directory: LabDirectory) -> Iterator[None]:
     """Record that this process starts a lab or takes it away, and holds its directory meanwhile."""
     with _lock:
         _under_way.add(directory)
@@ -36,7 +36,7 @@ def under_way(directory: LabDirectory) -> Iterator[None]:
             _under_way.discard(directory)
 
 
-def hand_over() -> None:
+def delegate_cleanup() -> None:
     """Delegate the tear-down of what is under way, for when this process lets go of it or dies."""
     global _ending
     with _lock:
@@ -45,7 +45,7 @@ def hand_over() -> None:
             _leave(directory)
 
 
-def take_over(name: str, inode: int) -> bool:
+def clean_up(name: str, inode: int) -> bool:
     """Take a lab away once nobody holds its directory; say whether there was anything left.
 
     Parameters
@@ -58,7 +58,7 @@ def take_over(name: str, inode: int) -> bool:
     from fame_lab.lab.teardown import tear_down
 
     directory = LabDirectory.of(name)
-    with directory.held() as ours:
+    with directory.locked() as ours:
         if not ours or directory.path.stat().st_ino != inode:
             return False
         connection = connect()
@@ -82,4 +82,4 @@ def _leave(directory: LabDirectory) -> None:
 
 
 if __name__ == "__main__":
-    take_over(sys.argv[1], int(sys.argv[2]))
+    clean_up(sys.argv[1], int(sys.argv[2]))

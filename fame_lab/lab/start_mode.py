@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from fame_lab.host.libvirt.template_args import TemplateFiles
 
-__all__ = ["Stage", "Start", "Tell"]
+__all__ = ["Stage", "StartMode", "Tell"]
 
 
 @dataclass(frozen=True)
-class Start:
+class StartMode:
     """How a node is to come up.
 
     Parameters

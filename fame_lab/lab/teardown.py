@@ -28,7 +28,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     """
     directory = LabDirectory.of(name)
     # Whatever ends us before the end, the next who looks for orphans goes on.
-    ownership.renounce(directory)
+    ownership.mark_orphaned(directory)
     record = record_left(directory)
     there = directory.path.exists()
     # Again, because libvirt may yet be at work on one that a killed start has asked for.
@@ -38,7 +38,7 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     if record is None or record.spec.network != "user":
         there = network.end(connection, name) or there
     if record is not None:
-        fam_allocation.give_back(fam_allocation.fam_of(record), directory)
+        fam_allocation.release(fam_allocation.from_metadata(record), directory)
     # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
     domain.remove_logs(name)
     directory.remove()
@@ -65,7 +65,7 @@ def _destroy(domains: list[domain.Domain], lab: str) -> None:
         try:
             own = Libvirt()
             try:
-                each.on(own.connection).destroy()
+                each.reconnected(own.connection).destroy()
             finally:
                 own.close()
         except FameError as error:

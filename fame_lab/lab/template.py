@@ -23,88 +23,90 @@ from fame_lab.guest.images.appliance import Appliance
 from fame_lab.host.libvirt import migration
 from fame_lab.host.libvirt.template_args import MOST_FAM, TemplateFiles
 from fame_lab.lab import boot
-from fame_lab.lab.start_mode import Start
+from fame_lab.lab.start_mode import StartMode
 
 if TYPE_CHECKING:
-    from fame_lab.lab.context import Hosting
+    from fame_lab.lab.context import LabContext
     from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["begun", "hindrance"]
+__all__ = ["cold_start_reason", "start_mode"]
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def begun(
-    hosting: Hosting, *, deadline: float | None, cancelled: threading.Event, tell: Callable[[str], None]
-) -> Iterator[Start]:
+def start_mode(
+    context: LabContext, *, deadline: float | None, cancelled: threading.Event, tell: Callable[[str], None]
+) -> Iterator[StartMode]:
     """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
 
     What keeps a lab that asked for a template from being restored is logged, and its nodes start cold.
 
     Parameters
     ----------
-    hosting : Hosting
+    context : LabContext
     deadline : float, optional
         Seconds that the template's boot may take; by default the image says.
     cancelled : threading.Event
     tell : callable
         Told in a few words what goes on.
     """
-    image = hosting.image
-    found = hindrance(
-        hosting.spec,
+    image = context.image
+    found = cold_start_reason(
+        context.spec,
         cores=len(os.sched_getaffinity(0)),
-        accelerator=hosting.accelerator.kind,
-        waits=isinstance(image, Appliance),
-        hands_files=migration.is_possible(hosting.connection),
-        room=shutil.disk_usage(hosting.directory.path).free,
+        accelerator=context.accelerator.kind,
+        image_supports_restore=isinstance(image, Appliance),
+        libvirt_passes_fds=migration.is_possible(context.connection),
+        room=shutil.disk_usage(context.directory.path).free,
     )
     if found or not isinstance(image, Appliance):
-        if hosting.spec.start == "template":
-            log.warning("%s starts cold: %s", hosting.spec.name, found)
-        yield Start(None, found)
+        if context.spec.start == "template":
+            log.warning("%s starts cold: %s", context.spec.name, found)
+        yield StartMode(None, found)
         return
     tell("making a template")
-    with _files(hosting) as files:
-        yield _made(hosting, image, files, deadline or image.deadline, cancelled)
+    with _files(context) as files:
+        yield _made(context, image, files, deadline or image.deadline, cancelled)
 
 
 def _made(
-    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
-) -> Start:
+    context: LabContext, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+) -> StartMode:
     for _ in range(boot.ATTEMPTS):
         try:
-            _make(hosting, image, files, deadline, cancelled)
+            _make(context, image, files, deadline, cancelled)
         except (BootError, HostError) as error:
             boot.check(cancelled)
-            log.warning("the template of %s did not come up: %s", hosting.spec.name, error)
+            log.warning("the template of %s did not come up: %s", context.spec.name, error)
         else:
-            asked = hosting.spec.start == "template"
-            return Start(files, "a template was asked for" if asked else "it is faster with so many nodes")
-    return Start(None, "the template did not come up")
+            asked = context.spec.start == "template"
+            return StartMode(
+                files, "a template was asked for" if asked else "it is faster with so many nodes"
+            )
+    return StartMode(None, "the template did not come up")
 
 
 def _make(
-    hosting: Hosting, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
+    context: LabContext, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
 ) -> None:
-    domain = hosting.create_template(image, files)
+    domain = context.create_template(image, files)
     try:
         end = time.monotonic() + deadline
         domain.resume()
-        boot.await_ready(hosting, domain, end, deadline, cancelled)
+        boot.await_ready(context, domain, end, deadline, cancelled)
         migration.save(domain, files.state)
     finally:
-        domain.on(hosting.connection).destroy()
+        domain.reconnected(context.connection).destroy()
 
 
-def hindrance(
+def cold_start_reason(
     spec: LabSpec,
     *,
     cores: int,
     accelerator: Literal["kvm", "tcg"],
-    waits: bool,
-    hands_files: bool,
+    image_supports_restore: bool,
+    libvirt_passes_fds: bool,
     room: int,
 ) -> str:
     """Return why a lab's nodes start cold; nothing if they are to be restored.
@@ -115,9 +117,9 @@ def hindrance(
     cores : int
         Of the host: so many nodes boot at a time.
     accelerator : {"kvm", "tcg"}
-    waits : bool
+    image_supports_restore : bool
         Whether the image knows how to wait for being restored.
-    hands_files : bool
+    libvirt_passes_fds : bool
         Whether this libvirt hands open files to QEMU.
     room : int
         Bytes free where the template's memory is to lie.
@@ -129,13 +131,13 @@ def hindrance(
         return f"a template pays for more nodes than the host has cores, which are {cores}"
     if spec.start == "auto" and accelerator == "kvm":
         return "a template pays where booting is emulated; under KVM start='template' makes one all the same"
-    if not waits:
+    if not image_supports_restore:
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
         return "restored nodes have user-mode networking alone"
     if spec.fam_size > MOST_FAM:
         return f"a restored node has room among its addresses for a FAM of up to {format_size(MOST_FAM)}"
-    if not hands_files:
+    if not libvirt_passes_fds:
         return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
     if room < spec.memory_size:
         return (
@@ -145,15 +147,15 @@ def hindrance(
 
 
 @contextlib.contextmanager
-def _files(hosting: Hosting) -> Iterator[TemplateFiles]:
-    directory = hosting.directory
+def _files(context: LabContext) -> Iterator[TemplateFiles]:
+    directory = context.directory
     files = TemplateFiles(
         memory=directory.path / "template.memory",
-        size=hosting.spec.memory_size,
+        size=context.spec.memory_size,
         state=directory.path / "template.state",
-        fam_size=hosting.spec.fam_size,
+        fam_size=context.spec.fam_size,
     )
-    owner = (hosting.user.uid, hosting.user.gid) if hosting.user else None
+    owner = (context.user.uid, context.user.gid) if context.user else None
     try:
         directory.write(files.memory, b"", owner)
         os.truncate(files.memory, files.size)

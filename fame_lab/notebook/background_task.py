@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fame_lab.core.jobs.cancellation import cancellable
-from fame_lab.core.jobs.progress import Listener, heard_by
-from fame_lab.lab.reaper import hand_over
-from fame_lab.notebook.switch_interval import short_turns
+from fame_lab.core.jobs.progress import Listener, listen
+from fame_lab.lab.reaper import delegate_cleanup
+from fame_lab.notebook.switch_interval import short_switch_interval
 
 __all__ = ["Task"]
 
@@ -72,9 +72,9 @@ class Task:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        heard = heard_by(self._heard) if self._heard is not None else contextlib.nullcontext()
+        heard = listen(self._heard) if self._heard is not None else contextlib.nullcontext()
         try:
-            with cancellable(self.cancelled), heard, short_turns():
+            with cancellable(self.cancelled), heard, short_switch_interval():
                 self.result = self._do(self)
         except Exception as error:
             # Whatever it is, it is shown to whoever pressed the button.
@@ -87,7 +87,7 @@ class Task:
 
 def _call_off_at_the_end() -> None:
     # Jupyter kills a kernel that takes too long to end.
-    hand_over()
+    delegate_cleanup()
     for task in list(_running):
         task.cancel()
 

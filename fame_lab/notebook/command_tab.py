@@ -12,8 +12,8 @@ from fame_lab.guest.ssh.run_result import run_html
 from fame_lab.lab.lab import Lab
 from fame_lab.lab.node import Node
 from fame_lab.notebook.background_task import Task
-from fame_lab.notebook.html import error_html, faint, note_html
-from fame_lab.notebook.tab import Box, button
+from fame_lab.notebook.html import error_html, muted, note_html
+from fame_lab.notebook.tab import LabTab, button
 
 __all__ = ["CommandBox"]
 
@@ -22,13 +22,13 @@ ALL = "all nodes"
 _KEPT = 20
 
 
-class CommandBox(Box):
+class CommandBox(LabTab):
     """Runs what is typed.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.notebook.tab.Box`.
+        As of :class:`fame_lab.notebook.tab.LabTab`.
     coming : callable
         Whether a lab is being started or taken up.
     """
@@ -88,7 +88,7 @@ class CommandBox(Box):
                 "It runs once the lab is there." if self._queued else "Start a lab, or attach to one, first."
             )
             wanted = self._wanted if lab is not None else none
-            self.status.value = faint(wanted)
+            self.status.value = muted(wanted)
 
     def _entered(self, content: object) -> None:
         if isinstance(content, dict) and content.get("event") == "submit":
@@ -109,7 +109,7 @@ class CommandBox(Box):
             return
         self._wanted = ""
         self._note(f"{where}: {command}")
-        self.status.value = faint(f"running on {where} …")
+        self.status.value = muted(f"running on {where} …")
 
         def work(task: Task) -> dict[str, str]:
             nodes = lab.nodes if where == ALL else (lab.node(where),)

@@ -12,19 +12,19 @@ from fame_lab.errors import FameError
 from fame_lab.lab.lab import Lab
 from fame_lab.lab.node import Node
 from fame_lab.notebook.background_task import Task
-from fame_lab.notebook.html import error_html, faint, pre_from_its_end
-from fame_lab.notebook.tab import Box, button
+from fame_lab.notebook.html import error_html, muted, pre_from_its_end
+from fame_lab.notebook.tab import LabTab, button
 
 __all__ = ["ConsoleBox"]
 
 
-class ConsoleBox(Box):
+class ConsoleBox(LabTab):
     """Shows the end of one node's console as it grows, and boots the node anew.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.notebook.tab.Box`.
+        As of :class:`fame_lab.notebook.tab.LabTab`.
     node_is : callable
         Told the node's name and how far its restart is.
     """
@@ -72,14 +72,14 @@ class ConsoleBox(Box):
         except FameError:
             return  # it is gone, or coming
         self._shown = node
-        self.ssh.value = f"{faint('from a shell:')} <code>{escape(words)}</code>"
+        self.ssh.value = f"{muted('from a shell:')} <code>{escape(words)}</code>"
 
     def _begin(self) -> None:
         lab, name = self._lab(), self.node.value
         if lab is None or self._task is not None:
             return
         self._note(f"lab.node({name!r}).restart()")
-        self.status.value = faint(f"{name} boots anew, into the same FAM …")
+        self.status.value = muted(f"{name} boots anew, into the same FAM …")
 
         def work(task: Task) -> None:
             lab.node(name).restart(cancelled=task.cancelled, tell=self._node_is)
@@ -91,4 +91,4 @@ class ConsoleBox(Box):
         if task.error is not None:
             self.status.value = error_html("the restart", task.error)
         else:
-            self.status.value = faint("it is up again")
+            self.status.value = muted("it is up again")

@@ -7,7 +7,7 @@ import ipywidgets
 from fame_lab.host.doctor.diagnosis import Diagnosis
 from fame_lab.host.doctor.doctor import doctor
 from fame_lab.notebook.background_task import Task
-from fame_lab.notebook.html import error_html, faint
+from fame_lab.notebook.html import error_html, muted
 
 __all__ = ["DoctorBox"]
 
@@ -27,7 +27,7 @@ class DoctorBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         """Begin to look, unless it does already."""
         if self._task is None:
             self.again.disabled = True
-            self.verdict.value = faint("The doctor looks at this host …")
+            self.verdict.value = muted("The doctor looks at this host …")
             self._task = Task("panel-doctor", lambda _task: doctor(), self._ended)
             self._task.start()
 
@@ -38,5 +38,5 @@ class DoctorBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             self.verdict.value = error_html("the doctor", task.error)
             return
         diagnosis: Diagnosis = task.result
-        self.verdict.value = faint(f"Doctor: {diagnosis.summary}")
+        self.verdict.value = muted(f"Doctor: {diagnosis.summary}")
         self.checks.value = diagnosis._repr_html_()

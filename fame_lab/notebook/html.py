@@ -10,7 +10,7 @@ import ipywidgets
 
 from fame_lab.errors import FameError
 
-__all__ = ["STYLE", "error_html", "faint", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
+__all__ = ["STYLE", "error_html", "muted", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
 
 _MOST_OF_A_REASON = 400
 
@@ -49,7 +49,7 @@ def reason() -> Any:
     return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 12em", min_width="0", margin="2px 0 2px 8px"))
 
 
-def faint(text: str) -> str:
+def muted(text: str) -> str:
     """Write a line of lesser weight."""
     return f'<span class="fame-faint">{escape(text)}</span>' if text else ""
 

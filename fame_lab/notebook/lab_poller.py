@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.lab.inventory import Listing
-from fame_lab.lab.node_stats import Vitals, VitalSigns
+from fame_lab.lab.inventory import LabStatus
+from fame_lab.lab.node_stats import NodeMonitor, NodeStats
 
-__all__ = ["Sight", "Watch"]
+__all__ = ["HostSnapshot", "Watch"]
 
 log = logging.getLogger(__name__)
 
@@ -23,29 +23,29 @@ _LIST_EVERY = 2.0
 
 
 @dataclass(frozen=True)
-class Sight:
+class HostSnapshot:
     """What was seen at one look.
 
     Parameters
     ----------
     lab : str or None
         Which lab was looked at.
-    vitals : tuple of Vitals
-    labs : tuple of Listing
+    vitals : tuple of NodeStats
+    labs : tuple of LabStatus
         All labs on this host.
     error : str
         Why nothing can be seen; empty if all went well.
     """
 
     lab: str | None = None
-    vitals: tuple[Vitals, ...] = ()
-    labs: tuple[Listing, ...] = ()
+    vitals: tuple[NodeStats, ...] = ()
+    labs: tuple[LabStatus, ...] = ()
     error: str = ""
 
     @classmethod
-    def of(cls, lab: str) -> Sight:
+    def of(cls, lab: str) -> HostSnapshot:
         """Look once, at one lab."""
-        signs = VitalSigns(lab)
+        signs = NodeMonitor(lab)
         try:
             return cls(lab, tuple(signs.look()))
         except FameError as error:
@@ -68,12 +68,12 @@ class Watch:
         Given what was seen, at each look.
     """
 
-    def __init__(self, seen: Callable[[Sight], None]) -> None:
+    def __init__(self, seen: Callable[[HostSnapshot], None]) -> None:
         self._seen = seen
-        self._signs: VitalSigns | None = None
+        self._signs: NodeMonitor | None = None
         self._lab: str | None = None
-        self._sight = Sight()
-        self._labs: tuple[Listing, ...] = ()
+        self._sight = HostSnapshot()
+        self._labs: tuple[LabStatus, ...] = ()
         self._labs_until = 0.0
         self._closed = False
         self._awake = threading.Event()
@@ -112,34 +112,34 @@ class Watch:
             if signs is None or sight.lab != signs.lab or not (ended := signs.ended()):
                 continue
             vitals = tuple(
-                Vitals(each.node, "gone", console=each.console) if each.node in ended else each
+                NodeStats(each.node, "gone", console=each.console) if each.node in ended else each
                 for each in sight.vitals
             )
             if vitals != sight.vitals and sight is self._sight:
                 self._publish(replace(sight, vitals=vitals))
 
-    def _publish(self, sight: Sight) -> None:
+    def _publish(self, sight: HostSnapshot) -> None:
         self._sight = sight
         try:
             self._seen(sight)
         except Exception:
             log.exception("the panel cannot show what it sees")
 
-    def _look(self) -> Sight:
+    def _look(self) -> HostSnapshot:
         lab = self._lab
         try:
             if self._signs is not None and self._signs.lab != lab:
                 self._signs.close()
                 self._signs = None
             if self._signs is None and lab is not None:
-                self._signs = VitalSigns(lab)
+                self._signs = NodeMonitor(lab)
             vitals = tuple(self._signs.look()) if self._signs is not None else ()
             if (now := time.monotonic()) > self._labs_until:
                 # Where no lab is there is no directory of one, and no need to wake libvirt.
-                self._labs = tuple(Listing.all()) if LabDirectory.all() else ()
+                self._labs = tuple(LabStatus.all()) if LabDirectory.all() else ()
                 self._labs_until = now + _LIST_EVERY
         except FameError as error:
             # What was seen last is shown on: that nothing can be seen does not mean that nothing is there.
             vitals = self._sight.vitals if self._sight.lab == lab else ()
-            return Sight(lab, vitals, self._labs, str(error))
-        return Sight(lab, vitals, self._labs)
+            return HostSnapshot(lab, vitals, self._labs, str(error))
+        return HostSnapshot(lab, vitals, self._labs)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 
 from fame_lab.core.kernel_env import this_notebook
-from fame_lab.lab.inventory import Listing
-from fame_lab.notebook.html import faint
+from fame_lab.lab.inventory import LabStatus
+from fame_lab.notebook.html import muted
 
 __all__ = ["NEW", "LabChoice"]
 
@@ -43,7 +43,7 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.clear.on_click(lambda _: clear_away(self._orphans))
 
     @staticmethod
-    def can_attach(entry: Listing) -> bool:
+    def can_attach(entry: LabStatus) -> bool:
         """Whether a person may take up that lab: all of it is up, and no report's run owns it."""
         return (
             entry.spec is not None
@@ -53,11 +53,11 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         )
 
     @classmethod
-    def was_ours(cls, entry: Listing) -> bool:
+    def was_ours(cls, entry: LabStatus) -> bool:
         """Whether this notebook started it, perhaps by a kernel that is no more."""
         return cls.can_attach(entry) and bool(this_notebook()) and entry.notebook == this_notebook()
 
-    def show(self, labs: Sequence[Listing], current: str, *, fixed: bool, idle: bool) -> None:
+    def show(self, labs: Sequence[LabStatus], current: str, *, fixed: bool, idle: bool) -> None:
         """Show the labs that there are, and which of them the panel has."""
         there = {entry.name: str(entry.spec) for entry in labs if self.can_attach(entry)}
         if current != NEW:
@@ -78,7 +78,7 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
             for entry in labs
             if entry.is_orphan and not self.can_attach(entry) and entry.name != current
         ]
-        self.left.value = faint(f"left behind: {', '.join(self._orphans)}")
+        self.left.value = muted(f"left behind: {', '.join(self._orphans)}")
         self.clear.disabled = not idle
         self._left_behind.layout.display = None if self._orphans and not fixed else "none"
 

@@ -11,10 +11,10 @@ from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.lab_selector import NEW
 from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["Face", "Holding"]
+__all__ = ["LabSession", "SessionView"]
 
 
-class Face(Protocol):
+class SessionView(Protocol):
     """Whoever shows a holding; called from any thread."""
 
     def began(self, doing: str) -> None:
@@ -30,17 +30,17 @@ class Face(Protocol):
         """End whatever uses the lab, and wait for it."""
 
 
-class Holding:
+class LabSession:
     """A lab, or none yet, and what is being done with it.
 
     Parameters
     ----------
-    face : Face
+    face : SessionView
     lab : Lab, optional
         The only one that it may ever have.
     """
 
-    def __init__(self, face: Face, lab: Lab | None = None) -> None:
+    def __init__(self, face: SessionView, lab: Lab | None = None) -> None:
         self._face = face
         self.fixed = lab
         self.lab = lab

@@ -21,14 +21,14 @@ from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError
 from fame_lab.notebook.dispose import close_tree
-from fame_lab.notebook.switch_interval import short_turns
+from fame_lab.notebook.switch_interval import short_switch_interval
 from fame_lab.results.plots import size_label
 from fame_lab.traffic.plots.captions import count_label
 from fame_lab.traffic.plots.panels import draw_matrix, label_nodes, log_norm
 
 if TYPE_CHECKING:
     from fame_lab.traffic.recording import Recording
-    from fame_lab.traffic.snapshot import Glance
+    from fame_lab.traffic.snapshot import Snapshot
 
 __all__ = ["LiveView", "StillView", "draw", "live"]
 
@@ -117,7 +117,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         try:
             running = self._recording.running
             # One picture takes the place of another: nothing is added, and nothing flickers.
-            with short_turns():
+            with short_switch_interval():
                 self.picture.value = draw(self._recording.glance(), self._recording.source)
         except (FameError, OSError, ValueError) as error:
             # It may have stopped between two lines; what is wrong is told where it can be seen.
@@ -158,13 +158,13 @@ class StillView:
         }
 
 
-def draw(glance: Glance, source: str) -> bytes:
+def draw(glance: Snapshot, source: str) -> bytes:
     """Draw a glance; give a PNG.
 
     Examples
     --------
-    >>> from fame_lab.traffic.snapshot import Glance
-    >>> draw(Glance(("node01",), None, np.ones((1, 4)), 4096), "samples")[1:4]
+    >>> from fame_lab.traffic.snapshot import Snapshot
+    >>> draw(Snapshot(("node01",), None, np.ones((1, 4)), 4096), "samples")[1:4]
     b'PNG'
     """
     # Inches, as nodes need: of the heat from top to bottom, and of a matrix's side.
@@ -195,7 +195,7 @@ def _total(values: npt.NDArray[Any]) -> str:
     return f"{count_label(total)}, {1 - local / total:.1%} remote" if total else "none"
 
 
-def _heat(axes: Axes, glance: Glance) -> None:
+def _heat(axes: Axes, glance: Snapshot) -> None:
     rows, bins = glance.heat.shape
     plain = np.ma.masked_less_equal(glance.heat.astype(float), 0)
     axes.imshow(plain, cmap="viridis_r", norm=log_norm(glance.heat), aspect="auto", interpolation="nearest")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from fame_lab.core.sizes import MIB
-from fame_lab.lab.node_stats import Vitals
+from fame_lab.lab.node_stats import NodeStats
 
 __all__ = ["node_rows"]
 
@@ -30,28 +30,28 @@ _GOOD, _COMING, _BAD = (
 _ENDED = ("gone", "off", "crashed", "unknown")
 
 
-def node_rows(names: Sequence[str], vitals: Sequence[Vitals], stages: Mapping[str, str]) -> str:
+def node_rows(names: Sequence[str], vitals: Sequence[NodeStats], stages: Mapping[str, str]) -> str:
     """Write the table.
 
     Parameters
     ----------
     names : sequence of str
         Every node that the lab has or is to have.
-    vitals : sequence of Vitals
+    vitals : sequence of NodeStats
         Of those that there are.
     stages : mapping
         By the node's name, how far it has come, of a lab that is starting or was started here.
 
     Examples
     --------
-    >>> "ready" in node_rows(["node01"], [Vitals("node01", "running")], {"node01": "ready"})
+    >>> "ready" in node_rows(["node01"], [NodeStats("node01", "running")], {"node01": "ready"})
     True
     """
     seen = {each.node: each for each in vitals}
     return _TABLE.format(rows="".join(_row(name, seen.get(name), stages.get(name)) for name in names))
 
 
-def _row(name: str, vitals: Vitals | None, stage: str | None) -> str:
+def _row(name: str, vitals: NodeStats | None, stage: str | None) -> str:
     state = _state(vitals, stage)
     good = state in ("ready", "running")
     mark = _GOOD if good else _BAD if state in _ENDED else _COMING
@@ -68,7 +68,7 @@ def _row(name: str, vitals: Vitals | None, stage: str | None) -> str:
     )
 
 
-def _state(vitals: Vitals | None, stage: str | None) -> str:
+def _state(vitals: NodeStats | None, stage: str | None) -> str:
     """Return what libvirt sees, and of a node that runs, how far it has come."""
     if vitals is None:
         return stage if stage not in (None, "ready") else "gone"

@@ -21,15 +21,15 @@ from fame_lab.notebook.console_tab import ConsoleBox
 from fame_lab.notebook.dispose import close_tree
 from fame_lab.notebook.doctor_tab import DoctorBox
 from fame_lab.notebook.html import STYLE, error_html
-from fame_lab.notebook.lab_poller import Sight, Watch
+from fame_lab.notebook.lab_poller import HostSnapshot, Watch
 from fame_lab.notebook.lab_selector import NEW, LabChoice
-from fame_lab.notebook.lab_session import Holding
+from fame_lab.notebook.lab_session import LabSession
 from fame_lab.notebook.log_tab import LogBox
 from fame_lab.notebook.panel_html import facts_html, rows_html, title_html
 from fame_lab.notebook.probe_tab import ProbeBox
 from fame_lab.notebook.progress_line import ProgressLine
 from fame_lab.notebook.spec_form import SpecForm
-from fame_lab.notebook.subshell import hear_while_busy
+from fame_lab.notebook.subshell import answer_while_busy
 from fame_lab.notebook.tab import button, when_pressed
 from fame_lab.notebook.traffic_tab import TrafficBox
 from fame_lab.results.result import Result
@@ -83,9 +83,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
     """
 
     def __init__(self, lab: Lab | None = None) -> None:
-        self._holding = Holding(self, lab)
+        self._holding = LabSession(self, lab)
         # A lab that runs is seen at once, also where a still is all that is ever shown.
-        self._sight = Sight.of(lab.spec.name) if lab is not None and lab.is_running else Sight()
+        self._sight = HostSnapshot.of(lab.spec.name) if lab is not None and lab.is_running else HostSnapshot()
         self._sought = lab is not None
         self._whole = False
         # Clicks, tasks that end and the watch come on threads of their own.
@@ -138,7 +138,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.add_class("fame-panel")
         if lab is not None:
             self.form.show(lab.spec)
-        hear_while_busy(self)
+        answer_while_busy(self)
         self._whole = True
         self._show()
         self.doctor.look()
@@ -217,7 +217,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         lab = self.lab
         self._watch.look_at(None if lab is None else lab.spec.name)
 
-    def _see(self, sight: Sight) -> None:
+    def _see(self, sight: HostSnapshot) -> None:
         """Show what the watch saw, such as that others have ended the lab, or one from before a restart."""
         self._sight = sight
         self.journal.show()

@@ -12,14 +12,14 @@ from fame_lab.spec.spec_html import spec_html
 
 if TYPE_CHECKING:
     from fame_lab.lab.lab import Lab
-    from fame_lab.notebook.lab_poller import Sight
-    from fame_lab.notebook.lab_session import Holding
+    from fame_lab.notebook.lab_poller import HostSnapshot
+    from fame_lab.notebook.lab_session import LabSession
     from fame_lab.spec.lab_spec import LabSpec
 
 __all__ = ["facts_html", "rows_html", "title_html"]
 
 
-def rows_html(holding: Holding, sight: Sight) -> str:
+def rows_html(holding: LabSession, sight: HostSnapshot) -> str:
     """Write the nodes, as they were seen last; nothing while there is no lab."""
     lab = holding.lab
     if lab is None or not (lab.is_running or holding.doing):

@@ -14,10 +14,10 @@ from fame_lab.lab.lab import Lab
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.dispose import close_tree
 from fame_lab.notebook.figure_png import png
-from fame_lab.notebook.html import error_html, faint, reason, reason_html
+from fame_lab.notebook.html import error_html, muted, reason, reason_html
 from fame_lab.notebook.progress_line import ProgressLine
-from fame_lab.notebook.subshell import hear_while_busy
-from fame_lab.notebook.tab import Box, button
+from fame_lab.notebook.subshell import answer_while_busy
+from fame_lab.notebook.tab import LabTab, button
 from fame_lab.probes.common.parameters import Parameter, parameters
 from fame_lab.results.result import Result
 
@@ -26,13 +26,13 @@ __all__ = ["ProbeBox"]
 _WIDE = {"width": "16em", "flex": "none"}
 
 
-class ProbeBox(Box):
+class ProbeBox(LabTab):
     """Chooses a probe, runs it and draws it.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.notebook.tab.Box`.
+        As of :class:`fame_lab.notebook.tab.LabTab`.
     """
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
@@ -73,7 +73,7 @@ class ProbeBox(Box):
 
     def _chosen(self, *_: object) -> None:
         first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
-        self.about.value = faint(first)
+        self.about.value = muted(first)
         before = self.parameters.children
         self._fields = {each.name: (each, _widget(each), reason()) for each in parameters(self.probe.value)}
         for each, widget, _ in self._fields.values():
@@ -82,7 +82,7 @@ class ProbeBox(Box):
             ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="8em")), widget, why])
             for name, (_, widget, why) in self._fields.items()
         ]
-        hear_while_busy(self.parameters)
+        answer_while_busy(self.parameters)
         for row in before:
             close_tree(row)
         for name in self._fields:
@@ -92,7 +92,7 @@ class ProbeBox(Box):
         each, widget, why = self._fields[name]
         try:
             each.read(widget.value)
-            why.value = faint(f"{each.kind}. {each.words}" if each.words else each.kind)
+            why.value = muted(f"{each.kind}. {each.words}" if each.words else each.kind)
         except SpecError as error:
             why.value = reason_html(str(error))
         self.show()

@@ -7,7 +7,7 @@ from html import escape
 
 import ipywidgets
 
-from fame_lab.notebook.html import faint
+from fame_lab.notebook.html import muted
 
 __all__ = ["ProgressLine"]
 
@@ -54,13 +54,13 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
 
     def wait_for(self, words: str) -> None:
         """Show what is to be done first; what was said before comes back when it is done."""
-        self.words.value = f'<span class="fame-reason">{escape(words)}</span>' if words else faint(self.said)
+        self.words.value = f'<span class="fame-reason">{escape(words)}</span>' if words else muted(self.said)
 
     def hint(self, words: str) -> None:
         """Show what could be done first, as :meth:`wait_for` does, with less weight."""
-        self.words.value = faint(words or self.said)
+        self.words.value = muted(words or self.said)
 
     def say(self, words: str) -> None:
         """Show words alone."""
         self.said = words
-        self.words.value = faint(words)
+        self.words.value = muted(words)

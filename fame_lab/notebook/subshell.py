@@ -6,10 +6,10 @@ from typing import Any
 
 import ipywidgets
 
-__all__ = ["hear_while_busy"]
+__all__ = ["answer_while_busy"]
 
 
-def hear_while_busy(widget: Any) -> None:
+def answer_while_busy(widget: Any) -> None:
     """Set a widget and all in it to take their messages on the shell that the page sends them to.
 
     JupyterLab sends widgets' messages over a subshell, a thread beside the one that runs cells, and ipykernel
@@ -21,4 +21,4 @@ def hear_while_busy(widget: Any) -> None:
         widget.comm._reply_subshell_for = lambda _data, asked: asked
     for child in getattr(widget, "children", ()):
         if isinstance(child, ipywidgets.Widget):
-            hear_while_busy(child)
+            answer_while_busy(child)

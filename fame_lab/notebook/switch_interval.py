@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-__all__ = ["short_turns"]
+__all__ = ["short_switch_interval"]
 
 #: Seconds for which a thread may keep the interpreter while others want it. Python's own 5 ms, at each of the
 #: many hands that an answer goes through, make it 0.2 s while a figure is laid out or modules are loaded.
@@ -19,7 +19,7 @@ _usual = 0.0
 
 
 @contextlib.contextmanager
-def short_turns() -> Iterator[None]:
+def short_switch_interval() -> Iterator[None]:
     """Keep any thread from holding the interpreter for long while the block runs, on whatever thread."""
     global _inside, _usual
     with _lock:

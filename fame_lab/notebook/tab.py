@@ -14,12 +14,12 @@ from fame_lab.lab.lab import Lab
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html
 
-__all__ = ["Box", "button", "when_pressed"]
+__all__ = ["LabTab", "button", "when_pressed"]
 
 log = logging.getLogger(__name__)
 
 
-class Box(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class LabTab(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
     """Its children are made by whoever derives from it.
 
     Parameters

@@ -11,9 +11,9 @@ from fame_lab.errors import SpecError
 from fame_lab.lab.lab import Lab
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.figure_png import png
-from fame_lab.notebook.html import error_html, faint, reason_html
+from fame_lab.notebook.html import error_html, muted, reason_html
 from fame_lab.notebook.live_view import LiveView
-from fame_lab.notebook.tab import Box, button
+from fame_lab.notebook.tab import LabTab, button
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
@@ -22,13 +22,13 @@ from fame_lab.traffic.traffic import Traffic
 __all__ = ["TrafficBox"]
 
 
-class TrafficBox(Box):
+class TrafficBox(LabTab):
     """Records who touches which part of FAM.
 
     Parameters
     ----------
     lab, note : callable
-        As of :class:`fame_lab.notebook.tab.Box`.
+        As of :class:`fame_lab.notebook.tab.LabTab`.
     """
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
@@ -76,11 +76,11 @@ class TrafficBox(Box):
         elif self._said:
             self.status.value = self._said
         elif lab is None:
-            self.status.value = faint("Start a lab, or attach to one, first.")
+            self.status.value = muted("Start a lab, or attach to one, first.")
         elif lab.spec.trace:
-            self.status.value = faint("Every access is counted while it records.")
+            self.status.value = muted("Every access is counted while it records.")
         else:
-            self.status.value = faint(
+            self.status.value = muted(
                 "This lab has no trace: what is seen is what changes in FAM, by nobody in particular."
             )
 
@@ -150,7 +150,7 @@ class TrafficBox(Box):
         self._note("recording ended")
 
     def _say(self, words: str) -> None:
-        self._say_html(faint(words))
+        self._say_html(muted(words))
 
     def _say_html(self, said: str) -> None:
         self._said = said

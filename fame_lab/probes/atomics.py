@@ -16,9 +16,9 @@ import xarray as xr
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
-from fame_lab.probes.common.contest import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
@@ -91,12 +91,12 @@ def run(
     wanted = [operations] if isinstance(operations, str) else list(operations)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
         raise SpecError(f"operations is {quoted(operations)}: give one or both of {', '.join(OPERATIONS)}")
-    rules = Rules(batches, batch_ms, patience)
-    words = fam_words(mapping)
+    rules = ContestSettings(batches, batch_ms, patience)
+    words = fam_options(mapping)
     at = check_offset(lab, offset, _WORD, _WORD)
     there = find_nodes(lab, nodes, 1)
     counts = _check_contenders(contenders, len(there))
-    current().expect(len(wanted) * sum(counts))
+    current().set_total(len(wanted) * sum(counts))
     with Contention() as contention:
         runs = [
             _contend(lab, there[:count], operation, at, words, rules)
@@ -130,7 +130,12 @@ def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> lis
 
 
 def _contend(
-    lab: TargetLab, nodes: Sequence[TargetNode], operation: str, at: int, words: list[str], rules: Rules
+    lab: TargetLab,
+    nodes: Sequence[TargetNode],
+    operation: str,
+    at: int,
+    words: list[str],
+    rules: ContestSettings,
 ) -> tuple[list[Contender], int]:
     """Run the contest once; return what they did, and what the word holds then."""
     lab.fam.write(at, bytes(_WORD))
@@ -145,7 +150,7 @@ def _contend(
 def _derive(found: xr.Dataset, runs: list[list[Contender]], held: npt.NDArray[np.uint64]) -> None:
     """Add what follows from the counts, and from what the word held after each run."""
     dims = ("operation", "contenders")
-    fairness = [jain([contender.in_window["successes"] for contender in run]) for run in runs]
+    fairness = [jain_index([contender.in_window["successes"] for contender in run]) for run in runs]
     expected = [sum(contender.in_all["successes"] for contender in run) for run in runs]
 
     def add(name: str, values: npt.NDArray[Any], long_name: str) -> None:

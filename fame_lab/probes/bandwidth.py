@@ -21,11 +21,11 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
-from fame_lab.probes.common.arguments import MEMORIES, check_memories, fam_words, find_node
+from fame_lab.probes.common.arguments import MEMORIES, check_memories, fam_options, find_node
 from fame_lab.probes.common.batches import Batches, check_batches, check_timeout, summary
 from fame_lab.probes.common.host_contention import Contention
 from fame_lab.probes.common.parameter_types import takes_numpy
-from fame_lab.probes.common.working_sets import choose
+from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -116,11 +116,11 @@ def run(
     if "triad" in wanted and working_sets is not None and any(parse_size(s) == 256 for s in working_sets):
         raise SpecError("a working set of 256 bytes is too small for the three arrays of a triad: give 512")
     measuring = find_node(lab, node)
-    shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_words(mapping)]
-    sets = choose(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
+    shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_options(mapping)]
+    sets = plan_working_sets(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
     per_operation = []
     mappings = []
-    current().expect(sets.runs(len(wanted)))
+    current().set_total(sets.runs(len(wanted)))
     with Contention() as contention:
         for operation in wanted:
             command = ["bandwidth", "--op", operation, *shared]

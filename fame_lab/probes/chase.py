@@ -20,11 +20,11 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
-from fame_lab.probes.common.arguments import MEMORIES, check_memories, check_seed, fam_words, find_node
+from fame_lab.probes.common.arguments import MEMORIES, check_memories, check_seed, fam_options, find_node
 from fame_lab.probes.common.batches import check_batches, check_timeout, summary
 from fame_lab.probes.common.host_contention import Contention
 from fame_lab.probes.common.parameter_types import takes_numpy
-from fame_lab.probes.common.working_sets import choose
+from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -105,8 +105,8 @@ def run(
     chosen = check_memories(memories)
     in_orders, in_strides = _check_orders(orders), _check_strides(strides)
     measuring = find_node(lab, node)
-    shared = ["--seed", str(check_seed(seed)), *asked, *fam_words(mapping)]
-    sets = choose(lab, measuring, chosen, working_sets, offset, multiple=max(in_strides), step=4)
+    shared = ["--seed", str(check_seed(seed)), *asked, *fam_options(mapping)]
+    sets = plan_working_sets(lab, measuring, chosen, working_sets, offset, multiple=max(in_strides), step=4)
     mappings = set()
 
     def measure(order: str, stride: int) -> xr.Dataset:
@@ -122,7 +122,7 @@ def run(
             rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told
         )
 
-    current().expect(sets.runs(len(in_orders) * len(in_strides)))
+    current().set_total(sets.runs(len(in_orders) * len(in_strides)))
     with Contention() as contention:
         found = [[measure(order, stride) for stride in in_strides] for order in in_orders]
     between = {"units": "B", "long_name": "from one line of the cycle to the next in memory"}

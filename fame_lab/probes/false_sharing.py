@@ -17,9 +17,9 @@ import xarray as xr
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
-from fame_lab.probes.common.contest import Contender, Rules, contest, dataset
+from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
@@ -94,12 +94,12 @@ def run(
             f"distances is {quoted(distances)}: give multiples of 8 from 8 to {_FARTHEST}, each once"
         )
     apart.sort()
-    rules = Rules(batches, batch_ms, patience)
-    words = fam_words(mapping)
+    rules = ContestSettings(batches, batch_ms, patience)
+    words = fam_options(mapping)
     there = find_nodes(lab, nodes, 2)
     size = len(there) * apart[-1]
     at = check_offset(lab, offset, size, 128)
-    current().expect(len(apart) * len(there))
+    current().set_total(len(apart) * len(there))
     with Contention() as contention:
         runs = [_contend(lab, there, distance, at, words, rules) for distance in apart]
     found = dataset([run for run, _ in runs], {"distance": apart}, there, _COUNTS)
@@ -121,7 +121,12 @@ def _is_distance(distance: object) -> bool:
 
 
 def _contend(
-    lab: TargetLab, nodes: Sequence[TargetNode], distance: int, at: int, words: list[str], rules: Rules
+    lab: TargetLab,
+    nodes: Sequence[TargetNode],
+    distance: int,
+    at: int,
+    words: list[str],
+    rules: ContestSettings,
 ) -> tuple[list[Contender], npt.NDArray[np.uint64]]:
     """Run the contest once; return what they did, and what the counters hold then."""
     size = (len(nodes) - 1) * distance + _WORD
@@ -178,7 +183,7 @@ def plot(result: Result) -> Figure:
     )
     names = [str(node) for node in data["node"].values]
     # More than there are looks have one, and are told by where they are.
-    alike = len(names) > plots.LOOKS
+    alike = len(names) > plots.N_STYLES
     if alike:
         note += f"\nat each distance, from left to right: {names[0]} to {names[-1]}"
     if bool(data["oversubscribed"]):

@@ -18,10 +18,10 @@ from fame_lab.core.jobs.progress import current
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, check_seed, fam_words, find_nodes
-from fame_lab.probes.common.barrier import check_patience, one_line, together
-from fame_lab.probes.common.binomial import finding, share_bounds
-from fame_lab.probes.common.contest import steps
+from fame_lab.probes.common.arguments import check_offset, check_seed, fam_options, find_nodes
+from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
+from fame_lab.probes.common.binomial import describe_share, share_bounds
+from fame_lab.probes.common.contest import progress_slots
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, LitmusTest
 from fame_lab.probes.common.parameter_types import takes_numpy
@@ -102,7 +102,7 @@ def run(
     check_whole("iterations", iterations, 1000, _MOST)
     check_patience(patience)
     at = check_offset(lab, offset, _SIZE, 128)
-    words = [*fam_words(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]
+    words = [*fam_options(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]
     if mapping == "wc":
         raise SpecError(
             "mapping is 'wc': x86-TSO says nothing of write-combined memory, so that no outcome could be "
@@ -110,7 +110,7 @@ def run(
         )
     players = find_nodes(lab, nodes, 2)
     chosen, left_out = _choose(tests, len(players))
-    current().expect(sum(test.nodes for test in chosen))
+    current().set_total(sum(test.nodes for test in chosen))
     with Contention() as contention:
         played = [_play(lab, players[: test.nodes], test, iterations, words, patience) for test in chosen]
     effective = " and ".join(sorted({mapped for _, mapped, _ in played}))
@@ -160,10 +160,14 @@ def _play(
 ) -> tuple[list[int], str, bool]:
     """Play one test: how often each outcome was seen, how FAM was mapped, whether all CPUs have AVX."""
     asked = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]
-    arguments = {node: ["litmus", *asked, *words, *place] for node, place in steps(lab, players).items()}
+    arguments = {
+        node: ["litmus", *asked, *words, *place] for node, place in progress_slots(lab, players).items()
+    }
     timeout = 4 * patience + 60 + iterations / 10_000
-    lines = together(lab, arguments, patience=patience, timeout=timeout, unit=f"iterations of {test.name}")
-    told = [one_line(lines, node, "litmus") for node in players]
+    lines = run_at_barrier(
+        lab, arguments, patience=patience, timeout=timeout, unit=f"iterations of {test.name}"
+    )
+    told = [single_record(lines, node, "litmus") for node in players]
     counted = []
     for role, fields in enumerate(told):
         fields.choice("test", [test.name])
@@ -190,7 +194,7 @@ def _dataset(tests: list[LitmusTest], counts: list[list[int]], iterations: int) 
             "share": ("outcome", found / iterations, {"long_name": "share of the iterations"}),
             "share_low": ("outcome", bounds[:, 0], {"long_name": f"the share's lower bound, {interval}"}),
             "share_high": ("outcome", bounds[:, 1], {"long_name": f"the share's upper bound, {interval}"}),
-            "finding": ("outcome", [finding(int(count), iterations) for count in found]),
+            "finding": ("outcome", [describe_share(int(count), iterations) for count in found]),
             "iterations": ("test", [iterations] * len(tests), {"long_name": "how often it was played"}),
             "program": ("test", [test.program for test in tests]),
             "burst": ("test", [_burst(test) for test in tests], {"long_name": "cells between two waits"}),

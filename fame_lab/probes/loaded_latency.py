@@ -20,12 +20,12 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import KIB, MIB, format_size, parse_size
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.chase import ORDERS
-from fame_lab.probes.common.arguments import check_offset, check_seed, fam_words, find_node, find_nodes
-from fame_lab.probes.common.barrier import check_patience, one_line, together
+from fame_lab.probes.common.arguments import check_offset, check_seed, fam_options, find_node, find_nodes
+from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 from fame_lab.spec.fam_layout import BARRIER_SIZE
@@ -138,7 +138,7 @@ def run(
     control = lab.fam.control
     # The second barrier serves as the word that ends the load.
     stop = control.barrier(1)
-    shared = [*fam_words(mapping), "--stop", str(stop), "--size", str(size)]
+    shared = [*fam_options(mapping), "--stop", str(stop), "--size", str(size)]
     chase = [
         "loaded",
         *shared,
@@ -159,12 +159,14 @@ def run(
             place = ["--offset", str(at + number * size), "--op", operation, "--delay", str(delay)]
             arguments[each] = ["pressure", *shared, *place]
         timeout = 4 * patience + 60 + 8 * batches * batch_ms / 1000
-        lines = together(lab, arguments, patience=patience, timeout=timeout, unit="batches or lines")
-        moved = {each.name: one_line(lines, each, "pressure") for each in arguments if each is not chasing}
+        lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout, unit="batches or lines")
+        moved = {
+            each.name: single_record(lines, each, "pressure") for each in arguments if each is not chasing
+        }
         total = sum(line.integer("lines", 0, 1 << 53) for line in moved.values())
-        return _read(one_line(lines, chasing, "loaded"), batches, total)
+        return _read(single_record(lines, chasing, "loaded"), batches, total)
 
-    current().expect(1 + len(turns) * (1 + len(others)))
+    current().set_total(1 + len(turns) * (1 + len(others)))
     with Contention() as contention:
         points = [measure(None), *(measure(delay) for delay in turns)]
     dataset = _dataset([UNLOADED, *turns], points, oversubscribed(1 + len(others)))
@@ -227,7 +229,7 @@ def _choose_range(
     return check_offset(lab, at, nodes * size, 4 * KIB), size
 
 
-def _read(line: Fields, count: int, total: int) -> _Point:
+def _read(line: OutputRecord, count: int, total: int) -> _Point:
     found = read_batches(line, "loads", count)
     windows = np.array(line.integers("window_ns", count, 1, 1 << 53), float)
     moved = np.array(line.integers("lines", count, 0, 1 << 53), float)

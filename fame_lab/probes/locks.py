@@ -23,9 +23,9 @@ from fame_lab.core.jobs.progress import current
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import STATISTICS, summary
-from fame_lab.probes.common.contest import Contender, Rules, contest, dataset, jain
+from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
@@ -116,8 +116,8 @@ def run(
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(LOCKS):
         raise SpecError(f"locks is {quoted(locks)}: give some of {', '.join(LOCKS)}, each once")
     check_whole("outside", outside, 0, _MOST_OUTSIDE)
-    rules = Rules(batches, batch_ms, patience)
-    words = ["--outside", str(outside), *fam_words(mapping)]
+    rules = ContestSettings(batches, batch_ms, patience)
+    words = ["--outside", str(outside), *fam_options(mapping)]
     if mapping == "wc":
         raise SpecError(
             "mapping is 'wc': stores to write-combined memory may overtake each other, so that no lock would "
@@ -125,7 +125,7 @@ def run(
         )
     there = find_nodes(lab, nodes, 2)
     at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
-    current().expect(len(wanted) * len(there))
+    current().set_total(len(wanted) * len(there))
     with Contention() as contention:
         runs = [_contend(lab, there, lock, at, words, rules) for lock in wanted]
     contests = [run for run, _, _ in runs]
@@ -150,7 +150,7 @@ def run(
 
 
 def _contend(
-    lab: TargetLab, nodes: Sequence[TargetNode], lock: str, at: int, words: list[str], rules: Rules
+    lab: TargetLab, nodes: Sequence[TargetNode], lock: str, at: int, words: list[str], rules: ContestSettings
 ) -> tuple[list[Contender], int, int]:
     """Run the contest once; return what they did, the counter, and the hand-overs counted under the lock."""
     lab.fam.write(at, bytes(_QUEUE + _STRIDE * len(nodes)))
@@ -179,7 +179,7 @@ def _derive(found: xr.Dataset, runs: list[list[Contender]]) -> None:
     found["hand_over_window"] = (found["window"] / changes).assign_attrs(
         units="ns", long_name="time of a hand-over, of the common windows as a whole"
     )
-    fairness = [jain([contender.in_window["acquisitions"] for contender in run]) for run in runs]
+    fairness = [jain_index([contender.in_window["acquisitions"] for contender in run]) for run in runs]
     found["fairness"] = (
         "lock",
         fairness,

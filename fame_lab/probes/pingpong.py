@@ -28,8 +28,8 @@ import xarray as xr
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
-from fame_lab.probes.common.barrier import check_patience, one_line, together
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.pair_heat_map import heat_map
@@ -113,11 +113,11 @@ def run(
     check_patience(patience)
     playing = _players(lab, nodes, pairs)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
-    command = [*fam_words(mapping), "--offset", str(at), *asked]
+    command = [*fam_options(mapping), "--offset", str(at), *asked]
     matches = [(playing[0], playing[1])] if pairs == "one" else list(itertools.permutations(playing, 2))
     found: dict[tuple[str, str, str], Batches] = {}
     mappings = set()
-    current().expect(2 * len(wanted) * len(matches))
+    current().set_total(2 * len(wanted) * len(matches))
     with Contention() as contention:
         for variant, (initiator, responder) in itertools.product(wanted, matches):
             played, seen = _play(lab, initiator, responder, variant, command, batches, patience)
@@ -163,8 +163,8 @@ def _play(
     shared = ["pingpong", "--variant", variant, *asked]
     arguments = {initiator: [*shared, "--role", "ping"], responder: [*shared, "--role", "pong"]}
     # The program's own patience ends first, and tells more.
-    lines = together(lab, arguments, patience=patience, timeout=4 * patience + 60)
-    ping, pong = (one_line(lines, node, "pingpong") for node in (initiator, responder))
+    lines = run_at_barrier(lab, arguments, patience=patience, timeout=4 * patience + 60)
+    ping, pong = (single_record(lines, node, "pingpong") for node in (initiator, responder))
     for line in (ping, pong):
         line.choice("variant", [variant])
     sent = ping.integer("messages", 1, 1 << 62)

@@ -23,12 +23,12 @@ from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import MIB, parse_size
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
-from fame_lab.probes.common.barrier import check_patience, together
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import check_patience, run_at_barrier
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -113,20 +113,20 @@ def run(
     producer, consumer = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _LINES + -(-slots * max(sizes) // 64) * 64, _ALIGNMENT)
     shared = ["ring", "--sizes", ",".join(map(str, sizes)), "--slots", str(slots)]
-    shared += [*fam_words(mapping), "--offset", str(at), *asked]
+    shared += [*fam_options(mapping), "--offset", str(at), *asked]
     arguments = {producer: [*shared, "--role", "producer"], consumer: [*shared, "--role", "consumer"]}
     # The program's own patience ends first, and tells more.
     timeout = (4 * patience + 60) * len(sizes)
-    current().expect(2)
+    current().set_total(2)
     with Contention() as contention:
-        lines = together(lab, arguments, patience=patience, timeout=timeout)
+        lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout)
     for name, written in lines.items():
         if len(written) != len(sizes):
             raise ProbeError(f"{name}: the probe wrote {len(written)} lines for {len(sizes)} sizes")
     found = []
     mappings = set()
     for size, sent, received in zip(sizes, lines[producer.name], lines[consumer.name], strict=True):
-        pair = Fields(sent, producer.name), Fields(received, consumer.name)
+        pair = OutputRecord(sent, producer.name), OutputRecord(received, consumer.name)
         for fields, role in zip(pair, ("producer", "consumer"), strict=True):
             fields.choice("probe", ["ring"])
             fields.choice("role", [role])
@@ -159,7 +159,7 @@ def _check_sizes(sizes: int | str | Sequence[int | str]) -> list[int]:
 class _Flow:
     """What the two nodes found of one size, checked against each other."""
 
-    def __init__(self, sent: Fields, received: Fields, count: int) -> None:
+    def __init__(self, sent: OutputRecord, received: OutputRecord, count: int) -> None:
         self.messages = sent.integer("messages", 1, _MANY)
         if (arrived := received.integer("messages", 0, _MANY)) != self.messages:
             raise ProbeError(

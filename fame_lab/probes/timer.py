@@ -17,10 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from fame_lab.core.jobs.progress import current, job
 from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.probes.common.arguments import fam_words, find_nodes
+from fame_lab.probes.common.arguments import fam_options, find_nodes
 from fame_lab.probes.common.batches import check_batches, summary
 from fame_lab.probes.common.clock_sync import READINGS
-from fame_lab.probes.common.guest_clocks import CLOCKS, Told, measure
+from fame_lab.probes.common.guest_clocks import CLOCKS, ClockReport, measure
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
@@ -86,9 +86,9 @@ def run(
     asked = check_batches(batches, batch_ms)
     check_number("seconds", seconds, 0.05, 10)
     chosen = find_nodes(lab, nodes, 1)
-    words = [*fam_words(mapping), *asked, "--ms", str(round(seconds * 1000))]
+    words = [*fam_options(mapping), *asked, "--ms", str(round(seconds * 1000))]
     timeout = 60 + seconds + 4 * batches * batch_ms / 1000
-    current().expect(len(chosen))
+    current().set_total(len(chosen))
     with Contention() as contention:
         told = {}
         for name, found in measure(lab, chosen, words, batches, timeout).items():
@@ -123,7 +123,7 @@ def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
     SpecError
         If there is no such mapping.
     """
-    words = [*fam_words(mapping), *_SHORT]
+    words = [*fam_options(mapping), *_SHORT]
     # A job of its own, whose runs are none of the probe's that follows.
     with job("clocks", total=len(lab.nodes), unit="run", shown=False):
         told = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
@@ -133,7 +133,7 @@ def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
     }
 
 
-def _in_short(told: Told) -> dict[str, Any]:
+def _in_short(told: ClockReport) -> dict[str, Any]:
     found = {
         "clock_ns": float(np.median(cost := told.costs["clock"].ns_per_operation)),
         "clock_ns_min": float(cost.min()),
@@ -148,7 +148,7 @@ def _in_short(told: Told) -> dict[str, Any]:
     return found | {"guest_over_host": ratio, "guest_over_host_bound": max(high - ratio, ratio - low)}
 
 
-def _dataset(told: dict[str, Told]) -> xr.Dataset:
+def _dataset(told: dict[str, ClockReport]) -> xr.Dataset:
     every = list(told.values())
     costs = [[found.costs[clock] for found in every] for clock in CLOCKS]
     cost = xr.DataArray(
@@ -181,7 +181,7 @@ def _dataset(told: dict[str, Told]) -> xr.Dataset:
     )
 
 
-def _readings(every: list[Told]) -> dict[str, Any]:
+def _readings(every: list[ClockReport]) -> dict[str, Any]:
     """Return the readings that the ratios rest on, each node's since its first."""
     kept = np.full((3, len(every), READINGS), np.nan)
     for number, found in enumerate(every):

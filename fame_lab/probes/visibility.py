@@ -23,14 +23,14 @@ from fame_lab.core.jobs.progress import current
 from fame_lab.core.numeric import check_number, check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_words, find_nodes
-from fame_lab.probes.common.barrier import Lines, check_patience, together
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import Records, check_patience, run_at_barrier
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.clock_bounds import Exchanges, Times
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.common.host_round_trip import Looks, host_round_trips
+from fame_lab.probes.common.host_round_trip import HostRoundTrips, host_round_trips
 from fame_lab.probes.common.parameter_types import takes_numpy
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -107,14 +107,14 @@ def run(
         raise SpecError(f"nodes is {quoted(nodes)}: give the writer and the reader")
     writer, reader = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
-    shared = ["visibility", *fam_words(mapping), "--offset", str(at)]
+    shared = ["visibility", *fam_options(mapping), "--offset", str(at)]
     bursts = [*shared, "--batches", str(batches), "--exchanges", str(exchanges)]
     arguments = {writer: [*bursts, "--role", "writer"], reader: [*bursts, "--role", "reader"]}
     # The program's own patience ends first, and tells more.
     limits = {"patience": patience, "timeout": 4 * patience + 60}
-    current().expect(3)  # both nodes, and the reader once more for the host
+    current().set_total(3)  # both nodes, and the reader once more for the host
     with Contention() as contention:
-        lines = together(lab, arguments, unit="bursts", **limits)
+        lines = run_at_barrier(lab, arguments, unit="bursts", **limits)
         host = host_round_trips(
             lab, reader, shared, at, count=batches * exchanges, warm_up=_WARM_UP * exchanges, **limits
         )
@@ -141,11 +141,11 @@ def _check_counts(batches: int, exchanges: int) -> None:
 class _Side:
     """What one of the two wrote: its clock readings, in order, and what is needed to judge them."""
 
-    def __init__(self, found: Lines, node: TargetNode, role: str, batches: int, exchanges: int) -> None:
+    def __init__(self, found: Records, node: TargetNode, role: str, batches: int, exchanges: int) -> None:
         self.name = node.name
         if len(found) != batches:
             raise ProbeError(f"{node.name}: the probe wrote {len(found)} lines for {batches} bursts")
-        bursts = [Fields(line, node.name) for line in found]
+        bursts = [OutputRecord(line, node.name) for line in found]
         for number, burst in enumerate(bursts):
             burst.choice("probe", ["visibility"])
             burst.choice("role", [role])
@@ -164,7 +164,7 @@ class _Side:
         self.mapping = bursts[0].mapping()
 
 
-def _dataset(wrote: _Side, read: _Side, host: Looks, max_drift: float) -> xr.Dataset:
+def _dataset(wrote: _Side, read: _Side, host: HostRoundTrips, max_drift: float) -> xr.Dataset:
     (store, answer), (sight,) = wrote.times.T, read.times.T
     proved = Exchanges(store, sight, answer, wrote.step, read.step)
 

@@ -40,7 +40,7 @@ from fame_lab.core.numeric import check_number, check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import KIB, parse_size
 from fame_lab.errors import SpecError
-from fame_lab.probes.common.arguments import check_seed, fam_words, find_nodes
+from fame_lab.probes.common.arguments import check_seed, fam_options, find_nodes
 from fame_lab.probes.common.barrier import check_patience
 from fame_lab.probes.common.batches import check_batches, check_timeout, summary
 from fame_lab.probes.common.host_contention import Contention, oversubscribed
@@ -48,7 +48,7 @@ from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.workload_checks import Outcome
 from fame_lab.probes.common.workload_placement import check_placement
 from fame_lab.probes.common.workload_plot import plot
-from fame_lab.probes.common.workload_run import KINDS, Kind, Part, Run, Settings, run_one
+from fame_lab.probes.common.workload_run import KINDS, NodeShare, Run, Workload, WorkloadSettings, run_one
 from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def run(
     check_batches(batches, 1)
     check_timeout(timeout)
     kinds = [KINDS[name] for name in _chosen(workloads)]
-    settings = Settings(
+    settings = WorkloadSettings(
         placement=check_placement(placement),
         mapping=mapping,
         size=_check_size(size),
@@ -160,9 +160,9 @@ def run(
         patience=check_patience(patience),
         timeout=timeout,
     )
-    fam_words(mapping)
+    fam_options(mapping)
     members = find_nodes(lab, nodes, 1)
-    current().expect(len(kinds) * len(members))
+    current().set_total(len(kinds) * len(members))
     with Contention() as contention:
         runs = [run_one(lab, kind, members, settings) for kind in kinds]
     dataset = _dataset(runs, members, lab.spec.node_names)
@@ -188,7 +188,7 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[s
     """Build a dataset of what was measured."""
     names = [node.name for node in nodes]
 
-    def each(what: Callable[[Part], Any], *dims: str, **attrs: str) -> xr.DataArray:
+    def each(what: Callable[[NodeShare], Any], *dims: str, **attrs: str) -> xr.DataArray:
         found = np.array([[what(part) for part in run.parts] for run in runs])
         return xr.DataArray(found, dims=("workload", *dims), attrs=attrs)
 
@@ -272,7 +272,7 @@ def _check_size(size: int | str) -> int:
     return found
 
 
-def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Kind]) -> int:
+def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Workload]) -> int:
     found = parse_size(stride, "stride")
     matters = any(kind.name == "strided" for kind in kinds)
     if found <= 0 or found % 8 or (matters and parse_size(size) % found):

@@ -21,7 +21,7 @@ from typing import Any
 from fame_lab.errors import FameError
 from fame_lab.results.storage import BROKEN
 
-__all__ = ["DATA_VARIABLE", "Kept", "keep", "kept_as_one"]
+__all__ = ["DATA_VARIABLE", "CapturedResults", "keep", "kept_as_one"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def _numbered(place: Path) -> list[tuple[int, str]]:
     return sorted((int(match[1]), match[0]) for match in found if match)
 
 
-class Kept:
+class CapturedResults:
     """What a notebook that is run has kept so far.
 
     Parameters

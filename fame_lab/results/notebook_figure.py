@@ -16,12 +16,12 @@ from fame_lab.core.kernel_env import RUN_VARIABLE
 if TYPE_CHECKING:
     from ipympl.backend_nbagg import Canvas
 
-__all__ = ["LabFigure"]
+__all__ = ["NotebookFigure"]
 
 _BACKEND = "ipympl.backend_nbagg"
 
 
-class LabFigure(Figure):
+class NotebookFigure(Figure):
     """A figure that a notebook shows whether or not pyplot was ever loaded.
 
     It is a picture; or after ``%matplotlib widget`` a widget, which lasts as long as the notebook's kernel,

@@ -14,27 +14,27 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from fame_lab.results.log_axes import TICK_POINTS, plain_log, size_axis, size_label
-from fame_lab.results.notebook_figure import LabFigure
+from fame_lab.results.notebook_figure import NotebookFigure
 from fame_lab.results.provenance import label as recorded_label
 
 __all__ = [
-    "LOOKS",
     "MEMORY",
-    "LabFigure",
-    "begin",
+    "N_STYLES",
+    "NotebookFigure",
     "caveat",
-    "dress",
     "figure",
-    "ink",
     "legend_above",
     "legend_beside",
-    "letter",
+    "new_figure",
     "plain",
     "plain_log",
     "provenance",
+    "set_font_sizes",
     "size_axis",
     "size_label",
     "style",
+    "style_axes",
+    "text_colour",
 ]
 
 _TITLE_POINTS, _LABEL_POINTS, _FOOT_POINTS = 12.0, 9.0, 8.0
@@ -53,7 +53,7 @@ _STYLES = (
 )
 
 #: As many lines have a look of their own.
-LOOKS = len(_STYLES)
+N_STYLES = len(_STYLES)
 
 
 def style(number: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def figure(
     height: float = 3.7,
     share_y: bool = True,
     failed: str = "",
-) -> tuple[LabFigure, list[Axes]]:
+) -> tuple[NotebookFigure, list[Axes]]:
     """Begin a figure as wide as a notebook's cell.
 
     Parameters
@@ -113,18 +113,20 @@ def figure(
 
     Returns
     -------
-    LabFigure, list of Axes
+    NotebookFigure, list of Axes
         The panels, row by row.
     """
-    made = begin(title, f"{caveat(manifest)}\n{note}", manifest, height=height, failed=failed)
+    made = new_figure(title, f"{caveat(manifest)}\n{note}", manifest, height=height, failed=failed)
     panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)
     axes = [*panels.flat]
     for panel in axes:
-        dress(panel)
+        style_axes(panel)
     return made, axes
 
 
-def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, failed: str = "") -> LabFigure:
+def new_figure(
+    title: str, foot: str, *manifests: Mapping[str, Any], height: float, failed: str = ""
+) -> NotebookFigure:
     """Begin a figure without panels: its size, its title, and at its foot what its numbers are.
 
     Parameters
@@ -143,7 +145,7 @@ def begin(title: str, foot: str, *manifests: Mapping[str, Any], height: float, f
     lines = [*recorded, *foot.split("\n"), provenance(*manifests)]
     told = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
     height += _FOOT_LINE * (1 + told.count("\n"))
-    made = LabFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
+    made = NotebookFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
     made.suptitle(plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
     made.supxlabel(plain(told), fontsize=_FOOT_POINTS, color="0.35")
     return made
@@ -194,15 +196,15 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def dress(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Set a panel's grid, spines and sizes of letters."""
     axes.grid(visible=True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    letter(axes)
+    set_font_sizes(axes)
 
 
-def letter(axes: Axes) -> None:
+def set_font_sizes(axes: Axes) -> None:
     """Set the sizes of a panel's letters."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_fontsize(_LABEL_POINTS)
@@ -224,7 +226,7 @@ def legend_beside(axes: Axes, title: str = "") -> None:
     )  # fmt: skip
 
 
-def ink(ground: Any) -> str:
+def text_colour(ground: Any) -> str:
     """Choose black or white for what is written on a colour, whichever stands out more.
 
     Examples

@@ -21,7 +21,6 @@ from fame_lab.spec.validation import (
     MIN_FAM,
     TCG_FAM_LIMIT,
     Accel,
-    blamed,
     check_book,
     check_choice,
     check_fam,
@@ -30,6 +29,7 @@ from fame_lab.spec.validation import (
     check_name,
     check_path,
     check_qemu,
+    for_field,
     is_debian,
 )
 
@@ -115,35 +115,35 @@ class LabSpec:
     qemu: str | Path = "auto"
 
     def __post_init__(self) -> None:
-        with blamed("name"):
+        with for_field("name"):
             self._keep("name", check_name(self.name))
-        with blamed("nodes"):
+        with for_field("nodes"):
             self._keep("nodes", check_whole("nodes", self.nodes, 1, MAX_NODES))
-        with blamed("vcpus"):
+        with for_field("vcpus"):
             self._keep("vcpus", check_whole("vcpus", self.vcpus, 1, MAX_VCPUS))
         for field, choices in CHOICES.items():
-            with blamed(field):
+            with for_field(field):
                 if field == "image":
                     self._keep("image", check_image(self.image))
                 else:
                     self._keep(field, check_choice(field, getattr(self, field), choices))
         if self.trace and self.accel == "kvm":
-            with blamed("trace"):
+            with for_field("trace"):
                 raise SpecError(
                     "trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'"
                 )
-        with blamed("fam"):
+        with for_field("fam"):
             self._keep("fam", check_fam(parse_size(self.fam, "fam"), self.accel))
-        with blamed("memory"):
+        with for_field("memory"):
             self._keep("memory", check_memory(self.memory, str(self.image)))
-        with blamed("book"):
+        with for_field("book"):
             self._keep("book", check_book(self.book, self.fam_size, self.nodes))
         if self.fam_path is not None:
-            with blamed("fam_path"):
+            with for_field("fam_path"):
                 self._keep("fam_path", check_path(self.fam_path))
-        with blamed("subnet"):
+        with for_field("subnet"):
             self._keep("subnet", str(Subnet.parse(self.subnet)))
-        with blamed("qemu"):
+        with for_field("qemu"):
             self._keep("qemu", check_qemu(self.qemu))
 
     def _keep(self, field: str, value: object) -> None:

@@ -24,7 +24,6 @@ __all__ = [
     "QEMU_NAMES",
     "TCG_FAM_LIMIT",
     "Accel",
-    "blamed",
     "check_book",
     "check_choice",
     "check_fam",
@@ -33,6 +32,7 @@ __all__ = [
     "check_name",
     "check_path",
     "check_qemu",
+    "for_field",
     "is_debian",
 ]
 
@@ -75,7 +75,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
 
 
 @contextlib.contextmanager
-def blamed(field: str) -> Iterator[None]:
+def for_field(field: str) -> Iterator[None]:
     """Name in an error the field that it is about, for a form that shows it there."""
     try:
         yield

@@ -15,12 +15,12 @@ from fame_lab.traffic.validation import OPS
 if TYPE_CHECKING:
     from fame_lab.traffic.data import TrafficData
 
-__all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "need_trace", "over_time", "remote_share"]
+__all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "over_time", "remote_share", "require_trace"]
 
 _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
-def need_trace(traffic: TrafficData, asked: str) -> None:
+def require_trace(traffic: TrafficData, asked: str) -> None:
     """Raise TrafficError of samples, which know neither loads nor who stored."""
     if traffic.source != "trace":
         raise TrafficError(
@@ -36,7 +36,7 @@ def _check_what(what: str) -> None:
 
 def matrix(traffic: TrafficData, what: str) -> xr.DataArray:
     """Add up by initiator and home: see :meth:`fame_lab.traffic.views.TrafficViews.matrix`."""
-    need_trace(traffic, "who accessed whose memory")
+    require_trace(traffic, "who accessed whose memory")
     _check_what(what)
     nodes = list(traffic.nodes)
     homes = traffic.books.homes(traffic.counts["granule"].values)
@@ -92,7 +92,7 @@ def remote_share(traffic: TrafficData, what: str) -> xr.Dataset:
 
 def heat(traffic: TrafficData, what: str) -> xr.DataArray:
     """Return the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
-    need_trace(traffic, "which node accessed what")
+    require_trace(traffic, "which node accessed what")
     _check_what(what)
     return traffic.counts[what].assign_attrs(units=_UNITS[what], long_name=f"{what} by granule")
 
@@ -122,5 +122,5 @@ def over_time(traffic: TrafficData, what: str | None) -> xr.DataArray:
         _check_what(what)
         return traffic.timeline[what].assign_attrs(units=_UNITS[what], long_name=f"{what} in the interval")
     if what not in (None, "changed"):
-        need_trace(traffic, f"{what} over time")
+        require_trace(traffic, f"{what} over time")
     return traffic.timeline["changed"].assign_attrs(units="granules", long_name="granules that had changed")

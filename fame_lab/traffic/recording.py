@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fame_lab.core import above
 from fame_lab.results.capture import keep
-from fame_lab.traffic.snapshot import Glance
+from fame_lab.traffic.snapshot import Snapshot
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.views import TrafficViews
 
@@ -55,7 +55,7 @@ class Recording(TrafficViews):
         """Whether it has started and not stopped."""
 
     @abstractmethod
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         """Return what a live picture shows, quickly; of a recording that has stopped, its last."""
 
     def when_stopped(self, do: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ import xarray as xr
 from fame_lab.core.numeric import whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.traffic.aggregation import need_trace
+from fame_lab.traffic.aggregation import require_trace
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def touched_by(counts: xr.Dataset) -> npt.NDArray[np.bool_]:
 
 def sharing(traffic: TrafficData) -> xr.Dataset:
     """Sort all granules: see :meth:`fame_lab.traffic.views.TrafficViews.sharing`."""
-    need_trace(traffic, "who shares what")
+    require_trace(traffic, "who shares what")
     counts = traffic.counts
     touched = touched_by(counts)
     held = touched.any(axis=(0, 1))
@@ -79,7 +79,7 @@ def sharing(traffic: TrafficData) -> xr.Dataset:
 
 def hottest(traffic: TrafficData, n: int) -> xr.Dataset:
     """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
-    need_trace(traffic, "which granules are accessed most")
+    require_trace(traffic, "which granules are accessed most")
     if (most := whole(n)) is None or most < 1:
         raise SpecError(f"n is {quoted(n)}: give a whole number of granules from 1")
     total = traffic.counts["accesses"].values.sum(axis=(0, 1))

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from fame_lab.traffic.trace.counters import Counters
     from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["BINS", "Glance", "of_counters", "of_traffic"]
+__all__ = ["BINS", "Snapshot", "of_counters", "of_traffic"]
 
 #: FAM's address space is shown in this many bins at most.
 BINS = 256
 
 
 @dataclass(frozen=True)
-class Glance:
+class Snapshot:
     """What is shown while a recording runs.
 
     Parameters
@@ -44,7 +44,7 @@ class Glance:
     bin_size: int
 
 
-def of_counters(counters: Mapping[str, Counters], books: Books) -> Glance:
+def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
     """Read every node's counts by book, and reduce them.
 
     Parameters
@@ -63,10 +63,10 @@ def of_counters(counters: Mapping[str, Counters], books: Books) -> Glance:
     matrix = np.stack([of_users[..., homes == home].sum(axis=-1) for home in range(books.nodes)], axis=-1)
     bins = min(books.count, BINS)
     heat = by_book.sum(axis=0).reshape(len(tallies), bins, -1).sum(axis=-1)
-    return Glance(tuple(counters), matrix, heat, books.fam_size // bins)
+    return Snapshot(tuple(counters), matrix, heat, books.fam_size // bins)
 
 
-def of_traffic(traffic: Traffic) -> Glance:
+def of_traffic(traffic: Traffic) -> Snapshot:
     """Reduce what was recorded, when there is time for it."""
     books = traffic.books
     bins = min(books.count, BINS)
@@ -80,4 +80,4 @@ def of_traffic(traffic: Traffic) -> Glance:
     heat = np.zeros((len(values), bins), np.uint64)
     for row, each in zip(heat, values, strict=True):
         np.add.at(row, place, each.astype(np.uint64))
-    return Glance(traffic.nodes, matrix, heat, size)
+    return Snapshot(traffic.nodes, matrix, heat, size)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
 
 SURE = 1.96
 
@@ -30,7 +30,7 @@ def by_bounds(a: Any, b: Any) -> bool | None:
     if bounds[0] is None or bounds[1] is None:
         return None
     apart = difference(
-        Bounds(samples[0].median, *bounds[0]).log(), Bounds(samples[1].median, *bounds[1]).log()
+        Interval(samples[0].median, *bounds[0]).log(), Interval(samples[1].median, *bounds[1]).log()
     )
     return apart.low <= 0 <= apart.high
 

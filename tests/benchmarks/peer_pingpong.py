@@ -55,8 +55,11 @@ def ours(node: Node) -> Samples:
         f"{{ taskset 1 {words} --role pong >/dev/null & taskset 2 {words} --role ping; wait; }}",
         timeout=120,
     ).stdout
-    [line] = program_output.parse(written, node.name)
-    return read_batches(program_output.Fields(line, node.name), "round_trips", SAMPLES).ns_per_operation / 2
+    [line] = program_output.parse_output(written, node.name)
+    return (
+        read_batches(program_output.OutputRecord(line, node.name), "round_trips", SAMPLES).ns_per_operation
+        / 2
+    )
 
 
 def peers(node: Node) -> Samples:

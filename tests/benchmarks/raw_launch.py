@@ -21,7 +21,7 @@ from fame_lab.core.directories import LabDirectory
 from fame_lab.guest.images import appliance
 from fame_lab.guest.images.base import PERSONAL, READY
 from fame_lab.guest.ssh.connection import Connection
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host import tsc
 from fame_lab.host.fam import Fam
 from fame_lab.lab.boot import _prove
@@ -42,7 +42,7 @@ class RawNode:
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         told = self.connection.run(" ".join(["/usr/bin/fame-probe", *arguments]), timeout=timeout)
-        return program_output.parse(told.stdout, self.name)
+        return program_output.parse_output(told.stdout, self.name)
 
 
 class RawLab:
@@ -61,7 +61,7 @@ class RawLab:
         image = appliance.ensure()
         self.directory = LabDirectory.of(self.spec.name)
         self.directory.make(None)
-        keys = Keys.make(self.directory, self.spec.node_names)
+        keys = LabKeys.make(self.directory, self.spec.node_names)
         fam = Fam.create(self.directory.fam, self.spec.fam_size)
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
 

@@ -49,7 +49,7 @@ class Job:
         """How far it is."""
         return self._state
 
-    def expect(self, total: int) -> None:
+    def set_total(self, total: int) -> None:
         """Set how many steps there will be in all."""
         with self._lock:
             self._change(self._state._replace(total=total))
@@ -60,7 +60,7 @@ class Job:
             done, total, before = self._state
             self._change(State(done + count, total, words or before))
 
-    def tell(self, words: str) -> None:
+    def describe(self, words: str) -> None:
         """Describe what goes on."""
         with self._lock:
             self._change(self._state._replace(words=words))

@@ -13,21 +13,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from fame_lab.core.jobs.job import Job, Listener, State
+from fame_lab.core.moved import renamed
 
-__all__ = ["SILENT", "Job", "Listener", "State", "current", "heard_by", "job"]
+__all__ = ["SILENT", "Job", "Listener", "State", "current", "job", "listen"]
 
+
+__getattr__ = renamed(__name__, {"heard_by": "listen"})
 
 _job: ContextVar[Job | None] = ContextVar("fame_lab_job", default=None)
 _listener: ContextVar[Listener | None] = ContextVar("fame_lab_listener", default=None)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def listen(listener: Listener) -> Iterator[None]:
     """Report the jobs of this block to a listener; none of them draws a bar.
 
     Examples
     --------
-    >>> with heard_by(lambda done, total, words: print(done, total, words)):
+    >>> with listen(lambda done, total, words: print(done, total, words)):
     ...     with job("count", total=2) as counting:
     ...         counting.step("one")
     0 2 count
@@ -67,14 +70,14 @@ def job(what: str, *, total: int | None = None, unit: str = "it", shown: bool = 
         listener = _part_of(outer, what)
     made = Job(total, listener)
     if listener is not None:
-        made.tell(what if outer is None else "")
+        made.describe(what if outer is None else "")
     with contextlib.ExitStack() as stack:
         if shown and listener is None:
             from fame_lab.core.jobs.progress_bar import (
-                Shown,  # with it comes tqdm, which a job that is not shown does not need
+                ProgressDisplay,  # with it comes tqdm, which a job that is not shown does not need
             )
 
-            stack.enter_context(Shown(made, what, unit))
+            stack.enter_context(ProgressDisplay(made, what, unit))
         token = _job.set(made)
         try:
             yield made
@@ -93,6 +96,6 @@ def current() -> Job:
 def _part_of(outer: Job, what: str) -> Listener:
     def tell(done: int, total: int | None, words: str) -> None:
         how_far = f"{what} {done}/{total}" if total is not None else what
-        outer.tell(f"{how_far}: {words}" if words else how_far)
+        outer.describe(f"{how_far}: {words}" if words else how_far)
 
     return tell

@@ -16,7 +16,7 @@ import tqdm.auto
 from fame_lab.core.jobs.job import Job, State
 from fame_lab.core.kernel_env import RUN_VARIABLE
 
-__all__ = ["Bar", "Lines", "Shown"]
+__all__ = ["Bar", "LogProgress", "ProgressDisplay"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class View(Protocol):
         """Show how it ended."""
 
 
-class Shown:
+class ProgressDisplay:
     """A job, shown from its first second to its end.
 
     A thread looks at the job, for a step may be long: the bar is to appear, and its clock to go on, before
@@ -63,7 +63,7 @@ class Shown:
         work = contextvars.copy_context().run
         self._thread = threading.Thread(target=work, args=(self._work,), name=f"show-{what}", daemon=True)
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> ProgressDisplay:
         self._thread.start()
         return self
 
@@ -137,7 +137,7 @@ class Bar:
         self._bar.close()
 
 
-class Lines:
+class LogProgress:
     """A line of text now and then, for a log or a page.
 
     Parameters
@@ -189,5 +189,5 @@ def _view(what: str, unit: str, began: float) -> View:
         # Nobody sees a widget of a notebook that is executed for a report, or by nbclient, which, unlike
         # those who have a person before them, takes no question.
         alone = RUN_VARIABLE in os.environ or not getattr(kernel, "_allow_stdin", True)
-        return Lines(what, unit, began, sys.stdout) if alone else Bar(what, unit, began)
-    return Bar(what, unit, began) if sys.stderr.isatty() else Lines(what, unit, began, sys.stderr)
+        return LogProgress(what, unit, began, sys.stdout) if alone else Bar(what, unit, began)
+    return Bar(what, unit, began) if sys.stderr.isatty() else LogProgress(what, unit, began, sys.stderr)

@@ -6,11 +6,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["given"]
+__all__ = ["abort_after"]
 
 
 @contextlib.contextmanager
-def given(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def abort_after(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Stop a block after so many seconds; yield a function that returns whether it was stopped.
 
     paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and

@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from fame_lab.experiments.compare.data import ComparisonData
-from fame_lab.experiments.compare.inputs import Measurement, Pair, Side, matched, side
+from fame_lab.experiments.compare.inputs import ComparisonInput, Measurement, Pair, load_input, match
 from fame_lab.experiments.compare.manifest_diff import Difference, differences, merged, sort
-from fame_lab.experiments.compare.quantities import Counted, Sampled, points, unmatched
+from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, only_in_one, points
 from fame_lab.experiments.compare.traffic_counts import counts
-from fame_lab.experiments.compare.verdicts import judged
+from fame_lab.experiments.compare.verdicts import judge
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 from fame_lab.traffic.plots import captions
@@ -40,9 +40,9 @@ class Comparison(ComparisonData):
         return plot(self)
 
     def __repr__(self) -> str:
-        from fame_lab.experiments.compare.text import in_words
+        from fame_lab.experiments.compare.text import to_text
 
-        return in_words(self)
+        return to_text(self)
 
     def _repr_html_(self) -> str:
         from fame_lab.experiments.compare.html import comparison_html
@@ -83,9 +83,9 @@ def compare(
     >>> comparison = compare("reports/monday", "reports/tuesday")  # doctest: +SKIP
     >>> comparison.differs, comparison.table, comparison.agrees  # doctest: +SKIP
     """
-    side_a, side_b = side(a, "a"), side(b, "b")
-    pairs, only = matched(side_a, side_b)
-    found: list[Sampled | Counted] = []
+    side_a, side_b = load_input(a, "a"), load_input(b, "b")
+    pairs, only = match(side_a, side_b)
+    found: list[MeasuredPoint | ExactPoint] = []
     for pair in pairs:
         found += _points(pair)
         for which, names in _unmatched(pair).items():
@@ -96,14 +96,14 @@ def compare(
         side_b.name,
         tuple(_differs(side_a, side_b, pairs)),
         {which: tuple(names) for which, names in only.items()},
-        tuple(judged(found)),
+        tuple(judge(found)),
         (_host_cpu_wait(side_a), _host_cpu_wait(side_b)),
         tuple(dict.fromkeys(map(_kind, every))),
         tuple(dict(held.manifest) for held in every),
     )
 
 
-def _points(pair: Pair) -> list[Sampled | Counted]:
+def _points(pair: Pair) -> list[MeasuredPoint | ExactPoint]:
     match pair.a, pair.b:
         case Result() as a, Result() as b:
             return [*points(pair.name, a.dataset, b.dataset)]
@@ -115,13 +115,13 @@ def _points(pair: Pair) -> list[Sampled | Counted]:
 def _unmatched(pair: Pair) -> dict[str, list[str]]:
     match pair.a, pair.b:
         case Result() as a, Result() as b:
-            return unmatched(a.dataset, b.dataset)
+            return only_in_one(a.dataset, b.dataset)
         case Traffic() as a, Traffic() as b if a.source == "trace":
-            return unmatched(*(xr.Dataset({"accesses": each.matrix()}) for each in (a, b)))
+            return only_in_one(*(xr.Dataset({"accesses": each.matrix()}) for each in (a, b)))
     return {}
 
 
-def _differs(a: Side, b: Side, pairs: list[Pair]) -> list[Difference]:
+def _differs(a: ComparisonInput, b: ComparisonInput, pairs: list[Pair]) -> list[Difference]:
     """List what differs of the reports themselves, then of their results what that does not tell."""
     of_reports = differences(a.told, b.told)
     told = {(each.what, str(each.a), str(each.b)) for each in of_reports}
@@ -136,7 +136,7 @@ def _kind(measured: Measurement) -> str:
     )
 
 
-def _host_cpu_wait(side: Side) -> float:
+def _host_cpu_wait(side: ComparisonInput) -> float:
     told = [
         held.dataset.attrs.get("host_cpu_wait") for held in side.measured.values() if isinstance(held, Result)
     ]

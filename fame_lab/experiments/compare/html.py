@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from fame_lab.experiments.compare.text import busy, summed_up, verdict, worst
+from fame_lab.experiments.compare.text import busy, summary_lines, verdict, worst
 
 if TYPE_CHECKING:
     from fame_lab.experiments.compare.data import ComparisonData
@@ -53,7 +53,7 @@ def comparison_html(comparison: ComparisonData) -> str:
         only=f"<ul>{_bounded(only, '<li>{}</li>')}</ul>" if only else "",
         verdict=escape("; ".join([*busy(comparison), verdict(comparison)])),
         worst=_table("what differs", _HEADS, [_cells(row) for row in differing]) if differing else "",
-        sums="".join(f"<li>{escape(each)}</li>" for each in summed_up(comparison.rows, _MOST)),
+        sums="".join(f"<li>{escape(each)}</li>" for each in summary_lines(comparison.rows, _MOST)),
     )
 
 

@@ -20,7 +20,7 @@ from fame_lab.experiments.sweep.sweep import Sweep
 from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["Measurement", "Pair", "Side", "matched", "side"]
+__all__ = ["ComparisonInput", "Measurement", "Pair", "load_input", "match"]
 
 Measurement = Result | Traffic
 
@@ -31,7 +31,7 @@ _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparisonInput:
     """One of the two that are compared.
 
     Parameters
@@ -71,7 +71,7 @@ class Pair:
     b: Measurement
 
 
-def side(given: Any, which: str) -> Side:
+def load_input(given: Any, which: str) -> ComparisonInput:
     """Take what was given to be compared.
 
     Parameters
@@ -112,7 +112,7 @@ _PROJECTED = (
 )
 
 
-def matched(a: Side, b: Side) -> tuple[list[Pair], dict[str, list[str]]]:
+def match(a: ComparisonInput, b: ComparisonInput) -> tuple[list[Pair], dict[str, list[str]]]:
     """Match measurements: of one probe the first with the first, the second with the second, and so on.
 
     Returns
@@ -144,7 +144,7 @@ def matched(a: Side, b: Side) -> tuple[list[Pair], dict[str, list[str]]]:
     }
 
 
-def _numbered(report: Side) -> dict[tuple[tuple[type, str], int], str]:
+def _numbered(report: ComparisonInput) -> dict[tuple[tuple[type, str], int], str]:
     """Return the names by kind, and how many of that kind came before."""
     seen: Counter[tuple[type, str]] = Counter()
     found = {}
@@ -161,11 +161,11 @@ def _kind(measured: Measurement) -> str:
     return f"traffic by {measured.source}"
 
 
-def _one(name: str, measured: Measurement) -> Side:
-    return Side(name, {_kind(measured): measured})
+def _one(name: str, measured: Measurement) -> ComparisonInput:
+    return ComparisonInput(name, {_kind(measured): measured})
 
 
-def _from_path(place: Path) -> Side:
+def _from_path(place: Path) -> ComparisonInput:
     name = plain(str(place), keep="")
     if _is_measured(place):
         return _one(name, _load(place))
@@ -177,7 +177,7 @@ def _from_path(place: Path) -> Side:
     kept = _kept(place / "data")
     known = [path for path in kept if _is_measured(path)]
     unread = tuple(f"{path.name}, which is not compared" for path in kept if path not in known)
-    return Side(name, {path.name: _load(path) for path in known}, _told(place), True, unread)
+    return ComparisonInput(name, {path.name: _load(path) for path in known}, _told(place), True, unread)
 
 
 def _kept(place: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bounds", "Sample", "difference"]
+__all__ = ["Interval", "Sample", "difference"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Interval:
     """A value, and between what it lies.
 
     Parameters
@@ -110,12 +110,12 @@ class Bounds:
     low: float
     high: float
 
-    def log(self) -> Bounds:
+    def log(self) -> Interval:
         """Return the same of the logarithm; all must be above 0."""
-        return Bounds(math.log(self.value), math.log(self.low), math.log(self.high))
+        return Interval(math.log(self.value), math.log(self.low), math.log(self.high))
 
 
-def difference(a: Bounds, b: Bounds) -> Bounds:
+def difference(a: Interval, b: Interval) -> Interval:
     """Bound b - a by the bounds of either, of the same confidence, for independent a and b.
 
     By the method of variance estimates recovery, which takes no shape for granted: G. Y. Zou and A. Donner,
@@ -127,7 +127,7 @@ def difference(a: Bounds, b: Bounds) -> Bounds:
     Bounds(value=10, low=5.0, high=15.0)
     """
     value = b.value - a.value
-    return Bounds(
+    return Interval(
         value,
         value - math.hypot(b.value - b.low, a.high - a.value),
         value + math.hypot(b.high - b.value, a.value - a.low),

@@ -38,7 +38,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 _LEGEND = {"agrees": "agrees", "too few": "too few batches", "differs": "differs"}
 
 
-def plot(comparison: ComparisonData) -> plots.LabFigure:
+def plot(comparison: ComparisonData) -> plots.NotebookFigure:
     """Draw b / a: a line for each point, or where that is too many, one for each quantity."""
     drawn = [row for row in comparison.rows if row.ratio > 0]
     lines = _lines(drawn)
@@ -46,7 +46,7 @@ def plot(comparison: ComparisonData) -> plots.LabFigure:
     tall = np.array([min(_MOST_INCHES, _INCH + _A_POINT * (len(rows) - 1)) for rows in kept.values()])
     tall *= min(1, _TALLEST / tall.sum()) if kept else 1
     made_differently = _made_differently(comparison)
-    made = plots.begin(
+    made = plots.new_figure(
         "",
         "\n".join(_foot(comparison, len(lines) - len(kept))),
         *comparison.manifests,
@@ -55,7 +55,7 @@ def plot(comparison: ComparisonData) -> plots.LabFigure:
     # Smaller than a title, as there may be much of it.
     made.suptitle(plots.plain("\n".join(made_differently)), fontsize=_HEAD_POINTS)
     axes = made.subplots()
-    plots.dress(axes)
+    plots.style_axes(axes)
     _draw(axes, kept, tall)
     return made
 

@@ -24,7 +24,7 @@ from fame_lab.core.sanitize import plain, quoted
 from fame_lab.errors import SpecError
 from fame_lab.experiments.compare.median_intervals import Sample
 
-__all__ = ["Counted", "Point", "Sampled", "aligned", "points", "unmatched"]
+__all__ = ["ExactPoint", "MeasuredPoint", "Point", "aligned", "only_in_one", "points"]
 
 _EXACT = {"lost", "wrong", "errors", "loads", "stores", "checked"}
 #: With a unit, but no quantity: how long a batch was to last, the clock's cost beside each probe, clocks.
@@ -57,7 +57,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Sampled(Point):
+class MeasuredPoint(Point):
     """One that was measured, batch by batch."""
 
     a: Sample
@@ -65,7 +65,7 @@ class Sampled(Point):
 
 
 @dataclass(frozen=True)
-class Counted(Point):
+class ExactPoint(Point):
     """One that was counted exactly.
 
     Parameters
@@ -80,7 +80,7 @@ class Counted(Point):
     same: bool
 
 
-def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counted]:
+def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | ExactPoint]:
     """Return all that two results of one probe have in common.
 
     Parameters
@@ -96,7 +96,7 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counte
         If they are not of one unit, hold a label twice, or claim more points than anybody could read.
     """
     failed_a, failed_b = (int(bool(str(each.attrs.get("failed", "")))) for each in (a, b))
-    yield Counted(name, "failed", "", {}, failed_a, failed_b, failed_a == failed_b)
+    yield ExactPoint(name, "failed", "", {}, failed_a, failed_b, failed_a == failed_b)
     a, b = _with_lost(a), _with_lost(b)
     raced = _raced(a) | _raced(b)
     for variable in map(str, a.data_vars):
@@ -111,10 +111,10 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counte
                 # Where a sweep lacks points of one, sums tell nothing.
                 if values_a.size == values_b.size > 0 and (variable, at.get("workload")) not in raced:
                     total_a, total_b = _total(values_a), _total(values_b)
-                    yield Counted(name, variable, units, at, total_a, total_b, total_a == total_b)
+                    yield ExactPoint(name, variable, units, at, total_a, total_b, total_a == total_b)
             elif values_a.size and values_b.size:
                 samples = _sample(a, variable, at, values_a), _sample(b, variable, at, values_b)
-                yield Sampled(name, variable, units, at, *samples)
+                yield MeasuredPoint(name, variable, units, at, *samples)
     if all("count" in each and "outcome" in each.indexes for each in (a, b)) and "verdict" in a.coords:
         yield from _outcomes(name, a, b)
 
@@ -151,7 +151,7 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
         yield label, _finite(rows[0][place]), _finite(rows[1][place])
 
 
-def unmatched(a: xr.Dataset, b: xr.Dataset) -> dict[str, list[str]]:
+def only_in_one(a: xr.Dataset, b: xr.Dataset) -> dict[str, list[str]]:
     """Name labels, and quantities, that only one has: by the side, ``"a"`` or ``"b"``, that has them."""
     found: dict[str, list[str]] = {}
     for side, one, other in (("a", a, b), ("b", b, a)):
@@ -226,7 +226,7 @@ def _sample(dataset: xr.Dataset, variable: str, at: dict[str, Any], values: Any)
     return Sample(values)
 
 
-def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Counted]:
+def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | ExactPoint]:
     """Compare what a litmus test came to: forbidden outcomes by their number, the relaxed by being seen.
 
     How often a race goes one way is the scheduler's: two runs of one thing differ in it by all there is, so
@@ -239,11 +239,11 @@ def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[Sampled | Cou
         total_a, total_b = _total(count_a), _total(count_b)
         what = verdict.get(at.get("outcome"))
         if what == "forbidden":
-            yield Counted(name, "forbidden outcomes", "", at, total_a, total_b, total_a == total_b)
+            yield ExactPoint(name, "forbidden outcomes", "", at, total_a, total_b, total_a == total_b)
         elif what == "relaxed":
             # Seen by one alone, it tells nothing: one sample of one value is too few.
             seen_a, seen_b = (Sample(np.array([float(each > 0)])) for each in (total_a, total_b))
-            yield Sampled(name, "relaxed outcomes seen", "", at, seen_a, seen_b)
+            yield MeasuredPoint(name, "relaxed outcomes seen", "", at, seen_a, seen_b)
 
 
 def _labelled(held: xr.DataArray) -> list[str]:

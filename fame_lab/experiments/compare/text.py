@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from fame_lab.experiments.compare.data import ComparisonData
     from fame_lab.experiments.compare.verdicts import Row
 
-__all__ = ["busy", "in_words", "row_in_words", "summed_up", "verdict", "worst"]
+__all__ = ["busy", "row_in_words", "summary_lines", "to_text", "verdict", "worst"]
 
 _MOST = 20
 
 
-def in_words(comparison: ComparisonData) -> str:
+def to_text(comparison: ComparisonData) -> str:
     """Write what differs in how they were made, then sums, then each row that differs."""
     lines = [plain(f"a: {comparison.a}\nb: {comparison.b}", keep="\n")]
     lines += _listed("made differently (a | b):", [str(each) for each in comparison.differs])
@@ -26,7 +26,7 @@ def in_words(comparison: ComparisonData) -> str:
     for which, names in comparison.only.items():
         lines += _listed(f"only in {which}:", names)
     lines += ["", *comparison.kinds, *busy(comparison), verdict(comparison)]
-    lines += [f"  {line}" for line in summed_up(comparison.rows, _MOST)]
+    lines += [f"  {line}" for line in summary_lines(comparison.rows, _MOST)]
     differing = worst(comparison.rows)
     lines += _listed("what differs:", [row_in_words(row) for row in differing])
     return "\n".join(lines)
@@ -52,7 +52,7 @@ def verdict(comparison: ComparisonData) -> str:
     )
 
 
-def summed_up(rows: Sequence[Row], most: int) -> Iterator[str]:
+def summary_lines(rows: Sequence[Row], most: int) -> Iterator[str]:
     """Write a line for each quantity of each result; of more than `most`, for those that do not all agree."""
     held: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.core.sizes import format_size
-from fame_lab.experiments.compare.quantities import Counted, aligned
+from fame_lab.experiments.compare.quantities import ExactPoint, aligned
 from fame_lab.traffic.traffic import Traffic
 
 __all__ = ["counts"]
@@ -17,7 +17,7 @@ __all__ = ["counts"]
 _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
-def counts(name: str, a: Traffic, b: Traffic) -> Iterator[Counted]:
+def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
     """Return the sums by initiator and home of two traces, and whether all counts by granule are the same.
 
     Of samples, only which granules were seen to change: how often they were looked at is no property of
@@ -34,14 +34,14 @@ def counts(name: str, a: Traffic, b: Traffic) -> Iterator[Counted]:
         for what, units in _UNITS.items():
             for at, count_a, count_b in aligned(a.matrix(what), b.matrix(what)):
                 found_a, found_b = int(count_a[0]), int(count_b[0])
-                yield Counted(name, what, units, at, found_a, found_b, found_a == found_b)
+                yield ExactPoint(name, what, units, at, found_a, found_b, found_a == found_b)
     if a.granule == b.granule:
         touched_a, touched_b = _touched(a), _touched(b)
         same = np.array_equal(touched_a, touched_b) if a.source == "samples" else _same(a, b)
         quantity = f"granules of {format_size(a.granule)}, count by count"
         if a.source == "samples":
             quantity = f"granules of {format_size(a.granule)} that changed"
-        yield Counted(name, quantity, "", {}, touched_a.size, touched_b.size, same)
+        yield ExactPoint(name, quantity, "", {}, touched_a.size, touched_b.size, same)
 
 
 def _touched(traffic: Traffic) -> npt.NDArray[Any]:

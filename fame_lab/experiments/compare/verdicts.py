@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fame_lab.experiments.compare.median_intervals import Bounds, Sample, difference
-from fame_lab.experiments.compare.quantities import Counted, Point, Sampled
+from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
+from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, Point
 
-__all__ = ["CONFIDENCE", "Row", "judged"]
+__all__ = ["CONFIDENCE", "Row", "judge"]
 
 #: Of all the intervals of one comparison together.
 CONFIDENCE = 0.95
@@ -74,7 +74,7 @@ class Row:
         return asdict(self)
 
 
-def judged(points: Sequence[Sampled | Counted]) -> list[Row]:
+def judge(points: Sequence[MeasuredPoint | ExactPoint]) -> list[Row]:
     """Judge all points of one comparison.
 
     Two medians *agree* if the bounds of their ratio enclose 1, or if the difference is within the spread:
@@ -89,20 +89,20 @@ def judged(points: Sequence[Sampled | Counted]) -> list[Row]:
     Reasonable Time, ISMM 2013). A sweep's repeats are taken as one sample, whose batches depend on each
     other.
     """
-    compared = sum(isinstance(each, Sampled) and min(each.a.n, each.b.n) > 1 for each in points)
+    compared = sum(isinstance(each, MeasuredPoint) and min(each.a.n, each.b.n) > 1 for each in points)
     alone, together = (NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * n)) for n in (1, max(1, compared)))
     return [
-        _of_samples(point, alone, together) if isinstance(point, Sampled) else _of_counts(point)
+        _of_samples(point, alone, together) if isinstance(point, MeasuredPoint) else _of_counts(point)
         for point in points
     ]
 
 
-def _of_counts(point: Counted) -> Row:
+def _of_counts(point: ExactPoint) -> Row:
     verdict = "agrees" if point.same else "differs"
     return _row(point, "exact", (1, 1), (float(point.a), float(point.b)), None, point.same, verdict)
 
 
-def _of_samples(point: Sampled, alone: float, together: float) -> Row:
+def _of_samples(point: MeasuredPoint, alone: float, together: float) -> Row:
     a, b = point.a, point.b
     apart = _apart(a, b, together)
     within = all(low <= other <= high for (low, high), other in ((a.middle, b.median), (b.middle, a.median)))
@@ -122,12 +122,12 @@ def _positive(a: Sample, b: Sample) -> bool:
     return all(each.values.min() > 0 and (each.given is None or each.given[0] > 0) for each in (a, b))
 
 
-def _apart(a: Sample, b: Sample, quantile: float) -> Bounds | None:
+def _apart(a: Sample, b: Sample, quantile: float) -> Interval | None:
     """Bound the difference of the medians: of their logarithms, unless a value or bound is 0 or below."""
     bounds_a, bounds_b = a.bounds(quantile), b.bounds(quantile)
     if bounds_a is None or bounds_b is None:
         return None
-    both = Bounds(a.median, *bounds_a), Bounds(b.median, *bounds_b)
+    both = Interval(a.median, *bounds_a), Interval(b.median, *bounds_b)
     return difference(*(each.log() for each in both)) if _positive(a, b) else difference(*both)
 
 
@@ -136,7 +136,7 @@ def _row(
     kind: str,
     n: tuple[int, int],
     values: tuple[float, float],
-    logs: Bounds | None,
+    logs: Interval | None,
     within: bool,
     verdict: str,
 ) -> Row:

@@ -25,7 +25,7 @@ from fame_lab.core.jobs.signals import deferred
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import HostError, ReportError
 from fame_lab.lab.lab import Lab
-from fame_lab.results.capture import DATA_VARIABLE, Kept
+from fame_lab.results.capture import DATA_VARIABLE, CapturedResults
 
 __all__ = ["execute"]
 
@@ -40,7 +40,7 @@ def execute(
     directory: Path,
     cell_deadline: float,
     tell: Callable[[str], None],
-    kept: Kept,
+    kept: CapturedResults,
 ) -> None:
     """Run each cell, and end whatever labs the kernel leaves, however it ends.
 
@@ -57,7 +57,7 @@ def execute(
         Seconds that one cell may take.
     tell : callable
         Told which cell runs.
-    kept : Kept
+    kept : CapturedResults
         What the cells measure is kept there, and asked after each of them.
 
     Raises
@@ -106,7 +106,7 @@ def _execute_cells(
     kernel: AsyncKernelManager,
     words: IO[bytes],
     tell: Callable[[str], None],
-    kept: Kept,
+    kept: CapturedResults,
 ) -> None:
     cells = client.nb.cells
     for index, cell in enumerate(cells):

@@ -17,7 +17,7 @@ from fame_lab.errors import SpecError
 from fame_lab.experiments.report.parameters import as_options
 from fame_lab.lab.manifest import host
 
-__all__ = ["MANIFEST", "SOURCE", "Repeatable", "bounded", "origin", "read"]
+__all__ = ["MANIFEST", "SOURCE", "ReportSource", "describe", "read", "read_limited"]
 
 MANIFEST = "manifest.json"
 #: The directory of the notebook as it was, byte by byte.
@@ -29,7 +29,7 @@ _MOST = 64 << 20  # bytes of a manifest or a notebook: far more than a thousand 
 
 
 @dataclass(frozen=True)
-class Repeatable:
+class ReportSource:
     """What is needed to make a report again.
 
     Parameters
@@ -50,7 +50,7 @@ class Repeatable:
     commit: str | None
 
 
-def origin(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]) -> dict[str, Any]:
+def describe(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]) -> dict[str, Any]:
     """Return what is known before the first cell runs, in values that JSON can hold.
 
     Parameters
@@ -90,7 +90,7 @@ def origin(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]
     }
 
 
-def read(folder: Path) -> Repeatable:
+def read(folder: Path) -> ReportSource:
     """Read what is needed to make a report again; whoever wrote it is not trusted.
 
     Raises
@@ -99,7 +99,7 @@ def read(folder: Path) -> Repeatable:
         If the folder holds no report that this version can repeat.
     """
     try:
-        told = json.loads(bounded(folder / MANIFEST))
+        told = json.loads(read_limited(folder / MANIFEST))
         if not isinstance(told, dict) or told.get("format") != _FORMAT or "notebook" not in told:
             raise ValueError(f"{MANIFEST} is no report's, or not of format {_FORMAT}")
         notebook, parameters = told["notebook"], told.get("parameters", {})
@@ -113,10 +113,10 @@ def read(folder: Path) -> Repeatable:
             commit = None
     except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{str(folder)!r} holds no report that can be read: {error}") from error
-    return Repeatable(notebook, str(told.get("sha256", "")), parameters, commit)
+    return ReportSource(notebook, str(told.get("sha256", "")), parameters, commit)
 
 
-def bounded(path: Path) -> bytes:
+def read_limited(path: Path) -> bytes:
     """Read a file of a folder that a stranger may have made.
 
     Raises

@@ -20,13 +20,13 @@ from fame_lab.core.paths import given_path
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.experiments.report.execute import execute
 from fame_lab.experiments.report.html_page import exporter, page
-from fame_lab.experiments.report.manifest import MANIFEST, SOURCE, origin, read
+from fame_lab.experiments.report.manifest import MANIFEST, SOURCE, describe, read
 from fame_lab.experiments.report.parameters import as_options, checked, with_parameters
 from fame_lab.experiments.report.ro_crate import CRATE, write_crate
-from fame_lab.results.capture import Kept
+from fame_lab.results.capture import CapturedResults
 from fame_lab.results.storage import save_directory
 
-__all__ = ["CELL_DEADLINE", "make", "report"]
+__all__ = ["CELL_DEADLINE", "_build", "report"]
 
 CELL_DEADLINE = 900.0
 
@@ -86,7 +86,7 @@ def report(
     >>> report("experiment.ipynb", "out", parameters={"nodes": 4})  # doctest: +SKIP
     PosixPath('/.../out/experiment.html')
     """
-    return make(
+    return _build(
         given_path("notebook", notebook),
         given_path("output", output),
         parameters or {},
@@ -95,7 +95,7 @@ def report(
     )
 
 
-def make(
+def _build(
     notebook: Path,
     output: Path,
     parameters: Mapping[str, Any],
@@ -124,7 +124,7 @@ def make(
     ran = ran or ["fame-lab", "report", str(notebook), *as_options(given), "--output", str(output)]
     content = with_parameters(content, given)
     writer = exporter()
-    told = origin(source, hashlib.sha256(raw).hexdigest(), given, ran)
+    told = describe(source, hashlib.sha256(raw).hexdigest(), given, ran)
     told["commit"]["notebook"] = commit or told["commit"]["notebook"]
 
     def fill(folder: Path) -> None:
@@ -190,12 +190,12 @@ def _run(
     progress: Callable[[str], None] | None,
 ) -> dict[str, Any]:
     """Execute the cells, and tell what came of it for the manifest."""
-    kept, stopped, began = Kept(data), "", _now()
+    kept, stopped, began = CapturedResults(data), "", _now()
     try:
         with job(source.name, total=len(content.cells), unit="cell", shown=progress is None) as running:
 
             def tell(words: str) -> None:
-                running.tell(words)
+                running.describe(words)
                 if progress is not None:
                     progress(words)
 

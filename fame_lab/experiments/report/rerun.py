@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from fame_lab.core.paths import given_path
 from fame_lab.errors import SpecError
-from fame_lab.experiments.report.manifest import SOURCE, Repeatable, bounded, read
+from fame_lab.experiments.report.manifest import SOURCE, ReportSource, read, read_limited
 
 if TYPE_CHECKING:
     from fame_lab.experiments.compare.comparison import Comparison
 
-__all__ = ["default_output", "holds", "rerun"]
+__all__ = ["default_output", "exact_results_agree", "rerun"]
 
 
 def rerun(
@@ -63,7 +63,7 @@ def rerun(
     """
     # Late, for they bring a kernel's client and xarray.
     from fame_lab.experiments.compare.comparison import compare
-    from fame_lab.experiments.report.report import CELL_DEADLINE, make
+    from fame_lab.experiments.report.report import CELL_DEADLINE, _build
 
     old = given_path("folder", folder).resolve()
     new = default_output(folder) if output is None else given_path("output", output).resolve()
@@ -74,7 +74,7 @@ def rerun(
     with tempfile.TemporaryDirectory(prefix="fame_lab-") as place:
         notebook = Path(place) / before.notebook
         notebook.write_bytes(raw)
-        make(
+        _build(
             notebook,
             new,
             before.parameters,
@@ -86,7 +86,7 @@ def rerun(
     return compare(old, new)
 
 
-def holds(comparison: Comparison) -> bool:
+def exact_results_agree(comparison: Comparison) -> bool:
     """Return whether all agrees that has to: what there is, and what was counted. Nothing is no agreement.
 
     Times need not. They are each host's own, and two runs on one host differ by more than either's batches
@@ -104,10 +104,10 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
     return place.with_name(f"{place.name}-rerun")
 
 
-def _notebook(folder: Path, told: Repeatable) -> bytes:
+def _notebook(folder: Path, told: ReportSource) -> bytes:
     path = folder / SOURCE / told.notebook
     try:
-        raw = bounded(path)
+        raw = read_limited(path)
     except (OSError, ValueError) as error:
         raise SpecError(f"the notebook of the report in {str(folder)!r} cannot be read: {error}") from error
     if hashlib.sha256(raw).hexdigest() != told.sha256:

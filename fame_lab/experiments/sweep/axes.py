@@ -18,7 +18,7 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common.parameter_types import fits, hints, takes_several
 from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["SIZES", "Axis", "check_parameters", "read_axes"]
+__all__ = ["SIZES", "Axis", "check_parameters", "parse_axes"]
 
 #: Fields of a lab that are bytes.
 SIZES = ("fam", "memory", "book")
@@ -64,7 +64,7 @@ class Axis:
         return [_text(value) for value in self.values]
 
 
-def read_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
+def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     """Find out what is meant by the names, and whether the values can be right.
 
     A name that both the lab and the probe have is the lab's. A parameter that takes several values may be
@@ -122,7 +122,7 @@ def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
     if not 0 < len(several) <= _MOST:
         found = "more" if several else "none"
         raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MOST} values, and has {found}")
-    several = [_plain(value) for value in several]
+    several = [_to_json(value) for value in several]
     if name in _FIELDS:
         axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))
     elif (target := _parameter(name, kinds)) is not None:
@@ -160,10 +160,10 @@ def _of_field(field: str, value: Any) -> Any:
 
 
 def _checked(name: str, value: Any, kind: Any) -> Any:
-    value = _plain(value)
+    value = _to_json(value)
     value = [_sized(each, kind) for each in value] if isinstance(value, list) else _sized(value, kind)
     if not fits(value, kind):
-        raise SpecError(f"{name} is {quoted(value)}: the probe takes {_named(kind)}")
+        raise SpecError(f"{name} is {quoted(value)}: the probe takes {_type_name(kind)}")
     return int(value) if kind is int and isinstance(value, float) else value
 
 
@@ -177,17 +177,17 @@ def _is_several(values: Any) -> bool:
     return isinstance(values, Iterable) and not isinstance(values, (str, bytes, Path, Mapping, Set))
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """Return a value of a kind that JSON has: numpy's numbers, a tuple and a path are none."""
     value = as_python(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+    return [_to_json(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _named(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("collections.abc.", "")

@@ -42,7 +42,7 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
     """
     names = [axis.name for axis in plan.axes]
     taken = {*names, "repeat", _POINT, *TAGS}
-    points = [_freed(result.dataset, plan.axes, taken) for result in results.values()]
+    points = [_drop_axes(result.dataset, plan.axes, taken) for result in results.values()]
     variables = {str(name) for each in points for name in each.variables}
     same, differing = _attributes([result.dataset.attrs for result in results.values()], taken | variables)
     attributes: dict[str, dict[str, Any]] = {}
@@ -68,13 +68,13 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
     tags = {name: ([*names, "repeat"], values) for name, values in _tags(plan, results, failures).items()}
     whole = whole.assign_coords(tags).set_coords([*(coordinates & set(whole.variables)), *differing])
     for axis in plan.axes:
-        whole = whole.assign_coords({axis.name: (axis.name, axis.labels, _told(axis, results))})
+        whole = whole.assign_coords({axis.name: (axis.name, axis.labels, _axis_attrs(axis, results))})
     whole = whole.assign_coords(repeat=np.arange(plan.repeats))
     whole.attrs = same | _of_sweep(plan, results, failures)
     return whole
 
 
-def _freed(dataset: xr.Dataset, axes: Sequence[Axis], taken: set[str]) -> xr.Dataset:
+def _drop_axes(dataset: xr.Dataset, axes: Sequence[Axis], taken: set[str]) -> xr.Dataset:
     """Return a point's data without what its axes say already, and what has their names under another."""
     for axis in axes:
         for name in {axis.name, axis.target, axis.target.removesuffix("s")} if axis.of == "probe" else ():
@@ -166,7 +166,7 @@ def _part(manifest: Mapping[str, Any], name: str, key: str) -> Any:
     return part.get(key, "") if isinstance(part, Mapping) else ""
 
 
-def _told(axis: Axis, results: Mapping[Point, Result]) -> dict[str, Any]:
+def _axis_attrs(axis: Axis, results: Mapping[Point, Result]) -> dict[str, Any]:
     """Return what an axis is: in its units, or as the probe tells of it."""
     if axis.of == "lab":
         return {"units": "B"} if axis.target in SIZES and "auto" not in axis.values else {}

@@ -20,7 +20,7 @@ from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import FameError, HostError
 from fame_lab.experiments.sweep.plan import Plan, Point
-from fame_lab.experiments.sweep.point_runner import Bench, end_forsaken
+from fame_lab.experiments.sweep.point_runner import PointRunner, end_forsaken
 from fame_lab.experiments.sweep.storage import Failure
 from fame_lab.results.result import Result
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Keep = Callable[[Point, Result | Failure], None]
 
 
-class Seat(distributed.WorkerPlugin):
+class WorkerLab(distributed.WorkerPlugin):
     """A worker's bench, for one point at a time, whatever threads the worker has.
 
     Parameters
@@ -57,12 +57,12 @@ class Seat(distributed.WorkerPlugin):
         # lock up for good if a thread starts just then: https://github.com/python/cpython/issues/106883
         if profiler := worker.periodic_callbacks.pop("profile", None):
             profiler.stop()
-        self._bench = Bench(self._plan, progress=False)
+        self._bench = PointRunner(self._plan, progress=False)
         self._lock = threading.Lock()
         self._idle = threading.Timer(_IDLE, self._rest)
 
     def measure(self, point: Point) -> Result | Failure:
-        """Measure at a point; see :meth:`Bench.measure`."""
+        """Measure at a point; see :meth:`PointRunner.measure`."""
         with self._lock:
             self._idle.cancel()
             try:
@@ -107,7 +107,7 @@ def measure(plan: Plan, waiting: list[Point], keep: Keep, cluster: str | distrib
 
 def _seat(client: distributed.Client, plan: Plan) -> None:
     try:
-        client.register_plugin(Seat(plan))
+        client.register_plugin(WorkerLab(plan))
     except Exception as error:  # of whatever kind a worker's host may raise, or Dask
         raise HostError(
             f"the cluster's workers cannot measure: {type(error).__name__}: {error}; each needs fame_lab, "
@@ -132,7 +132,7 @@ def _deal(client: distributed.Client, plan: Plan, name: str, waiting: list[Point
                     _measure, name, point, workers=[worker], allow_other_workers=True, pure=False
                 )
                 out[future] = (point, worker)
-            current().tell(
+            current().describe(
                 f"{len(out)} on {len(workers)} workers" if workers else "no worker is there: waiting"
             )
             for future in _ended(out):

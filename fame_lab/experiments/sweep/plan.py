@@ -14,7 +14,7 @@ from typing import Any
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.experiments.sweep.axes import Axis, check_parameters, read_axes
+from fame_lab.experiments.sweep.axes import Axis, check_parameters, parse_axes
 from fame_lab.spec.fam_layout import auto_book
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.spec.validation import check_memory
@@ -97,7 +97,7 @@ class Plan:
             raise SpecError(f"spec is {quoted(spec)}: give a LabSpec, such as LabSpec('mine', fam='64M')")
         repeats = check_whole("repeats", repeats, 1, (1 << 31) - 1)
         seed = check_whole("seed", seed, 0, (1 << 31) - 1)
-        axes = read_axes(probe, over)
+        axes = parse_axes(probe, over)
         count = math.prod(len(axis.values) for axis in axes) * repeats
         if count > _MOST_POINTS:
             raise SpecError(f"that is {count:,} points: give fewer values or repeats, up to {_MOST_POINTS:,}")

@@ -74,7 +74,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     ]
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
-    made = plots.begin(
+    made = plots.new_figure(
         f"Sweep of {dataset.attrs['probe']}: {_title(dataset[name], name)}",
         "\n".join([_caveat(dataset, manifests), *filter(None, notes)]),
         *manifests,
@@ -86,7 +86,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
         if values is None:
             panel.set_visible(False)
             continue
-        plots.dress(panel)
+        plots.style_axes(panel)
         _draw(panel, found.sel(dict(zip(panels, values, strict=True))), first, second)
         panel.set_title(", ".join(map(str, values)), fontsize=10)
     drawn = found.values[np.isfinite(found.values)]

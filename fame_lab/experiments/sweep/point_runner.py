@@ -16,10 +16,10 @@ from fame_lab.lab.lab import Lab
 from fame_lab.results.capture import kept_as_one
 from fame_lab.results.result import Result
 
-__all__ = ["Bench", "end_forsaken"]
+__all__ = ["PointRunner", "end_forsaken"]
 
 
-class Bench:
+class PointRunner:
     """A place for one lab of a sweep. Leave it, and the lab is gone.
 
     Parameters
@@ -36,7 +36,7 @@ class Bench:
         self._block: tuple[int, ...] = ()
         self._cancelled = threading.Event()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> PointRunner:
         return self
 
     def __exit__(self, *raised: object) -> None:

@@ -20,7 +20,7 @@ from fame_lab.experiments.sweep.plan import Plan, Point
 from fame_lab.results.result import Result
 from fame_lab.results.storage import BROKEN
 
-__all__ = ["Failure", "Folder"]
+__all__ = ["Failure", "SweepStore"]
 
 _PLAN = "plan.json"
 #: Bytes of a plan, or of what is said of a failure, that are read at most.
@@ -49,7 +49,7 @@ class Failure:
     time: str
 
 
-class Folder:
+class SweepStore:
     """A sweep on disk.
 
     Parameters

@@ -16,8 +16,8 @@ from fame_lab.core.jobs.progress import Job, job
 from fame_lab.errors import HostError, ProbeError, SpecError
 from fame_lab.experiments.sweep.combine import combined
 from fame_lab.experiments.sweep.plan import Plan, Point
-from fame_lab.experiments.sweep.point_runner import Bench
-from fame_lab.experiments.sweep.storage import Failure, Folder
+from fame_lab.experiments.sweep.point_runner import PointRunner
+from fame_lab.experiments.sweep.storage import Failure, SweepStore
 from fame_lab.results.capture import keep as keep_for_report
 from fame_lab.results.result import Result
 from fame_lab.results.storage import BROKEN
@@ -111,7 +111,7 @@ def sweep(
     >>> sweep("pingpong", over={"nodes": [2, 4], "variants": ["store", "cas"]}, repeats=3)  # doctest: +SKIP
     """
     asked = Plan.make(probe, over, repeats=repeats, seed=seed, spec=spec, parameters=parameters)
-    folder = Folder(_usual_directory(asked) if directory is None else directory)
+    folder = SweepStore(_usual_directory(asked) if directory is None else directory)
     with folder.taken_up(asked) as plan:
         done = folder.done()
         waiting = [point for point in plan.points if point.number not in done]
@@ -135,7 +135,7 @@ def sweep(
     return made.dataset
 
 
-def _copy(folder: Folder, made: Sweep, place: Path) -> None:
+def _copy(folder: SweepStore, made: Sweep, place: Path) -> None:
     """Copy a sweep into a report, with what the manifests of all its points say alike."""
     shutil.copytree(folder.path, place, dirs_exist_ok=True)
     first, *others = made.manifests
@@ -146,7 +146,7 @@ def _copy(folder: Folder, made: Sweep, place: Path) -> None:
 class _Keeper:
     """Saves what comes of points, and tells the job."""
 
-    def __init__(self, folder: Folder, running: Job, any_done: bool) -> None:
+    def __init__(self, folder: SweepStore, running: Job, any_done: bool) -> None:
         self._folder, self._running, self._any_done = folder, running, any_done
 
     def __call__(self, point: Point, outcome: Result | Failure) -> None:
@@ -160,7 +160,7 @@ class _Keeper:
 
 
 def _measure_here(plan: Plan, waiting: list[Point], keep: _Keeper, *, progress: bool) -> None:
-    with Bench(plan, progress=progress) as bench:
+    with PointRunner(plan, progress=progress) as bench:
         for point in waiting:
             keep(point, bench.measure(point))
 
@@ -203,7 +203,7 @@ class Sweep:
         ProbeError
             If none of its points has been measured.
         """
-        folder = Folder(directory)
+        folder = SweepStore(directory)
         plan, done = folder.plan(), folder.done()
         results = {point: folder.result(point) for point in plan.points if point.number in done}
         told = {point: folder.failure(point) for point in plan.points if point.number not in done}

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fame_lab.core import native
 from fame_lab.core.directories import LabDirectory, caches, own_cache
 from fame_lab.core.jobs.progress import Job, job
-from fame_lab.errors import ApplianceError, SpecError
+from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import apt_packages, bzimage, cpio, rootfs
 from fame_lab.guest.images.base import Identity, KernelBoot
 from fame_lab.guest.images.least_memory import least_memory
@@ -135,7 +135,7 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If it cannot be built: the step, what the command said, and what to do.
     """
     if found := cached():
@@ -145,14 +145,14 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
         with job("guest image", unit="step", shown=progress is None) as building:
 
             def tell(words: str) -> None:
-                building.tell(words)
+                building.describe(words)
                 if progress is not None:
                     progress(words)
 
             with _lock(root):
                 return cached() or _build(root, building, tell)
     except OSError as error:
-        raise ApplianceError(
+        raise ImageError(
             f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It "
             f"takes 300 MB, of Ubuntu's packages 1 GB; make room, or set FAME_LAB_CACHE to a directory "
             "that you can write to"
@@ -164,7 +164,7 @@ def cached() -> Appliance | None:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If the probe program, which is part of it, is missing.
     """
     for root in caches("appliance"):
@@ -184,13 +184,13 @@ def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
         if found := load(root / digest):
             return found
         # Fetched, each unpacked, kernel and initramfs written.
-        building.expect(1 + len(known) + 2)
+        building.set_total(1 + len(known) + 2)
         building.step()
         tell("unpacking packages")
         tree = scratch / "tree"
         tree.mkdir()
         for package in known:
-            building.tell(f"unpacking {package.name}")
+            building.describe(f"unpacking {package.name}")
             apt_packages.unpack(debs / package.file, tree)
             building.step()
         tell("writing the initramfs")

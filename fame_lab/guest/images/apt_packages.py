@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 
 __all__ = [
     "AptError",
@@ -74,7 +74,7 @@ def distribution() -> str:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If this host is neither one of them nor like one.
     """
     try:
@@ -84,7 +84,7 @@ def distribution() -> str:
     for name in (release.get("ID", ""), *release.get("ID_LIKE", "").split()):
         if name in KERNEL:
             return name
-    raise ApplianceError(
+    raise ImageError(
         f"the guest image is made of Debian or Ubuntu packages, and this host says that it is "
         f"{release.get('PRETTY_NAME', 'neither')!r}: {_ELSEWHERE}"
     )
@@ -107,7 +107,7 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If apt-get is missing, or finds or downloads a package with neither list.
     """
     here = distribution()
@@ -124,7 +124,7 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
         return download(_select(kernel, more, into, private), into, private, progress)
     except AptError as error:
         # A source that nothing here needs may fail to update, so that only a missing package tells.
-        raise ApplianceError(f"{error}\npackage lists: {tail(updated.stderr)}\n{ADVICE}") from None
+        raise ImageError(f"{error}\npackage lists: {tail(updated.stderr)}\n{ADVICE}") from None
 
 
 def apt_options(state: Path) -> tuple[list[str], list[str]]:
@@ -206,13 +206,13 @@ def unpack(deb: Path, into: Path) -> None:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If dpkg-deb is missing, or cannot.
     """
     step = f"unpack {deb.name}"
     answer = run(step, ["dpkg-deb", "--extract", str(deb), str(into)], into, RESOLVE_SECONDS)
     if answer.returncode:
-        raise ApplianceError(
+        raise ImageError(
             f"could not {step} into {into}: {tail(answer.stderr)}\n"
             f"If the disk is full, make room or set FAME_LAB_CACHE to a directory with 300 MB free."
         )
@@ -229,7 +229,7 @@ def run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If it is missing, or takes longer.
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
@@ -239,13 +239,11 @@ def run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.
             errors="replace", timeout=seconds, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise ApplianceError(
+        raise ImageError(
             f"could not {step}: {command[0]}, a part of Debian and Ubuntu, is not on this host: {_ELSEWHERE}"
         ) from None
     except subprocess.TimeoutExpired:
-        raise ApplianceError(
-            f"could not {step}: {command[0]} took more than {seconds:.0f} s. {ADVICE}"
-        ) from None
+        raise ImageError(f"could not {step}: {command[0]} took more than {seconds:.0f} s. {ADVICE}") from None
 
 
 def tail(text: str, lines: int = 8) -> str:

@@ -67,7 +67,7 @@ def fetch(names: Sequence[str], into: Path, state: Path, progress: Callable[[str
     ------
     HostError
         If this host is no Debian, or apt finds or downloads a package not.
-    ApplianceError
+    ImageError
         If apt-get is missing, or takes too long.
     """
     backports = suite()

@@ -19,12 +19,12 @@ __all__ = [
     "READY",
     "SHELL",
     "TEMPLATE",
-    "Attachment",
     "Boot",
     "DiskBoot",
     "Identity",
     "Image",
     "KernelBoot",
+    "NodeNetwork",
 ]
 
 READY = "fame: {node} ready"
@@ -47,7 +47,7 @@ SHELL = "console"
 
 
 @dataclass(frozen=True)
-class Attachment:
+class NodeNetwork:
     """A node's card in the lab's own network.
 
     Parameters
@@ -92,14 +92,14 @@ class Identity:
         The public key that may log in as root: a line in OpenSSH's format.
     host_key : Ed25519PrivateKey
         The key that it shows.
-    attachment : Attachment, optional
+    attachment : NodeNetwork, optional
         To the lab's own network, if it has one.
     """
 
     node: str
     authorized_key: str
     host_key: Ed25519PrivateKey
-    attachment: Attachment | None = None
+    attachment: NodeNetwork | None = None
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest.images import appliance, custom, debian
 from fame_lab.guest.images.base import Image
 from fame_lab.spec.lab_spec import LabSpec
-from fame_lab.spec.validation import blamed
+from fame_lab.spec.validation import for_field
 
-__all__ = ["Cached", "cached", "check_memory", "ensure", "of_running", "remove"]
+__all__ = ["CachedImage", "booted_by", "cached", "check_memory", "get", "remove"]
 
 
-def ensure(name: str, tell: Callable[[str], None] | None = None) -> Image:
+def get(name: str, tell: Callable[[str], None] | None = None) -> Image:
     """Return the image that a spec names, built if it is not there.
 
     Parameters
@@ -33,7 +33,7 @@ def ensure(name: str, tell: Callable[[str], None] | None = None) -> Image:
     ------
     SpecError
         If nothing of that name can be had, or the file is not what it should be.
-    ApplianceError
+    ImageError
         If it cannot be built.
     """
     if name == "appliance":
@@ -47,7 +47,7 @@ def check_memory(image: Image, spec: LabSpec) -> None:
     """Raise SpecError, about the field `memory`, if a node with so little would not come up."""
     least = image.least_memory(spec.vcpus)
     if spec.memory_size < least:
-        with blamed("memory"):
+        with for_field("memory"):
             raise SpecError(
                 f"memory is {format_size(spec.memory_size)}: Linux {image.kernel_release} with its initramfs "
                 f"(image={str(spec.image)!r}) needs {format_size(least)} to come up: give memory="
@@ -55,7 +55,7 @@ def check_memory(image: Image, spec: LabSpec) -> None:
             )
 
 
-def of_running(name: str, digest: str) -> Image:
+def booted_by(name: str, digest: str) -> Image:
     """Return the image that the nodes of a running lab booted.
 
     Raises
@@ -77,7 +77,7 @@ def of_running(name: str, digest: str) -> Image:
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedImage:
     """An image in the cache.
 
     Parameters
@@ -108,12 +108,12 @@ class Cached:
         return sum(path.stat().st_blocks * 512 for path in self.directory.iterdir())
 
 
-def cached() -> list[Cached]:
+def cached() -> list[CachedImage]:
     """List the images in the cache: appliances, then Debian images; last of each what was asked for last."""
     return [*_appliances(), *_debians()]
 
 
-def remove(wanted: str | None, in_use: Iterable[str]) -> list[Cached]:
+def remove(wanted: str | None, in_use: Iterable[str]) -> list[CachedImage]:
     """Take images away: those of a name or a digest; without any, all that are left from before.
 
     Parameters
@@ -160,7 +160,7 @@ def _begins(digest: str, wanted: str) -> bool:
     return len(wanted) >= 8 and digest.startswith(wanted)  # enough to be meant
 
 
-def _appliances() -> list[Cached]:
+def _appliances() -> list[CachedImage]:
     current = appliance.cached()
     found = []
     kept = [path for root in caches("appliance") for path in root.glob("*/appliance.json")]
@@ -168,13 +168,15 @@ def _appliances() -> list[Cached]:
         image = appliance.load(path.parent)
         if image is not None:
             is_current = current is not None and image.digest == current.digest
-            found.append(Cached("appliance", image.digest, path.parent, is_current, image.kernel_release))
+            found.append(
+                CachedImage("appliance", image.digest, path.parent, is_current, image.kernel_release)
+            )
     return found
 
 
-def _debians() -> list[Cached]:
+def _debians() -> list[CachedImage]:
     return [
-        Cached(
+        CachedImage(
             image.name,
             image.digest,
             image.disk.parent,

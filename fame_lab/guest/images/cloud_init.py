@@ -12,7 +12,7 @@ from typing import Any
 import pycdlib
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Attachment, Identity
+from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetwork
 
 __all__ = ["documents", "iso"]
 
@@ -90,7 +90,7 @@ def iso(files: Mapping[str, str]) -> bytes:
     return written.getvalue()
 
 
-def _network(attachment: Attachment) -> dict[str, Any]:
+def _network(attachment: NodeNetwork) -> dict[str, Any]:
     """Return both cards in netplan's words, the lab's own network as the way out where it is one."""
     if attachment.leased:
         lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}

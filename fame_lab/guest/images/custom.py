@@ -20,7 +20,7 @@ from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot
 from fame_lab.guest.images.least_memory import least_memory
 from fame_lab.spec.validation import MIN_DISK_MEMORY
 
-__all__ = ["OwnDisk", "OwnKernel", "find"]
+__all__ = ["CustomDisk", "CustomKernel", "find"]
 
 #: The start of a qcow2 file, version 3: docs/interop/qcow2.txt of QEMU.
 _HEADER = struct.Struct(">4sIQIIQI36xQ")
@@ -33,7 +33,7 @@ _PERSONAL = 32 * KIB
 
 
 @dataclass(frozen=True)
-class OwnDisk:
+class CustomDisk:
     """A disk with cloud-init in it, which takes name and keys from a seed.
 
     Parameters
@@ -66,8 +66,8 @@ class OwnDisk:
         told = directory.seed(identity.node)
         told.unlink(missing_ok=True)
         directory.write(told, cloud_init.iso(cloud_init.documents(identity)))
-        directory.share(told, 0o640)
-        return DiskBoot(overlay.layer(directory, identity.node, self.path), self.path, told)
+        directory.grant_to_qemu(told, 0o640)
+        return DiskBoot(overlay.overlay(directory, identity.node, self.path), self.path, told)
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:  # noqa: ARG004 - the seed has it
@@ -76,7 +76,7 @@ class OwnDisk:
 
 
 @dataclass(frozen=True)
-class OwnKernel:
+class CustomKernel:
     """A kernel and an initramfs, which gets name and keys as files appended to it.
 
     Parameters
@@ -111,7 +111,7 @@ class OwnKernel:
         common = self.initrd.read_bytes()
         # Linux takes several archives, one after the other, each from a multiple of four bytes.
         directory.write(initrd, common + bytes(-len(common) % 4) + cpio.archive(_personal_files(identity)))
-        directory.share(initrd, 0o640)
+        directory.grant_to_qemu(initrd, 0o640)
         return KernelBoot(self.kernel, initrd, Appliance.cmdline(tsc_khz=tsc_khz))
 
     @staticmethod
@@ -120,7 +120,7 @@ class OwnKernel:
         return Appliance.personal(identity)
 
 
-def find(path: Path) -> OwnDisk | OwnKernel:
+def find(path: Path) -> CustomDisk | CustomKernel:
     """Look at a user's image.
 
     Parameters
@@ -138,10 +138,10 @@ def find(path: Path) -> OwnDisk | OwnKernel:
             kernel, initrd = path / "kernel", path / "initrd"
             if refusal := _kernel_refusal(kernel):
                 raise _wrong(path, refusal)
-            return OwnKernel(kernel, initrd, _digest(kernel, initrd))
+            return CustomKernel(kernel, initrd, _digest(kernel, initrd))
         if refusal := _refusal(path):
             raise _wrong(path, refusal)
-        return OwnDisk(path, _digest(path))
+        return CustomDisk(path, _digest(path))
     except OSError as error:
         raise _wrong(path, f"{error.filename}: {error.strerror}") from error
 

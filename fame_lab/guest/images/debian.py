@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fame_lab.core.directories import LabDirectory, cache_directory, own_cache
 from fame_lab.core.jobs.progress import job
 from fame_lab.core.sanitize import quoted
-from fame_lab.errors import ApplianceError, SpecError
+from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import debian_build, overlay
 from fame_lab.guest.images.base import DiskBoot, Identity
 from fame_lab.spec.lab_spec import is_debian
@@ -84,7 +84,7 @@ class DiskImage:
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
         """Return the node's own layer above the disk; see :class:`fame_lab.guest.images.base.Image`."""
-        return DiskBoot(overlay.layer(directory, identity.node, self.disk), self.disk)
+        return DiskBoot(overlay.overlay(directory, identity.node, self.disk), self.disk)
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
@@ -112,7 +112,7 @@ def ensure(name: str, tell: Callable[[str], None] | None = None) -> DiskImage:
     ------
     SpecError
         If it is one with further packages that was never built, so that nobody knows which.
-    ApplianceError
+    ImageError
         If it cannot be built.
     """
     known = built(name)
@@ -143,7 +143,7 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
     ------
     SpecError
         If a name cannot be one.
-    ApplianceError
+    ImageError
         If it cannot be built: the step, what the tool said, and what to do.
     """
     if not is_debian(name):
@@ -166,13 +166,13 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
         with job(f"image {name}", shown=tell is None) as building, _lock(directory.parent):
 
             def told(words: str) -> None:
-                building.tell(words)
+                building.describe(words)
                 if tell is not None:
                     tell(f"image {name}: {words}")
 
             return load(directory) or _build(directory, name, wanted, told)
     except OSError as error:
-        raise ApplianceError(
+        raise ImageError(
             f"could not write the image {name} under {root()}: {error.strerror} ({error.filename}). It takes "
             "2 GB for a while; make room, or set FAME_LAB_CACHE to a directory that you can write to"
         ) from error
@@ -230,7 +230,7 @@ def _build(directory: Path, name: str, packages: tuple[str, ...], tell: Callable
         image.rename(directory)
     found = load(directory)
     if found is None:
-        raise ApplianceError(f"the image {name} was built and is gone from {directory}: build it again")
+        raise ImageError(f"the image {name} was built and is gone from {directory}: build it again")
     return found
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 
 __all__ = ["DISK_MIB", "SUITE", "build", "files", "inputs", "kernel_release", "missing", "versions"]
 
@@ -127,11 +127,11 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If a tool is missing or fails, with what it said.
     """
     if lacking := missing():
-        raise ApplianceError(
+        raise ImageError(
             f"to build a Debian image this host lacks {', '.join(lacking)}: "
             f"apt-get install --no-install-recommends {' '.join(lacking)}, or `make setup`"
         )
@@ -169,12 +169,12 @@ def kernel_release(installed: dict[str, str]) -> str:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If there is not exactly one.
     """
     found = [name.removeprefix("linux-image-") for name in installed if re.match(r"linux-image-[0-9]", name)]
     if len(found) != 1:
-        raise ApplianceError(
+        raise ImageError(
             f"the image has {len(found)} kernels ({', '.join(found) or 'none'}) where one was expected: "
             "leave kernels out of its packages"
         )
@@ -267,4 +267,4 @@ def _run(
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
         words = "\n".join(line for line in said if line)[-2000:]
-        raise ApplianceError(f"could not {step}: status {process.returncode}:\n{words}\n{_ADVICE}")
+        raise ImageError(f"could not {step}: status {process.returncode}:\n{words}\n{_ADVICE}")

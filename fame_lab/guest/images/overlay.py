@@ -16,13 +16,13 @@ from pathlib import Path
 from fame_lab.core.directories import LabDirectory, own_cache
 from fame_lab.errors import HostError
 
-__all__ = ["layer", "room"]
+__all__ = ["disk_directory", "overlay"]
 
 _SECONDS = 60
 _making = threading.Lock()
 
 
-def layer(directory: LabDirectory, node: str, base: Path) -> Path:
+def overlay(directory: LabDirectory, node: str, base: Path) -> Path:
     """Return the node's layer above `base`, a qcow2 file: the one that it had before, or a new one.
 
     QEMU's group may write to it.
@@ -32,7 +32,7 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
     HostError
         If it cannot be made.
     """
-    path = room(directory) / f"{node}.qcow2"
+    path = disk_directory(directory) / f"{node}.qcow2"
     if path.exists():
         return path
     # Forms are given, never guessed from what a guest or a user has written.
@@ -46,11 +46,11 @@ def layer(directory: LabDirectory, node: str, base: Path) -> Path:
     if done.returncode:
         path.unlink(missing_ok=True)
         raise HostError(f"the disk of {node} cannot be made at {path}: {done.stderr.strip()}")
-    directory.share(path)
+    directory.grant_to_qemu(path)
     return path
 
 
-def room(directory: LabDirectory) -> Path:
+def disk_directory(directory: LabDirectory) -> Path:
     """Return the directory of what a lab has on disk, made if it is not there; it goes with the lab's own.
 
     Raises
@@ -71,7 +71,7 @@ def room(directory: LabDirectory) -> Path:
             if there.exists():
                 shutil.rmtree(there)  # of a lab of this name that ended with the host
             there.mkdir(mode=0o700)
-            directory.share(there, directory.path.stat().st_mode & 0o770)
+            directory.grant_to_qemu(there, directory.path.stat().st_mode & 0o770)
             directory.disks.symlink_to(there)
         except OSError as error:
             raise HostError(

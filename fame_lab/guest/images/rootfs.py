@@ -12,7 +12,7 @@ from pathlib import Path
 
 import zstandard
 
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 from fame_lab.guest.images import cpio
 from fame_lab.guest.images.cpio import Entry
 
@@ -45,13 +45,13 @@ def kernel(tree: Path) -> tuple[Path, str]:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If there is not exactly one.
     """
     found = sorted(tree.glob("boot/vmlinuz-*"))
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise ApplianceError(
+        raise ImageError(
             f"the kernel package holds {len(found)} kernels ({names}) where one was expected: remove "
             f"appliance/packages from the cache and try again"
         )
@@ -72,7 +72,7 @@ def entries(tree: Path, release: str, probe: Path) -> dict[str, Entry]:
 
     Raises
     ------
-    ApplianceError
+    ImageError
         If the packages lack something, or one of their own tools fails on them.
     """
     out = {path: cpio.directory() for path in ("dev", "etc/dropbear", "proc", "run", "sys")}
@@ -100,7 +100,7 @@ def _in(tree: Path, path: str) -> Path:
     for candidate in (tree / path, tree / "usr" / path, tree / path.removeprefix("usr/")):
         if candidate.exists():
             return candidate
-    raise ApplianceError(
+    raise ImageError(
         f"the packages hold no /{path}: this release of the distribution names or splits them in another way "
         f"than {__name__} and fame_lab.guest.images.apt_packages know; please report it with the release's "
         "name"
@@ -128,7 +128,7 @@ def _programs(tree: Path) -> dict[str, Entry]:
         for found in _RESOLVED.findall(_tool(f"find the libraries of {program.name}", command)):
             library = Path(found)
             if not library.is_relative_to(tree):
-                raise ApplianceError(
+                raise ImageError(
                     f"{program.name} needs {library.name}, which none of the packages holds: please report it"
                 )
             out[f"lib/x86_64-linux-gnu/{library.name}"] = _copy(library)
@@ -149,7 +149,7 @@ def _modules(tree: Path, release: str) -> dict[str, Entry]:
         if name in needs:
             chosen |= needs[name]
         elif name not in built_in:
-            raise ApplianceError(f"the kernel {release} has no driver {name}, which a node cannot do without")
+            raise ImageError(f"the kernel {release} has no driver {name}, which a node cannot do without")
 
     few = _module_base(tree / "few")
     for path in (*chosen, "modules.builtin", "modules.builtin.modinfo", "modules.order"):
@@ -207,10 +207,10 @@ def _tool(step: str, command: list[str]) -> str:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ApplianceError(
+        raise ImageError(
             f"could not {step}: {error}. The image is built on x86-64 hosts only, in a cache directory that "
             f"is not mounted noexec; FAME_LAB_CACHE names another one"
         ) from error
     if answer.returncode:
-        raise ApplianceError(f"could not {step}: {' '.join(command)} said: {answer.stderr.strip()[-800:]}")
+        raise ImageError(f"could not {step}: {' '.join(command)} said: {answer.stderr.strip()[-800:]}")
     return answer.stdout

@@ -13,7 +13,7 @@ from fame_lab.core.sanitize import quoted, shortened
 from fame_lab.errors import FameError, SpecError, SSHError
 from fame_lab.guest.ssh import process_tag
 from fame_lab.guest.ssh.input import Feed
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.guest.ssh.link import Channel, Link, begin
 from fame_lab.guest.ssh.output import Sink, collect
 from fame_lab.guest.ssh.run_result import RunResult
@@ -42,14 +42,14 @@ class Connection:
         For messages.
     port : callable
         Returns the port of 127.0.0.1 that leads to the node; asked at each new connection.
-    keys : Keys
+    keys : LabKeys
     trouble : callable
         Says what is seen to stop the node, for messages and for who waits without a limit; see
         :mod:`fame_lab.host.fam_trouble`.
     """
 
     def __init__(
-        self, node: str, port: Callable[[], int], keys: Keys, trouble: Callable[[], str] = lambda: ""
+        self, node: str, port: Callable[[], int], keys: LabKeys, trouble: Callable[[], str] = lambda: ""
     ) -> None:
         self.node = node
         self._port = port
@@ -174,7 +174,7 @@ class Connection:
     ) -> tuple[bytes, bytes, int]:
         end = None if timeout is None else time.monotonic() + timeout
         patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
-        its = process_tag.make()
+        its = process_tag.new_tag()
         line, script = process_tag.framed(command, its)
         feed = Feed(script, stdin)
         what = f"{self.node}: {words}"
@@ -237,7 +237,7 @@ class Connection:
                 log.debug("%s: what ran may run on: %r", self.node, error)
 
     def _finish(self, channel: Channel, its: str) -> None:
-        begin(self.node, channel, process_tag.ending(its).encode(), _LAST_WORD)
+        begin(self.node, channel, process_tag.kill_command(its).encode(), _LAST_WORD)
         channel.shutdown_write()
         collect(channel, self.node, _LAST_WORD)
 

@@ -18,11 +18,11 @@ from fame_lab.core.directories import LabDirectory
 from fame_lab.errors import SSHError
 from fame_lab.guest.images.base import Identity
 
-__all__ = ["Keys"]
+__all__ = ["LabKeys"]
 
 
 @dataclass(frozen=True)
-class Keys:
+class LabKeys:
     """What a lab knows its nodes by, and they know it by.
 
     Parameters
@@ -40,7 +40,7 @@ class Keys:
     hosts: Mapping[str, str]
 
     @classmethod
-    def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> Keys:
+    def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> LabKeys:
         """Make fresh keys, and keep them in the lab's directory."""
         directory.write(directory.key, _private(Ed25519PrivateKey.generate()))
         known = []
@@ -52,7 +52,7 @@ class Keys:
         return cls.read(directory)
 
     @classmethod
-    def read(cls, directory: LabDirectory) -> Keys:
+    def read(cls, directory: LabDirectory) -> LabKeys:
         """Take up the keys of a lab that runs.
 
         Raises

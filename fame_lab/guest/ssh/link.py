@@ -15,10 +15,10 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_REQUEST
 from paramiko.packet import Packetizer
 
-from fame_lab.core.jobs.watchdog import given
+from fame_lab.core.jobs.watchdog import abort_after
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import SSHError
-from fame_lab.guest.ssh.keys import Keys
+from fame_lab.guest.ssh.keys import LabKeys
 
 __all__ = ["Channel", "Link", "RefusedError", "begin", "refusal", "send"]
 
@@ -62,7 +62,7 @@ class Link:
         self.is_single = "dropbear" in version.lower()
 
     @classmethod
-    def to(cls, node: str, port: int, keys: Keys, *, left: float, patience: float) -> Link:
+    def to(cls, node: str, port: int, keys: LabKeys, *, left: float, patience: float) -> Link:
         """Connect to a node once, within `left` seconds.
 
         Parameters
@@ -70,7 +70,7 @@ class Link:
         node : str
         port : int
             The port of 127.0.0.1 that leads to the node.
-        keys : Keys
+        keys : LabKeys
         left, patience : float
             Seconds to connect, and until a peer that reads nothing is given up later on.
 
@@ -90,7 +90,7 @@ class Link:
             return _Transport(sock, **options)
 
         try:
-            with given(left, client.close):
+            with abort_after(left, client.close):
                 client.connect(
                     HOST,
                     port,
@@ -129,7 +129,7 @@ class Link:
             raise EOFError("the connection is closed")
         patience = max(patience, _LEAST)
         try:
-            with given(patience + _GRACE, self._client.close):
+            with abort_after(patience + _GRACE, self._client.close):
                 return transport.open_session(timeout=patience)
         except paramiko.ChannelException as error:
             raise RefusedError(str(error)) from error
@@ -147,7 +147,7 @@ def begin(node: str, channel: Channel, command: bytes, patience: float) -> None:
     SSHError
         If the server says nothing within `patience` seconds.
     """
-    with given(patience, channel.close) as given_up:
+    with abort_after(patience, channel.close) as given_up:
         try:
             channel.exec_command(command)
         except paramiko.SSHException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 
-__all__ = ["encoded", "ending", "framed", "make", "marked"]
+__all__ = ["encoded", "framed", "kill_command", "new_tag", "tagged"]
 
 _VARIABLE = "FAME_LAB_COMMAND"
 # One program looks through all environments: many endings at a time would keep a node from all else. If grep
@@ -27,12 +27,12 @@ _READ = (
 )
 
 
-def make() -> str:
+def new_tag() -> str:
     """Make a mark: an assignment to a variable of the environment that no other command has."""
     return f"{_VARIABLE}={secrets.token_hex(8)}"
 
 
-def marked(command: str, mark: str) -> str:
+def tagged(command: str, mark: str) -> str:
     r"""Write the command with its mark.
 
     The shell begins anew, so that it has the mark from its start, and so whatever it runs without another
@@ -69,14 +69,14 @@ def framed(command: str, mark: str) -> tuple[bytes, bytes]:
     >>> framed("ls", "FAME_LAB_COMMAND=1")
     (b'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c -- ls', b'')
     """
-    line = encoded(marked(command, mark))
+    line = encoded(tagged(command, mark))
     if len(line) <= MOST_LINE:
         return line, b""
     end = f"#{mark}"
     script = encoded(command + end)
-    return encoded(marked(_READ.format(size=len(script), end=end), mark)), script
+    return encoded(tagged(_READ.format(size=len(script), end=end), mark)), script
 
 
-def ending(mark: str) -> str:
+def kill_command(mark: str) -> str:
     """Write the command that ends whatever bears a mark."""
     return _END.format(mark=mark)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fame_lab.core.directories import LAB_BYTES, SHM, own_cache
 from fame_lab.core.sizes import MIB
-from fame_lab.errors import ApplianceError
+from fame_lab.errors import ImageError
 from fame_lab.host import apparmor as host_apparmor
 from fame_lab.host import fam_location
 from fame_lab.host.doctor.diagnosis import Check
@@ -95,7 +95,7 @@ def room_for_fam(free: int | None = None, size: int | None = None, on_disk: int 
     if free < LAB_BYTES + 256 * MIB:
         found += ", less than the default FAM of 256 MiB takes"
         if on_disk is None:
-            on_disk = fam_location.room(own_cache())
+            on_disk = fam_location.free_bytes(own_cache())
         if on_disk > free:
             found += f": a larger one is a file on disk, in {own_cache()}, with {_bytes(on_disk)} free"
         mend = f"{mend}; or a smaller fam=, or fam_path= on another file system"
@@ -167,7 +167,7 @@ def guest_image() -> Check:
 
     try:
         image = appliance.cached()
-    except ApplianceError as error:
+    except ImageError as error:
         return Check("guest image", "fail", str(error), "make setup")
     if image is None:
         return Check(

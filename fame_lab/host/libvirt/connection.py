@@ -27,8 +27,8 @@ __all__ = [
     "emulator",
     "ensure_daemons",
     "kvm_refusal",
+    "libvirt_error",
     "qemu_user",
-    "refusal",
     "security_models",
     "uri",
 ]
@@ -119,7 +119,7 @@ def _is_alive(connection: libvirt.virConnect) -> bool:
     return True
 
 
-def refusal(connection: libvirt.virConnect, words: str) -> HostError:
+def libvirt_error(connection: libvirt.virConnect, words: str) -> HostError:
     """Return the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
     return HostError(words) if _is_alive(connection) else DaemonError(words)
 
@@ -185,7 +185,7 @@ def _capabilities(connection: libvirt.virConnect) -> ElementTree.Element:
     try:
         told = connection.getCapabilities()
     except libvirt.libvirtError as error:
-        raise refusal(connection, f"libvirt does not tell what it can do: {error}") from error
+        raise libvirt_error(connection, f"libvirt does not tell what it can do: {error}") from error
     return ElementTree.fromstring(told)  # noqa: S314
 
 

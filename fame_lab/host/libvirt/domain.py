@@ -18,7 +18,7 @@ from fame_lab.core.sanitize import plain
 from fame_lab.errors import BootError, HostError, LabError
 from fame_lab.guest.images.base import TEMPLATE
 from fame_lab.host.libvirt import qemu_monitor
-from fame_lab.host.libvirt.connection import refusal
+from fame_lab.host.libvirt.connection import libvirt_error
 from fame_lab.host.libvirt.domain_xml import domain_name
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.libvirt.session_directory import TOO_LONG, session_cache
@@ -61,7 +61,7 @@ class Domain:
         """The name that libvirt knows it by."""
         return domain_name(self.record.spec.name, self.record.node)
 
-    def on(self, connection: libvirt.virConnect) -> Domain:
+    def reconnected(self, connection: libvirt.virConnect) -> Domain:
         """Return this domain as `connection` has it, if the one by which it was found is no more."""
         if self.handle is None or self.handle.connect() is connection:
             return self
@@ -70,7 +70,7 @@ class Domain:
         except libvirt.libvirtError as error:
             if error.get_error_code() in _GONE:
                 return replace(self, handle=None)
-            raise refusal(connection, f"libvirt cannot find {self.name}: {error}") from error
+            raise libvirt_error(connection, f"libvirt cannot find {self.name}: {error}") from error
 
     def resume(self) -> None:
         """Resume a paused domain."""
@@ -87,7 +87,7 @@ class Domain:
             if error.get_error_code() in _GONE:
                 return "gone"
             words = f"libvirt cannot tell the state of {self.name}: {error}"
-            raise refusal(self.handle.connect(), words) from error
+            raise libvirt_error(self.handle.connect(), words) from error
 
     def pid(self) -> int | None:
         """Return the process of its QEMU, as libvirt wrote it down; None where it did not."""
@@ -115,7 +115,7 @@ class Domain:
                 if runs:
                     handle.resume()
 
-    def ask(self, command: str, **arguments: object) -> Any:
+    def qmp(self, command: str, **arguments: object) -> Any:
         """Return QEMU's answer to a command of its machine protocol, QMP.
 
         Raises
@@ -127,7 +127,7 @@ class Domain:
         """
         return self._ask(command, arguments)
 
-    def hand(self, descriptor: int, name: str) -> None:
+    def send_fd(self, descriptor: int, name: str) -> None:
         """Pass QEMU an open file, to be known to it by a name, as in ``fd:name``.
 
         Raises
@@ -139,7 +139,7 @@ class Domain:
         """
         self._ask("getfd", {"fdname": name}, descriptor)
 
-    def hand_as_path(self, descriptor: int) -> int:
+    def send_fd_as_path(self, descriptor: int) -> int:
         """Pass QEMU an open file, to be known to it by the path ``/dev/fdset/NUMBER``; return the number.
 
         Raises
@@ -154,7 +154,7 @@ class Domain:
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
         with self._asked(f"does not answer {command}") as handle:
             told = json.dumps({"execute": command, "arguments": arguments})
-            return qemu_monitor.returned(qemu_monitor.ask(handle, told, qemu_monitor.MACHINE, *files))
+            return qemu_monitor.qmp_result(qemu_monitor.ask(handle, told, qemu_monitor.MACHINE, *files))
 
     def fam_address(self, *, with_block: bool) -> int:
         """Return the physical address of FAM's first byte, as QEMU tells addresses to plugins.
@@ -175,7 +175,7 @@ class Domain:
         if with_block:
             with self._asked("does not tell where FAM is") as handle:
                 block = qemu_monitor.fam_block(qemu_monitor.ask(handle, "info ramblock", qemu_monitor.HUMAN))
-        bar = qemu_monitor.bar2(self.ask("query-pci"))
+        bar = qemu_monitor.bar2(self.qmp("query-pci"))
         if bar is None or block is None:
             raise HostError(f"{self.name} has no FAM mapped: its BAR2 is at {bar}, its block at {block}")
         return bar + block
@@ -188,16 +188,16 @@ class Domain:
             except libvirt.libvirtError as error:
                 if error.get_error_code() not in _GONE:
                     words = f"libvirt cannot end {self.name}: {error}"
-                    raise refusal(self.handle.connect(), words) from error
+                    raise libvirt_error(self.handle.connect(), words) from error
         remove_log(self.name)
 
-    def last_words(self) -> str:
+    def qemu_log_tail(self) -> str:
         """Return the last lines of what QEMU itself wrote."""
-        return last_words(self.name)
+        return qemu_log_tail(self.name)
 
-    def obituary(self) -> str:
+    def exit_report(self) -> str:
         """Return a sentence: that it has ended, why as far as QEMU said, and what to do."""
-        words = self.last_words()
+        words = self.qemu_log_tail()
         silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
         cause = f"QEMU said {words!r}" if words else silence
         name = self.record.spec.name
@@ -210,14 +210,14 @@ class Domain:
     def _asked(self, failing: str) -> Iterator[libvirt.virDomain]:
         """Return the handle to ask libvirt by; what libvirt refuses is an error that says so."""
         if self.handle is None:
-            raise BootError(f"{self.record.node} is gone: {self.obituary()}")
+            raise BootError(f"{self.record.node} is gone: {self.exit_report()}")
         try:
             yield self.handle
         except libvirt.libvirtError as error:
             if self.state() == "gone":
-                raise BootError(f"{self.record.node} is gone: {self.obituary()}") from error
-            words = f"{self.name} {failing}: {error} {self.last_words()}".rstrip()
-            raise refusal(self.handle.connect(), words) from error
+                raise BootError(f"{self.record.node} is gone: {self.exit_report()}") from error
+            words = f"{self.name} {failing}: {error} {self.qemu_log_tail()}".rstrip()
+            raise libvirt_error(self.handle.connect(), words) from error
 
 
 def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Domain:
@@ -240,7 +240,7 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
                 f"{record.node} of {record.spec.name!r} exists in libvirt already: {error}"
             ) from error
         hint = f"; {TOO_LONG}" if "UNIX socket path" in str(error) else ""
-        raise refusal(connection, f"{record.node} cannot be started: {error}{hint}") from error
+        raise libvirt_error(connection, f"{record.node} cannot be started: {error}{hint}") from error
 
 
 def find(
@@ -257,7 +257,9 @@ def find(
         except libvirt.libvirtError as error:
             if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
                 continue  # none of ours, or gone since
-            raise refusal(connection, f"libvirt cannot tell what {handle.name()} is: {error}") from error
+            raise libvirt_error(
+                connection, f"libvirt cannot tell what {handle.name()} is: {error}"
+            ) from error
         try:
             record = kind.from_xml(text)
         except LabError as error:
@@ -279,7 +281,7 @@ def _all(connection: libvirt.virConnect) -> list[libvirt.virDomain]:
     try:
         return list(connection.listAllDomains())
     except libvirt.libvirtError as error:
-        raise refusal(connection, f"libvirt cannot list its domains: {error}") from error
+        raise libvirt_error(connection, f"libvirt cannot list its domains: {error}") from error
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
@@ -305,7 +307,7 @@ def _run_directory() -> Path:
     return Path(runtime) / "libvirt/qemu/run"
 
 
-def last_words(name: str, most: int = 2000) -> str:
+def qemu_log_tail(name: str, most: int = 2000) -> str:
     """Return the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
     try:
         with log_path(name).open("rb") as log:

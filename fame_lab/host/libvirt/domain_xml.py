@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from fame_lab.guest.images.base import CONTROL_MAC, PERSONAL, Boot, DiskBoot, KernelBoot
 from fame_lab.host.libvirt.metadata import NodeRecord
-from fame_lab.host.libvirt.nic import Card
+from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.trace_plugin import TracePlugin
 from fame_lab.spec.qemu_options import escaped
@@ -59,7 +59,7 @@ def domain_xml(
     trace: TracePlugin | None = None,
     arguments: Sequence[str] = (),
     fam: bool = True,
-    card: Card | None = None,
+    card: Nic | None = None,
     ssh_port: int = 0,
     metadata: Element | None = None,
 ) -> str:
@@ -85,7 +85,7 @@ def domain_xml(
         More for QEMU's command line, as a template or a node restored from one needs.
     fam : bool
         Whether it has FAM, which a template has not.
-    card : Card, optional
+    card : Nic, optional
         In the lab's own network, if it has one.
     ssh_port : int
         The port of 127.0.0.1 that leads to the node's SSH server; by default QEMU chooses.
@@ -155,7 +155,7 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path | str]) -
                 entry.text = content
 
 
-def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Card | None, emulator: str) -> None:
+def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Nic | None, emulator: str) -> None:
     devices = SubElement(domain, "devices")
     if emulator:
         SubElement(devices, "emulator").text = emulator

@@ -7,7 +7,7 @@ from pathlib import Path
 import libvirt
 
 from fame_lab.host import apparmor
-from fame_lab.host.libvirt.connection import qemu_user, refusal, uri
+from fame_lab.host.libvirt.connection import libvirt_error, qemu_user, uri
 from fame_lab.host.qemu import complaints
 
 __all__ = ["check_emulator"]
@@ -26,4 +26,4 @@ def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
             words += f"; asked what it has, QEMU itself says {said}"
         elif apparmor.is_on():
             words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
-        raise refusal(connection, words) from error
+        raise libvirt_error(connection, words) from error

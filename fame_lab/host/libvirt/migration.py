@@ -46,10 +46,10 @@ def save(domain: Domain, state: Path) -> None:
     BootError
         If it cannot be saved.
     """
-    with _blamed(domain, "saved"), state.open("wb") as file:
-        domain.ask("stop")
+    with as_boot_error(domain, "saved"), state.open("wb") as file:
+        domain.qmp("stop")
         _leave_memory_out(domain)
-        domain.ask("migrate", uri=_handed(domain, file))
+        domain.qmp("migrate", uri=_handed(domain, file))
         _await(domain, lambda: _status(domain, "query-migrate") not in ("setup", "active", "device", "none"))
         if (status := _status(domain, "query-migrate")) != "completed":
             raise BootError(f"{domain.name} could not be saved: QEMU says {status!r}")
@@ -63,26 +63,26 @@ def restore(domain: Domain, state: Path) -> None:
     BootError
         If it cannot be restored, as when the state is not one of a machine like it.
     """
-    with _blamed(domain, "restored"), state.open("rb") as file:
+    with as_boot_error(domain, "restored"), state.open("rb") as file:
         _leave_memory_out(domain)
-        domain.ask("migrate-incoming", uri=(uri := _handed(domain, file)))
+        domain.qmp("migrate-incoming", uri=(uri := _handed(domain, file)))
         _await(domain, lambda: _status(domain, "query-status") != "inmigrate")
         if uri.startswith(_PATH):
             # Or the node would have the file open, which is deleted then, for as long as it lives.
-            domain.ask("remove-fd", **{"fdset-id": int(uri.removeprefix(_PATH))})
+            domain.qmp("remove-fd", **{"fdset-id": int(uri.removeprefix(_PATH))})
 
 
 def _handed(domain: Domain, file: BinaryIO) -> str:
     """Pass QEMU an open file; return the address by which it takes a state from there, or puts one there."""
     qemu = domain.record.qemu
     if qemu is None or qemu.version < _BY_PATH:
-        domain.hand(file.fileno(), "state")
+        domain.send_fd(file.fileno(), "state")
         return "fd:state"
-    return f"{_PATH}{domain.hand_as_path(file.fileno())}"
+    return f"{_PATH}{domain.send_fd_as_path(file.fileno())}"
 
 
 @contextlib.contextmanager
-def _blamed(domain: Domain, what: str) -> Iterator[None]:
+def as_boot_error(domain: Domain, what: str) -> Iterator[None]:
     """Raise what libvirt or QEMU refuses as the fault of the guest, which can be started in another way."""
     try:
         yield
@@ -91,11 +91,11 @@ def _blamed(domain: Domain, what: str) -> Iterator[None]:
 
 
 def _leave_memory_out(domain: Domain) -> None:
-    domain.ask("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
+    domain.qmp("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
 
 
 def _status(domain: Domain, command: str) -> str:
-    return str(domain.ask(command).get("status", "none"))
+    return str(domain.qmp(command).get("status", "none"))
 
 
 def _await(domain: Domain, done: Callable[[], bool]) -> None:

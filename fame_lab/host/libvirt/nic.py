@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
-__all__ = ["Card"]
+__all__ = ["Nic"]
 
 #: Behind the card by which SSH comes in, and FAM.
 SLOT = "0xa"
 
 
 @dataclass(frozen=True)
-class Card:
+class Nic:
     """A card, and where its cable ends: at a network of libvirt's, or at a switch.
 
     Parameters

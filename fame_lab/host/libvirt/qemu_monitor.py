@@ -14,7 +14,7 @@ import libvirt_qemu
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
 
-__all__ = ["HUMAN", "MACHINE", "ask", "bar2", "fam_block", "forwarded_port", "returned"]
+__all__ = ["HUMAN", "MACHINE", "ask", "bar2", "fam_block", "forwarded_port", "qmp_result"]
 
 #: What a command is worded in.
 MACHINE = 0
@@ -60,7 +60,7 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
         ) from None
 
 
-def returned(said: str) -> Any:
+def qmp_result(said: str) -> Any:
     """Return what a command of QEMU's machine protocol, QMP, returned.
 
     Raises

@@ -19,7 +19,7 @@ __all__ = [
     "check_memories",
     "check_offset",
     "check_seed",
-    "fam_words",
+    "fam_options",
     "find_node",
     "find_nodes",
 ]
@@ -68,7 +68,7 @@ def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) ->
     return chosen
 
 
-def fam_words(mapping: str) -> list[str]:
+def fam_options(mapping: str) -> list[str]:
     """Return the probe program's options for FAM, mapped as asked for.
 
     Parameters

@@ -10,26 +10,26 @@ from fame_lab.core.numeric import real
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import FameError, ProbeError, SpecError
 from fame_lab.probes.common.host_contention import oversubscribed
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["check_patience", "one_line", "together"]
+__all__ = ["check_patience", "run_at_barrier", "single_record"]
 
 log = logging.getLogger(__name__)
 
-Lines = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 
-def together(
+def run_at_barrier(
     lab: TargetLab,
     arguments: Mapping[TargetNode, Sequence[str]],
     *,
     patience: float,
     timeout: float,
     unit: str = "batches",
-) -> dict[str, Lines]:
+) -> dict[str, Records]:
     """Run the probe program on several nodes, each with its own arguments, from one barrier on.
 
     If one of them ends with an error or goes away, the others are released from waiting for it.
@@ -73,7 +73,7 @@ def together(
         for node in nodes:
             lab.fam.write(control.release(node.index), (1).to_bytes(8, "little"), control=True)
 
-    def measure(node: TargetNode) -> Lines:
+    def measure(node: TargetNode) -> Records:
         own = ["--release", str(control.release(node.index)), "--progress", str(control.progress(node.index))]
         try:
             return node.probe(*arguments[node], *meeting, *own, timeout=timeout)
@@ -98,7 +98,7 @@ def together(
     return found
 
 
-def one_line(found: Mapping[str, Lines], node: TargetNode, probe: str) -> Fields:
+def single_record(found: Mapping[str, Records], node: TargetNode, probe: str) -> OutputRecord:
     """Return the one line that a node was to write.
 
     Raises
@@ -109,7 +109,7 @@ def one_line(found: Mapping[str, Lines], node: TargetNode, probe: str) -> Fields
     lines = found[node.name]
     if len(lines) != 1:
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
-    fields = Fields(lines[0], node.name)
+    fields = OutputRecord(lines[0], node.name)
     fields.choice("probe", [probe])
     return fields
 

@@ -12,7 +12,7 @@ import xarray as xr
 from fame_lab.core.numeric import check_whole, real
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 
 __all__ = [
     "STATISTICS",
@@ -86,12 +86,12 @@ def check_batches(batches: int, batch_ms: float) -> list[str]:
     return ["--batches", str(count), "--batch-us", str(round(found * 1000))]
 
 
-def read_batches(fields: Fields, operations: str, count: int) -> Batches:
+def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:
     """Take the batches from a line of the probe program.
 
     Parameters
     ----------
-    fields : Fields
+    fields : OutputRecord
         The line.
     operations : str
         The member that tells how many operations a batch holds.

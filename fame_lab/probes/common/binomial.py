@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-__all__ = ["finding", "share_bounds"]
+__all__ = ["describe_share", "share_bounds"]
 
 _CONFIDENCE = 0.95
 #: -ln(1 - 0.95), which is why the rule has its name.
@@ -72,7 +72,7 @@ def _at_most(count: int, of: int, share: float) -> float:
     return math.exp(log_last) * (1 + float(terms.sum()))
 
 
-def finding(count: int, of: int) -> str:
+def describe_share(count: int, of: int) -> str:
     """Return what was observed, and no more than `of` trials allow.
 
     Examples

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import HostError, ProbeError
-from fame_lab.host.fam_words import Words
+from fame_lab.host.fam_words import FamWords
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["READINGS", "Readings", "Watch"]
+__all__ = ["READINGS", "ClockSync", "Readings"]
 
 #: Between two rounds of questions. One who sleeps is let run as soon as he wakes, and leaves the CPU to the
 #: guests meanwhile; one who spins waits his turn behind them when cores are few.
@@ -104,7 +104,7 @@ class Readings:
 
 
 @dataclass
-class _Asked:
+class _ClockQuery:
     """One node that is asked: where, and what came of it."""
 
     name: str
@@ -115,7 +115,7 @@ class _Asked:
     readings: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-class Watch:
+class ClockSync:
     """Asks nodes for their clocks, between entering and leaving, in a thread of its own.
 
     One thread asks them all: several would take turns of milliseconds, by Python's own lock.
@@ -129,10 +129,10 @@ class Watch:
 
     def __init__(self, lab: TargetLab, nodes: Sequence[TargetNode]) -> None:
         control = lab.fam.control
-        self._words = Words(lab.fam)
+        self._words = FamWords(lab.fam)
         self._failed: HostError | None = None
         self._asked = [
-            _Asked(node.name, control.question(node.index), control.answer(node.index)) for node in nodes
+            _ClockQuery(node.name, control.question(node.index), control.answer(node.index)) for node in nodes
         ]
         for asked in self._asked:
             # No question is numbered 0, so that this is no answer.
@@ -141,7 +141,7 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="clock-watch", daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ClockSync:
         self._thread.start()
         return self
 
@@ -193,7 +193,7 @@ class Watch:
                         break
             time.sleep(_NAP_S)
 
-    def _look(self, asked: _Asked, looks: int) -> bool:
+    def _look(self, asked: _ClockQuery, looks: int) -> bool:
         """Return whether the last question is answered; keep the answer, once."""
         for _ in range(looks):
             found = self._words.load(asked.answer)

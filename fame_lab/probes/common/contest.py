@@ -18,14 +18,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.barrier import check_patience, one_line, together
+from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.batches import check_batches
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["Contender", "Rules", "contest", "dataset", "jain", "steps"]
+__all__ = ["Contender", "ContestSettings", "contest", "dataset", "jain_index", "progress_slots"]
 
 _LONGEST_NS = 3600 * 10**9
 _MOST = 1 << 53
@@ -33,7 +33,7 @@ _TIMER_SHARE = 0.01
 
 
 @dataclass(frozen=True)
-class Rules:
+class ContestSettings:
     """How long a contest lasts.
 
     Parameters
@@ -89,7 +89,7 @@ class Contender:
     timer_ns : float
         What reading the clock costs.
     mapping : str
-    fields : Fields
+    fields : OutputRecord
         The line, for what else is in it.
     """
 
@@ -101,7 +101,7 @@ class Contender:
     window_ns: int
     timer_ns: float
     mapping: str
-    fields: Fields
+    fields: OutputRecord
 
     def check_part(self, part: str, whole: str) -> None:
         """Raise ProbeError if it counted more of `part` than of what it is a part of."""
@@ -110,7 +110,7 @@ class Contender:
             raise ProbeError(f"{self.fields.node}: the probe counted more {part} than {whole}")
 
 
-def steps(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[str]]:
+def progress_slots(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[str]]:
     """Return for each node the words that say where in the control area it tells how far it is."""
     at = lab.fam.control.barrier(1)
     lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)), control=True)
@@ -118,7 +118,11 @@ def steps(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[
 
 
 def contest(
-    lab: TargetLab, nodes: Sequence[TargetNode], words: Sequence[str], counts: Sequence[str], rules: Rules
+    lab: TargetLab,
+    nodes: Sequence[TargetNode],
+    words: Sequence[str],
+    counts: Sequence[str],
+    rules: ContestSettings,
 ) -> list[Contender]:
     """Run a contest of nodes.
 
@@ -130,7 +134,7 @@ def contest(
         The probe program's command and its own options, the same for all.
     counts : sequence of str
         The names of what it counts.
-    rules : Rules
+    rules : ContestSettings
 
     Returns
     -------
@@ -142,13 +146,13 @@ def contest(
     ProbeError
         If a node could not end its part, or its figures do not agree with each other.
     """
-    places = steps(lab, nodes)
+    places = progress_slots(lab, nodes)
     arguments = {node: [*words, *rules.words, *places[node]] for node in nodes}
-    lines = together(lab, arguments, patience=rules.patience, timeout=rules.timeout(len(nodes)))
-    return [_read(one_line(lines, node, words[0]), counts, rules) for node in nodes]
+    lines = run_at_barrier(lab, arguments, patience=rules.patience, timeout=rules.timeout(len(nodes)))
+    return [_read(single_record(lines, node, words[0]), counts, rules) for node in nodes]
 
 
-def _read(fields: Fields, names: Sequence[str], rules: Rules) -> Contender:
+def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) -> Contender:
     count = rules.batches
     least = round(rules.batch_ms * 1000) * 1000
     nanoseconds = fields.integers("batch_ns", count, least, _LONGEST_NS)
@@ -179,7 +183,7 @@ def _read(fields: Fields, names: Sequence[str], rules: Rules) -> Contender:
     )
 
 
-def jain(amounts: Sequence[float]) -> float:
+def jain_index(amounts: Sequence[float]) -> float:
     """Return Jain's index of fairness: 1 if all have the same, 1/n if one of n has all.
 
     Source: R. Jain, D. Chiu, W. Hawe, A Quantitative Measure of Fairness and Discrimination for Resource

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from fame_lab.errors import FameError, ProbeError
 from fame_lab.probes.common.batches import Batches, read_batches
-from fame_lab.probes.common.clock_sync import Readings, Watch
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.clock_sync import ClockSync, Readings
+from fame_lab.probes.common.program_output import OutputRecord
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["CLOCKS", "DIFFERENCES", "Told", "measure"]
+__all__ = ["CLOCKS", "DIFFERENCES", "ClockReport", "measure"]
 
 #: What is read: the guest's CLOCK_MONOTONIC_RAW, and the time stamp counter by itself.
 CLOCKS = ("clock", "tsc")
@@ -26,7 +26,7 @@ DIFFERENCES = 1000
 
 
 @dataclass(frozen=True)
-class Told:
+class ClockReport:
     """What one node and the host's watch on it told of its clock.
 
     Parameters
@@ -56,7 +56,7 @@ class Told:
 
 def measure(
     lab: TargetLab, nodes: Sequence[TargetNode], words: Sequence[str], count: int, timeout: float
-) -> dict[str, Told | FameError]:
+) -> dict[str, ClockReport | FameError]:
     """Run the program's ``timer`` on nodes, all at once, and watch their clocks meanwhile.
 
     Parameters
@@ -85,9 +85,9 @@ def measure(
         except FameError as error:
             return error
 
-    with Watch(lab, nodes) as watch:
+    with ClockSync(lab, nodes) as watch:
         found = lab.each(nodes, tell)
-    told: dict[str, Told | FameError] = {}
+    told: dict[str, ClockReport | FameError] = {}
     for name, readings in watch.readings().items():
         lines = found[name]
         try:
@@ -97,13 +97,13 @@ def measure(
     return told
 
 
-def _read(name: str, lines: list[dict[str, Any]], count: int, readings: Readings) -> Told:
+def _read(name: str, lines: list[dict[str, Any]], count: int, readings: Readings) -> ClockReport:
     expected = [*CLOCKS, "step", "clocks"]
     if len(lines) != len(expected):
         raise ProbeError(f"{name}: the probe wrote {len(lines)} lines instead of {len(expected)}")
     parts = {}
     for line, of in zip(lines, expected, strict=True):
-        parts[of] = Fields(line, name)
+        parts[of] = OutputRecord(line, name)
         parts[of].choice("probe", ["timer"])
         parts[of].choice("of", [of])
     differences = np.array(parts["step"].integers("difference_ns", DIFFERENCES, 0, 10**12), float)
@@ -111,7 +111,7 @@ def _read(name: str, lines: list[dict[str, Any]], count: int, readings: Readings
         raise ProbeError(
             f"{name}: its clock stood still for {DIFFERENCES} reads, so that it can time nothing"
         )
-    return Told(
+    return ClockReport(
         {clock: read_batches(parts[clock], "reads", count) for clock in CLOCKS},
         differences,
         parts["clocks"].number("khz", 1, 1e9),

@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.barrier import one_line, together
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["Looks", "host_round_trips"]
+__all__ = ["HostRoundTrips", "host_round_trips"]
 
 _LAST_WORD = 10.0
 
 
 @dataclass(frozen=True)
-class Looks:
+class HostRoundTrips:
     """The host's round trips.
 
     Parameters
@@ -48,7 +48,7 @@ def host_round_trips(
     warm_up: int,
     patience: float,
     timeout: float,
-) -> Looks:
+) -> HostRoundTrips:
     """Store numbers through numpy, and look through numpy until the node has answered each.
 
     Parameters
@@ -79,7 +79,7 @@ def host_round_trips(
     ) as player:
         try:
             arguments = {node: [*command, "--role", "echo"]}
-            lines = together(lab, arguments, patience=patience, timeout=timeout, unit="answers")
+            lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout, unit="answers")
             told, _ = player.communicate(timeout=_LAST_WORD)
         except subprocess.TimeoutExpired:
             raise ProbeError(f"the host did not see all answers of {node.name}") from None
@@ -89,7 +89,7 @@ def host_round_trips(
         lab.fam.check()  # which tells of a file that was truncated
         raise ProbeError(f"the host's part ended with status {player.returncode}")
     times, preempted = json.loads(told)
-    line = one_line(lines, node, "visibility")
+    line = single_record(lines, node, "visibility")
     line.choice("role", ["echo"])
     answered = line.integer("messages", 0, 1 << 62)
     if not answered == len(times) == warm_up + count:
@@ -97,4 +97,4 @@ def host_round_trips(
             f"{node.name} says that it answered {answered} of {warm_up + count} stores of the host's, and "
             f"{len(times)} answers were seen"
         )
-    return Looks(np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool))
+    return HostRoundTrips(np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool))

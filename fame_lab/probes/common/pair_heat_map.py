@@ -80,7 +80,7 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
         extend="max" if top < high else "neither",
     )
     beyond = f"; orange{'' if legible else ', x'}: over {_BEYOND} times the median" if top < high else ""
-    plots.letter(bar.ax)
+    plots.set_font_sizes(bar.ax)
     bar.set_label(f"{values.attrs['long_name']} [{unit}]{beyond}")
     plots.plain_log(bar.ax.yaxis)
     bar.minorticks_off()
@@ -105,7 +105,7 @@ def _panel(axes: Axes, values: xr.DataArray, norm: LogNorm, colours: Colormap, *
         return
     for (row, column), value in np.ndenumerate(values.values):
         if np.isfinite(value):
-            colour = plots.ink(colours(norm(value)))
+            colour = plots.text_colour(colours(norm(value)))
             axes.text(column, row, _short(value), ha="center", va="center", fontsize=8, color=colour)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from fame_lab.errors import ProbeError
 
-__all__ = ["Fields", "parse"]
+__all__ = ["OutputRecord", "parse_output"]
 
 MAX_LINES = 1000
 MAX_LINE = 1 << 16
@@ -21,7 +21,7 @@ MAX_TEXT = 256
 _SHOWN = 120
 
 
-def parse(output: str, node: str) -> list[dict[str, Any]]:
+def parse_output(output: str, node: str) -> list[dict[str, Any]]:
     """Read the lines that the probe program wrote.
 
     Parameters
@@ -105,7 +105,7 @@ def _short(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Fields:
+class OutputRecord:
     """The members of one line, each asked for by name and by what it may be.
 
     Every method raises ProbeError, naming the node, the member and its value, if it is something else.

@@ -18,7 +18,7 @@ _TELLING = ("--op", "--variant", "--test", "--lock", "--role", "--order", "--dis
 def program_run(node: str, arguments: Sequence[str]) -> Iterator[None]:
     """Report to the current job what runs where, and count it once it has ended well."""
     job = current()
-    job.tell(f"{node} {in_words(arguments)}")
+    job.describe(f"{node} {in_words(arguments)}")
     yield
     job.step()
 

@@ -14,17 +14,17 @@ from matplotlib.axes import Axes
 from fame_lab.errors import ProbeError
 from fame_lab.probes.common.batches import Batches, read_batches
 from fame_lab.probes.common.host_contention import contention_note
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.probes.common.working_sets import WorkingSets
 from fame_lab.results import plots
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetNode
-__all__ = ["Row", "draw", "labelled", "mapping", "note", "sweep"]
+__all__ = ["MemoryCurve", "draw", "labelled", "mapping", "note", "sweep"]
 
 
 @dataclass(frozen=True)
-class Row:
+class MemoryCurve:
     """One memory, measured at every size that it has room for.
 
     Parameters
@@ -50,7 +50,7 @@ def sweep(
     count: int,
     timeout: float,
     same: Mapping[str, str | int] | None = None,
-) -> Row:
+) -> MemoryCurve:
     """Measure one memory on one node.
 
     Parameters
@@ -84,7 +84,7 @@ def sweep(
     measured = {}
     mappings = set()
     for line, size in zip(lines, sizes, strict=True):
-        fields = Fields(line, node.name)
+        fields = OutputRecord(line, node.name)
         for name, value in {"probe": arguments[0], "memory": memory, "size": size, **(same or {})}.items():
             if isinstance(value, str):
                 fields.choice(name, [value])
@@ -94,16 +94,16 @@ def sweep(
         measured[size] = read_batches(fields, operations, count)
     nothing = Batches(0, np.full(count, np.nan), np.zeros(count, bool), np.nan)
     row = [measured.get(size, nothing) for size in sets.sizes]
-    return Row(memory, row, " and ".join(sorted(mappings)) or "unknown")
+    return MemoryCurve(memory, row, " and ".join(sorted(mappings)) or "unknown")
 
 
-def mapping(rows: Sequence[Row]) -> str:
+def mapping(rows: Sequence[MemoryCurve]) -> str:
     """Return how FAM was mapped; ``"unknown"`` if it was not measured or the kernel does not tell."""
     return next((row.mapping for row in rows if row.memory == "fam"), "unknown")
 
 
 def labelled(
-    rows: Sequence[Row],
+    rows: Sequence[MemoryCurve],
     sizes: Sequence[int],
     name: str,
     value: Callable[[Batches], npt.NDArray[np.float64]],
@@ -113,7 +113,7 @@ def labelled(
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of MemoryCurve
         One a memory.
     sizes : sequence of int
         Working sets in bytes.

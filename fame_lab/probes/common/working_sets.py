@@ -11,12 +11,12 @@ from fame_lab.core.sizes import KIB, MIB, parse_size
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.host import cpu_caches
 from fame_lab.probes.common.arguments import check_offset
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results.plots import size_label
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["LARGEST", "SMALLEST", "WorkingSets", "choose", "target"]
+__all__ = ["LARGEST", "SMALLEST", "WorkingSets", "default_limit", "plan_working_sets"]
 
 SMALLEST = 4 * KIB
 #: Where the default ends at the latest: a virtual machine may report the L3 of a whole server as its own.
@@ -54,7 +54,7 @@ class WorkingSets:
         return ("dram" in self.room) + sweeps * measured
 
 
-def target() -> tuple[int, str]:
+def default_limit() -> tuple[int, str]:
     """Return how far the default goes: four times the host's last cache, up to a power of two.
 
     Returns
@@ -76,7 +76,7 @@ def target() -> tuple[int, str]:
     return wanted, ""
 
 
-def choose(
+def plan_working_sets(
     lab: TargetLab,
     node: TargetNode,
     memories: Sequence[str],
@@ -117,7 +117,7 @@ def choose(
     if "dram" in memories:
         held["dram"] = _spare(node)
     room = {memory: held[memory] for memory in memories}
-    wanted, told = (max(asked), "") if asked else target()
+    wanted, told = (max(asked), "") if asked else default_limit()
     chosen = asked or sorted({size for most in room.values() for size in _powers(min(wanted, most), step)})
     return WorkingSets(at, chosen, room, "; ".join(_cut_short(node, room, chosen, wanted, told)))
 
@@ -149,7 +149,7 @@ def _spare(node: TargetNode) -> int:
     lines = node.probe("memory")
     if len(lines) != 1:
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
-    fields = Fields(lines[0], node.name)
+    fields = OutputRecord(lines[0], node.name)
     fields.choice("probe", ["memory"])
     return max(fields.integer("spare", 0, 1 << 62) - _MARGIN, 0)
 

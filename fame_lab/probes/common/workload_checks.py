@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Left", "Outcome", "check_gups", "check_histogram", "check_kv", "check_stream"]
+__all__ = ["FinalState", "Outcome", "check_gups", "check_histogram", "check_kv", "check_stream"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -22,7 +22,7 @@ _RECORD = 8
 
 
 @dataclass(frozen=True)
-class Left:
+class FinalState:
     """What is left of one run of a workload, and what it was to do.
 
     Parameters
@@ -56,7 +56,7 @@ class Outcome:
     failed: str = ""
 
 
-def check_stream(left: Left) -> Outcome:
+def check_stream(left: FinalState) -> Outcome:
     """Do STREAM's rounds with one element of each array: they are all alike."""
     a, b, c = 1.0, 2.0, 0.0
     elements = left.private[0].size // 3
@@ -70,7 +70,7 @@ def check_stream(left: Left) -> Outcome:
     return _never(wrong, 3 * elements * left.parties, "elements of the arrays are not what STREAM makes them")
 
 
-def check_gups(left: Left) -> Outcome:
+def check_gups(left: FinalState) -> Outcome:
     """Do all updates anew. Those of several nodes are not atomic, and may be lost: that is no failure."""
     expected = np.arange(left.shared.size, dtype=np.uint64)
     for numbers in _drawn(left):
@@ -81,7 +81,7 @@ def check_gups(left: Left) -> Outcome:
     return _never(wrong, left.shared.size, "words of the table are not what one node's updates make them")
 
 
-def check_histogram(left: Left) -> Outcome:
+def check_histogram(left: FinalState) -> Outcome:
     """Count all samples anew."""
     expected = np.zeros(left.shared.size, np.int64)
     for numbers in _drawn(left):
@@ -93,7 +93,7 @@ def check_histogram(left: Left) -> Outcome:
     )
 
 
-def check_kv(left: Left) -> Outcome:
+def check_kv(left: FinalState) -> Outcome:
     """Look at every record: that it is whole, of its key, and written as often as the nodes have written."""
     records = left.shared.reshape(-1, _RECORD)
     versions, first = records[:, 0], records[:, 1]
@@ -126,7 +126,7 @@ def _from(state: int, count: int) -> Words:
     return z ^ (z >> np.uint64(31))
 
 
-def _drawn(left: Left) -> Iterator[Words]:
+def _drawn(left: FinalState) -> Iterator[Words]:
     """Return the random numbers of all nodes, so many at once."""
     for rank in range(left.parties):
         begin = int(_from(left.seed, rank + 1)[rank])

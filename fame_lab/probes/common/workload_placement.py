@@ -13,7 +13,7 @@ from fame_lab.errors import ProbeError, SpecError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import Books, ControlArea
 
-__all__ = ["PLACEMENTS", "Placement", "Spread", "check_placement"]
+__all__ = ["PLACEMENTS", "Placement", "StripedRange", "check_placement"]
 
 PLACEMENTS = ("own", "remote", "interleaved")
 
@@ -24,7 +24,7 @@ _STRIPES = 1024
 
 
 @dataclass(frozen=True)
-class Spread:
+class StripedRange:
     """Bytes of FAM, used as one array, in stripes that go round homes.
 
     Parameters
@@ -100,7 +100,7 @@ class Placement:
         if self.how == "remote" and self.books.nodes < 2:
             raise ProbeError("placement 'remote' takes 2 nodes or more, and the lab has one")
 
-    def private(self, node: int, size: int) -> Spread:
+    def private(self, node: int, size: int) -> StripedRange:
         """Find room for a node's own data.
 
         Raises
@@ -110,7 +110,7 @@ class Placement:
         """
         return self._take(size, own=node, remote=(node + 1) % self.books.nodes)
 
-    def shared(self, size: int) -> Spread:
+    def shared(self, size: int) -> StripedRange:
         """Find room for data that all nodes share; raises as :meth:`private` does."""
         idle = [node for node in range(self.books.nodes) if node not in self.nodes]
         return self._take(size, own=self.nodes[0], remote=[*idle, self.nodes[-1]][0])
@@ -119,14 +119,14 @@ class Placement:
         """Return the probe program's options for the books."""
         return ["--book", str(self.books.book), "--every", str(self.books.at_home(0).step)]
 
-    def _take(self, size: int, *, own: int, remote: int) -> Spread:
+    def _take(self, size: int, *, own: int, remote: int) -> StripedRange:
         everywhere = list(range(self.books.nodes))
         homes = {"own": [own], "remote": [remote], "interleaved": everywhere}[self.how]
         stripe = _PAGE
         while stripe < self.books.book and -(-size // stripe) > _STRIPES:
             stripe *= 2
         taken = max(self._taken.get(home, 0) for home in homes)
-        spread = Spread(self.books, tuple(homes), size, -(-taken // stripe) * stripe, stripe)
+        spread = StripedRange(self.books, tuple(homes), size, -(-taken // stripe) * stripe, stripe)
         for home in homes:
             if spread.end > (room := self._room(home)):
                 raise SpecError(

@@ -78,7 +78,7 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     for (row, column), count in np.ndenumerate(cells):
         if readable:
             text = written(count) if count > 999 else str(count)
-            colour = plots.ink(picture.to_rgba(count)) if count else "black"
+            colour = plots.text_colour(picture.to_rgba(count)) if count else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
         if rows[row][1] == homes[column]:
             axes.add_patch(
@@ -93,7 +93,7 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     axes.set_title("accesses: loads + stores", fontsize=10)
     if not readable:
         bar = axes.figure.colorbar(picture, ax=axes, location="left", shrink=0.5, aspect=40, label="accesses")
-        plots.letter(bar.ax)
+        plots.set_font_sizes(bar.ax)
         plots.plain_log(bar.ax.yaxis, EngFormatter(sep=""))
 
 

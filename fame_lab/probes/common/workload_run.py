@@ -10,23 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.arguments import fam_words
-from fame_lab.probes.common.barrier import one_line, together
+from fame_lab.probes.common.arguments import fam_options
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
 from fame_lab.probes.common.batches import Batches, read_batches
-from fame_lab.probes.common.program_output import Fields
+from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.probes.common.workload_checks import (
-    Left,
+    FinalState,
     Outcome,
     check_gups,
     check_histogram,
     check_kv,
     check_stream,
 )
-from fame_lab.probes.common.workload_placement import Placement, Spread
+from fame_lab.probes.common.workload_placement import Placement, StripedRange
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["KINDS", "Kind", "Part", "Run", "Settings", "run_one"]
+__all__ = ["KINDS", "NodeShare", "Run", "Workload", "WorkloadSettings", "run_one"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -35,7 +35,7 @@ _WARM_UP = 3  # batches, as in batches.h
 
 
 @dataclass(frozen=True)
-class Kind:
+class Workload:
     """A workload: what data it takes, and what is known of it beforehand.
 
     Parameters
@@ -54,27 +54,27 @@ class Kind:
     private: str = ""
     shared: str = ""
     accesses: float | None = None
-    check: Callable[[Left], Outcome] | None = None
+    check: Callable[[FinalState], Outcome] | None = None
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("sequential", private="size", accesses=1),
-        Kind("strided", private="size", accesses=1),
-        Kind("random", private="size", accesses=1),
-        Kind("zipf", private="size", accesses=1),
-        Kind("stream", private="size", accesses=10 / 4, check=check_stream),
-        Kind("gups", shared="size", accesses=2, check=check_gups),
-        Kind("histogram-shared", shared="bins", accesses=2, check=check_histogram),
-        Kind("histogram-private", private="bins", shared="bins", check=check_histogram),
-        Kind("kv", shared="size", check=check_kv),
+        Workload("sequential", private="size", accesses=1),
+        Workload("strided", private="size", accesses=1),
+        Workload("random", private="size", accesses=1),
+        Workload("zipf", private="size", accesses=1),
+        Workload("stream", private="size", accesses=10 / 4, check=check_stream),
+        Workload("gups", shared="size", accesses=2, check=check_gups),
+        Workload("histogram-shared", shared="bins", accesses=2, check=check_histogram),
+        Workload("histogram-private", private="bins", shared="bins", check=check_histogram),
+        Workload("kv", shared="size", check=check_kv),
     )
 }
 
 
 @dataclass(frozen=True)
-class Settings:
+class WorkloadSettings:
     """What all workloads of a run are told.
 
     Parameters
@@ -111,26 +111,26 @@ class Settings:
             "theta-ppm": round(1e6 * self.theta), "reads-ppm": round(1e6 * self.reads),
         }  # fmt: skip
         options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
-        return [*fam_words(self.mapping), *options]
+        return [*fam_options(self.mapping), *options]
 
     def bytes_of(self, what: str) -> int:
         """Return how many bytes ``"size"`` or ``"bins"`` stand for; 0 for ``""``."""
         return {"": 0, "size": self.size, "bins": self.bins}[what]
 
-    def operations_of(self, kind: Kind) -> int:
+    def operations_of(self, kind: Workload) -> int:
         """Return how many operations a batch has: STREAM does whole rounds of its four kernels."""
         if kind.name != "stream":
             return self.operations
         a_round = 4 * (self.size // 24)
         return max(1, self.operations // a_round) * a_round
 
-    def total_of(self, kind: Kind) -> int:
+    def total_of(self, kind: Workload) -> int:
         """Return how many operations a node does in all, those of the warm-up included."""
         return (_WARM_UP + self.batches) * self.operations_of(kind)
 
 
 @dataclass(frozen=True)
-class Part:
+class NodeShare:
     """What one node did.
 
     Parameters
@@ -158,12 +158,12 @@ class Part:
 class Run:
     """What all nodes did, in order, and what came of it; None if nothing is left that could be looked at."""
 
-    kind: Kind
-    parts: Sequence[Part]
+    kind: Workload
+    parts: Sequence[NodeShare]
     outcome: Outcome | None
 
 
-def run_one(lab: TargetLab, kind: Kind, nodes: Sequence[TargetNode], settings: Settings) -> Run:
+def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], settings: WorkloadSettings) -> Run:
     """Run a workload on some nodes at once, and look at what is left.
 
     Raises
@@ -183,14 +183,16 @@ def run_one(lab: TargetLab, kind: Kind, nodes: Sequence[TargetNode], settings: S
         node: [*common, "--rank", str(rank), *(private[node].words("private") if private else [])]
         for rank, node in enumerate(nodes)
     }
-    lines = together(lab, arguments, patience=settings.patience, timeout=settings.timeout)
+    lines = run_at_barrier(lab, arguments, patience=settings.patience, timeout=settings.timeout)
     parts = [
-        _part(one_line(lines, node, "workload"), kind, settings, lab.spec.nodes, private.get(node), shared)
+        _part(
+            single_record(lines, node, "workload"), kind, settings, lab.spec.nodes, private.get(node), shared
+        )
         for node in nodes
     ]
     if kind.check is None:
         return Run(kind, parts, None)
-    left = Left(
+    left = FinalState(
         seed=settings.seed,
         parties=len(nodes),
         operations=settings.total_of(kind),
@@ -203,13 +205,13 @@ def run_one(lab: TargetLab, kind: Kind, nodes: Sequence[TargetNode], settings: S
 
 
 def _part(
-    fields: Fields,
-    kind: Kind,
-    settings: Settings,
+    fields: OutputRecord,
+    kind: Workload,
+    settings: WorkloadSettings,
     homes: int,
-    private: Spread | None,
-    shared: Spread | None,
-) -> Part:
+    private: StripedRange | None,
+    shared: StripedRange | None,
+) -> NodeShare:
     operations = settings.operations_of(kind)
     fields.choice("name", [kind.name])
     fields.integer("operations", operations, operations)
@@ -228,7 +230,7 @@ def _part(
     counted, least = int(loads.sum() + stores.sum()), int(accesses.sum())
     if counted < least:
         raise ProbeError(f"{fields.node}: the probe counted {counted} accesses, of them {least} in batches")
-    return Part(
+    return NodeShare(
         batches,
         accesses,
         loads,
@@ -240,7 +242,7 @@ def _part(
     )
 
 
-def _by_home(fields: Fields, which: str, spread: Spread | None, what: str, homes: int) -> Words:
+def _by_home(fields: OutputRecord, which: str, spread: StripedRange | None, what: str, homes: int) -> Words:
     """Return the accesses to one array, by the number of the home."""
     found = np.zeros(homes, np.uint64)
     listed = spread.homes if spread is not None else ()

@@ -20,8 +20,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.paths import given_path
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.results.plots import LabFigure, begin, dress, plain_log, style
-from fame_lab.traffic.plots.address_axis import Columns, columns, mark_columns
+from fame_lab.results.plots import NotebookFigure, new_figure, plain_log, style, style_axes
+from fame_lab.traffic.plots.address_axis import AddressAxis, columns, label_columns
 from fame_lab.traffic.plots.captions import count_label
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
 from fame_lab.traffic.validation import OPS
@@ -46,7 +46,7 @@ class _Ordered(NamedTuple):
     manifest: dict[str, Any]
 
 
-def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int = 2048) -> LabFigure:
+def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int = 2048) -> NotebookFigure:
     """Draw one node's accesses in their order, of one recording or several beside each other.
 
     Parameters
@@ -80,7 +80,7 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     shown = columns(places, FINEST_GRANULE)
     across = min(len(found), _ACROSS)
     rows = -(-len(found) // across)
-    made = begin(
+    made = new_figure(
         f"Accesses of {node}, in their order",
         _foot(found, first),
         *(each.manifest for each in found.values()),
@@ -127,13 +127,13 @@ def _read(path: Path, node: str) -> _Ordered:
         raise TrafficError(f"{str(path)!r} holds no accesses of {node} in their order: {error}") from error
 
 
-def _lines(shown: Columns, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def _lines(shown: AddressAxis, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Return the number of the line in the picture for each offset."""
     return np.searchsorted(shown.offsets, offsets, side="right") - 1
 
 
-def _draw_walk(axes: Axes, shown: Columns, found: _Ordered, first: int) -> None:
-    dress(axes)
+def _draw_walk(axes: Axes, shown: AddressAxis, found: _Ordered, first: int) -> None:
+    style_axes(axes)
     lines, stored = _lines(shown, found.offsets[:first]), found.stored[:first]
     numbers = np.arange(lines.size)
     for number, (op, which, mark) in enumerate(zip(OPS, (~stored, stored), _MARKS, strict=True)):
@@ -144,11 +144,11 @@ def _draw_walk(axes: Axes, shown: Columns, found: _Ordered, first: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("number of the access")
-    mark_columns(axes, shown, vertical=True)
+    label_columns(axes, shown, vertical=True)
 
 
-def _draw_sums(axes: Axes, shown: Columns, found: _Ordered, most: int) -> None:
-    dress(axes)
+def _draw_sums(axes: Axes, shown: AddressAxis, found: _Ordered, most: int) -> None:
+    style_axes(axes)
     counts = np.bincount(_lines(shown, found.offsets), minlength=shown.offsets.size)
     places = np.arange(counts.size)
     axes.fill_betweenx(

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from fame_lab.results.plots import size_label
 from fame_lab.spec.fam_layout import Books
 
-__all__ = ["Columns", "columns", "mark_columns", "mark_homes"]
+__all__ = ["AddressAxis", "columns", "label_columns", "label_homes"]
 
 _MOST = 256
 _MARKED_GAPS = 12
@@ -26,7 +26,7 @@ _SHADES = ("0.80", "0.93")
 
 
 @dataclass(frozen=True)
-class Columns:
+class AddressAxis:
     """Columns of an address axis.
 
     Parameters
@@ -55,17 +55,17 @@ class Columns:
         return np.flatnonzero(np.diff(self.offsets) > self.unit) + 1
 
 
-def columns(offsets: npt.NDArray[np.integer[Any]], granule: int, most: int = _MOST) -> Columns:
+def columns(offsets: npt.NDArray[np.integer[Any]], granule: int, most: int = _MOST) -> AddressAxis:
     """Choose columns for granules at ascending `offsets`."""
     places = offsets.astype("i8")
     unit = granule
     while np.count_nonzero(np.diff(places // unit)) >= most:
         unit *= 2
     starts = np.flatnonzero(np.diff(places // unit, prepend=-1))
-    return Columns(unit, places[starts] // unit * unit, starts)
+    return AddressAxis(unit, places[starts] // unit * unit, starts)
 
 
-def mark_columns(axes: Axes, shown: Columns, *, vertical: bool = False) -> None:
+def label_columns(axes: Axes, shown: AddressAxis, *, vertical: bool = False) -> None:
     """Label the columns with their offsets, and draw a line where some are left out."""
     count = shown.offsets.size
     axis = axes.yaxis if vertical else axes.xaxis
@@ -82,7 +82,7 @@ def mark_columns(axes: Axes, shown: Columns, *, vertical: bool = False) -> None:
     axis.set_label_text(told + (left_out if gaps.size and not vertical else ""))
 
 
-def mark_homes(axes: Axes, shown: Columns, books: Books, row: float, deep: float) -> None:
+def label_homes(axes: Axes, shown: AddressAxis, books: Books, row: float, deep: float) -> None:
     """Draw homes centred on a row, `deep` rows high: a patch and a number for each run with one home."""
     if not shown.offsets.size:
         return

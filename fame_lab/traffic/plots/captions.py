@@ -13,7 +13,7 @@ from fame_lab.spec.fam_layout import ControlArea
 if TYPE_CHECKING:
     from fame_lab.traffic.data import TrafficData
 
-__all__ = ["ENDED", "count_label", "counted", "ends", "foot", "resolution", "source_caveat"]
+__all__ = ["ENDED", "caption", "count_label", "counted", "early_ends", "resolution", "source_caveat"]
 
 ENDED = "†"  # stands at a node's number where its counts ended early
 _MOST_ENDED = 3
@@ -43,10 +43,10 @@ def resolution(traffic: TrafficData) -> str:
     whole = offset == 0 and size >= ControlArea(traffic.books.fam_size).offset
     watched = "all of FAM" if whole else f"{size_label(size)} from {offset:#x}"
     where = f"granules of {size_label(traffic.granule)}; watched: {watched}"
-    return "\n".join([f"{when}; {where}", *ends(traffic)])
+    return "\n".join([f"{when}; {where}", *early_ends(traffic)])
 
 
-def ends(traffic: TrafficData) -> list[str]:
+def early_ends(traffic: TrafficData) -> list[str]:
     """Return whose counts ended early and why, a line each."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MOST_ENDED:
@@ -64,7 +64,7 @@ def counted(traffic: TrafficData) -> str:
     return f"n = {looks:,} look{'' if looks == 1 else 's'}, between which {granules} changed"
 
 
-def foot(traffic: TrafficData, note: str = "", *, count: str = "") -> str:
+def caption(traffic: TrafficData, note: str = "", *, count: str = "") -> str:
     """Write all of it for the foot of a figure, with :func:`counted` or another `count`."""
     lines = [source_caveat(traffic), count or counted(traffic), resolution(traffic), note]
     return "\n".join(line for line in lines if line)

@@ -12,12 +12,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.results.plots import LabFigure, begin, dress, legend_above, style
+from fame_lab.results.plots import NotebookFigure, legend_above, new_figure, style, style_axes
 from fame_lab.traffic import aggregation
 from fame_lab.traffic import sharing as shared
 from fame_lab.traffic.plots.address_axis import columns
-from fame_lab.traffic.plots.captions import count_label, foot
-from fame_lab.traffic.plots.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
+from fame_lab.traffic.plots.captions import caption, count_label
+from fame_lab.traffic.plots.panels import (
+    colour_bar,
+    draw_heat,
+    draw_matrix,
+    empty_panel,
+    label_nodes,
+    log_norm,
+)
 from fame_lab.traffic.plots.time_panels import bins_panel, nodes_panel, rates_panel
 from fame_lab.traffic.validation import OPS
 
@@ -30,7 +37,7 @@ _HOMES = "Colours: sum of a column. Bottom row: the node at which it is at home"
 _LOCAL = "Framed: local"
 
 
-def plot(traffic: TrafficData, what: str) -> LabFigure:
+def plot(traffic: TrafficData, what: str) -> NotebookFigure:
     """Draw it: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
     known = {
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
@@ -40,53 +47,53 @@ def plot(traffic: TrafficData, what: str) -> LabFigure:
     return known[what](traffic)
 
 
-def overview(traffic: TrafficData) -> LabFigure:
+def overview(traffic: TrafficData) -> NotebookFigure:
     """Draw matrix and heat in one figure; of samples, what changed and when."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=5.4)
+        made = _begin(traffic, "what changed", caption(traffic, _HOMES), height=5.4)
         heated, timed = made.subplots(2, 1, height_ratios=[2, 3])
         _changed_panel(traffic, heated)
         bins_panel(traffic, timed)
         return made
     rows = _rows_height(traffic)
-    made = _begin(traffic, "accesses", foot(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
+    made = _begin(traffic, "accesses", caption(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
     upper, lower = _halves(made, [3.6, 1.2 + 2 * rows])
     _matrix_panels(traffic, list(upper.subplots(1, 2)))
     _heat_panels(traffic, list(lower.subplots(2, 1, sharex=True)))
     return made
 
 
-def matrix(traffic: TrafficData) -> LabFigure:
+def matrix(traffic: TrafficData) -> NotebookFigure:
     """Draw initiators and homes, loads beside stores."""
     counted = aggregation.matrix(traffic, "accesses")
-    made = _begin(traffic, "who accessed whose memory", foot(traffic, _LOCAL), height=4.3)
+    made = _begin(traffic, "who accessed whose memory", caption(traffic, _LOCAL), height=4.3)
     _matrix_panels(traffic, list(made.subplots(1, 2)), counted.values)
     return made
 
 
-def heat(traffic: TrafficData) -> LabFigure:
+def heat(traffic: TrafficData) -> NotebookFigure:
     """Draw nodes over addresses, loads above stores; of samples, what changed."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed", foot(traffic, _HOMES), height=2.8)
+        made = _begin(traffic, "what changed", caption(traffic, _HOMES), height=2.8)
         _changed_panel(traffic, made.subplots())
         return made
     height = 1.4 + 2 * _rows_height(traffic)
-    made = _begin(traffic, "accesses by address", foot(traffic, _HOMES), height=height)
+    made = _begin(traffic, "accesses by address", caption(traffic, _HOMES), height=height)
     _heat_panels(traffic, list(made.subplots(2, 1, sharex=True)))
     return made
 
 
-def over_time(traffic: TrafficData) -> LabFigure:
+def over_time(traffic: TrafficData) -> NotebookFigure:
     """Draw it over time: local and remote accesses, by node, by address; of samples, by address."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed, over time", foot(traffic), height=3.9)
+        made = _begin(traffic, "what changed, over time", caption(traffic), height=3.9)
         bins_panel(traffic, made.subplots())
         return made
     seen = int(traffic.timeline["accesses"].sum())
     count = f"n = {seen:,} accesses, of all nodes"
-    made = _begin(traffic, "accesses over time", foot(traffic, count=count), height=7.4)
+    made = _begin(traffic, "accesses over time", caption(traffic, count=count), height=7.4)
     if not traffic.timeline["time"].size:
-        nothing(made.subplots(), "no look on the way: nothing is known over time")
+        empty_panel(made.subplots(), "no look on the way: nothing is known over time")
         return made
     rates, nodes, bins = made.subplots(3, 1, sharex=True, height_ratios=[2, 2, 2])
     rates_panel(traffic, rates)
@@ -97,10 +104,10 @@ def over_time(traffic: TrafficData) -> LabFigure:
     return made
 
 
-def sharing(traffic: TrafficData) -> LabFigure:
+def sharing(traffic: TrafficData) -> NotebookFigure:
     """Draw who shares what: how many granules of each class, how often accessed, and where they lie."""
     sorted_ = shared.sharing(traffic)
-    made = _begin(traffic, "who shares what", foot(traffic, _HOMES), height=5.0)
+    made = _begin(traffic, "who shares what", caption(traffic, _HOMES), height=5.0)
     upper, lower = _halves(made, [1.1, 1.3])
     granules, accesses = upper.subplots(1, 2, sharey=True)
     places = np.arange(len(shared.KINDS))
@@ -119,15 +126,15 @@ def sharing(traffic: TrafficData) -> LabFigure:
     return made
 
 
-def _halves(made: LabFigure, heights: list[float]) -> tuple[SubFigure, SubFigure]:
+def _halves(made: NotebookFigure, heights: list[float]) -> tuple[SubFigure, SubFigure]:
     halves: Any = made.subfigures(2, 1, height_ratios=heights)
     return halves[0], halves[1]
 
 
-def _begin(traffic: TrafficData, what: str, foot: str, *, height: float) -> LabFigure:
+def _begin(traffic: TrafficData, what: str, foot: str, *, height: float) -> NotebookFigure:
     plural = "" if len(traffic.nodes) == 1 else "s"
     title = f"{traffic.spec['name']}: {what}, {len(traffic.nodes)} node{plural}"
-    return begin(title, foot, traffic.manifest, height=height)
+    return new_figure(title, foot, traffic.manifest, height=height)
 
 
 def _rows_height(traffic: TrafficData) -> float:
@@ -152,7 +159,7 @@ def _heat_panels(traffic: TrafficData, panels: list[Axes]) -> None:
     counts = traffic.counts["accesses"]
     if not counts.sizes["granule"]:
         for axes, op in zip(panels, OPS, strict=True):
-            nothing(axes, f"no {op}s to FAM")
+            empty_panel(axes, f"no {op}s to FAM")
         return
     shown = columns(counts["granule"].values, traffic.granule)
     values = shown.add(counts.values)
@@ -169,7 +176,7 @@ def _changed_panel(traffic: TrafficData, axes: Axes) -> None:
     by_node = "changed_by" in traffic.counts
     counts = traffic.counts["changed_by" if by_node else "changed"]
     if not counts.sizes["granule"]:
-        nothing(axes, "nothing changed")
+        empty_panel(axes, "nothing changed")
         return
     shown = columns(counts["granule"].values, traffic.granule)
     values = shown.add(np.atleast_2d(counts.values))
@@ -185,7 +192,7 @@ def _changed_panel(traffic: TrafficData, axes: Axes) -> None:
 
 def _kinds_panel(traffic: TrafficData, axes: Axes, sorted_: Any) -> None:
     if not sorted_.sizes["granule"]:
-        nothing(axes, "nobody touched FAM")
+        empty_panel(axes, "nobody touched FAM")
         return
     offsets = sorted_["granule"].values
     belongs = sorted_["kind_of"].values == np.array(shared.KINDS)[:, None]
@@ -200,7 +207,7 @@ def _kinds_panel(traffic: TrafficData, axes: Axes, sorted_: Any) -> None:
 
 
 def _bars(axes: Axes, places: Any, values: Any, height: float, label: str, **look: Any) -> None:
-    dress(axes)
+    style_axes(axes)
     axes.grid(visible=False, axis="y")
     bars = axes.barh(
         places, values, height, label=label, color=look["color"], hatch=look.get("hatch"), edgecolor="white"

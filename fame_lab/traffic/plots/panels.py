@@ -15,11 +15,11 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from fame_lab.results.plots import ink, letter, plain_log
-from fame_lab.traffic.plots.address_axis import Columns, mark_columns, mark_homes
+from fame_lab.results.plots import plain_log, set_font_sizes, text_colour
+from fame_lab.traffic.plots.address_axis import AddressAxis, label_columns, label_homes
 from fame_lab.traffic.plots.captions import ENDED, count_label
 
-__all__ = ["colour_bar", "draw_heat", "draw_matrix", "label_nodes", "log_norm", "mesh", "nothing"]
+__all__ = ["colour_bar", "draw_heat", "draw_matrix", "empty_panel", "label_nodes", "log_norm", "mesh"]
 
 # Light is little and dark is much, in an order that survives a grey print; nothing at all stays white.
 _COLOURS = "viridis_r"
@@ -43,7 +43,7 @@ def _show(axes: Axes, values: npt.NDArray[Any], norm: Normalize, *, square: bool
         plain, cmap=_COLOURS, norm=norm, aspect="equal" if square else "auto", interpolation="nearest"
     )
     axes.grid(visible=False)
-    letter(axes)
+    set_font_sizes(axes)
     return image
 
 
@@ -54,7 +54,7 @@ def mesh(axes: Axes, edges: npt.NDArray[Any], values: npt.NDArray[Any], norm: No
     axes.pcolormesh(edges, rows, plain, cmap=_COLOURS, norm=norm)
     axes.set_ylim(rows[-1], rows[0])
     axes.set_xlim(edges[0], edges[-1])
-    letter(axes)
+    set_font_sizes(axes)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -63,7 +63,7 @@ def colour_bar(axes: Axes, beside: Sequence[Axes], norm: Normalize, label: str) 
     bar = axes.figure.colorbar(
         ScalarMappable(norm, _COLOURS), ax=list(beside), fraction=0.04, pad=0.01, aspect=18
     )
-    letter(bar.ax)
+    set_font_sizes(bar.ax)
     # Of counts there is none below one.
     plain_log(bar.ax.yaxis, lambda value: count_label(value) if value >= 1 else "")
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -118,7 +118,7 @@ def draw_matrix(
 def draw_heat(
     axes: Axes,
     values: npt.NDArray[Any],
-    shown: Columns,
+    shown: AddressAxis,
     norm: Normalize,
     books: Any,
 ) -> None:
@@ -126,21 +126,21 @@ def draw_heat(
     rows = len(values)
     _show(axes, values, norm)
     deep = max(0.6, rows / 9)
-    mark_homes(axes, shown, books, rows - 0.5 + deep / 2, deep)
+    label_homes(axes, shown, books, rows - 0.5 + deep / 2, deep)
     axes.set_ylim(rows - 0.5 + deep, -0.5)
     axes.set_xlim(-0.5, max(shown.offsets.size, 1) - 0.5)
     axes.axhline(rows - 0.5, color="0.3", linewidth=0.8)
-    mark_columns(axes, shown)
+    label_columns(axes, shown)
     if rows <= 16:
         for row in range(1, rows):
             axes.axhline(row - 0.5, color="0.85", linewidth=0.6)
 
 
-def nothing(axes: Axes, told: str) -> None:
+def empty_panel(axes: Axes, told: str) -> None:
     """Write on a panel that there is nothing to draw."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes, color="0.35", fontsize=9)
 
 
 def _ink(norm: Normalize, value: float) -> str:
-    return ink(colormaps[_COLOURS](norm(value)))
+    return text_colour(colormaps[_COLOURS](norm(value)))

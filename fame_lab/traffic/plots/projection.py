@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fame_lab.results.plots import LabFigure, begin, dress, legend_above, style
+from fame_lab.results.plots import NotebookFigure, legend_above, new_figure, style, style_axes
 from fame_lab.traffic.plots.panels import label_nodes
 from fame_lab.traffic.projection import CAVEAT, FORMULA, Projection
 
@@ -15,7 +15,7 @@ _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 _HATCHES = ("", "///", "...")
 
 
-def plot(projection: Projection) -> LabFigure:
+def plot(projection: Projection) -> NotebookFigure:
     """Draw the projected time of each initiator, by what it is made of."""
     dataset = projection.dataset
     latency = dataset["latency_time"].values.sum(axis=0)
@@ -28,14 +28,14 @@ def plot(projection: Projection) -> LabFigure:
     most = float(dataset["time"].values.max(initial=0))
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
     told = projection.manifest
-    made = begin(
+    made = new_figure(
         "Projected time of the traced accesses",
         f"{CAVEAT}\nn = {told['accesses']:,} accesses\n{FORMULA}\n{told['model']['source']}",
         told["traffic"],
         height=3.7,
     )
     axes = made.subplots()
-    dress(axes)
+    style_axes(axes)
     axes.grid(visible=False, axis="x")
     nodes = [str(node) for node in dataset["initiator"].values]
     at = np.zeros(len(nodes))

@@ -10,11 +10,18 @@ import numpy.typing as npt
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.results.plots import LabFigure, begin
+from fame_lab.results.plots import NotebookFigure, new_figure
 from fame_lab.traffic import aggregation
 from fame_lab.traffic.plots.address_axis import columns
-from fame_lab.traffic.plots.captions import count_label, ends, source_caveat
-from fame_lab.traffic.plots.panels import colour_bar, draw_heat, draw_matrix, label_nodes, log_norm, nothing
+from fame_lab.traffic.plots.captions import count_label, early_ends, source_caveat
+from fame_lab.traffic.plots.panels import (
+    colour_bar,
+    draw_heat,
+    draw_matrix,
+    empty_panel,
+    label_nodes,
+    log_norm,
+)
 
 if TYPE_CHECKING:
     from fame_lab.traffic.data import TrafficData
@@ -26,7 +33,7 @@ _MOST = 8
 _ACROSS = 4
 
 
-def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> LabFigure:
+def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> NotebookFigure:
     """Draw several recordings in one figure: loads and stores together, the colours those of all.
 
     Parameters
@@ -52,7 +59,7 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> LabFig
     if not 1 <= len(found) <= _MOST:
         raise SpecError(f"there are {len(found)} recordings: give from 1 to {_MOST}")
     for traffic in found.values():
-        aggregation.need_trace(traffic, "who accessed what")
+        aggregation.require_trace(traffic, "who accessed what")
     if len({(traffic.books, traffic.granule) for traffic in found.values()}) != 1:
         raise SpecError(
             "the recordings differ in nodes, books or granules: give those of labs that are alike"
@@ -60,7 +67,7 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> LabFig
     return known[what](found)
 
 
-def _matrices(found: Mapping[str, TrafficData]) -> LabFigure:
+def _matrices(found: Mapping[str, TrafficData]) -> NotebookFigure:
     counted = {
         name: aggregation.matrix(traffic, "accesses").values.sum(axis=0) for name, traffic in found.items()
     }
@@ -85,7 +92,7 @@ def _matrices(found: Mapping[str, TrafficData]) -> LabFigure:
     return made
 
 
-def _heats(found: Mapping[str, TrafficData]) -> LabFigure:
+def _heats(found: Mapping[str, TrafficData]) -> NotebookFigure:
     first = next(iter(found.values()))
     row = float(np.clip(0.25 * len(first.nodes), 0.5, 2.0)) + 0.45
     note = "Colours: sum of a column. Bottom row: the node at which it is at home"
@@ -94,7 +101,7 @@ def _heats(found: Mapping[str, TrafficData]) -> LabFigure:
     offsets = np.unique(np.concatenate([traffic.counts["granule"].values for traffic in found.values()]))
     if not offsets.size:
         for axes, name in zip(panels, found, strict=True):
-            nothing(axes, f"{name}: nobody touched FAM")
+            empty_panel(axes, f"{name}: nobody touched FAM")
         return made
     shown = columns(offsets, first.granule)
     values = {name: shown.add(_at(traffic, offsets)) for name, traffic in found.items()}
@@ -122,8 +129,8 @@ def _accesses(traffic: TrafficData) -> int:
     return int(traffic.counts["accesses"].sum())
 
 
-def _begin(found: Mapping[str, TrafficData], title: str, note: str, *, height: float) -> LabFigure:
-    told = [f"{name}: {line}" for name, traffic in found.items() for line in ends(traffic)]
+def _begin(found: Mapping[str, TrafficData], title: str, note: str, *, height: float) -> NotebookFigure:
+    told = [f"{name}: {line}" for name, traffic in found.items() for line in early_ends(traffic)]
     recordings = f"{len(found)} recording{'' if len(found) == 1 else 's'}"
     foot = [
         source_caveat(next(iter(found.values()))),
@@ -131,4 +138,4 @@ def _begin(found: Mapping[str, TrafficData], title: str, note: str, *, height: f
         *told,
         f"{note}. One scale of colours for all",
     ]
-    return begin(title, "\n".join(foot), *(each.manifest for each in found.values()), height=height)
+    return new_figure(title, "\n".join(foot), *(each.manifest for each in found.values()), height=height)

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fame_lab.results.plots import dress, legend_above, style
+from fame_lab.results.plots import legend_above, style, style_axes
 from fame_lab.traffic import aggregation
-from fame_lab.traffic.plots.address_axis import columns, mark_columns
+from fame_lab.traffic.plots.address_axis import columns, label_columns
 from fame_lab.traffic.plots.captions import count_label
-from fame_lab.traffic.plots.panels import colour_bar, label_nodes, log_norm, mesh, nothing
+from fame_lab.traffic.plots.panels import colour_bar, empty_panel, label_nodes, log_norm, mesh
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LINES: Any = (("-", (0, (4, 2))), ((0, (1, 1)), (0, (4, 1, 1, 1))))
 def rates_panel(traffic: TrafficData, axes: Axes) -> None:
     """Draw accesses a second, local and remote, loads and stores."""
     edges = _edges(traffic)
-    dress(axes)
+    style_axes(axes)
     homes = traffic.books.homes(traffic.timeline["bin"].values)
     counted = aggregation.by_home(traffic.timeline["accesses"].values, homes, len(traffic.nodes))
     local = counted.diagonal(axis1=2, axis2=3).sum(axis=2)
@@ -64,7 +64,7 @@ def bins_panel(traffic: TrafficData, axes: Axes) -> None:
     edges = _edges(traffic)
     timeline = traffic.timeline
     if edges.size < 2 or not timeline.sizes["bin"]:
-        nothing(axes, "nothing changed, or there was no look on the way")
+        empty_panel(axes, "nothing changed, or there was no look on the way")
         return
     if traffic.source == "trace":
         values, told = timeline["accesses"].values.sum(axis=(1, 2)), "accesses in an interval"
@@ -74,7 +74,7 @@ def bins_panel(traffic: TrafficData, axes: Axes) -> None:
     values = shown.add(values).T
     norm = log_norm(values)
     mesh(axes, edges, values, norm)
-    mark_columns(axes, shown, vertical=True)
+    label_columns(axes, shown, vertical=True)
     axes.set_xlabel("time since the start [s]")
     colour_bar(axes, [axes], norm, told)
 

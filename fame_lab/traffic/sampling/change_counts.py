@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Tally", "Timeline"]
+__all__ = ["ChangeCounts", "Timeline"]
 
 Offsets = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.uint64]
@@ -18,7 +18,7 @@ def _no_offsets() -> Offsets:
 
 
 @dataclass
-class Tally:
+class ChangeCounts:
     """How often each offset occurred.
 
     Attributes
@@ -30,7 +30,7 @@ class Tally:
 
     Examples
     --------
-    >>> tally = Tally()
+    >>> tally = ChangeCounts()
     >>> tally.add(np.array([0, 64]))
     >>> tally.add(np.array([64, 256]))
     >>> tally.offsets.tolist(), tally.counts.tolist(), tally.at(np.array([64, 128])).tolist()

@@ -12,7 +12,7 @@ from fame_lab.traffic.sampling.extents import PAGE
 from fame_lab.traffic.sampling.samples import Samples
 from fame_lab.traffic.sampling.sampling_thread import Watch
 from fame_lab.traffic.sampling.soft_dirty import dirty_pages, soft_dirty_works
-from fame_lab.traffic.snapshot import Glance, of_traffic
+from fame_lab.traffic.snapshot import Snapshot, of_traffic
 from fame_lab.traffic.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class SampleRecording(Recording):
         """Whether it looks now."""
         return self._began
 
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         """Return what a live picture shows."""
         return of_traffic(self.traffic())
 

@@ -19,15 +19,15 @@ from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import MAX_BOOK
-from fame_lab.traffic.sampling.change_counts import Tally, Timeline
+from fame_lab.traffic.sampling.change_counts import ChangeCounts, Timeline
 from fame_lab.traffic.sampling.extents import PAGE, Extent
 from fame_lab.traffic.sampling.sampler import Sampler
 from fame_lab.traffic.sampling.samples import Samples
 
-__all__ = ["Author", "Watch"]
+__all__ = ["Watch", "WriteTracker"]
 
 
-class Author(Protocol):
+class WriteTracker(Protocol):
     """Who may have stored, such as :class:`fame_lab.traffic.sampling.soft_dirty.DirtyPages`."""
 
     def clear(self) -> None:
@@ -54,7 +54,7 @@ class Watch:
         busy holds up looks, too.
     bin_size : int or str
         Bytes of a bin of the timeline, a power of two, not smaller than a granule: the book size shows homes.
-    authors : mapping of str to Author, optional
+    authors : mapping of str to WriteTracker, optional
         For each node of which it can be told where it stored: see
         :func:`fame_lab.traffic.sampling.soft_dirty.dirty_pages`. They tell pages, so the granule is a page at
         least. They are closed at the end.
@@ -85,7 +85,7 @@ class Watch:
         granule: int | str = PAGE,
         interval: float = 0.1,
         bin_size: int | str = MAX_BOOK,
-        authors: Mapping[str, Author] | None = None,
+        authors: Mapping[str, WriteTracker] | None = None,
     ) -> None:
         self.interval = float(check_number("interval", interval, 1e-3, 3600, "seconds"))
         self._authors = dict(authors or {})
@@ -97,8 +97,8 @@ class Watch:
             self._sampler.close()
             raise
         self._lock = threading.Lock()
-        self._changed = Tally()
-        self._stored = {name: Tally() for name in self._authors}
+        self._changed = ChangeCounts()
+        self._stored = {name: ChangeCounts() for name in self._authors}
         self._ended: dict[str, str] = {}
         self._timeline = Timeline(self._bin)
         self._times, self._took = array("d"), array("d")

@@ -30,7 +30,7 @@ from fame_lab.errors import TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.traffic.sampling.extents import Extent
 
-__all__ = ["DirtyPages", "Mapped", "dirty_pages", "mappings", "soft_dirty", "soft_dirty_works"]
+__all__ = ["DirtyPages", "MemoryMapping", "dirty_pages", "mappings", "soft_dirty", "soft_dirty_works"]
 
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,7 +48,7 @@ _MAPS = re.compile(
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MemoryMapping:
     """A part of a file in a process's memory.
 
     Parameters
@@ -64,7 +64,7 @@ class Mapped:
     size: int
 
 
-def mappings(maps: str, identity: tuple[int, int]) -> list[Mapped]:
+def mappings(maps: str, identity: tuple[int, int]) -> list[MemoryMapping]:
     """Find where a process has a file, shared and writable, in what its ``/proc/PID/maps`` says.
 
     Parameters
@@ -87,7 +87,7 @@ def mappings(maps: str, identity: tuple[int, int]) -> list[Mapped]:
         if (device, int(fields["inode"])) != identity or not fields["permissions"].startswith("rw-s"):
             continue
         start, stop = int(fields["start"], 16), int(fields["stop"], 16)
-        found.append(Mapped(start, int(fields["offset"], 16), stop - start))
+        found.append(MemoryMapping(start, int(fields["offset"], 16), stop - start))
     return found
 
 

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fame_lab.errors import FameError, HostError
-from fame_lab.traffic.trace.ring_buffer import CONTINUED, STORE, Accesses, OrderRing
+from fame_lab.traffic.trace.ring_buffer import CONTINUED, STORE, Accesses, AccessRing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Order"]
+__all__ = ["AccessLog"]
 
 log = logging.getLogger(__name__)
 
 _INTERVAL = 0.02
 
 
-class Order:
+class AccessLog:
     """A file of accesses in their order, as it is being written.
 
     Its columns: ``time`` [ns, the host's CLOCK_MONOTONIC, the same for every node], ``node``, ``vcpu``,
@@ -38,7 +38,7 @@ class Order:
     ----------
     path : path
         Replaced if it is there.
-    rings : mapping of str to OrderRing
+    rings : mapping of str to AccessRing
         By the node's name.
     manifest : dict
         Kept in the file's metadata.
@@ -50,7 +50,7 @@ class Order:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], rings: Mapping[str, OrderRing], manifest: dict[str, Any]
+        self, path: str | os.PathLike[str], rings: Mapping[str, AccessRing], manifest: dict[str, Any]
     ) -> None:
         import pyarrow as pa
         import pyarrow.parquet

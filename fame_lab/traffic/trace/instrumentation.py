@@ -28,7 +28,7 @@ from fame_lab.traffic.trace.counters import Counters
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetNode
-__all__ = ["instrument", "run_as_before"]
+__all__ = ["instrument", "stop_instrumenting"]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def instrument(node: TargetNode, counters: Counters) -> None:
         raise _not_ready(node)
 
 
-def run_as_before(node: TargetNode, counters: Counters) -> None:
+def stop_instrumenting(node: TargetNode, counters: Counters) -> None:
     """Stop calling the plugin from a node's code."""
     if counters.is_replaced():
         return
@@ -80,14 +80,14 @@ def run_as_before(node: TargetNode, counters: Counters) -> None:
 
 def _has_events(domain: Domain) -> bool:
     # The * makes an empty answer, not an error, of an event that is not there.
-    events = domain.ask("trace-event-get-state", name=f"{_EVENT}*")
+    events = domain.qmp("trace-event-get-state", name=f"{_EVENT}*")
     return any(event.get("vcpu") for event in events)
 
 
 def _keep_apart(domain: Domain, *, apart: bool) -> None:
     if _has_events(domain):
-        domain.ask("trace-event-set-state", name=_EVENT, enable=apart)
-    elif said := domain.ask("human-monitor-command", **{"command-line": _LOG[apart]}):
+        domain.qmp("trace-event-set-state", name=_EVENT, enable=apart)
+    elif said := domain.qmp("human-monitor-command", **{"command-line": _LOG[apart]}):
         raise HostError(f"QEMU answers {_LOG[apart]!r} with {shortened(said, 400)}")
 
 

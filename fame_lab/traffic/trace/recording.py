@@ -20,13 +20,13 @@ from fame_lab.host.target import TargetLab, TargetNode
 from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
-from fame_lab.traffic.snapshot import Glance, of_counters, of_traffic
-from fame_lab.traffic.trace.access_log import Order
+from fame_lab.traffic.snapshot import Snapshot, of_counters, of_traffic
+from fame_lab.traffic.trace.access_log import AccessLog
 from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
 from fame_lab.traffic.trace.counters import Counters
 from fame_lab.traffic.trace.dataset import dataset
-from fame_lab.traffic.trace.instrumentation import instrument, run_as_before
-from fame_lab.traffic.trace.ring_buffer import OrderRing
+from fame_lab.traffic.trace.instrumentation import instrument, stop_instrumenting
+from fame_lab.traffic.trace.ring_buffer import AccessRing
 from fame_lab.traffic.trace.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.validation import check_sums
@@ -42,7 +42,7 @@ class TracedNode(TargetNode, Protocol):
     def counters(self) -> Counters:
         """Open the file in which its QEMU counts."""
 
-    def order_ring(self) -> OrderRing:
+    def order_ring(self) -> AccessRing:
         """Open the file through which its accesses come in their order."""
 
 
@@ -58,7 +58,7 @@ class TraceRecording(Recording):
     interval : float
         Seconds between two looks for the timeline.
     order : path, optional
-        Where the accesses go in their order; see :class:`fame_lab.traffic.trace.access_log.Order`.
+        Where the accesses go in their order; see :class:`fame_lab.traffic.trace.access_log.AccessLog`.
 
     Raises
     ------
@@ -81,8 +81,8 @@ class TraceRecording(Recording):
         self._granule = _check_granule(granule, int(lab.spec.book))
         self._interval = _check_interval(interval)
         self._order_path = None if order is None else _check_order(order)
-        self._rings: dict[str, OrderRing] = {}
-        self._order: Order | None = None
+        self._rings: dict[str, AccessRing] = {}
+        self._order: AccessLog | None = None
         self._counters: dict[str, Counters] = {}
         self._timeline: Timeline | None = None
         self._manifest: dict[str, Any] = {}
@@ -112,7 +112,7 @@ class TraceRecording(Recording):
             if self._order_path is not None:
                 for node in nodes:
                     self._rings[node.name] = node.order_ring()
-                self._order = Order(self._order_path, self._rings, self._manifest)
+                self._order = AccessLog(self._order_path, self._rings, self._manifest)
                 self._order.start()
             for counters in self._counters.values():
                 counters.set(recording=1)
@@ -159,7 +159,7 @@ class TraceRecording(Recording):
         """Whether it counts now."""
         return self._timeline is not None
 
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         """Return what a live picture shows, from the counts by book."""
         if self._last is not None:
             return of_traffic(self._last)
@@ -176,7 +176,7 @@ class TraceRecording(Recording):
             counters.set(recording=0)
         opened = [node for node in self._nodes if node.name in self._counters]
         try:
-            self._lab.each(opened, lambda node: run_as_before(node, self._counters[node.name]))
+            self._lab.each(opened, lambda node: stop_instrumenting(node, self._counters[node.name]))
         finally:
             self._let_go()
 

@@ -17,7 +17,7 @@ from fame_lab.core.file_io import read_at, write_at
 from fame_lab.errors import TrafficError
 from fame_lab.traffic.sampling.extents import punch
 
-__all__ = ["ACCESS", "CAPACITY", "CONTINUED", "LOAD", "STORE", "OrderRing"]
+__all__ = ["ACCESS", "CAPACITY", "CONTINUED", "LOAD", "STORE", "AccessRing"]
 
 #: Records that a ring holds until they are drained: a power of two, 24 bytes each.
 CAPACITY = 1 << 19
@@ -34,7 +34,7 @@ _RINGS, _RING_STRIDE, _LOST, _DRAINED = 64, 128, 8, 64
 Accesses = npt.NDArray[Any]
 
 
-class OrderRing:
+class AccessRing:
     """One node's rings, opened.
 
     Parameters
