@@ -197,7 +197,7 @@ def test_a_template_holds_no_key_and_no_node(qemu: str) -> None:
     spec = restored("blank", qemu=qemu)
     with (
         provisioned(spec, lambda _: None) as context,
-        template.start_mode(context, deadline=300, cancelled=threading.Event(), tell=lambda _: None) as start,
+        template.start_mode(context, deadline=300, tell=lambda _: None) as start,
     ):
         assert start.template is not None
         held = start.template.memory.read_bytes() + start.template.state.read_bytes()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from fame_lab.core.jobs.cancellation import is_cancelled, raise_if_cancelled
 from fame_lab.core.jobs.progress import job
 from fame_lab.core.sanitize import quoted, shortened
 from fame_lab.core.sizes import format_size
-from fame_lab.errors import BootError, CommandError, DaemonError, LabError, SharingError, SSHError
+from fame_lab.errors import BootError, CommandError, DaemonError, SharingError, SSHError
 from fame_lab.guest.images.base import FAM_LINK, READY
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.network_proof import prove_up
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fame_lab.host.libvirt.domain import Domain
     from fame_lab.lab.context import LabContext
 
-__all__ = ["ATTEMPTS", "await_ready", "bring_up", "check"]
+__all__ = ["ATTEMPTS", "await_ready", "bring_up"]
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,6 @@ def bring_up(
     *,
     deadline: float | None = None,
     slots: threading.Semaphore | None = None,
-    cancelled: threading.Event | None = None,
     tell: Tell = lambda _node, _stage: None,
 ) -> Node:
     """Start one node and prove it ready.
@@ -69,8 +69,6 @@ def bring_up(
         Seconds from power-on to the first SSH answer; by default the image says.
     slots : threading.Semaphore, optional
         One is held while the kernel boots.
-    cancelled : threading.Event, optional
-        Ends the attempt when set.
     tell : callable
         Told (node, stage).
 
@@ -82,13 +80,12 @@ def bring_up(
         If it came up and does not see the FAM.
     """
     slots = slots or threading.Semaphore()
-    cancelled = cancelled or threading.Event()
     deadline = context.image.deadline if deadline is None else deadline
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(context, index, start, deadline, slots, cancelled, tell)
+            return _attempt(context, index, start, deadline, slots, tell)
         except (BootError, DaemonError) as error:
-            if attempt == ATTEMPTS or cancelled.is_set():
+            if attempt == ATTEMPTS or is_cancelled():
                 raise
             log.warning("%s; trying once more", error)
             if start.template is not None:
@@ -102,7 +99,6 @@ def _attempt(
     start: StartMode,
     deadline: float,
     slots: threading.Semaphore,
-    cancelled: threading.Event,
     tell: Tell,
 ) -> Node:
     tell(context.spec.node_names[index], "creating")
@@ -110,24 +106,24 @@ def _attempt(
     domain = context.create_domain(index, start)
     node = Node(context, domain)
     try:
-        with _held(slots, cancelled):
+        with _held(slots):
             tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
             node.domain.resume()
             if context.image.says_ready:
-                await_ready(context, domain, end, deadline, cancelled)
+                await_ready(context, domain, end, deadline)
             else:
                 # Nothing else tells that it has booted.
-                _connect(context, node, end, deadline, cancelled)
+                _connect(context, node, end, deadline)
         tell(node.name, "connecting")
-        _connect(context, node, end, deadline, cancelled)
+        _connect(context, node, end, deadline)
         if not context.image.says_ready:
             node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=_PROOF)
         tell(node.name, "proving")
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
             _prove(context, node)
-            prove_up(node, cancelled.is_set)
+            prove_up(node)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()
@@ -136,37 +132,27 @@ def _attempt(
     return node
 
 
-def _connect(
-    context: LabContext, node: Node, end: float, deadline: float, cancelled: threading.Event
-) -> None:
+def _connect(context: LabContext, node: Node, end: float, deadline: float) -> None:
     settled = context.image.says_ready
     try:
-        node.connection.open(end - time.monotonic(), cancelled.is_set, settled=settled)
+        node.connection.open(end - time.monotonic(), settled=settled)
     except SSHError as error:
-        check(cancelled)
+        raise_if_cancelled()
         raise _failed(context, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
 
 
 @contextlib.contextmanager
-def _held(slots: threading.Semaphore, cancelled: threading.Event) -> Iterator[None]:
+def _held(slots: threading.Semaphore) -> Iterator[None]:
     while not slots.acquire(timeout=0.1):
-        check(cancelled)
+        raise_if_cancelled()
     try:
-        check(cancelled)
+        raise_if_cancelled()
         yield
     finally:
         slots.release()
 
 
-def check(cancelled: threading.Event) -> None:
-    """Raise LabError if the start has been called off."""
-    if cancelled.is_set():
-        raise LabError("the start was cancelled")
-
-
-def await_ready(
-    context: LabContext, domain: Domain, end: float, deadline: float, cancelled: threading.Event
-) -> None:
+def await_ready(context: LabContext, domain: Domain, end: float, deadline: float) -> None:
     """Wait for a guest's line on its serial console.
 
     Parameters
@@ -177,7 +163,6 @@ def await_ready(
         When it has to be there, by the monotonic clock.
     deadline : float
         Seconds that it was given, for messages.
-    cancelled : threading.Event
 
     Raises
     ------
@@ -187,7 +172,7 @@ def await_ready(
     line = READY.format(node=domain.record.node)
     look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
     while line not in context.console(domain.record.node):
-        check(cancelled)
+        raise_if_cancelled()
         now = time.monotonic()
         if now > look_at_domain:
             if domain.reconnected(context.connection).state() not in ("running", "paused"):

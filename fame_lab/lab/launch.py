@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from fame_lab.core.jobs.cancellation import cancellable
+from fame_lab.core.jobs.cancellation import cancellable, raise_if_cancelled
 from fame_lab.errors import LabError, SSHError
 from fame_lab.lab import boot, template
 from fame_lab.lab.context import LabContext
@@ -91,7 +91,8 @@ class Launch:
 
     def _work(self) -> None:
         try:
-            self._outcome.set_result(self._launch())
+            with cancellable(self._cancelled):
+                self._outcome.set_result(self._launch())
         except BaseException as error:  # noqa: BLE001 - carried to whoever asks for the result
             self._outcome.set_exception(error)
         finally:
@@ -99,8 +100,7 @@ class Launch:
 
     def _tell(self, who: str, stage: str) -> None:
         # Told at each step, so this is also where a step that cannot look for itself is cut short.
-        if self._cancelled.is_set():
-            raise LabError("the start was cancelled")
+        raise_if_cancelled()
         log.debug("%s: %s", who, stage)
         self._events.put((who, stage))
 
@@ -110,28 +110,22 @@ class Launch:
 
         with (
             provisioned(self._spec, tell) as context,
-            template.start_mode(
-                context, deadline=self._deadline, cancelled=self._cancelled, tell=tell
-            ) as start,
+            template.start_mode(context, deadline=self._deadline, tell=tell) as start,
         ):
             return context, self._bring_up_all(context, start)
+
+    def _bring_up(
+        self, context: LabContext, index: int, start: StartMode, slots: threading.Semaphore
+    ) -> Node:
+        with cancellable(self._cancelled):
+            return boot.bring_up(context, index, start, deadline=self._deadline, slots=slots, tell=self._tell)
 
     def _bring_up_all(self, context: LabContext, start: StartMode) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
         # One more than boot at a time: its domain is made while the others boot.
         with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
             coming = [
-                pool.submit(
-                    boot.bring_up,
-                    context,
-                    index,
-                    start,
-                    deadline=self._deadline,
-                    slots=slots,
-                    cancelled=self._cancelled,
-                    tell=self._tell,
-                )
-                for index in range(self._spec.nodes)
+                pool.submit(self._bring_up, context, index, start, slots) for index in range(self._spec.nodes)
             ]
             concurrent.futures.wait(coming, return_when=concurrent.futures.FIRST_EXCEPTION)
             if failed := [future for future in coming if future.done() and future.exception() is not None]:
@@ -144,10 +138,8 @@ class Launch:
         try:
             if self._spec.addresses is not None:
                 self._tell(self._spec.name, "proving the network")
-                with cancellable(self._cancelled):
-                    prove_connected(self._spec, nodes)
-            if self._cancelled.is_set():
-                raise LabError("the start was cancelled")
+                prove_connected(self._spec, nodes)
+            raise_if_cancelled()
         except BaseException as error:
             for node in nodes:
                 node.connection.close()

@@ -6,9 +6,10 @@ import contextlib
 import shlex
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fame_lab.core.jobs import parallel
+from fame_lab.core.jobs.cancellation import is_cancelled
 from fame_lab.errors import CommandError, NetworkError
 from fame_lab.lab.network import has_bridge
 from fame_lab.lab.node import Node
@@ -21,7 +22,7 @@ _SSH_PORT = 22
 _PATIENCE = 10
 
 
-def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
+def prove_up(node: Node) -> None:
     """See that a node has its address, and that the host reaches it there where it can.
 
     Raises
@@ -42,7 +43,7 @@ def prove_up(node: Node, cancelled: Callable[[], bool]) -> None:
             with contextlib.closing(socket.create_connection((address, _SSH_PORT), timeout=1)):
                 return
         except OSError as error:
-            if cancelled() or time.monotonic() > end_of_patience:
+            if is_cancelled() or time.monotonic() > end_of_patience:
                 has = node.run("ip -4 -o addr", check=False).stdout.strip()
                 raise NetworkError(
                     f"the host does not reach {node.name} at {address}: {error}; the node has {has!r}. "

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.core import above, native
-from fame_lab.core.jobs.cancellation import is_cancelled
+from fame_lab.core.jobs.cancellation import cancellable, is_cancelled
 from fame_lab.core.numeric import check_seconds
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
@@ -264,9 +264,10 @@ class Node:
         self.connection.close()
         self.domain.destroy()
         start = StartMode(None, "it was restarted, and the template goes when the lab is up")
-        anew: Node = above.load("boot").bring_up(
-            self._context, self.index, start, deadline=deadline, cancelled=cancelled, tell=tell
-        )
+        with cancellable(cancelled or threading.Event()):
+            anew: Node = above.load("boot").bring_up(
+                self._context, self.index, start, deadline=deadline, tell=tell
+            )
         self._domain, self.connection = anew._domain, anew.connection
         self._probe_path = None
 

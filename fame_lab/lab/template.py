@@ -12,11 +12,11 @@ import contextlib
 import logging
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
+from fame_lab.core.jobs.cancellation import raise_if_cancelled
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import BootError, HostError
 from fame_lab.guest.images.appliance import Appliance
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def start_mode(
-    context: LabContext, *, deadline: float | None, cancelled: threading.Event, tell: Callable[[str], None]
+    context: LabContext, *, deadline: float | None, tell: Callable[[str], None]
 ) -> Iterator[StartMode]:
     """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
 
@@ -47,7 +47,6 @@ def start_mode(
     context : LabContext
     deadline : float, optional
         Seconds that the template's boot may take; by default the image says.
-    cancelled : threading.Event
     tell : callable
         Told in a few words what goes on.
     """
@@ -67,17 +66,15 @@ def start_mode(
         return
     tell("making a template")
     with _files(context) as files:
-        yield _made(context, image, files, deadline or image.deadline, cancelled)
+        yield _made(context, image, files, deadline or image.deadline)
 
 
-def _made(
-    context: LabContext, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
-) -> StartMode:
+def _made(context: LabContext, image: Appliance, files: TemplateFiles, deadline: float) -> StartMode:
     for _ in range(boot.ATTEMPTS):
         try:
-            _make(context, image, files, deadline, cancelled)
+            _make(context, image, files, deadline)
         except (BootError, HostError) as error:
-            boot.check(cancelled)
+            raise_if_cancelled()
             log.warning("the template of %s did not come up: %s", context.spec.name, error)
         else:
             asked = context.spec.start == "template"
@@ -87,14 +84,12 @@ def _made(
     return StartMode(None, "the template did not come up")
 
 
-def _make(
-    context: LabContext, image: Appliance, files: TemplateFiles, deadline: float, cancelled: threading.Event
-) -> None:
+def _make(context: LabContext, image: Appliance, files: TemplateFiles, deadline: float) -> None:
     domain = context.create_template(image, files)
     try:
         end = time.monotonic() + deadline
         domain.resume()
-        boot.await_ready(context, domain, end, deadline, cancelled)
+        boot.await_ready(context, domain, end, deadline)
         migration.save(domain, files.state)
     finally:
         domain.reconnected(context.connection).destroy()

@@ -1,4 +1,4 @@
-"""Calling off what runs in the guests: an event that every command of a block looks at, whoever gave it."""
+"""Cancellation: an event that each start, wait and command of a block looks at."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import contextvars
 import threading
 from collections.abc import Iterator
 
-__all__ = ["cancellable", "is_cancelled", "shielded"]
+from fame_lab.errors import LabError
+
+__all__ = ["cancellable", "is_cancelled", "raise_if_cancelled", "shielded"]
 
 _events: contextvars.ContextVar[tuple[threading.Event, ...]] = contextvars.ContextVar("cancel", default=())
 
 
 @contextlib.contextmanager
 def cancellable(event: threading.Event) -> Iterator[None]:
-    """Arrange that `event`, set from any thread, ends the commands that the block runs in guests.
+    """Arrange that `event`, set from any thread, cancels the block's starts and its commands in guests.
 
-    Each ends in the guest too, raises SSHError, and no further one is begun. Threads that the block starts
-    are part of it if they run in a copy of its context, as those of :meth:`fame_lab.Lab.each` do.
+    A command ends in its guest too, raises SSHError, and no further one is begun. A start raises LabError.
+    Threads that the block starts are part of it if they run in a copy of its context, as those of
+    :meth:`fame_lab.Lab.each` do.
 
     Examples
     --------
@@ -36,7 +39,7 @@ def cancellable(event: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Shield the block from being called off: it cleans up after what was called off."""
+    """Shield the block from cancellation: it cleans up after what was cancelled."""
     token = _events.set(())
     try:
         yield
@@ -45,5 +48,11 @@ def shielded() -> Iterator[None]:
 
 
 def is_cancelled() -> bool:
-    """Return whether what runs here has been called off."""
+    """Return whether what runs here has been cancelled."""
     return any(event.is_set() for event in _events.get())
+
+
+def raise_if_cancelled() -> None:
+    """Raise LabError if the start that runs here has been cancelled."""
+    if is_cancelled():
+        raise LabError("the start was cancelled")

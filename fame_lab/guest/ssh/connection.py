@@ -60,20 +60,12 @@ class Connection:
     def _link(self, left: float) -> Link:
         return Link.to(self.node, self._port(), self._keys, left=left, patience=_PATIENCE)
 
-    def open(
-        self,
-        deadline: float = 30.0,
-        cancelled: Callable[[], bool] = lambda: False,
-        *,
-        settled: bool = True,
-    ) -> None:
+    def open(self, deadline: float = 30.0, *, settled: bool = True) -> None:
         """Connect unless connected; tried again until `deadline` seconds have gone.
 
         Parameters
         ----------
         deadline : float
-        cancelled : callable
-            Whether it is called off; looked at between two tries.
         settled : bool
             Whether the node has its keys by now. If not, one that shows another or does not let ours in is
             tried again: its SSH server may be up before who it is.
@@ -83,7 +75,7 @@ class Connection:
         SSHError
             If the node does not answer in time, or shows another key than the lab's.
         """
-        self._sessions.open(deadline, cancelled, settled=settled)
+        self._sessions.open(deadline, settled=settled)
 
     def run(
         self,

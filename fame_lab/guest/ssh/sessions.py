@@ -71,9 +71,9 @@ class Sessions:
         self._changed = threading.Condition()
         self._opening = False
 
-    def open(self, deadline: float, cancelled: Callable[[], bool], *, settled: bool) -> None:
+    def open(self, deadline: float, *, settled: bool) -> None:
         """Connect unless connected; see :meth:`fame_lab.guest.ssh.connection.Connection.open`."""
-        self._release(self._place(deadline, None, cancelled, settled=settled))
+        self._release(self._place(deadline, None, settled=settled))
 
     @contextlib.contextmanager
     def session(self, patience: float, end: float | None = None, *, extra: bool = False) -> Iterator[Session]:
@@ -119,7 +119,7 @@ class Sessions:
         """Open a session; by another connection, if the one before was with an earlier life of the guest."""
         over: float | None = None
         while True:
-            place = self._place(patience, end, is_cancelled, extra=extra)
+            place = self._place(patience, end, extra=extra)
             now = time.monotonic()
             over = now + patience if over is None else over
             try:
@@ -145,7 +145,6 @@ class Sessions:
         self,
         patience: float,
         end: float | None,
-        cancelled: Callable[[], bool],
         *,
         settled: bool = True,
         extra: bool = False,
@@ -171,7 +170,7 @@ class Sessions:
                 over = now + patience if busy else start + patience
                 left = (over if end is None else min(over, end)) - now
                 if opening:
-                    return self._new(left, cancelled, settled=settled)
+                    return self._new(left, settled=settled)
             except SSHError:
                 if extra or not busy:
                     raise
@@ -181,14 +180,14 @@ class Sessions:
                     with self._changed:
                         self._opening = False
                         self._changed.notify_all()
-            if cancelled():
+            if is_cancelled():
                 raise SSHError(f"{self._node}: called off before it began")
             if left < 0:
                 if busy:
                     raise BusyError
                 raise SSHError(f"{self._node} does not answer SSH within {patience:.0f} s")
 
-    def _new(self, deadline: float, cancelled: Callable[[], bool], *, settled: bool) -> _Place:
+    def _new(self, deadline: float, *, settled: bool) -> _Place:
         """Connect, and take the first place; tried again until `deadline` seconds have gone."""
         end = time.monotonic() + deadline
         while True:
@@ -198,20 +197,18 @@ class Sessions:
             except FameError:
                 raise  # its QEMU has ended, or hangs
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
-                self._judge(error, end, deadline, cancelled, settled=settled)
+                self._judge(error, end, deadline, settled=settled)
                 time.sleep(_UNSETTLED if refusal(error) else 0.05)
         with self._changed:
             self._places.append(place)
         return place
 
-    def _judge(
-        self, error: Exception, end: float, deadline: float, cancelled: Callable[[], bool], *, settled: bool
-    ) -> None:
+    def _judge(self, error: Exception, end: float, deadline: float, *, settled: bool) -> None:
         """Raise SSHError if it is not to be tried again."""
         refused = refusal(error)
-        if refused and (settled or cancelled() or time.monotonic() > end):
+        if refused and (settled or is_cancelled() or time.monotonic() > end):
             raise SSHError(f"{self._node} {refused}") from error
-        if cancelled():
+        if is_cancelled():
             raise SSHError(f"{self._node}: called off before it answered SSH") from error
         if time.monotonic() > end:
             why = shortened(str(error))
