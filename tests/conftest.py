@@ -17,7 +17,7 @@ from hypothesis import settings
 from namespace import Namespace, namespace
 
 from fame_lab import Lab, LabSpec
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 from fame_lab.errors import HostError
 from fame_lab.guest.images import appliance, backports
 from fame_lab.host import qemu_cache

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 from fame_lab.guest.images import backports
 
 __all__ = ["DebianTree", "debian_tree"]

@@ -13,7 +13,7 @@ from typing import Any
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.ssh.connection import Connection
 from fame_lab.guest.ssh.keys import LabKeys
 

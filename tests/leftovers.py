@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import connect
 

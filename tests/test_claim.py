@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.lab.ownership import Ownership, locked_state, mark_orphaned, owner_state
 
@@ -16,7 +16,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from fame_lab.lab.ownership import Ownership
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 claim = Ownership.acquire(LabDirectory(Path(sys.argv[1])))
 print("mine", flush=True)
 sys.stdin.readline()
@@ -147,6 +147,6 @@ def test_a_lab_that_came_in_its_place_is_anothers(directory: LabDirectory) -> No
     directory.make(None)
     theirs = Ownership.acquire(directory)
     assert not claim.is_current
-    claim.leave()
+    claim.detach()
     assert owner_state(directory) == "owned"
-    theirs.leave()
+    theirs.detach()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fame_lab.core.directories import SHM, LabDirectory, cache_directory, caches, own_cache, start_lock
+from fame_lab.core.cache import cache_directory, caches, own_cache
+from fame_lab.core.lab_directory import SHM, LabDirectory, start_lock
 from fame_lab.errors import HostError, LabError
 from fame_lab.lab.inventory import LabStatus
 
@@ -81,7 +82,7 @@ def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: py
 
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
     """Give the directory that a lab would have, in a place where anybody may put anything."""
-    monkeypatch.setattr("fame_lab.core.directories.SHM", tmp_path / "shm")
+    monkeypatch.setattr("fame_lab.core.lab_directory.SHM", tmp_path / "shm")
     (tmp_path / "shm").mkdir()
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "kept").write_text("kept")
@@ -197,7 +198,7 @@ class Kept(logging.Handler):
         records.append(record.getMessage())
 logging.getLogger("fame_lab").addHandler(Kept(logging.WARNING))
 from fame_lab import Lab, LabSpec
-from fame_lab.core.directories import own_cache
+from fame_lab.core.cache import own_cache
 with Lab(LabSpec("rootscache", nodes=1, fam="64M"), progress=False) as lab:
     name = lab.nodes[0].run("hostname").stdout.strip()
 print(json.dumps([name, records, str(own_cache()).startswith(os.environ["XDG_CACHE_HOME"])]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import HostError
 from fame_lab.guest.images import overlay
 

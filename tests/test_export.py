@@ -150,7 +150,7 @@ def test_scripts_name_nothing_by_the_folders_path(folder: Path) -> None:
 
 
 def test_a_folder_needs_nothing_of_the_cache(folder: Path) -> None:
-    from fame_lab.core.directories import cache_directory
+    from fame_lab.core.cache import cache_directory
 
     for path in (*folder.glob("*.xml"), *folder.glob("*.sh")):
         assert str(cache_directory()) not in path.read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fame_lab import LabSpec
-from fame_lab.core.directories import LAB_BYTES, SHM, LabDirectory
+from fame_lab.core.lab_directory import LAB_BYTES, SHM, LabDirectory
 from fame_lab.host import fam_location
 from fame_lab.host.fam import Fam
 

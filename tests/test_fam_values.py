@@ -13,7 +13,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from fame_lab.core.directories import SHM
+from fame_lab.core.lab_directory import SHM
 from fame_lab.errors import HostError, SpecError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import CONTROL_SIZE

@@ -15,7 +15,7 @@ from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
 from fame_lab.cli.main import main
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 from fame_lab.errors import LabError
 from fame_lab.guest.images import catalog, debian_build
 from fame_lab.guest.images import debian as disk_image

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fame_lab.core.directories import SHM
+from fame_lab.core.lab_directory import SHM
 from fame_lab.errors import HostError
 from fame_lab.host.libvirt.session_directory import make, session_cache, session_runtime, short_configuration
 
@@ -73,7 +73,7 @@ def test_a_lab_starts_in_a_home_with_an_odd_path(
     told = as_ordinary_user(
         f"""
 import json, os
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 os.environ["FAME_LAB_CACHE"] = str(cache_directory())
 os.environ["HOME"] += "/{home}"
 os.makedirs(os.environ["HOME"], exist_ok=True)

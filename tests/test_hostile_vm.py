@@ -10,7 +10,7 @@ import pytest
 from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sizes import MIB
 from fame_lab.errors import FameError, HostError, SSHError
 from fame_lab.guest.c_program import compile_c

@@ -19,7 +19,7 @@ LONG = """
 with job("chase", unit="run") as chase:
     chase.step("node01 chase fam")
     shown.wait(2)
-    chase.expect(4)
+    chase.set_total(4)
     shown.wait(1)
     chase.step(count=3)
 """

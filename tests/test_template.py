@@ -16,7 +16,7 @@ import pytest
 from leftovers import leftovers, processor_seconds, qemu_processes
 
 from fame_lab import Lab, LabSpec
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.host.libvirt import migration
 from fame_lab.host.libvirt.domain import Domain

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from fame_lab.core.directories import own_cache
+from fame_lab.core.cache import own_cache
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images.appliance import Appliance

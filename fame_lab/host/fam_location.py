@@ -6,7 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from fame_lab.core.directories import LAB_BYTES, SHM, LabDirectory, own_cache
+from fame_lab.core.cache import own_cache
+from fame_lab.core.lab_directory import LAB_BYTES, SHM, LabDirectory
 from fame_lab.core.sizes import format_size
 from fame_lab.guest.images import overlay
 from fame_lab.host.fam import Fam

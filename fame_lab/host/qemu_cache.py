@@ -5,18 +5,15 @@ One lies in a directory of its own, named by a digest of its packages, unpacked 
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fame_lab.core.directories import cache_directory, own_cache
+from fame_lab.core import cache
+from fame_lab.core.cache import cache_directory, own_cache
 from fame_lab.core.jobs.progress import Job, job
 from fame_lab.errors import HostError, LabError, SpecError
 from fame_lab.guest.images import apt_packages, backports
@@ -72,7 +69,9 @@ def root() -> Path:
 
 def cached() -> list[CachedQemu]:
     """List the QEMUs in the cache; last the one that was fetched last."""
-    found = [each for path in root().glob(f"*/{_RECORD}") if (each := _load(path.parent)) is not None]
+    there = [path.parent for path in root().glob(f"*/{_RECORD}")]
+    # None that is being removed, whose name is building-DIGEST.
+    found = [each for path in there if "-" not in path.name and (each := _load(path)) is not None]
     return sorted(found, key=lambda each: (each.fetched, each.digest))
 
 
@@ -160,7 +159,7 @@ def remove(wanted: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
     for each in going:
         try:
             # Out of sight at once, so that what is half gone is never started.
-            gone = each.directory.with_name(f"fetching-{each.digest[:12]}")
+            gone = each.directory.with_name(f"building-{each.digest[:12]}")
             each.directory.rename(gone)
             shutil.rmtree(gone)
         except OSError as error:
@@ -190,7 +189,7 @@ def _load(directory: Path) -> CachedQemu | None:
 
 def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
     try:
-        with job("QEMU", unit="step", shown=tell is None) as fetching, _lock():
+        with job("QEMU", unit="step", shown=tell is None) as fetching, cache.changing(root()):
             if not anew and (found := current()):
                 return found
             return _fetch(fetching, tell or (lambda _words: None))
@@ -206,7 +205,7 @@ def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
         fetching.describe(words)
         tell(f"QEMU: {words}")
 
-    with _scratch() as scratch:
+    with cache.scratch(root()) as scratch:
         debs, tree = scratch / "debs", scratch / "tree"
         known = backports.fetch(qemu_tree.PACKAGES, debs, scratch / "apt", told)
         # Fetched, each unpacked, and asked for its version.
@@ -241,27 +240,3 @@ def _record(directory: Path, made: Qemu, known: list[apt_packages.Package], lean
     part.write_text(json.dumps(told, indent=1))
     part.chmod(0o644)
     part.replace(directory / _RECORD)
-
-
-@contextlib.contextmanager
-def _lock() -> Iterator[None]:
-    root().mkdir(parents=True, exist_ok=True)
-    with (root() / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        for directory in (root().parent, root()):
-            if directory.stat().st_uid == os.geteuid():
-                directory.chmod(directory.stat().st_mode | 0o055)
-        yield
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """Return a directory that goes at the end, with any that a killed process left; needs the lock."""
-    for left in root().glob("fetching-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    path = Path(tempfile.mkdtemp(prefix="fetching-", dir=root()))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fame_lab.core import native
-from fame_lab.core.directories import cache_directory
+from fame_lab.core.cache import cache_directory
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
 from fame_lab.host import qemu

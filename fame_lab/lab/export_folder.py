@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.version import __version__
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images import catalog

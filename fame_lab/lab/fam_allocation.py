@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import FameError, LabError
 from fame_lab.host import fam_location, file_access
 from fame_lab.host.fam import Fam

@@ -7,8 +7,8 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from fame_lab.core.directories import LabDirectory
 from fame_lab.core.jobs.signals import deferred
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import LabError
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import connect

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images.base import NodeNetwork
 from fame_lab.host import vde_switch
 from fame_lab.host.libvirt import network

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 import socket
-import time
 from collections.abc import Sequence
 
 from fame_lab.core.jobs import parallel
-from fame_lab.core.jobs.cancellation import is_cancelled
+from fame_lab.core.jobs.cancellation import raise_if_cancelled
+from fame_lab.core.wait import wait_until
 from fame_lab.errors import CommandError, NetworkError
 from fame_lab.lab.network import has_bridge
 from fame_lab.lab.node import Node
@@ -37,19 +37,19 @@ def prove_up(node: Node) -> None:
         if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
             raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
         return
-    end_of_patience = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with contextlib.closing(socket.create_connection((address, _SSH_PORT), timeout=1)):
-                return
-        except OSError as error:
-            if is_cancelled() or time.monotonic() > end_of_patience:
-                has = node.run("ip -4 -o addr", check=False).stdout.strip()
-                raise NetworkError(
-                    f"the host does not reach {node.name} at {address}: {error}; the node has {has!r}. "
-                    "Is there a firewall for new bridges on this host?"
-                ) from error
-            time.sleep(0.05)
+    if not wait_until(lambda: _answers(address), _PATIENCE):
+        has = node.run("ip -4 -o addr", check=False).stdout.strip()
+        raise NetworkError(
+            f"the host does not reach {node.name} at {address} within {_PATIENCE} s; the node has {has!r}. "
+            "Is there a firewall for new bridges on this host?"
+        )
+
+
+def _answers(address: str) -> bool:
+    raise_if_cancelled()
+    with contextlib.suppress(OSError), socket.create_connection((address, _SSH_PORT), timeout=1):
+        return True
+    return False
 
 
 def prove_connected(spec: LabSpec, nodes: Sequence[Node]) -> None:

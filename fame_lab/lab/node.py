@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fame_lab.core import above, native
 from fame_lab.core.jobs.cancellation import cancellable, is_cancelled
 from fame_lab.core.numeric import check_seconds
+from fame_lab.core.wait import wait_until
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
 from fame_lab.guest.ssh.connection import Connection
@@ -213,10 +214,8 @@ class Node:
 
     def _has_ended(self, patience: float) -> bool:
         """Return whether QEMU is gone; libvirt may take a moment to see it."""
-        end = time.monotonic() + patience
-        while (state := self.domain.state()) in ("running", "stopping") and time.monotonic() < end:
-            time.sleep(0.05)
-        return state not in ("running", "paused", "stopping")
+        wait_until(lambda: self.domain.state() not in ("running", "stopping"), patience)
+        return self.domain.state() not in ("running", "paused", "stopping")
 
     def console(self, most: int = 4000) -> str:
         """Return the last `most` bytes of the node's serial line."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.moved import renamed
 from fame_lab.errors import FameError, HostError
 from fame_lab.host.libvirt import domain

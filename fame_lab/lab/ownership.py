@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
 import logging
 import os
 import weakref
 from collections.abc import Iterator
 from typing import Literal
 
-from fame_lab.core.directories import LabDirectory, same_file, start_lock
+from fame_lab.core.lab_directory import LabDirectory, start_lock
+from fame_lab.core.locking import lock, open_locked, same_file
 from fame_lab.errors import LabError
 
 __all__ = ["OwnerState", "Ownership", "locked_state", "mark_orphaned", "owner_state"]
@@ -77,7 +77,7 @@ class Ownership:
         except FileNotFoundError:
             return cls(directory, None)
         ownership = cls(directory, descriptor, owner)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        lock(descriptor, shared=True)
         return ownership
 
     def release(self) -> None:
@@ -134,18 +134,14 @@ def owner_state(directory: LabDirectory) -> OwnerState:
 
 @contextlib.contextmanager
 def _asked(directory: LabDirectory) -> Iterator[OwnerState]:
-    try:
-        descriptor = os.open(directory.owner, _FLAGS)
-    except FileNotFoundError:
-        # Without its directory, where its keys are, nobody can use it.
-        yield "detached" if directory.path.exists() else "orphaned"
-        return
-    try:
+    with contextlib.ExitStack() as holding:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            descriptor = holding.enter_context(open_locked(directory.owner, wait=False))
+        except FileNotFoundError:
+            # Without its directory, where its keys are, nobody can use it.
+            yield "detached" if directory.path.exists() else "orphaned"
+            return
+        if descriptor is None:
             yield "owned"
         else:
             yield "orphaned" if same_file(descriptor, directory.owner) else "detached"
-    finally:
-        os.close(descriptor)

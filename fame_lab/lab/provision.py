@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from fame_lab.core.directories import LabDirectory
 from fame_lab.core.kernel_env import RUN_VARIABLE, this_notebook
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, LabError
 from fame_lab.guest.images import appliance, catalog

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 
 __all__ = ["clean_up", "delegate_cleanup", "in_progress"]
 

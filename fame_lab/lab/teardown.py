@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import FameError
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import Libvirt

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import FameError
 from fame_lab.lab.inventory import LabStatus
 from fame_lab.lab.node_stats import NodeMonitor, NodeStats

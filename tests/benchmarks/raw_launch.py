@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images import appliance
 from fame_lab.guest.images.base import PERSONAL, READY
 from fame_lab.guest.ssh.connection import Connection

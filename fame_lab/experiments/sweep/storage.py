@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fame_lab.core.locking import open_locked
 from fame_lab.core.paths import given_path
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import HostError, SpecError
@@ -71,21 +71,18 @@ class SweepStore:
         HostError
             If it cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise HostError(f"cannot use {str(self.path)!r} for a sweep: {error.strerror}") from error
-        try:
+        with contextlib.ExitStack() as holding:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.path.mkdir(parents=True, exist_ok=True)
+                held = open_locked(self.path.resolve(), os.O_RDONLY | os.O_DIRECTORY, wait=False)
+                descriptor = holding.enter_context(held)
             except OSError as error:
+                raise HostError(f"cannot use {str(self.path)!r} for a sweep: {error.strerror}") from error
+            if descriptor is None:
                 raise SpecError(
                     f"another sweep is at work in {str(self.path)!r}: wait for it, or give another directory"
-                ) from error
+                )
             yield self._plan_of(plan)
-        finally:
-            os.close(descriptor)
 
     def _plan_of(self, plan: Plan) -> Plan:
         self._clear()

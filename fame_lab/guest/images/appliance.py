@@ -8,26 +8,22 @@ It is kept in the cache under a hash of what went in, and built again when any o
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import secrets
-import shutil
 import struct
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fame_lab.core import native
-from fame_lab.core.directories import LabDirectory, caches, own_cache
+from fame_lab.core import cache, native
+from fame_lab.core.cache import caches, own_cache
 from fame_lab.core.jobs.progress import Job, job
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import apt_packages, bzimage, cpio, rootfs
 from fame_lab.guest.images.base import Identity, KernelBoot
@@ -149,7 +145,7 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
                 if progress is not None:
                     progress(words)
 
-            with _lock(root):
+            with cache.changing(root):
                 return cached() or _build(root, building, tell)
     except OSError as error:
         raise ImageError(
@@ -175,7 +171,7 @@ def cached() -> Appliance | None:
 
 def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
     debs = root / "packages"
-    with _scratch(root) as scratch:
+    with cache.scratch(root) as scratch:
         known = _recorded(root)
         if known is None or not _intact(debs, known):
             known = apt_packages.fetch(debs, scratch / "apt", tell)
@@ -269,29 +265,6 @@ def _intact(debs: Path, known: list[apt_packages.Package]) -> bool:
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     path.chmod(0o644)  # whatever the umask: libvirt's QEMU runs as another user
-
-
-@contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        for directory in (root.parent, root):
-            if directory.stat().st_uid == os.geteuid():
-                directory.chmod(directory.stat().st_mode | 0o055)
-        yield
-
-
-@contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    """Return a directory that goes when the build ends, with any that a killed build left; needs the lock."""
-    for left in root.glob("building-*"):
-        shutil.rmtree(left)
-    path = Path(tempfile.mkdtemp(prefix="building-", dir=root))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _dropbear_key(key: Ed25519PrivateKey) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame_lab.core.directories import caches
+from fame_lab.core.cache import caches
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, LabError, SpecError

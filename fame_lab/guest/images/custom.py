@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.core.directories import LabDirectory
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sizes import KIB
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import cloud_init, cpio, overlay

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from fame_lab.core.directories import LabDirectory, cache_directory, own_cache
+from fame_lab.core import cache
+from fame_lab.core.cache import cache_directory, own_cache
 from fame_lab.core.jobs.progress import job
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import debian_build, overlay
@@ -163,7 +162,7 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
             os.utime(directory / _RECORD, ns=(time.time_ns(), time.time_ns()))
         return found
     try:
-        with job(f"image {name}", shown=tell is None) as building, _lock(directory.parent):
+        with job(f"image {name}", shown=tell is None) as building, cache.changing(directory.parent):
 
             def told(words: str) -> None:
                 building.describe(words)
@@ -212,7 +211,7 @@ def load(directory: Path) -> DiskImage | None:
 
 
 def _build(directory: Path, name: str, packages: tuple[str, ...], tell: Callable[[str], None]) -> DiskImage:
-    with _scratch(directory.parent) as scratch:
+    with cache.scratch(directory.parent) as scratch:
         disk, status = debian_build.build(scratch, packages, tell)
         installed = debian_build.versions(status.read_text())
         image = scratch / "image"
@@ -236,25 +235,3 @@ def _build(directory: Path, name: str, packages: tuple[str, ...], tell: Callable
 
 def _digest(name: str, packages: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join([name, *debian_build.inputs(packages)]).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    for each in (root().parent, root(), directory):
-        each.mkdir(parents=True, exist_ok=True)
-        each.chmod(each.stat().st_mode | 0o055)
-    with (directory / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def _scratch(directory: Path) -> Iterator[Path]:
-    """Return a directory that goes when the build ends, with any that a killed build left; needs the lock."""
-    for left in directory.glob("building-*"):
-        shutil.rmtree(left)
-    path = Path(tempfile.mkdtemp(prefix="building-", dir=directory))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

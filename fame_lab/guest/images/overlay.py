@@ -13,7 +13,8 @@ import subprocess
 import threading
 from pathlib import Path
 
-from fame_lab.core.directories import LabDirectory, own_cache
+from fame_lab.core.cache import own_cache
+from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import HostError
 
 __all__ = ["disk_directory", "overlay"]

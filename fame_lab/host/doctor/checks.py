@@ -11,7 +11,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from fame_lab.core.directories import LAB_BYTES, SHM, own_cache
+from fame_lab.core.cache import own_cache
+from fame_lab.core.lab_directory import LAB_BYTES, SHM
 from fame_lab.core.sizes import MIB
 from fame_lab.errors import ImageError
 from fame_lab.host import apparmor as host_apparmor

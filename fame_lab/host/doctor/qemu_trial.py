@@ -14,7 +14,7 @@ from pathlib import Path
 
 from libvirt import virConnect
 
-from fame_lab.core.directories import own_cache
+from fame_lab.core.cache import own_cache
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
 from fame_lab.guest.images.appliance import Appliance

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import libvirt
 import platformdirs
 
+from fame_lab.core.wait import wait_until
 from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.libvirt.session_directory import make, session_cache, session_runtime, short_configuration
@@ -256,13 +257,10 @@ def _start(program: str, address: str) -> None:
         check=False,
         start_new_session=True,
     )
-    deadline = time.monotonic() + START_DEADLINE
     # Another process may have started it at the same moment: what counts is that it answers.
-    while not _answers(address):
-        if time.monotonic() > deadline:
-            words = started.stderr.decode(errors="replace").strip()
-            raise HostError(f"{program} does not answer at {address} after {START_DEADLINE:.0f} s: {words}")
-        time.sleep(0.05)
+    if not wait_until(lambda: _answers(address), START_DEADLINE):
+        words = started.stderr.decode(errors="replace").strip()
+        raise HostError(f"{program} does not answer at {address} after {START_DEADLINE:.0f} s: {words}")
 
 
 def _answers(address: str) -> bool:

@@ -7,13 +7,13 @@ through to the file, and a restored node maps it privately, so that what no node
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import libvirt
 
+from fame_lab.core.wait import wait_until
 from fame_lab.errors import BootError, HostError
 from fame_lab.host.libvirt.domain import Domain
 
@@ -99,8 +99,5 @@ def _status(domain: Domain, command: str) -> str:
 
 
 def _await(domain: Domain, done: Callable[[], bool]) -> None:
-    end = time.monotonic() + _DEADLINE
-    while not done():
-        if time.monotonic() > end:
-            raise BootError(f"{domain.name} took more than {_DEADLINE:.0f} s over a template's state")
-        time.sleep(_LOOK)
+    if not wait_until(done, _DEADLINE, interval=_LOOK):
+        raise BootError(f"{domain.name} took more than {_DEADLINE:.0f} s over a template's state")

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from fame_lab.core.directories import SHM
+from fame_lab.core.lab_directory import SHM
 from fame_lab.errors import HostError
 
 __all__ = ["TOO_LONG", "make", "session_cache", "session_runtime", "short_configuration"]

@@ -7,7 +7,6 @@ process. What was never touched is a hole, which costs nothing to make, to keep 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.core.file_io import read_at, write_at
+from fame_lab.core.locking import lock
 from fame_lab.errors import TrafficError
 from fame_lab.traffic.sampling.extents import punch
 from fame_lab.traffic.trace.counter_layout import (
@@ -62,11 +62,9 @@ class Counters:
         except OSError as error:
             raise TrafficError(f"cannot open the counter file {path}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(self._file.fileno(), wait=False):
+                raise TrafficError(f"{path.stem} is being recorded already: stop that recording first")
             self._check()
-        except BlockingIOError:
-            self.close()
-            raise TrafficError(f"{path.stem} is being recorded already: stop that recording first") from None
         except TrafficError:
             self.close()
             raise

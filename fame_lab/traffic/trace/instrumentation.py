@@ -17,10 +17,10 @@ translated code is thrown away at each start.
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from fame_lab.core.sanitize import shortened
+from fame_lab.core.wait import wait_until
 from fame_lab.errors import BootError, HostError, TrafficError
 from fame_lab.host.libvirt.domain import Domain
 from fame_lab.traffic.trace.counter_layout import COUNTING_POSSIBLE, RESTING, WANTED_AGAIN, WANTED_ANEW
@@ -93,12 +93,7 @@ def _keep_apart(domain: Domain, *, apart: bool) -> None:
 
 def _comes(counters: Counters, state: int) -> bool:
     """Wait for what the plugin says."""
-    end = time.monotonic() + _DEADLINE
-    while counters.header()["state"] != state:
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)
-    return True
+    return wait_until(lambda: bool(counters.header()["state"] == state), _DEADLINE, interval=0.002)
 
 
 def _not_ready(node: TargetNode) -> TrafficError:

@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self, cast
 
 import numpy as np
 
-from fame_lab.core.directories import SHM
 from fame_lab.core.jobs.progress import job
+from fame_lab.core.lab_directory import SHM
 from fame_lab.core.numeric import check_number
 from fame_lab.core.paths import given_path
 from fame_lab.core.sanitize import quoted

@@ -1,9 +1,8 @@
-"""Where the kit keeps files: a cache for images, and one private directory a lab for what goes with it."""
+"""One private directory a lab, in memory, for what goes with it: keys, consoles, counters, its owner."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -11,70 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from fame_lab.core.sanitize import quoted
+from fame_lab.core.locking import open_locked, same_file
 from fame_lab.errors import HostError, LabError
 
-__all__ = [
-    "LAB_BYTES",
-    "SHM",
-    "LabDirectory",
-    "cache_directory",
-    "caches",
-    "own_cache",
-    "same_file",
-    "start_lock",
-]
+__all__ = ["LAB_BYTES", "SHM", "LabDirectory", "start_lock"]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
 #: What a lab keeps there beside FAM: keys, consoles, what is handed over to nodes that start.
 LAB_BYTES = 32 << 20
-
-
-def cache_directory() -> Path:
-    """Return the directory of guest images; it need not exist yet.
-
-    ``$FAME_LAB_CACHE`` if set. As root it is /var/cache/fame_lab, which libvirt's QEMU user can read,
-    otherwise the user's own cache.
-    """
-    if chosen := os.environ.get("FAME_LAB_CACHE"):
-        try:
-            place = Path(chosen).expanduser().absolute()
-        except RuntimeError as error:  # whose home it names nobody knows
-            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}: {error}; give a directory") from error
-        there = next(each for each in (place, *place.parents) if os.path.lexists(each))
-        if not there.is_dir():
-            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}, and {there} is no directory: give one")
-        return place
-    return _default_cache()
-
-
-def own_cache() -> Path:
-    """Return the cache for what this user leaves: :func:`cache_directory`, or else the user's own.
-
-    One that root made, say, gives its images to all, and keeps nothing of theirs.
-    """
-    chosen = cache_directory()
-    return chosen if _is_writable(chosen) else _default_cache()
-
-
-def caches(kind: str) -> list[Path]:
-    """List where there may be things of a kind: in the cache, and in the user's own if that is another."""
-    return [each / kind for each in dict.fromkeys((cache_directory(), own_cache()))]
-
-
-def _is_writable(path: Path) -> bool:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    # A file in its place is a mistake, which whoever writes there names.
-    return not path.is_dir() or os.access(path, os.W_OK | os.X_OK)
-
-
-def _default_cache() -> Path:
-    if os.geteuid() == 0:
-        return Path(platformdirs.site_cache_dir("fame_lab"))
-    return Path(platformdirs.user_cache_dir("fame_lab"))
 
 
 @dataclass(frozen=True)
@@ -227,7 +170,7 @@ class LabDirectory:
         with contextlib.ExitStack() as holding:
             with start_lock():
                 self.make(group)
-                descriptor = holding.enter_context(self._locked(fcntl.LOCK_EX))
+                descriptor = holding.enter_context(self._locked())
                 if descriptor is None or not same_file(descriptor, self.path):
                     raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
             yield
@@ -239,31 +182,23 @@ class LabDirectory:
         Waits for whoever has it, such as a start under way, which is never taken for an orphan so; not ours
         if it was taken away meanwhile.
         """
-        with self._locked(fcntl.LOCK_EX) as descriptor:
+        with self._locked() as descriptor:
             # Between the opening and the lock another may have been made in its place.
             yield descriptor is not None and same_file(descriptor, self.path)
 
     def is_held(self) -> bool:
         """Return whether somebody, in this process or another, is starting this lab or taking it away."""
-        with start_lock(), self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB) as descriptor:
+        with start_lock(), self._locked(shared=True, wait=False) as descriptor:
             return descriptor is None and self.is_ours()
 
     @contextlib.contextmanager
-    def _locked(self, how: int) -> Iterator[int | None]:
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            yield None
-            return
-        try:
-            try:
-                fcntl.flock(descriptor, how)
-            except BlockingIOError:
-                yield None
-            else:
-                yield descriptor
-        finally:
-            os.close(descriptor)
+    def _locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[int | None]:
+        with contextlib.ExitStack() as holding:
+            descriptor = None
+            with contextlib.suppress(OSError):
+                held = open_locked(self.path, os.O_RDONLY | os.O_DIRECTORY, shared=shared, wait=wait)
+                descriptor = holding.enter_context(held)
+            yield descriptor
 
     def write(self, path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
         """Write a file of mode 0600 in the directory, for `owner` (uid, gid) if given.
@@ -332,21 +267,9 @@ def start_lock() -> Iterator[None]:
     # A file of our own, beside our labs: whoever can open what is held could hold it, and us, for ever. Not
     # in the cache, which may be one that a user can only read.
     path = SHM / f"fame_lab-{os.geteuid()}.begin"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostError(f"cannot open {path}: {error.strerror}; is it another user's?") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(open_locked(path, os.O_RDWR | os.O_CREAT))
+        except OSError as error:
+            raise HostError(f"cannot open {path}: {error.strerror}; is it another user's?") from error
         yield
-    finally:
-        os.close(descriptor)
-
-
-def same_file(descriptor: int, path: Path) -> bool:
-    """Return whether what is open is what lies there, and no other in its place."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(descriptor), there)
