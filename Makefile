@@ -9,12 +9,13 @@ NOTEBOOK := notebooks/01_first_lab.ipynb
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lab soak clean
+.PHONY: help setup demo test unit check lab soak clean
 
 help:
 	@echo 'make demo    start two nodes, run $(NOTEBOOK), print the path of its report'
 	@echo 'make lab     open JupyterLab on notebooks/'
 	@echo 'make test    lint, check types, run every test but the long counts'
+	@echo 'make unit    the tests that start no virtual machine and no browser'
 	@echo 'make soak    the long counts, and the benchmarks of launch and notebook'
 	@echo 'make check   lint and check types only'
 	@echo 'make setup   what all of these begin with: packages, .venv, guest image'
@@ -34,17 +35,21 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What starts no machine and no browser: for each change of a line.
+unit: setup
+	$(BIN)/pytest -m 'not soak' $(BESIDE) tests/unit $(PYTEST_ARGS)
+
 test: check
 	$(BIN)/pytest -m 'not soak' $(BESIDE) $(PYTEST_ARGS)
 
 # --strict-markers and the rest of pytest's options are in pyproject.toml. Each nested host wants a core.
 soak: setup
-	$(BIN)/pytest -m soak $(BESIDE) --timeout=3600 --ignore=tests/test_nested_kvm.py tests $(PYTEST_ARGS)
-	$(BIN)/pytest -m soak --numprocesses auto --maxprocesses 2 tests/test_nested_kvm.py
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/launch.py
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/forty.py
+	$(BIN)/pytest -m soak $(BESIDE) --timeout=3600 --ignore=tests/private_host/test_nested_kvm.py tests $(PYTEST_ARGS)
+	$(BIN)/pytest -m soak --numprocesses auto --maxprocesses 2 tests/private_host/test_nested_kvm.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/launch.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/forty.py
 	mkdir -p build
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/cost_line.py build/cost_line.png
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/cost_line.py build/cost_line.png
 	$(BIN)/python tests/benchmarks/imports.py
 	$(BIN)/python tests/benchmarks/responsiveness.py
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 from namespace import Namespace, namespace
+from repository import ROOT, SUPPORT
 
 from fame_lab import Lab, LabSpec
 from fame_lab.core.cache import cache_directory
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     both take several times as long.
     """
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("vm", "browser", "net")))}
-    items.sort(key=lambda item: (item.path not in slow, item.path.name == "test_probes_ring.py"))
+    items.sort(key=lambda item: (item.path not in slow, item.path.name == "test_ring.py"))
 
 
 @pytest.fixture(scope="session")
@@ -121,14 +122,13 @@ def as_ordinary_user() -> Iterator[Callable[[str], Any]]:
 
 
 def _printed_by(program: str, words: Sequence[str] = ()) -> Any:
-    here = Path(__file__).parent
     done = subprocess.run(
         [*words, sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,
         cwd="/",
-        env=os.environ | {"PYTHONPATH": f"{here}:{here.parent}"},
+        env=os.environ | {"PYTHONPATH": f"{SUPPORT}:{ROOT}"},
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -1,6 +1,7 @@
 """What a probe or a recording needs of a lab and of its nodes: all of it that lies below a lab.
 
-:class:`fame_lab.Lab` is one; ``tests/local_lab.py`` is another, whose nodes are programs on this host.
+:class:`fame_lab.Lab` is one; ``tests/support/local_lab.py`` is another, whose nodes are
+programs on this host.
 """
 
 from __future__ import annotations

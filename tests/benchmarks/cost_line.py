@@ -1,6 +1,7 @@
 """What a start costs, from 2 to 40 nodes, and how straight a line it is.
 
-    PYTHONPATH=tests python tests/benchmarks/cost_line.py PICTURE.png [--nodes 2,20,40] [--start template]
+    PYTHONPATH=tests/support python tests/benchmarks/cost_line.py PICTURE.png [--nodes 2,20,40]
+        [--start template]
 
 Draws seconds to proved readiness, and the processor seconds of the nodes' QEMUs and of this process, over the
 number of nodes, each with the straight line that fits it best, its slope, and R².

@@ -1,6 +1,6 @@
 """Forty nodes: started by a plain script, by the kit cold, and from a template.
 
-    PYTHONPATH=tests python tests/benchmarks/forty.py [--nodes 40] [--rounds 1] [--only raw,template]
+    PYTHONPATH=tests/support python tests/benchmarks/forty.py [--nodes 40] [--rounds 1] [--only raw,template]
 
 Every start is timed to proved readiness; *warm* leaves the template's making out of it. Processor seconds are
 those of the nodes' QEMUs and of this process, which the load of others disturbs less than it does the time.

@@ -1,6 +1,6 @@
 """Time :meth:`fame_lab.Lab.start` against the same nodes started by a plain script, in interleaved pairs.
 
-    PYTHONPATH=tests python tests/benchmarks/launch.py [--nodes 2,8] [--pairs 7]
+    PYTHONPATH=tests/support python tests/benchmarks/launch.py [--nodes 2,8] [--pairs 7]
 
 Prints the median of the pairs' ratios (1.00: as quick as raw QEMU), and memory a node likewise.
 Aim: 1.15 or less.

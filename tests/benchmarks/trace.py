@@ -1,6 +1,7 @@
 """What tracing costs a node, against one without the plugin, and against QEMU's own hot-pages plugin.
 
-    PYTHONPATH=tests python tests/benchmarks/trace.py [--rounds 5] [--qemu backports] [--hotpages PLUGIN]
+    PYTHONPATH=tests/support python tests/benchmarks/trace.py [--rounds 5] [--qemu backports]
+        [--hotpages PLUGIN]
 
 PLUGIN is QEMU's contributed plugin hotpages.so, compiled by whoever runs this. Work is interleaved: each
 round does it once in each state. What is measured is the processor time of the node's QEMU, which the load of

@@ -1,0 +1,319 @@
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fame_lab import LabSpec
+from fame_lab.cli import main, run
+from fame_lab.cli.parser import parse, parser
+from fame_lab.errors import HostError, LabError
+from fame_lab.host.doctor.diagnosis import Check, Diagnosis
+
+FAME_LAB = [sys.executable, "-m", "fame_lab"]
+
+
+def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fly"],
+        ["up"],
+        ["xml"],
+        ["up", "demo", "--nodes", "two"],
+        ["up", "demo", "--accel", "warp"],
+        ["down"],
+        ["down", "demo", "--all"],
+        ["run", "demo"],
+        ["probe", "demo", "chase", "-p", "repeat"],
+        ["report", "notebook.ipynb"],
+        ["trace", "demo", "--seconds", "0"],
+        ["trace", "demo", "--seconds", "nan"],
+    ],
+)
+def test_words_that_make_no_sense_end_with_status_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(words)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "demo", "uname", "-r"], "arguments: -r; did you mean: fame-lab run demo -- COMMAND"),
+        (["probe", "demo", "chase", "--batches=30"], "did you mean: -p NAME=VALUE for a probe's parameter"),
+    ],
+)
+def test_options_meant_for_something_else_are_told_where_to_stand(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(words)
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up", "x", "--nodes", "9" * 100_000],
+        ["up", "x", "--vcpus", "\x1b[2J"],
+        ["up", "x", "--accel", "x" * 100_000],
+        ["x" * 100_000],
+        ["ls", "x" * 100_000],
+        ["probe", "x", "chase", "-p", "x" * 100_000],
+        ["report", "x.ipynb", "--output", "x", "-p", "x" * 100_000],
+        ["run", "x", "--timeout", "9" * 100_000 + "x", "--", "true"],
+        ["trace", "x", "--seconds", "x" * 100_000],
+        ["sweep", "chase", "--over", "nodes=1", "--output", "x", "--repeats", "9" * 100_000],
+        ["up", "--spec", "/" + "x" * 100_000],
+        ["compare", "x" * 100_000, "x"],
+        ["report", "x" * 100_000, "--output", "x"],
+    ],
+    ids=range(13),
+)
+def test_a_complaint_is_short_and_plain_whatever_was_typed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(words)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert len(said) < 5000
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up", "x" * 100_000],
+        ["up", "x", "--fam", "9" * 100_000],
+        ["up", "x", "--subnet", "9" * 100_000],
+        ["up", "x", "--memory", "nan"],
+        ["up", "x", "--fam-path", "/" + "x" * 100_000],
+        ["xml", "x", "--ssh-port", "70000"],
+        ["run", "x", "--timeout", "nan", "--", "true"],
+        ["run", "x", "--timeout", "0", "--", "true"],
+        ["down", "x" * 100_000],
+        ["sweep", "x" * 100_000, "--over", "nodes=1", "--output", "x"],
+        ["sweep", "chase", "--over", f"nodes={'9' * 100_000}", "--output", "x"],
+    ],
+    ids=range(11),
+)
+def test_a_value_that_cannot_be_is_refused_in_short(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(words) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fame-lab: ")
+    assert len(said) < 5000
+
+
+def test_every_command_has_its_function() -> None:
+    choices: dict[str, Any] = next(
+        action.choices for action in parser()._actions if isinstance(action.choices, dict)
+    )
+    assert set(choices) == set(main._COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["up", "demo", "--nodes", "0"], "nodes is 0"),
+        (["up", "demo", "--fam", "384M"], "256M and 512M"),
+        (["up", "-nix", "--fam", "1M"], None),
+        (["up", "o dd"], "name is 'o dd'"),
+        (["report", "/nowhere/n.ipynb", "--output", "/nowhere/out"], "there is no notebook"),
+    ],
+)
+def test_a_bad_field_is_one_message_and_no_traceback(words: list[str], told: str | None) -> None:
+    answer = call(*words)
+    assert "Traceback" not in answer.stderr
+    if told is None:
+        assert answer.returncode == 2
+    else:
+        assert answer.returncode == 1
+        assert told in answer.stderr
+        assert answer.stderr.startswith("fame-lab: ")
+
+
+def test_an_error_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> int:
+        raise LabError("it says\n\x1b[2J\x9b")
+
+    monkeypatch.setitem(main._COMMANDS, "ls", refuse)
+    assert main.main(["ls"]) == 1
+    assert capsys.readouterr().err == "fame-lab: it says\n\\x1b[2J\\x9b\n"
+
+
+def test_what_the_terminal_has_no_letter_for_ends_nothing() -> None:
+    code = (
+        "import sys; from fame_lab.cli import main as cli, output as o;"
+        "from fame_lab.guest.ssh.run_result import RunResult;"
+        "cli._COMMANDS['ls'] = lambda _: o.show_runs({'node01': RunResult('\\ufffd', '', 0, 0.0)}) or 0;"
+        "sys.exit(cli.main(['ls']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stdout) == (0, b"node01: \\ufffd\n")
+
+
+def test_an_error_is_told_on_stderr_with_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> int:
+        raise LabError("a lab named 'demo' is running")
+
+    monkeypatch.setitem(main._COMMANDS, "ls", refuse)
+    assert main.main(["ls"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "fame-lab: a lab named 'demo' is running\n"
+    assert captured.out == ""
+
+
+def test_an_interrupt_ends_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(main._COMMANDS, "ls", interrupt)
+    assert main.main(["ls"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("ok", 0), ("warn", 0), ("fail", 1)])
+def test_the_doctor_s_status_says_whether_a_lab_can_run(
+    verdict: Any, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "fame_lab.host.doctor.doctor.doctor", lambda: Diagnosis((Check("QEMU", verdict, "here"),))
+    )
+    assert main.main(["doctor", "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["can_run"] is (status == 0)
+
+
+def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
+    assert run.command(["--", "ls | wc -l"]) == ["ls | wc -l"]
+    assert run.command(["ls", "a b"]) == ["ls 'a b'"]
+    assert run.command([]) == []
+
+
+def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["probe", "demo", "chase", "-p", "repeat=5", "-p", "sizes=[1, 2]", "-p", "op=read"]
+    given = dict(parser().parse_args(words).parameter)
+    assert given == {"repeat": 5, "sizes": [1, 2], "op": "read"}
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    program = f"{sys.executable} -m fame_lab --help | true; exit ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("buffering", ["", "-u"])
+@pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line(
+    output: str, buffering: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    program = f"{sys.executable} {buffering} -m fame_lab ls {output}"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in answer.stderr
+    if "full" in output:
+        assert answer.returncode == 1
+        told = "No space left on device, perhaps where the output goes"
+        told = told if buffering else "the output cannot be written: No space left on device"
+        assert answer.stderr == f"fame-lab: {told}\n"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_error_of_the_system_is_not_blamed_on_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: bool
+) -> None:
+    def fail(_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error", "/a/file")
+
+    monkeypatch.setitem(main._COMMANDS, "ls", fail)
+    if closed:
+        monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(["ls"]) == 1
+    assert capsys.readouterr().err == "fame-lab: /a/file: Input/output error\n"
+
+
+def test_a_start_whose_line_cannot_be_written_names_the_lab_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fame_lab.lab import lab as module
+
+    class Started:
+        def __init__(self, spec: LabSpec) -> None:
+            self.spec, self.fam = spec, SimpleNamespace(created=False)
+
+        def start(self) -> "Started":
+            return self
+
+        def detach(self) -> None:
+            pass
+
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "Lab", Started)
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(HostError, match=r"unheard runs.*No space left.*fame-lab down unheard"):
+        main._COMMANDS["up"](parse(["up", "unheard"]))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    name = f"cli-{os.getpid()}"
+    up = call("up", name, "--nodes", "2", "--fam", "16M", timeout=240)
+    assert up.returncode == 0, up.stderr
+    yield name
+    call("down", name)
+
+
+def test_a_result_that_is_there_is_not_overwritten(lab: str, tmp_path: Path) -> None:
+    done = call("probe", lab, "chase", "--output", str(tmp_path))
+    assert done.returncode == 1
+    assert "is there" in done.stderr
+
+
+def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
+    answer = call("ssh", lab, "node02", "hostname; exit 4")
+    assert answer.stdout == "node02\n"
+    assert answer.returncode == 4
+
+
+def test_ssh_with_a_command_that_its_server_would_not_take_says_what_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.main(["ssh", "demo", "node02", "x" * 9000]) == 1
+    assert "fame-lab run demo --node node02 -- COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["traffic.gif", "/nowhere/traffic.png"])
+def test_a_plot_that_cannot_be_is_refused_before_the_recording(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["trace", "demo", "--plot", path]) == 1
+    assert path in capsys.readouterr().err

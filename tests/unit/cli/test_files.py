@@ -1,0 +1,23 @@
+"""`fame-lab put` and `get`."""
+
+import pytest
+
+from fame_lab.cli import main
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["put", "demo"],
+        ["put", "demo", "one"],
+        ["put", "demo", "a", "b", "c", "d"],
+        ["put", "demo", "--node", "node01", "node02", "b", "c"],
+        ["get", "demo", "one"],
+        ["get", "demo", "a", "b", "c", "d"],
+    ],
+)
+def test_another_number_of_words_makes_no_sense(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(words)
+    assert end.value.code == 2
+    assert words[0] in capsys.readouterr().err

@@ -1,0 +1,147 @@
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from made_notebook import KEEPS, notebook
+
+from fame_lab.errors import ReportError, SpecError
+from fame_lab.experiments.report.report import report
+from fame_lab.experiments.report.rerun import exact_results_agree, rerun
+from fame_lab.results.result import Result
+
+COUNTS = KEEPS.replace('"rate": (', '"lost": ("batch", [nodes, 0, 0]), "rate": (')
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of four nodes, of which nothing but its folder is left."""
+    directory = tmp_path_factory.mktemp("made")
+    source = notebook(directory, COUNTS, parameters="nodes = 2")
+    report(source, directory / "out", parameters={"nodes": 4})
+    source.unlink()
+    return directory / "out"
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "from a stranger"))
+
+
+def change(folder: Path, **told: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+
+
+def put(folder: Path, source: str) -> None:
+    """Have another notebook in a report, as whoever made it could have."""
+    cells = [nbformat.v4.new_code_cell("nodes = 2", metadata={"tags": ["parameters"]})]
+    cells.append(nbformat.v4.new_code_cell(source))
+    raw = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+    (folder / "source" / "n.ipynb").write_bytes(raw)
+    change(folder, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(folder: Path) -> None:
+    comparison = rerun(folder)
+    new = folder.with_name("from a stranger-rerun")
+    assert exact_results_agree(comparison) and comparison.agrees
+    assert Result.load(new / "data" / "001-made").dataset["lost"].values.tolist() == [4, 0, 0]
+    before, after = (json.loads((each / "manifest.json").read_text()) for each in (folder, new))
+    assert after["sha256"] == before["sha256"]
+    assert after["parameters"] == before["parameters"] == {"nodes": 4}
+    assert after["commands"][0] == f"fame-lab rerun '{folder}' --output '{new}'"
+
+
+def test_a_report_without_a_measurement_says_nothing_about_itself(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(1)", parameters="nodes = 2")
+    report(source, tmp_path / "out")
+    told = fame_lab("rerun", "out", directory=tmp_path)
+    assert told.returncode == 1
+    assert "nothing is compared: they have no measurement in common" in told.stdout
+    assert "so nothing can be said; what cells print and draw is not compared" in told.stdout
+
+
+def test_the_old_folder_is_not_changed_and_nothing_else_is_left(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    rerun(folder, folder.parent / "new")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["from a stranger", "new"]
+
+
+def test_a_notebook_that_makes_files_beside_itself_makes_them_nowhere_that_stays(folder: Path) -> None:
+    put(folder, "open('made', 'w').write('x')")
+    rerun(folder)
+    assert not list(folder.parent.rglob("made"))
+
+
+def test_a_notebook_other_than_the_report_s_is_refused(folder: Path) -> None:
+    with (folder / "source" / "n.ipynb").open("a") as file:
+        file.write(" ")
+    with pytest.raises(SpecError, match="its sha256 differs"):
+        rerun(folder)
+
+
+def test_what_could_be_read_for_ever_is_refused(folder: Path) -> None:
+    (folder / "source" / "n.ipynb").unlink()
+    os.mkfifo(folder / "source" / "n.ipynb")
+    with pytest.raises(SpecError, match=r"cannot be read: n\.ipynb is missing, or no plain file"):
+        rerun(folder)
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    with pytest.raises(SpecError, match="holds no report that can be read"):
+        rerun(folder)
+
+
+def test_a_parameter_that_would_be_code_is_refused(folder: Path) -> None:
+    change(folder, parameters={"nodes = 2\nimport os": 4})
+    with pytest.raises(SpecError, match="the notebook has no parameter"):
+        rerun(folder)
+
+
+def test_an_output_in_the_folder_or_around_it_is_refused(folder: Path) -> None:
+    with pytest.raises(SpecError, match="in the report that is repeated"):
+        rerun(folder, folder / "new")
+    with pytest.raises(SpecError, match="holds something else than a report"):
+        rerun(folder, folder.parent)
+
+
+def test_counts_that_differ_do_not_hold_and_times_may(folder: Path) -> None:
+    put(folder, COUNTS.replace("1.0, 2.0", "1e6, 2e6"))
+    assert exact_results_agree(rerun(folder))
+    put(folder, COUNTS.replace("[nodes, 0, 0]", "[nodes, 0, 1]"))
+    assert not exact_results_agree(rerun(folder))
+
+
+def test_a_result_that_only_one_has_does_not_hold(folder: Path) -> None:
+    put(folder, "pass")
+    assert not exact_results_agree(rerun(folder))
+
+
+def test_a_run_that_stops_leaves_a_report_that_says_where(folder: Path) -> None:
+    put(folder, "1 / 0")
+    with pytest.raises(ReportError, match=r"cell 3 of 3 failed .*; the report up to there is"):
+        rerun(folder)
+    assert json.loads((folder.with_name("from a stranger-rerun") / "manifest.json").read_text())["stopped"]
+
+
+def fame_lab(*words: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fame_lab", *words]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=280, check=False)
+
+
+def test_the_command_line_says_by_its_status_whether_it_holds(folder: Path) -> None:
+    ran = fame_lab("rerun", folder.name, "--json", directory=folder.parent)
+    told = json.loads(ran.stdout)
+    assert ran.returncode == 0, ran.stderr
+    assert told["holds"] is True and told["output"] == str(folder.with_name("from a stranger-rerun"))
+    put(folder, "pass")
+    ran = fame_lab("rerun", ".", directory=folder)
+    assert ran.returncode == 1
+    assert "only in a:" in ran.stdout and "does NOT agree" in ran.stdout
