@@ -13,7 +13,7 @@ from repository import ROOT
 from fame_lab.cli.parser import parser
 from fame_lab.lab.lab import Lab
 
-TEXTS = sorted(ROOT.glob("*.md"))
+TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def in_a_clone() -> bool:
@@ -29,8 +29,8 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_every_command_that_the_readme_shows_is_there() -> None:
-    shown = set(re.findall(r"^fame-lab (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+def test_every_command_that_the_documents_show_is_there() -> None:
+    shown = {word for path in TEXTS for word in re.findall(r"^fame-lab (\w+)", path.read_text(), re.MULTILINE)}
     known = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
     assert shown and shown <= set(known)
 
@@ -48,7 +48,8 @@ def test_every_promise_of_security_names_tests_that_are_there() -> None:
         named = re.findall(r"`(test_\w+)(?:::(test_\w+))?`", promise)
         assert named, promise
         for file, function in named:
-            text = (ROOT / "tests" / f"{file}.py").read_text()
+            (path,) = (ROOT / "tests").rglob(f"{file}.py")
+            text = path.read_text()
             assert f"def {function or 'test_'}" in text, (file, function)
 
 

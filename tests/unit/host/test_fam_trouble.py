@@ -58,7 +58,7 @@ def test_a_full_file_system_is_told_until_there_is_room(small_file_system: Path)
 
 def test_a_fam_whose_room_was_reserved_is_no_trouble_on_a_full_file_system(small_file_system: Path) -> None:
     path = small_file_system / "fam"
-    subprocess.run(["fallocate", "-l", str(MIB // 2), path], check=True)  # as README has it
+    subprocess.run(["fallocate", "-l", str(MIB // 2), path], check=True)  # as docs/failures.md has it
     fam = Fam.existing(path, MIB // 2)
     with pytest.raises(OSError, match="No space left"):
         (small_file_system / "filler").write_bytes(bytes(MIB))
