@@ -126,7 +126,7 @@ def zig(
     words : list of str
         For the compiler.
     cache : Path, optional
-        As of :meth:`Native.build`.
+        As of :meth:`NativeTarget.build`.
     cwd : Path, optional
         Where it runs.
     source : str

@@ -21,7 +21,7 @@ def grant(path: Path, user: QemuUser, saved: Path) -> None:
     path : Path
     user : QemuUser
     saved : Path
-        Where the access list as it was is kept, for :func:`put_back`; not written if nothing changes.
+        Where the access list as it was is kept, for :func:`restore`; not written if nothing changes.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """What a probe or a recording needs of a lab and of its nodes: all of it that lies below a lab.
 
-:class:`fame_lab.Lab` is one; ``tests/support/local_lab.py`` is another, whose nodes are
+:class:`fame_lab.Lab` is one. :class:`fame_lab.testing.LocalLab` is another, whose nodes are
 programs on this host.
 """
 

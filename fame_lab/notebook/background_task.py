@@ -32,7 +32,7 @@ class Task:
     name : str
         Of its thread.
     do : callable
-        Given the task itself, whose :attr:`cancelled` it may look at; commands that it runs in guests do so.
+        Given the task itself, whose ``cancelled`` it may look at; commands that it runs in guests do so.
     after : callable
         Given the task when it has ended, whatever came of it; on its thread.
     heard : Listener, optional

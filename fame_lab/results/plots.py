@@ -231,7 +231,7 @@ def text_colour(ground: Any) -> str:
 
     Examples
     --------
-    >>> ink("yellow"), ink("#440154")
+    >>> text_colour("yellow"), text_colour("#440154")
     ('black', 'white')
     """
     # Relative luminance, as WCAG 2 has it: black and white are equally far from 0.18.

@@ -89,7 +89,7 @@ _PAGE = """\
 def project(traffic: TrafficData, model: FabricModel) -> Projection:
     """Compute what the accesses of a trace would cost on a fabric. A pure function of its arguments.
 
-    For operation o, initiator i and home h, with the counts of :meth:`.Traffic.matrix`::
+    For operation o, initiator i and home h, with the counts of :meth:`fame_lab.Traffic.matrix`::
 
         latency_time[o, i, h]  = accesses[o, i, h] * latency[i, h]
         transfer_time[o, i, h] = bytes[o, i, h] * 8 / link_gbps   where h is not i, else 0

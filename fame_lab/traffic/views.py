@@ -171,7 +171,7 @@ class TrafficViews(ABC):
         return sharing.hottest(self.traffic(), n)
 
     def project(self, model: FabricModel) -> Projection:
-        """Compute what these accesses would cost on a fabric: see :func:`.projection.project`."""
+        """Compute what these would cost on a fabric, by :func:`fame_lab.traffic.projection.project`."""
         from fame_lab.traffic.projection import project
 
         return project(self.traffic(), model)
@@ -194,7 +194,7 @@ class TrafficViews(ABC):
         return overview.plot(self.traffic(), what)
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
-        """Save counts and timeline as NetCDF and the rest as JSON; :meth:`.Traffic.load` reads it.
+        """Save counts and timeline as NetCDF and the rest as JSON; :meth:`fame_lab.Traffic.load` reads it.
 
         Parameters
         ----------

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_lab import LocalLab
 from made_results import a_chase
 from made_traffic import a_crowd, a_spec, an_order, some_samples
 from matplotlib.figure import Figure
@@ -30,6 +29,7 @@ from fame_lab.probes import (
     visibility,
     workloads,
 )  # fmt: skip
+from fame_lab.testing import LocalLab
 from fame_lab.traffic.plots import access_order, side_by_side
 from fame_lab.traffic.traffic import Traffic
 

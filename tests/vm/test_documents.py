@@ -30,7 +30,9 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
 
 
 def test_every_command_that_the_documents_show_is_there() -> None:
-    shown = {word for path in TEXTS for word in re.findall(r"^fame-lab (\w+)", path.read_text(), re.MULTILINE)}
+    shown = {
+        word for path in TEXTS for word in re.findall(r"^fame-lab (\w+)", path.read_text(), re.MULTILINE)
+    }
     known = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
     assert shown and shown <= set(known)
 

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.vm
 KIB, MIB = 1 << 10, 1 << 20
 OPS = ("load", "store")
 PROGRAM = "/tmp/accesses"  # noqa: S108 - in the guest
-#: The tables of docs/traffic.md, of QEMU 7.2 and what differs from 8.2 on: for each kind of access, ten times, the
-#: loads, stores, bytes loaded and bytes stored.
+#: The tables of docs/traffic.md, of QEMU 7.2 and what differs from 8.2 on: for each kind of access, ten
+#: times, the loads, stores, bytes loaded and bytes stored.
 OLDER, DIFFERENT = (
     {
         match[1]: tuple(map(int, match[2].split(" | ")))

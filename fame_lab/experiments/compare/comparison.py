@@ -56,8 +56,9 @@ def compare(
 ) -> Comparison:
     """Compare two measurements, or all of two reports.
 
-    Times and rates are compared by their medians, with an interval of the ratio and beside the spread of
-    their batches; counts exactly. How is said at :func:`.rows.judged`, what at :mod:`.points`.
+    Times and rates are compared by their medians: by an interval of the ratio, and beside the spread of their
+    batches. Counts are compared exactly. :func:`fame_lab.experiments.compare.verdicts.judge` explains how;
+    :mod:`fame_lab.experiments.compare.quantities` names what is compared.
 
     Of two reports, the first result of a probe is compared with the first of that probe, the second with the
     second, and so on. What only one has is named.

@@ -67,7 +67,10 @@ class ComparisonData:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Each row as in :class:`.Row`, ``at`` in words; ``attrs`` has what differs in how they were made."""
+        """Each :class:`fame_lab.experiments.compare.verdicts.Row`, with ``at`` in words.
+
+        ``attrs`` has the differences in how the two were made.
+        """
         import pandas as pd  # heavy, and for those who want a table
 
         columns = list(Row.__dataclass_fields__)

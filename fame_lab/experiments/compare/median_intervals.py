@@ -123,8 +123,8 @@ def difference(a: Interval, b: Interval) -> Interval:
 
     Examples
     --------
-    >>> difference(Bounds(10, 7, 13), Bounds(20, 16, 24))
-    Bounds(value=10, low=5.0, high=15.0)
+    >>> difference(Interval(10, 7, 13), Interval(20, 16, 24))
+    Interval(value=10, low=5.0, high=15.0)
     """
     value = b.value - a.value
     return Interval(

@@ -55,7 +55,8 @@ def report(
     output : path
         The folder, made if it is not there; an earlier report of a notebook of that name is replaced as a
         whole. In it are NAME.html, the page; NAME.ipynb, executed; ``data/``, every result and traffic that
-        was made, one folder each, for :meth:`Result.load` and :meth:`Traffic.load`; ``figures/``, by cell;
+        was made, one folder each, for :meth:`fame_lab.Result.load` and :meth:`fame_lab.Traffic.load`;
+        ``figures/``, by cell;
         ``source/``, the notebook as it was; ``manifest.json``, where all this comes from; and
         ``ro-crate-metadata.json``, the same for archives of research data.
     parameters : mapping, optional

@@ -77,7 +77,7 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
 
     Examples
     --------
-    >>> found = read_axes("chase", {"nodes": [1, 2], "stride": "4K"})
+    >>> found = parse_axes("chase", {"nodes": [1, 2], "stride": "4K"})
     >>> [(axis.of, axis.target, axis.values) for axis in found]
     [('lab', 'nodes', (1, 2)), ('probe', 'strides', (4096,))]
     """

@@ -72,7 +72,7 @@ class Appliance:
         return least_memory(self.kernel, self.initrd, vcpus)
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> KernelBoot:  # noqa: ARG002 - the same for all
-        """Return kernel and initramfs, which all nodes share; see :class:`.base.Image`."""
+        """Return kernel and initramfs, which nodes share; see :class:`fame_lab.guest.images.base.Image`."""
         return KernelBoot(self.kernel, self.initrd, self.cmdline(tsc_khz=tsc_khz))
 
     @staticmethod

@@ -83,7 +83,7 @@ class CustomKernel:
     ----------
     kernel, initrd : Path
     digest : str
-        As of :class:`OwnDisk`.
+        As of :class:`CustomDisk`.
     """
 
     kernel: Path

@@ -40,7 +40,7 @@ def tagged(command: str, mark: str) -> str:
 
     Examples
     --------
-    >>> marked("ls *", "FAME_LAB_COMMAND=1")
+    >>> tagged("ls *", "FAME_LAB_COMMAND=1")
     'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c -- \'ls *\''
     """
     # A command may begin with - or +, which a shell would take for its options.

@@ -77,9 +77,9 @@ def describe_share(count: int, of: int) -> str:
 
     Examples
     --------
-    >>> finding(12, 1000)
+    >>> describe_share(12, 1000)
     'observed 12 in 1,000'
-    >>> finding(0, 1000000)
+    >>> describe_share(0, 1000000)
     'not observed in 1,000,000'
     """
     return f"observed {count:,} in {of:,}" if count else f"not observed in {of:,}"

@@ -191,9 +191,9 @@ def jain_index(amounts: Sequence[float]) -> float:
 
     Examples
     --------
-    >>> jain([5, 5]), jain([1, 0, 0, 0])
+    >>> jain_index([5, 5]), jain_index([1, 0, 0, 0])
     (1.0, 0.25)
-    >>> jain([0, 0])
+    >>> jain_index([0, 0])
     nan
     """
     found = np.asarray(amounts, float)

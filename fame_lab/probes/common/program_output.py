@@ -113,7 +113,7 @@ class OutputRecord:
     Parameters
     ----------
     line : dict
-        As :func:`parse` gives it.
+        As :func:`parse_output` gives it.
     node : str
         The node's name, for the message.
     """

@@ -95,7 +95,8 @@ def plan_working_sets(
         Who measures; it is asked how much memory it can spare.
     memories : sequence of {"dram", "fam"}
     sizes : sequence of int or str, optional
-        By default from 4 KiB to :func:`target`, or to the largest power of two that each memory has room for.
+        By default from 4 KiB to :func:`default_limit`, or to the largest power of two that each memory has
+        room for.
     offset : int or str
         Where in FAM, a multiple of 64.
     multiple : int

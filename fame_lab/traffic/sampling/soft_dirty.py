@@ -76,7 +76,7 @@ def mappings(maps: str, identity: tuple[int, int]) -> list[MemoryMapping]:
     Examples
     --------
     >>> mappings("7f0000000000-7f0000400000 rw-s 00000000 00:19 77 /dev/shm/fam", (25, 77))
-    [Mapped(address=139637976727552, offset=0, size=4194304)]
+    [MemoryMapping(address=139637976727552, offset=0, size=4194304)]
     """
     found = []
     for line in maps.splitlines():

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from local_lab import LocalLab
 from made_results import MANIFEST, a_chase, a_report
 from made_traffic import a_spec, a_trace
 from odd_datasets import ARRAYS, ATTRIBUTES, sign_again
@@ -22,6 +21,7 @@ from fame_lab.errors import FameError, SpecError
 from fame_lab.experiments.sweep.plan import Plan
 from fame_lab.experiments.sweep.storage import SweepStore
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab
 
 EVIL = "<script>alert(1)</script>$x_$\x1b[2J"
 

@@ -3,11 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import atomics
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 SMALL: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 

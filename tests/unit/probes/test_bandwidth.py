@@ -2,11 +2,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_lab import LocalLab
 
 from fame_lab.errors import SpecError
 from fame_lab.probes import bandwidth
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab
 
 SMALL: dict[str, Any] = {"working_sets": ["16K", "256K"], "batches": 30}
 ALL = ["read", "write", "nt-write", "copy", "triad"]

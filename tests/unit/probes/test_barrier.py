@@ -3,10 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes.common.barrier import check_patience, run_at_barrier
+from fame_lab.testing import LocalLab, LocalNode
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import DyingNode, LocalLab, LocalNode
+from dying_node import DyingNode
 
 from fame_lab.core import native
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.contest import ContestSettings, contest, dataset, jain_index
+from fame_lab.testing import LocalLab, LocalNode
 
 COUNTS = ["attempts", "successes"]
 RULES = ContestSettings(batches=30, batch_ms=1, patience=10)

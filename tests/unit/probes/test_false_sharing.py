@@ -3,12 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import DyingNode, LocalLab, LocalNode
+from dying_node import DyingNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import false_sharing
 from fame_lab.results import plots
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 SMALL: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 

@@ -3,12 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import DyingNode, LocalLab, LocalNode
+from dying_node import DyingNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import litmus
 from fame_lab.probes.common.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 FEW = 3000  # no multiple of the cells that one walk has
 

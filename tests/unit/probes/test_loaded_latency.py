@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import CommandError, ProbeError, SpecError, SSHError
 from fame_lab.probes import loaded_latency
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 QUICK: dict[str, Any] = {"delays": [0, 100], "working_set": "64K", "batches": 30}
 

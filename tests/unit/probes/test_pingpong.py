@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import DyingNode, LocalLab, LocalNode
+from dying_node import DyingNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import pingpong
 from fame_lab.probes.common import barrier
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 
 @pytest.fixture

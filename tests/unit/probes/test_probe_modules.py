@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from local_lab import LocalLab
 from matplotlib.figure import Figure
 
 from fame_lab import probes
 from fame_lab.errors import SpecError
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab
 
 
 def test_a_family_is_a_module_with_run_and_plot() -> None:

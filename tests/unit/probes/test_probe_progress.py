@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab import probes
 from fame_lab.core.jobs.progress import listen
 from fame_lab.errors import ProbeError
 from fame_lab.probes.common.program_step import in_words, program_run
+from fame_lab.testing import LocalLab, LocalNode
 
 #: By probe: parameters that make it short, and how many runs of its program they make on three nodes.
 ASKED: dict[str, list[tuple[dict[str, Any], int]]] = {

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab
 from odd_values import ODD
 
 from fame_lab import probes
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.parameter_types import hints
+from fame_lab.testing import LocalLab
 
 
 class Started(BaseException):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab import probes
 from fame_lab.core import native
@@ -15,6 +14,7 @@ from fame_lab.errors import CommandError, ProbeError, SpecError
 from fame_lab.probes import timer
 from fame_lab.probes.common.clock_sync import ClockSync, Readings
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 QUICK: dict[str, Any] = {"batches": 30, "seconds": 0.3}
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import visibility
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.host import cpu_caches
 from fame_lab.probes.common import working_sets
 from fame_lab.probes.common.working_sets import WorkingSets
+from fame_lab.testing import LocalLab, LocalNode
 
 KIB, MIB = 1 << 10, 1 << 20
 

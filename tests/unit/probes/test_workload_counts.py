@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from local_lab import LocalLab
 
 from fame_lab.probes import workloads
 from fame_lab.probes.common.workload_placement import Placement, StripedRange
 from fame_lab.spec.fam_layout import Books
+from fame_lab.testing import LocalLab
 
 SIZE = 24 << 10
 WORDS = SIZE // 8

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_lab import LocalLab
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import workloads
 from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, StripedRange, check_placement
 from fame_lab.spec.fam_layout import Books
+from fame_lab.testing import LocalLab
 
 KIB = 1 << 10
 MIB = 1 << 20

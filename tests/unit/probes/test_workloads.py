@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_lab import LocalLab, LocalNode
 
 from fame_lab.errors import CommandError, ProbeError, SpecError, SSHError
 from fame_lab.probes import workloads
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab, LocalNode
 
 SMALL: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from local_lab import LocalLab
 from made_traffic import a_trace, some_samples
 
 from fame_lab import probes
 from fame_lab.errors import HostError
 from fame_lab.results.capture import DATA_VARIABLE, CapturedResults, keep, kept_as_one
 from fame_lab.results.result import Result
+from fame_lab.testing import LocalLab
 from fame_lab.traffic.traffic import Traffic
 
 
