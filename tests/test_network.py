@@ -147,14 +147,15 @@ import json
 from fame_lab import Lab, LabSpec
 from leftovers import leftovers, network_processes
 with Lab(LabSpec("switched", nodes=3, fam="1M", network="libvirt"), progress=False) as lab:
+    ping = "ping -q -c 1 -w 20"
     told = {
         "running": len(network_processes("switched")),
         "addresses": [node.address for node in lab.nodes],
-        "reached": lab.nodes[2].run("ping -q -c 1 -w 5 node01 && ping -q -c 1 -w 5 192.168.42.2").exit_status,
+        "reached": lab.nodes[2].run(f"{ping} node01 && {ping} 192.168.42.2").exit_status,
         "host": lab.nodes[0].run("ping -q -c 1 -w 2 192.168.42.254", check=False).exit_status,
     }
     lab.nodes[0].restart()
-    told["again"] = lab.nodes[0].run("ping -q -c 1 -w 5 node03").exit_status
+    told["again"] = lab.nodes[0].run(f"{ping} node03").exit_status
 print(json.dumps(told | {"left": leftovers("switched")}))
 """
 
