@@ -399,7 +399,7 @@ def test_what_finds_its_ring_full_is_lost_and_counted(
 @pytest.mark.parametrize("placement", ["own", "remote", "interleaved"])
 def test_workloads_report_what_the_trace_counts(traced: Lab, placement: str) -> None:
     with traced.record() as recording:
-        result = traced.probe("workloads", placement=placement, size="64K", operations=1 << 13, batches=30)
+        result = traced.probe("workloads", placement=placement, size="64K", operations=1 << 14, batches=30)
     reported = result.dataset[["loads", "stores"]].sum("workload")
     matrix = recording.matrix()
     assert reported["loads"].sum() > 10**6
