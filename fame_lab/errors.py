@@ -42,14 +42,14 @@ __all__ = [
 
 
 #: Characters of a message: some of it is what was given, or read, and that may be of any length.
-_MOST = 4000
+_MAX_MESSAGE = 4000
 
 
 class FameError(Exception):
     """Whatever fame_lab raises derives from this."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message if len(message) <= _MOST else f"{message[:_MOST]}…")
+        super().__init__(message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…")
 
 
 class SpecError(FameError, ValueError):

@@ -17,7 +17,7 @@ from fame_lab.core.version import __version__
 __all__ = ["parse", "parser"]
 
 #: Characters of a complaint.
-_MOST = 1000
+_MAX_MESSAGE = 1000
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -52,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = plain(message, keep="")
-        super().error(message if len(message) <= _MOST else f"{message[:_MOST]}…")
+        super().error(message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -44,9 +44,9 @@ def ssh(arguments: argparse.Namespace) -> int:
 
 def _as_one(arguments: argparse.Namespace, words: str) -> str:
     """Return a command as the node's SSH server takes it."""
-    if len(process_tag.encoded(words)) > process_tag.MOST_LINE:
+    if len(process_tag.encoded(words)) > process_tag.MAX_LINE:
         raise SpecError(
-            f"the command has more than the {process_tag.MOST_LINE:,} bytes that every SSH server takes: "
+            f"the command has more than the {process_tag.MAX_LINE:,} bytes that every SSH server takes: "
             f"fame-lab run {arguments.name} --node {arguments.node} -- COMMAND runs it"
         )
     # The server's shell would take it for its own option.

@@ -17,7 +17,7 @@ _PIECE = 1 << 16
 #: Pieces that wait for a node at most: the slowest one decides how fast the input is read.
 _WAITING = 16
 #: Seconds between two looks at whether anybody still reads.
-_LOOK = 0.1
+_POLL_INTERVAL = 0.1
 
 
 class StandardInput:
@@ -60,7 +60,7 @@ class StandardInput:
         self._begin()
         while (waiting := self._queues.get(node)) is not None:
             try:
-                piece = waiting.get(timeout=_LOOK)
+                piece = waiting.get(timeout=_POLL_INTERVAL)
             except queue.Empty:
                 continue
             if isinstance(piece, OSError):
@@ -85,7 +85,7 @@ class StandardInput:
         while isinstance(piece, bytes) and piece and self._queues:
             try:
                 # Looked at before it is read: what no command has asked for is somebody else's.
-                if not select.select([self._descriptor], [], [], _LOOK)[0]:
+                if not select.select([self._descriptor], [], [], _POLL_INTERVAL)[0]:
                     continue
                 piece = os.read(self._descriptor, _PIECE)
             except OSError as error:
@@ -96,7 +96,7 @@ class StandardInput:
     def _give(self, node: str, piece: bytes | OSError) -> None:
         while (waiting := self._queues.get(node)) is not None:
             try:
-                waiting.put(piece, timeout=_LOOK)
+                waiting.put(piece, timeout=_POLL_INTERVAL)
                 return
             except queue.Full:
                 continue

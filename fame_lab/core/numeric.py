@@ -16,7 +16,7 @@ __all__ = ["as_python", "check_number", "check_seconds", "check_whole", "real", 
 #: Seconds: 31 years, which every clock and lock can count.
 _LONGEST = 10**9
 #: Nobody takes as many values: a range that is longer is refused all the same when it is cut.
-_MOST_OF_A_RANGE = 20_000
+_MAX_RANGE = 20_000
 
 
 def whole(value: object) -> int | None:
@@ -72,7 +72,7 @@ def as_python(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, range):
-        return list(itertools.islice(value, _MOST_OF_A_RANGE))
+        return list(itertools.islice(value, _MAX_RANGE))
     if isinstance(value, list):
         return [as_python(each) for each in value]
     if isinstance(value, tuple):

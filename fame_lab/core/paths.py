@@ -11,7 +11,7 @@ from fame_lab.errors import SpecError
 __all__ = ["given_path"]
 
 #: Linux's PATH_MAX, whose last byte ends the path, and NAME_MAX.
-_MOST, _MOST_OF_A_NAME = 4095, 255
+_MAX_PATH, _MAX_NAME = 4095, 255
 
 
 def given_path(name: str, value: object) -> Path:
@@ -41,9 +41,9 @@ def given_path(name: str, value: object) -> Path:
         size, *names = (len(os.fsencode(part)) for part in (str(path), *path.parts))
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise SpecError(f"{name} is {quoted(text)}: no file has such a name") from error
-    if size > _MOST or max(names, default=0) > _MOST_OF_A_NAME:
+    if size > _MAX_PATH or max(names, default=0) > _MAX_NAME:
         raise SpecError(
-            f"{name} is {quoted(text)}, of {len(text)} characters: Linux takes {_MOST} bytes for a path, and "
-            f"{_MOST_OF_A_NAME} for a name in it"
+            f"{name} is {quoted(text)}, of {len(text)} characters: Linux takes {_MAX_PATH} bytes for a path, "
+            f"and {_MAX_NAME} for a name in it"
         )
     return path

@@ -13,7 +13,7 @@ __all__ = ["KIB", "MIB", "format_size", "nearest_powers", "parse_size"]
 KIB = 1 << 10
 MIB = 1 << 20
 #: Bytes that a file can have at most, on Linux.
-MOST = (1 << 63) - 1
+MAX_FILE_SIZE = (1 << 63) - 1
 
 _SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PATTERN = re.compile(r"([0-9]{1,20})\s*([KMGT]?)(?:iB)?", re.IGNORECASE | re.ASCII)
@@ -53,8 +53,8 @@ def parse_size(value: int | str, field: str = "size") -> int:
             f"{field} is {quoted(value)}: give whole bytes, or a whole number with K, M, G or T, "
             'such as "256M"'
         )
-    if abs(size) > MOST:
-        raise SpecError(f"{field} is {quoted(value)}: no file has more than {MOST} bytes")
+    if abs(size) > MAX_FILE_SIZE:
+        raise SpecError(f"{field} is {quoted(value)}: no file has more than {MAX_FILE_SIZE} bytes")
     return size
 
 

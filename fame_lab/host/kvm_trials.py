@@ -12,7 +12,7 @@ __all__ = ["remember", "remembered"]
 log = logging.getLogger(__name__)
 
 #: Trials that are kept: one user's QEMUs and images, each tried in a moment or patiently.
-_MOST = 16
+_MAX_TRIALS = 16
 
 
 def remembered(memory: Path, key: str) -> tuple[bool, str] | None:
@@ -26,7 +26,7 @@ def remembered(memory: Path, key: str) -> tuple[bool, str] | None:
 def remember(memory: Path, key: str, works: bool, found: str) -> None:
     """Keep a trial, and the last few before it; a cache that cannot be written is no obstacle."""
     trials = {name: trial for name, trial in _read(memory).items() if name != key} | {key: [works, found]}
-    kept = dict(list(trials.items())[-_MOST:])
+    kept = dict(list(trials.items())[-_MAX_TRIALS:])
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memory.parent, prefix=".kvm-", delete=False) as file:

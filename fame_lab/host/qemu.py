@@ -50,7 +50,7 @@ HOSTS = frozenset(
 
 #: A program that is no QEMU may hang, or print without an end.
 _SECONDS = 10.0
-_MOST = 1 << 20
+_MAX_OUTPUT = 1 << 20
 _INSTEAD = f"give the path of {PROGRAM}, or qemu='auto' for the host's own"
 _SILENT = ("-S", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none")
 _QUESTIONS = b"".join(
@@ -280,12 +280,12 @@ def _read(process: subprocess.Popen[bytes], path: Path) -> bytes:
     output, end = b"", time.monotonic() + _SECONDS
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while len(output) < _MOST:
+        while len(output) < _MAX_OUTPUT:
             if not selector.select(max(0.0, end - time.monotonic())):
                 raise HostError(
                     f"{path} is no QEMU: asked what it is it did not end in {_SECONDS:.0f} s; {_INSTEAD}"
                 )
-            if not (part := os.read(process.stdout.fileno(), _MOST)):
+            if not (part := os.read(process.stdout.fileno(), _MAX_OUTPUT)):
                 break
             output += part
     return output

@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 _PROOF = 60.0
 #: How often a guest that does not come up is tried.
 ATTEMPTS = 2
-_LOOK = 0.02
+_POLL_INTERVAL = 0.02
 #: Characters of a console, and of QEMU's words, that an error quotes.
-_MOST_QUOTED = 1000
+_MAX_QUOTED = 1000
 _LOOK_AT_DOMAIN = 0.5
 #: Share of its time that a node has the processor for, on a host that is not too busy.
 _LITTLE = 0.25
@@ -180,13 +180,13 @@ def await_ready(context: LabContext, domain: Domain, end: float, deadline: float
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:
             raise _failed(context, domain, f"was not up within {deadline:.0f} s")
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _failed(context: LabContext, domain: Domain, what: str) -> BootError:
     console = context.console(domain.record.node).strip().splitlines()[-5:]
     said = (
-        "its console's last lines are " + shortened("\n".join(console), _MOST_QUOTED)
+        "its console's last lines are " + shortened("\n".join(console), _MAX_QUOTED)
         if console
         else "its console is empty"
     )
@@ -194,7 +194,7 @@ def _failed(context: LabContext, domain: Domain, what: str) -> BootError:
     words, harm = domain.qemu_log_tail(), trouble(context.fam)
     return BootError(
         f"{domain.record.node} {what}; {said}"
-        + (f"; QEMU says {shortened(words, _MOST_QUOTED)}" if words else "")
+        + (f"; QEMU says {shortened(words, _MAX_QUOTED)}" if words else "")
         + (f"; {harm}" if harm else "")
     )
 

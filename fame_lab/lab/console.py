@@ -10,7 +10,7 @@ __all__ = ["last_line", "tail"]
 
 #: Bytes that are read at most; a guest may write for as long as it likes.
 TAIL = 1 << 16
-_MOST_SHOWN = 160
+_MAX_SHOWN = 160
 # ECMA-48: control sequences, then other escapes of two characters.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]?")
 
@@ -36,5 +36,5 @@ def last_line(text: str) -> str:
     for line in reversed(re.split(r"[\r\n]+", _ESCAPES.sub("", text))):
         plain = "".join(character for character in line if character.isprintable()).strip()
         if plain:
-            return plain if len(plain) <= _MOST_SHOWN else plain[: _MOST_SHOWN - 1] + "…"
+            return plain if len(plain) <= _MAX_SHOWN else plain[: _MAX_SHOWN - 1] + "…"
     return ""

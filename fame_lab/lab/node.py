@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Node"]
 
 #: Seconds in which libvirt notices that a QEMU has ended.
-_NOTICED = 5.0
+_EXIT_NOTICE_SECONDS = 5.0
 _PROBE_IN_IMAGE = "/usr/bin/fame-probe"
 
 
@@ -180,8 +180,8 @@ class Node:
         except CommandError:
             raise
         except SSHError as error:
-            left = _NOTICED if timeout is None else begun + timeout - time.monotonic()
-            if not is_cancelled() and self._has_ended(min(left, _NOTICED)):
+            left = _EXIT_NOTICE_SECONDS if timeout is None else begun + timeout - time.monotonic()
+            if not is_cancelled() and self._has_ended(min(left, _EXIT_NOTICE_SECONDS)):
                 raise SSHError(f"{error}: {self.domain.exit_report()}") from error
             raise
 

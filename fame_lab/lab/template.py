@@ -21,7 +21,7 @@ from fame_lab.core.sizes import format_size
 from fame_lab.errors import BootError, HostError
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.host.libvirt import migration
-from fame_lab.host.libvirt.template_args import MOST_FAM, TemplateFiles
+from fame_lab.host.libvirt.template_args import MAX_FAM, TemplateFiles
 from fame_lab.lab import boot
 from fame_lab.lab.start_mode import StartMode
 
@@ -130,8 +130,8 @@ def cold_start_reason(
         return "only the appliance knows how to wait for being restored"
     if spec.network != "user":
         return "restored nodes have user-mode networking alone"
-    if spec.fam_size > MOST_FAM:
-        return f"a restored node has room among its addresses for a FAM of up to {format_size(MOST_FAM)}"
+    if spec.fam_size > MAX_FAM:
+        return f"a restored node has room among its addresses for a FAM of up to {format_size(MAX_FAM)}"
     if not libvirt_passes_fds:
         return "libvirt hands open files to QEMU from 8.2 on, and this one is older"
     if room < spec.memory_size:

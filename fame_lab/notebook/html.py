@@ -12,7 +12,7 @@ from fame_lab.errors import FameError
 
 __all__ = ["STYLE", "error_html", "muted", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
 
-_MOST_OF_A_REASON = 400
+_MAX_REASON = 400
 
 #: Colours are the page's own where it has any, so that it reads well in dark and light themes.
 STYLE = """\
@@ -66,7 +66,7 @@ def pre_from_its_end(text: str) -> str:
 
 def reason_html(why: str) -> str:
     """Write why a field cannot be; what was typed may be of any length."""
-    shown = why if len(why) <= _MOST_OF_A_REASON else f"{why[:_MOST_OF_A_REASON]} …"
+    shown = why if len(why) <= _MAX_REASON else f"{why[:_MAX_REASON]} …"
     return f'<div class="fame-reason" role="alert">{escape(shown)}</div>'
 
 

@@ -38,7 +38,7 @@ __all__ = ["plot", "run"]
 
 #: Bytes of FAM: 1024 cells of 256 bytes, and what each of four nodes saw in them.
 _SIZE = 1024 * (256 + 4)
-_MOST = 10**9
+_MAX_ITERATIONS = 10**9
 
 #: Nodes wait for each other every so many cells. With a core each they meet the more often the fewer these
 #: are; without, each wait is for the host's scheduler.
@@ -99,7 +99,7 @@ def run(
     The bounds take the iterations as independent. Collisions come in runs, so that another run's share may
     lie outside.
     """
-    check_whole("iterations", iterations, 1000, _MOST)
+    check_whole("iterations", iterations, 1000, _MAX_ITERATIONS)
     check_patience(patience)
     at = check_offset(lab, offset, _SIZE, 128)
     words = [*fam_options(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]

@@ -47,7 +47,7 @@ UNLOADED = np.inf
 
 _LINE = 64
 _LARGEST = 32 * MIB
-_MOST_TURNS = 1_000_000
+_MAX_TURNS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,10 @@ def _find_loaders(
 
 def _check_delays(delays: Sequence[int]) -> list[int]:
     given = list(delays)
-    sound = all(type(turns) is int and 0 <= turns <= _MOST_TURNS for turns in given)
+    sound = all(type(turns) is int and 0 <= turns <= _MAX_TURNS for turns in given)
     if not given or len(given) > 64 or len(set(given)) != len(given) or not sound:
         raise SpecError(
-            f"delays is {quoted(delays)}: give 1 to 64 whole numbers from 0 to {_MOST_TURNS}, each once"
+            f"delays is {quoted(delays)}: give 1 to 64 whole numbers from 0 to {_MAX_TURNS}, each once"
         )
     return given
 

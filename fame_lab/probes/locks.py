@@ -49,7 +49,7 @@ _COUNTS = {
 
 #: Where in FAM what the lock guards lies, and how much there is before the nodes' places in the queue.
 _GUARDED, _QUEUE, _STRIDE = 256, 384, 128
-_MOST_OUTSIDE = 1_000_000
+_MAX_OUTSIDE = 1_000_000
 
 
 @takes_numpy
@@ -115,7 +115,7 @@ def run(
     wanted = [locks] if isinstance(locks, str) else list(locks)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(LOCKS):
         raise SpecError(f"locks is {quoted(locks)}: give some of {', '.join(LOCKS)}, each once")
-    check_whole("outside", outside, 0, _MOST_OUTSIDE)
+    check_whole("outside", outside, 0, _MAX_OUTSIDE)
     rules = ContestSettings(batches, batch_ms, patience)
     words = ["--outside", str(outside), *fam_options(mapping)]
     if mapping == "wc":

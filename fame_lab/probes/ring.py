@@ -44,7 +44,7 @@ MESSAGE_SIZES = (8, 64, 256, 1024, 4096)
 #: Bytes of FAM before the slots: the consumer's line and the producer's, 128 bytes apart.
 _LINES = 256
 _ALIGNMENT = 128
-_MOST_SLOTS = 1 << 16
+_MAX_SLOTS = 1 << 16
 _MANY = 1 << 62
 _U64 = (1 << 64) - 1
 
@@ -105,8 +105,8 @@ def run(
     """
     asked = check_batches(batches, batch_ms)
     sizes = _check_sizes(message_sizes)
-    if type(slots) is not int or not 2 <= slots <= _MOST_SLOTS or slots & (slots - 1):
-        raise SpecError(f"slots is {quoted(slots)}: give a power of two from 2 to {_MOST_SLOTS}")
+    if type(slots) is not int or not 2 <= slots <= _MAX_SLOTS or slots & (slots - 1):
+        raise SpecError(f"slots is {quoted(slots)}: give a power of two from 2 to {_MAX_SLOTS}")
     check_patience(patience)
     if isinstance(nodes, str) or len(nodes) != 2:
         raise SpecError(f"nodes is {quoted(nodes)}: give the producer and the consumer")

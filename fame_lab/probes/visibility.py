@@ -45,7 +45,7 @@ __all__ = ["plot", "run"]
 #: Bytes of FAM: the writer's line and the reader's, 128 bytes apart.
 _SIZE = 256
 _WARM_UP = 3
-_MOST_EXCHANGES = 100_000
+_MAX_EXCHANGES = 100_000
 _LATEST = 1 << 62
 
 
@@ -134,8 +134,8 @@ def run(
 def _check_counts(batches: int, exchanges: int) -> None:
     for name, value, low in (("batches", batches, 30), ("exchanges", exchanges, 1)):
         check_whole(name, value, low, 1000)
-    if batches * exchanges > _MOST_EXCHANGES:
-        raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MOST_EXCHANGES:,} in all")
+    if batches * exchanges > _MAX_EXCHANGES:
+        raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MAX_EXCHANGES:,} in all")
 
 
 class _Side:

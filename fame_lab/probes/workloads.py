@@ -57,7 +57,7 @@ __all__ = ["WORKLOADS", "plot", "run"]
 
 WORKLOADS = tuple(KINDS)
 
-_MOST = 1 << 20
+_MAX_OPERATIONS = 1 << 20
 _LEAST, _LARGEST = 4 * KIB, 16 << 30
 _RECORD = 64
 
@@ -283,7 +283,7 @@ def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Workload])
 
 
 def _check_whole(what: str, number: int) -> int:
-    return check_whole(what, number, 1, _MOST)
+    return check_whole(what, number, 1, _MAX_OPERATIONS)
 
 
 def _check_number(what: str, number: float, most: int) -> float:

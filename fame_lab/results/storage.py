@@ -27,7 +27,7 @@ BROKEN = (
     MemoryError,
     OverflowError,
 )
-_MOST = 1100  # deflate makes no more of a byte
+_MAX_DEFLATE_RATIO = 1100  # deflate makes no more of a byte
 
 
 def save_directory(
@@ -93,7 +93,7 @@ def check_size(path: Path) -> None:
     with h5py.File(path) as file:
         held = [each for each in file.values() if isinstance(each, h5py.Dataset)]
         claimed = sum((each.size or 0) * each.dtype.itemsize for each in held)
-    if claimed > _MOST * path.stat().st_size:
+    if claimed > _MAX_DEFLATE_RATIO * path.stat().st_size:
         raise ValueError(f"{path.name} claims to hold {claimed} bytes")
 
 

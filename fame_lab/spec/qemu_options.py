@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import MOST
+from fame_lab.core.sizes import MAX_FILE_SIZE
 from fame_lab.errors import SpecError
 
 __all__ = ["escaped", "is_on", "options", "size"]
@@ -144,6 +144,6 @@ def size(value: object, name: str) -> int:
         fraction = Fraction(int(match[2] or "0"), 10 ** len(match[2] or ""))
         # Of bytes there are no parts.
         found = None if fraction and not shift else int((int(match[1] or "0") + fraction) * (1 << shift))
-    if found is None or not 0 <= found <= MOST:
+    if found is None or not 0 <= found <= MAX_FILE_SIZE:
         raise SpecError(f"{name} is {quoted(value)}: QEMU takes bytes, or a number with K, M, G or T")
     return int(found)

@@ -195,7 +195,7 @@ GARBAGE = [
 def test_whatever_a_nodes_programs_say_is_an_error_of_that_node(
     lab: Lab, evil: Node, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "MOST_OUTPUT", MIB)
+    monkeypatch.setattr(output, "MAX_OUTPUT", MIB)
     kept = "[ -e /tmp/kept ] || mv /usr/bin/fame-probe /tmp/kept"
     placed = "rm -f /usr/bin/fame-probe; cat > /usr/bin/fame-probe; chmod 755 /usr/bin/fame-probe"
     evil.run(f"{kept}; {placed}; ln -sf fame-probe /usr/bin/lspci", stdin=f"#!/bin/sh\n{script}\n".encode())

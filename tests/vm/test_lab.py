@@ -340,7 +340,7 @@ def test_a_node_restarts_into_the_same_fam() -> None:
 
 
 def test_a_timeout_waits_for_no_end_of_the_node(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fame_lab.lab.node._NOTICED", 3600.0)
+    monkeypatch.setattr("fame_lab.lab.node._EXIT_NOTICE_SECONDS", 3600.0)
     with pytest.raises(SSHError, match="takes longer than its 1 s"):
         lab.nodes[0].run("sleep 3000", timeout=1)
 

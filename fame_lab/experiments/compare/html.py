@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_html"]
 
-_MOST = 40
+_MAX_ROWS = 40
 
 _PAGE = """\
 <style>.fame-comparison :is(td, th) {{ padding: .1em .6em; text-align: right; }}
@@ -53,7 +53,7 @@ def comparison_html(comparison: ComparisonData) -> str:
         only=f"<ul>{_bounded(only, '<li>{}</li>')}</ul>" if only else "",
         verdict=escape("; ".join([*busy(comparison), verdict(comparison)])),
         worst=_table("what differs", _HEADS, [_cells(row) for row in differing]) if differing else "",
-        sums="".join(f"<li>{escape(each)}</li>" for each in summary_lines(comparison.rows, _MOST)),
+        sums="".join(f"<li>{escape(each)}</li>" for each in summary_lines(comparison.rows, _MAX_ROWS)),
     )
 
 
@@ -86,5 +86,5 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _bounded(lines: Sequence[str], more: str) -> str:
-    rest = more.format(f"and {len(lines) - _MOST:,} more") if len(lines) > _MOST else ""
-    return "".join(lines[:_MOST]) + rest
+    rest = more.format(f"and {len(lines) - _MAX_ROWS:,} more") if len(lines) > _MAX_ROWS else ""
+    return "".join(lines[:_MAX_ROWS]) + rest

@@ -25,8 +25,8 @@ __all__ = ["ComparisonInput", "Measurement", "Pair", "load_input", "match"]
 Measurement = Result | Traffic
 
 _MANIFEST, _RESULT, _TRAFFIC, _SWEEP = "manifest.json", "dataset.nc", "counts.nc", "plan.json"
-_MOST = 64 << 20  # bytes of a manifest: far more than a thousand results have
-_MOST_RESULTS = 10_000
+_MAX_BYTES = 64 << 20  # bytes of a manifest: far more than a thousand results have
+_MAX_RESULTS = 10_000
 _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
 
 
@@ -189,8 +189,8 @@ def _kept(place: Path) -> list[Path]:
         for path in place.iterdir()
         if (match := _KEPT.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
     ]
-    if len(found) > _MOST_RESULTS:
-        raise SpecError(f"{str(place)!r} holds {len(found)} results: at most {_MOST_RESULTS} are compared")
+    if len(found) > _MAX_RESULTS:
+        raise SpecError(f"{str(place)!r} holds {len(found)} results: at most {_MAX_RESULTS} are compared")
     return [path for _, path in sorted(found)]
 
 
@@ -228,8 +228,8 @@ def _checked(measured: Measurement, where: str) -> Measurement:
 def _told(place: Path) -> dict[str, Any]:
     path = place / _MANIFEST
     try:
-        if path.stat().st_size > _MOST:
-            raise ValueError(f"it has more than {_MOST} bytes")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
         told = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise ValueError(f"it is {quoted(told, 60)}")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-_MOST_LINES = 40
-_WIDE, _LABEL, _MOST_NAMED, _HEAD_POINTS = 100, 58, 8, 9.5
-_INCH, _MOST_INCHES, _A_POINT = (
+_MAX_LINES = 40
+_WIDE, _LABEL, _MAX_NAMED, _HEAD_POINTS = 100, 58, 8, 9.5
+_INCH, _MAX_INCHES, _A_POINT = (
     0.2,
     0.7,
     0.03,
@@ -42,8 +42,8 @@ def plot(comparison: ComparisonData) -> plots.NotebookFigure:
     """Draw b / a: a line for each point, or where that is too many, one for each quantity."""
     drawn = [row for row in comparison.rows if row.ratio > 0]
     lines = _lines(drawn)
-    kept = dict(list(lines.items())[:_MOST_LINES])
-    tall = np.array([min(_MOST_INCHES, _INCH + _A_POINT * (len(rows) - 1)) for rows in kept.values()])
+    kept = dict(list(lines.items())[:_MAX_LINES])
+    tall = np.array([min(_MAX_INCHES, _INCH + _A_POINT * (len(rows) - 1)) for rows in kept.values()])
     tall *= min(1, _TALLEST / tall.sum()) if kept else 1
     made_differently = _made_differently(comparison)
     made = plots.new_figure(
@@ -68,7 +68,7 @@ def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
         name = f"{row.result} {row.quantity}" if several else row.quantity
         return f"{name} [{row.units}]" if row.units else name
 
-    if len(rows) <= _MOST_LINES:
+    if len(rows) <= _MAX_LINES:
         return {f"{label(row)} {_place(row)}".strip(): [row] for row in rows}
     held: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -76,7 +76,7 @@ def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found = {
         name if len(of_it) == 1 else f"{name}, {len(of_it)} points": of_it for name, of_it in held.items()
     }
-    if len(found) <= _MOST_LINES:
+    if len(found) <= _MAX_LINES:
         return found
     return dict(sorted(found.items(), key=lambda line: max(map(_weight, line[1])), reverse=True))
 
@@ -125,8 +125,8 @@ def _made_differently(comparison: ComparisonData) -> list[str]:
     named = [str(each) for each in comparison.differs]
     if not named:
         return ["b against a, made alike as far as the manifests tell"]
-    told = [textwrap.shorten(each, _WIDE, placeholder=" …") for each in named[:_MOST_NAMED]]
-    more = [f"and {len(named) - _MOST_NAMED:,} more"] if len(named) > _MOST_NAMED else []
+    told = [textwrap.shorten(each, _WIDE, placeholder=" …") for each in named[:_MAX_NAMED]]
+    more = [f"and {len(named) - _MAX_NAMED:,} more"] if len(named) > _MAX_NAMED else []
     return ["b against a, made differently (a | b):", *told, *more]
 
 

@@ -33,7 +33,7 @@ _NOT_COMPARED = {
 }  # fmt: skip
 #: Without a unit: from 0 to 1.
 _SHARES = ("_share", "fairness")
-_MOST = 200_000
+_MAX_POINTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
     labels = [_common(a, b, dim) for dim in dims]
     if not all(map(len, labels)):
         return
-    if np.prod([len(each) for each in labels], dtype=float) > _MOST:
-        raise SpecError(f"{a.name!s} has more than {_MOST} points: compare parts of it")
+    if np.prod([len(each) for each in labels], dtype=float) > _MAX_POINTS:
+        raise SpecError(f"{a.name!s} has more than {_MAX_POINTS} points: compare parts of it")
     places = [
         [pd.Index(each[dim].values).get_indexer(held) for dim, held in zip(dims, labels, strict=True)]
         for each in (a, b)

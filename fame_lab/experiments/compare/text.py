@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["busy", "row_in_words", "summary_lines", "to_text", "verdict", "worst"]
 
-_MOST = 20
+_MAX_ROWS = 20
 
 
 def to_text(comparison: ComparisonData) -> str:
@@ -26,7 +26,7 @@ def to_text(comparison: ComparisonData) -> str:
     for which, names in comparison.only.items():
         lines += _listed(f"only in {which}:", names)
     lines += ["", *comparison.kinds, *busy(comparison), verdict(comparison)]
-    lines += [f"  {line}" for line in summary_lines(comparison.rows, _MOST)]
+    lines += [f"  {line}" for line in summary_lines(comparison.rows, _MAX_ROWS)]
     differing = worst(comparison.rows)
     lines += _listed("what differs:", [row_in_words(row) for row in differing])
     return "\n".join(lines)
@@ -93,5 +93,5 @@ def row_in_words(row: Row) -> str:
 def _listed(head: str, lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
-    more = [f"  and {len(lines) - _MOST:,} more"] if len(lines) > _MOST else []
-    return [head, *(f"  {line}" for line in lines[:_MOST]), *more]
+    more = [f"  and {len(lines) - _MAX_ROWS:,} more"] if len(lines) > _MAX_ROWS else []
+    return [head, *(f"  {line}" for line in lines[:_MAX_ROWS]), *more]

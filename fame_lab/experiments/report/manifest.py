@@ -25,7 +25,7 @@ SOURCE = "source"
 _FORMAT = 1
 _NAME = re.compile(r"[^/\0]{1,250}\.ipynb")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
-_MOST = 64 << 20  # bytes of a manifest or a notebook: far more than a thousand results have
+_MAX_BYTES = 64 << 20  # bytes of a manifest or a notebook: far more than a thousand results have
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def read_limited(path: Path) -> bytes:
     """
     if not path.is_file():
         raise ValueError(f"{path.name} is missing, or no plain file")
-    if path.stat().st_size > _MOST:
-        raise ValueError(f"{path.name} has more than {_MOST} bytes")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path.name} has more than {_MAX_BYTES} bytes")
     return path.read_bytes()
 
 

@@ -29,7 +29,7 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(LabSpec) if field.nam
 _SIZE = re.compile(r"[0-9]{1,20}\s*[KMGT](iB)?", re.IGNORECASE | re.ASCII)
 
 #: Values of one axis. A figure cannot show as many.
-_MOST = 10_000
+_MAX_VALUES = 10_000
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
 
 
 def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
-    several = list(itertools.islice(values, _MOST + 1)) if _is_several(values) else [values]
-    if not 0 < len(several) <= _MOST:
+    several = list(itertools.islice(values, _MAX_VALUES + 1)) if _is_several(values) else [values]
+    if not 0 < len(several) <= _MAX_VALUES:
         found = "more" if several else "none"
-        raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MOST} values, and has {found}")
+        raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MAX_VALUES} values, and has {found}")
     several = [_to_json(value) for value in several]
     if name in _FIELDS:
         axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))

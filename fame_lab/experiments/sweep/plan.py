@@ -22,7 +22,7 @@ from fame_lab.spec.validation import check_memory
 __all__ = ["Plan", "Point"]
 
 _FORMAT = 1
-_MOST_POINTS = 100_000
+_MAX_POINTS = 100_000
 #: Of the lab's name, as much as leaves room for what makes it unique.
 _NAME = 20
 
@@ -99,8 +99,8 @@ class Plan:
         seed = check_whole("seed", seed, 0, (1 << 31) - 1)
         axes = parse_axes(probe, over)
         count = math.prod(len(axis.values) for axis in axes) * repeats
-        if count > _MOST_POINTS:
-            raise SpecError(f"that is {count:,} points: give fewer values or repeats, up to {_MOST_POINTS:,}")
+        if count > _MAX_POINTS:
+            raise SpecError(f"that is {count:,} points: give fewer values or repeats, up to {_MAX_POINTS:,}")
         plan = cls(
             probe=probe,
             axes=axes,
@@ -218,7 +218,7 @@ class Plan:
             LabSpec.from_dict(told["spec"]), dict(told["parameters"]), str(told["token"]), order,
         )  # fmt: skip
         count = math.prod(plan.shape)
-        if not axes or not 0 < count <= _MOST_POINTS or sorted(order) != sorted(_cells(plan.shape)):
+        if not axes or not 0 < count <= _MAX_POINTS or sorted(order) != sorted(_cells(plan.shape)):
             raise ValueError("its order is not that of its points")
         return plan
 

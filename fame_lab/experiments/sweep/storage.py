@@ -24,7 +24,7 @@ __all__ = ["Failure", "SweepStore"]
 
 _PLAN = "plan.json"
 #: Bytes of a plan, or of what is said of a failure, that are read at most.
-_MOST_PLAN, _MOST_FAILURE = 64 << 20, 1 << 20
+_MAX_PLAN, _MAX_FAILURE = 64 << 20, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class SweepStore:
             If there is none, or one that this version cannot read.
         """
         try:
-            return Plan.from_dict(_read(self.path / _PLAN, _MOST_PLAN))
+            return Plan.from_dict(_read(self.path / _PLAN, _MAX_PLAN))
         except (*BROKEN, RecursionError) as error:
             raise SpecError(f"{str(self.path)!r} holds no sweep that can be read: {error}") from error
 
@@ -139,7 +139,7 @@ class SweepStore:
     def failure(self, point: Point) -> Failure | None:
         """Return why a point has no numbers; None if it has, or was not tried yet."""
         try:
-            told = _read(self._failed(point), _MOST_FAILURE)
+            told = _read(self._failed(point), _MAX_FAILURE)
             return Failure(*(str(told[field.name]) for field in fields(Failure)))
         except FileNotFoundError:
             return None

@@ -29,7 +29,7 @@ _BESIDES = 20 * MIB
 #: Of each CPU but the first: its stacks, and its share of every cache.
 _CPU = MIB
 #: Nobody has more. Data that claims to unpack to more is not read to its end.
-_MOST = 64 << 30
+_MAX_BYTES = 64 << 30
 _PAGE = 4096
 _CHUNK = MIB
 
@@ -166,7 +166,7 @@ def _stream_size(data: bytes) -> int:
     try:
         for size in _pieces(data):
             total += size
-            if total > _MOST:
+            if total > _MAX_BYTES:
                 break
     except _UNREADABLE:
         pass  # what came before counts

@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 #: Seconds in which a guest must begin what it is asked for.
 _PATIENCE = 30.0
 #: Seconds that a guest has for ending a command.
-_LAST_WORD = 5.0
+_KILL_TIMEOUT = 5.0
 #: A process cannot end with a larger one, and a shell shows the rest of a division by 256.
-_MOST_STATUS = 255
+_MAX_STATUS = 255
 #: Bytes of a command; a guest's shell holds several copies of it.
-_MOST_COMMAND = 8 << 20
+_MAX_COMMAND = 8 << 20
 
 
 class Connection:
@@ -188,7 +188,7 @@ class Connection:
                     raise
                 why = shortened(str(error))
                 raise SSHError(f"{self.node} went away during {words}: {why}") from error
-        if not 0 <= status <= _MOST_STATUS:
+        if not 0 <= status <= _MAX_STATUS:
             said = "no exit status came" if status < 0 else f"its exit status is said to be {status}"
             raise SSHError(f"{self.node} went away during {words}: {said}")
         return stdout, stderr, status
@@ -217,21 +217,21 @@ class Connection:
             began = time.monotonic()
             try:
                 try:
-                    with contextlib.closing(session.link.session(_LAST_WORD)) as channel:
+                    with contextlib.closing(session.link.session(_KILL_TIMEOUT)) as channel:
                         self._finish(channel, its)
                 except Exception:
                     # Its server may take no further session on this connection. If it is silent, that is all.
-                    if not session.link.is_alive or time.monotonic() > began + _LAST_WORD / 2:
+                    if not session.link.is_alive or time.monotonic() > began + _KILL_TIMEOUT / 2:
                         raise
-                    with self._sessions.session(_LAST_WORD, extra=True) as another:
+                    with self._sessions.session(_KILL_TIMEOUT, extra=True) as another:
                         self._finish(another.channel, its)
             except Exception as error:  # noqa: BLE001 - as above; what led here is raised
                 log.debug("%s: what ran may run on: %r", self.node, error)
 
     def _finish(self, channel: Channel, its: str) -> None:
-        begin(self.node, channel, process_tag.kill_command(its).encode(), _LAST_WORD)
+        begin(self.node, channel, process_tag.kill_command(its).encode(), _KILL_TIMEOUT)
         channel.shutdown_write()
-        collect(channel, self.node, _LAST_WORD)
+        collect(channel, self.node, _KILL_TIMEOUT)
 
 
 def check_command(command: object) -> None:
@@ -244,8 +244,8 @@ def check_command(command: object) -> None:
         size = len(process_tag.encoded(command))
     except UnicodeEncodeError as error:
         raise SpecError(f"the command {shortened(command)} is no text: {error.reason}") from None
-    if size > _MOST_COMMAND:
+    if size > _MAX_COMMAND:
         raise SpecError(
-            f"the command has {size:,} bytes, more than {_MOST_COMMAND:,}: put it into the node as a file "
+            f"the command has {size:,} bytes, more than {_MAX_COMMAND:,}: put it into the node as a file "
             "(node.put), and run that"
         )

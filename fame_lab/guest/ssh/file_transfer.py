@@ -20,7 +20,7 @@ from fame_lab.guest.ssh.run_result import RunResult
 __all__ = ["get", "put"]
 
 #: Seconds that a guest has for removing what was not finished.
-_LAST_WORD = 5.0
+_KILL_TIMEOUT = 5.0
 
 
 def put(
@@ -154,7 +154,7 @@ def get(
 
 def _remove(connection: Connection, command: str) -> None:
     with shielded(), contextlib.suppress(FameError):
-        connection.execute(command, timeout=_LAST_WORD)
+        connection.execute(command, timeout=_KILL_TIMEOUT)
 
 
 def _failure(connection: Connection, words: str, status: int) -> CommandError:

@@ -32,10 +32,10 @@ _LEAST, _GRACE = 0.1, 2.0
 #: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
 _REFUSED = "Authentication failed."
 #: Bytes of a packet and of all lines before the first one; OpenSSH takes no larger packet either.
-_MOST_PACKET = 256 << 10
-_MOST_BANNER = 64 << 10
+_MAX_PACKET = 256 << 10
+_MAX_BANNER = 64 << 10
 #: Bytes that wait to be read of one stream: twice the window that we open, which a guest may not keep to.
-_MOST_WAITING = 4 << 20
+_MAX_WAITING = 4 << 20
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
@@ -213,14 +213,14 @@ class _Packets(Packetizer):
     _banner = 0
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        if n > _MOST_PACKET:
+        if n > _MAX_PACKET:
             raise paramiko.SSHException(f"a packet of {n} bytes is announced")
         return super().read_all(n, check_rekey)
 
     def _read_timeout(self, timeout: float) -> bytes:
         found: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
         self._banner += len(found)
-        if self._banner > _MOST_BANNER:
+        if self._banner > _MAX_BANNER:
             raise paramiko.SSHException(f"{self._banner} bytes came before the first packet")
         return found
 
@@ -231,7 +231,7 @@ def _within(feed: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
     def keep(channel: paramiko.Channel, message: paramiko.Message) -> None:
         if channel.closed:
             return
-        if max(len(channel.in_buffer), len(channel.in_stderr_buffer)) > _MOST_WAITING:
+        if max(len(channel.in_buffer), len(channel.in_stderr_buffer)) > _MAX_WAITING:
             raise paramiko.SSHException("it sends more than it was let")
         feed(channel, message)
 

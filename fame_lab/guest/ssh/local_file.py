@@ -20,7 +20,7 @@ __all__ = ["Arriving", "destination", "local_path", "path_text", "pieces", "sour
 
 _PIECE = 1 << 18
 #: Bytes of a file that says that it has none, as those of /proc do.
-_MOST_UNSIZED = 64 * MIB
+_MAX_UNSIZED = 64 * MIB
 _MODES = 0o777
 
 
@@ -109,8 +109,8 @@ def source(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
             _check_regular(path, status)
             size = status.st_size
             if size == 0:
-                content = file.read(_MOST_UNSIZED + 1)
-                if len(content) > _MOST_UNSIZED:
+                content = file.read(_MAX_UNSIZED + 1)
+                if len(content) > _MAX_UNSIZED:
                     raise SpecError(
                         f"{quoted(str(path))} has no size, and does not end: copy it to a file first"
                     )

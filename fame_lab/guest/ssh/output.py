@@ -11,10 +11,10 @@ from fame_lab.core.jobs.cancellation import is_cancelled
 from fame_lab.core.sizes import MIB
 from fame_lab.errors import SSHError
 
-__all__ = ["MOST_OUTPUT", "Channel", "Sink", "collect"]
+__all__ = ["MAX_OUTPUT", "Channel", "Sink", "collect"]
 
 #: A guest that says more than this in one command is stopped listening to.
-MOST_OUTPUT = 64 * MIB
+MAX_OUTPUT = 64 * MIB
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
 #: Seconds of silence after which a command without a limit is given up, if something is seen to stop nodes.
@@ -105,8 +105,8 @@ def collect(
                     take(piece)
             if channel.recv_stderr_ready():
                 stderr += channel.recv_stderr(_CHUNK)
-            if len(stdout) + len(stderr) > MOST_OUTPUT:
-                raise SSHError(f"{what} says more than {MOST_OUTPUT >> 20} MiB; stopped")
+            if len(stdout) + len(stderr) > MAX_OUTPUT:
+                raise SSHError(f"{what} says more than {MAX_OUTPUT >> 20} MiB; stopped")
             if is_cancelled():
                 raise SSHError(f"{what} was called off")
             ended = channel.closed or (channel.eof_received and channel.exit_status_ready())

@@ -18,7 +18,7 @@ _END = (
 )
 #: Bytes of a line that every SSH server takes: dropbear ends the whole connection at 9,000, and Linux gives a
 #: program's argument 128 KiB at most.
-MOST_LINE = 8000
+MAX_LINE = 8000
 # dd takes from a pipe what it is told to, in one read or several, and nothing more.
 _READ = (
     "FAME_LAB_SCRIPT=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null); "
@@ -70,7 +70,7 @@ def framed(command: str, mark: str) -> tuple[bytes, bytes]:
     (b'export FAME_LAB_COMMAND=1; exec "${SHELL:-/bin/sh}" -c -- ls', b'')
     """
     line = encoded(tagged(command, mark))
-    if len(line) <= MOST_LINE:
+    if len(line) <= MAX_LINE:
         return line, b""
     end = f"#{mark}"
     script = encoded(command + end)

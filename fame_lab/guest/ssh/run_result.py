@@ -13,8 +13,8 @@ from fame_lab.errors import CommandError
 __all__ = ["RunResult", "RunResults", "run_html", "runs_html"]
 
 #: Characters of a stream that are shown; all of them are in the result.
-_MOST = 20_000
-_MOST_OF_A_COMMAND = 200
+_MAX_SHOWN = 20_000
+_MAX_COMMAND = 200
 
 _RUN = """\
 <div class="fame-run" style="overflow-wrap:anywhere">
@@ -109,12 +109,16 @@ def runs_html(results: Mapping[str, RunResult]) -> str:
 
 def _first_line(command: str) -> str:
     first, _, more = command.strip().partition("\n")
-    cut = first[:_MOST_OF_A_COMMAND]
+    cut = first[:_MAX_COMMAND]
     return f"{cut} …" if more or cut != first else first
 
 
 def _stream(text: str, style: str) -> str:
     if not text:
         return ""
-    shown = text if len(text) <= _MOST else f"{text[:_MOST]}\n… {len(text) - _MOST:,} characters more"
+    shown = (
+        text
+        if len(text) <= _MAX_SHOWN
+        else f"{text[:_MAX_SHOWN]}\n… {len(text) - _MAX_SHOWN:,} characters more"
+    )
     return _STREAM.format(style=style, text=escape(shown))

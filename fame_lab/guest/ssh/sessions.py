@@ -16,13 +16,13 @@ from fame_lab.guest.ssh.link import Channel, Link, RefusedError, refusal
 __all__ = ["BusyError", "Session", "Sessions"]
 
 #: Connections at a time: to a server that takes one session on each, and to others. Each is a process there.
-_MOST_SINGLE, _MOST_LINKS = 32, 4
+_MAX_SINGLE, _MAX_LINKS = 32, 4
 #: Connections without a session that are kept: a new one costs a key exchange, which the guest emulates.
 _SPARE = 2
 #: Seconds until a node that has not its keys yet is tried again: each try costs it a key exchange.
 _UNSETTLED = 2.0
 #: Seconds between two looks at whether a wait was called off.
-_LOOK = 0.1
+_POLL_INTERVAL = 0.1
 
 
 class BusyError(Exception):
@@ -164,7 +164,7 @@ class Sessions:
                     if not self._opening and (extra or not busy or more):
                         opening = self._opening = True
                     else:
-                        self._changed.wait(_LOOK)
+                        self._changed.wait(_POLL_INTERVAL)
                 now = time.monotonic()
                 # Where others run, the wait for them is no fault of the server's.
                 over = now + patience if busy else start + patience
@@ -240,4 +240,4 @@ class Sessions:
 
 
 def _most(places: list[_Place]) -> int:
-    return _MOST_SINGLE if any(each.link.is_single for each in places) else _MOST_LINKS
+    return _MAX_SINGLE if any(each.link.is_single for each in places) else _MAX_LINKS

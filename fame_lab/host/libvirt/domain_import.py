@@ -29,7 +29,7 @@ from fame_lab.spec.qemu_options import is_on, options, size
 __all__ = ["spec_of"]
 
 #: A domain as libvirt writes it has some 10 KiB.
-MOST_TEXT = 1 << 20
+MAX_TEXT = 1 << 20
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 _ACCELS = {"kvm": "kvm", "qemu": "tcg"}
 #: libvirt's units, in lower case; without one it is KiB.
@@ -98,8 +98,8 @@ def spec_of(text: str) -> LabSpec:
 def _parsed(text: str) -> Element:
     if not isinstance(text, str):
         raise SpecError(f"a domain is given as {type(text).__name__}: give its XML as a str")
-    if len(text) > MOST_TEXT:
-        raise SpecError(f"a domain of {len(text)} characters: {MOST_TEXT} are the most that is read")
+    if len(text) > MAX_TEXT:
+        raise SpecError(f"a domain of {len(text)} characters: {MAX_TEXT} are the most that is read")
     try:
         domain: Element = fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:

@@ -30,7 +30,7 @@ _PATH = "file:/dev/fdset/"
 
 #: Seconds for a few hundred KiB.
 _DEADLINE = 30.0
-_LOOK = 0.005
+_POLL_INTERVAL = 0.005
 
 
 def is_possible(connection: libvirt.virConnect) -> bool:
@@ -99,5 +99,5 @@ def _status(domain: Domain, command: str) -> str:
 
 
 def _await(domain: Domain, done: Callable[[], bool]) -> None:
-    if not wait_until(done, _DEADLINE, interval=_LOOK):
+    if not wait_until(done, _DEADLINE, interval=_POLL_INTERVAL):
         raise BootError(f"{domain.name} took more than {_DEADLINE:.0f} s over a template's state")

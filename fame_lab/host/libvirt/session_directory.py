@@ -18,7 +18,7 @@ TOO_LONG = (
 )
 
 #: Bytes of a socket's path on Linux, without the zero at its end.
-_MOST = 107
+_MAX_SOCKET_PATH = 107
 #: The longest that libvirt puts behind the configuration's directory, where it takes 20 characters of a
 #: domain's name, and behind the directory of what runs.
 _IN_CONFIGURATION = f"libvirt/qemu/lib/domain-9999-{'n' * 20}/monitor.sock"
@@ -64,7 +64,7 @@ def _cache_has_room() -> bool:
 
 
 def _has_room(directory: Path, longest: str) -> bool:
-    return len(os.fsencode(directory / longest)) <= _MOST and not _is_odd(directory)
+    return len(os.fsencode(directory / longest)) <= _MAX_SOCKET_PATH and not _is_odd(directory)
 
 
 def _is_odd(path: Path) -> bool:

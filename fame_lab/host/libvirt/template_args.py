@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fame_lab.spec.qemu_options import escaped
 
-__all__ = ["MOST_FAM", "TemplateFiles"]
+__all__ = ["MAX_FAM", "TemplateFiles"]
 
 _MEMORY = "fame.ram"
 #: Bytes of 64-bit addresses that QEMU leaves to PCI devices by itself.
 _LEAST_WINDOW = 32 << 30
 #: Largest FAM that has room below the addresses at the top of 40 bits that QEMU reserves.
-MOST_FAM = 256 << 30
+MAX_FAM = 256 << 30
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Contender", "ContestSettings", "contest", "dataset", "jain_index", "progress_slots"]
 
 _LONGEST_NS = 3600 * 10**9
-_MOST = 1 << 53
+_MAX_COUNT = 1 << 53
 _TIMER_SHARE = 0.01
 
 
@@ -159,8 +159,8 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
     window = fields.integer("window_ns", sum(nanoseconds), count * _LONGEST_NS)
     found: dict[str, list[int]] = {}
     for name in names:
-        found[name] = fields.integers(name, count, 0, _MOST)
-        in_all = fields.integer(f"all_{name}", 0, _MOST)
+        found[name] = fields.integers(name, count, 0, _MAX_COUNT)
+        in_all = fields.integer(f"all_{name}", 0, _MAX_COUNT)
         in_window = fields.integer(f"window_{name}", 0, in_all)
         if sum(found[name]) > in_window:
             raise ProbeError(f"{fields.node}: the probe's counts of {name} do not agree with each other")
@@ -174,8 +174,8 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
         np.array(nanoseconds, float),
         np.array(fields.integers("preempted", count, 0, 1), bool),
         {name: np.array(found[name], float) for name in names},
-        {name: fields.integer(f"window_{name}", 0, _MOST) for name in names},
-        {name: fields.integer(f"all_{name}", 0, _MOST) for name in names},
+        {name: fields.integer(f"window_{name}", 0, _MAX_COUNT) for name in names},
+        {name: fields.integer(f"all_{name}", 0, _MAX_COUNT) for name in names},
         window,
         fields.number("timer_ns", 0, 1e9),
         fields.mapping(),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["HostRoundTrips", "host_round_trips"]
 
-_LAST_WORD = 10.0
+_KILL_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def host_round_trips(
         try:
             arguments = {node: [*command, "--role", "echo"]}
             lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout, unit="answers")
-            told, _ = player.communicate(timeout=_LAST_WORD)
+            told, _ = player.communicate(timeout=_KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise ProbeError(f"the host did not see all answers of {node.name}") from None
         finally:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 _COLOURS = "viridis_r"  # light is little: what traffic figures have
-_MOST_INCHES = 14.0
+_MAX_INCHES = 14.0
 
 #: Rows and columns up to which each cell has room for its number.
 _READABLE = (60, 8)
@@ -41,7 +41,7 @@ def plot(result: Result) -> Figure:
         result.manifest,
         _note(dataset),
         columns=2,
-        height=min(max(height, 3.7), _MOST_INCHES),
+        height=min(max(height, 3.7), _MAX_INCHES),
         failed=result.failed,
     )
     _draw_matrix(matrix, dataset, rows)

@@ -30,7 +30,7 @@ __all__ = ["KINDS", "NodeShare", "Run", "Workload", "WorkloadSettings", "run_one
 
 Words = npt.NDArray[np.uint64]
 
-_MOST = (1 << 63) - 1
+_MAX_COUNT = (1 << 63) - 1
 _WARM_UP = 3  # batches, as in batches.h
 
 
@@ -221,7 +221,7 @@ def _part(
         for what in ("loads", "stores")
     )
     batches = read_batches(fields, "operations", settings.batches)
-    accesses = np.array(fields.integers("accesses", settings.batches, 1, _MOST), np.uint64)
+    accesses = np.array(fields.integers("accesses", settings.batches, 1, _MAX_COUNT), np.uint64)
     if kind.accesses is not None and (accesses != kind.accesses * operations).any():
         raise ProbeError(
             f"{fields.node}: {kind.name} makes {kind.accesses * operations:.0f} accesses a batch, "
@@ -246,6 +246,6 @@ def _by_home(fields: OutputRecord, which: str, spread: StripedRange | None, what
     """Return the accesses to one array, by the number of the home."""
     found = np.zeros(homes, np.uint64)
     listed = spread.homes if spread is not None else ()
-    counts = fields.integers(f"{which}_{what}", len(listed), 0, _MOST // 64)
+    counts = fields.integers(f"{which}_{what}", len(listed), 0, _MAX_COUNT // 64)
     found[list(listed)] = counts
     return found

@@ -28,7 +28,7 @@ from fame_lab.traffic.validation import OPS
 
 __all__ = ["plot"]
 
-_MOST = 8
+_MAX_ORDERS = 8
 _ACROSS = 2
 # Of loads and stores: small, for there are thousands, and not told apart by colour alone.
 _MARKS: tuple[dict[str, Any], ...] = (
@@ -70,8 +70,8 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     TrafficError
         If a file is not there, or not one of accesses.
     """
-    if not 1 <= len(orders) <= _MOST:
-        raise SpecError(f"there are {len(orders)} orders: give from 1 to {_MOST}")
+    if not 1 <= len(orders) <= _MAX_ORDERS:
+        raise SpecError(f"there are {len(orders)} orders: give from 1 to {_MAX_ORDERS}")
     first = check_whole("first", first, 1, 100_000)
     found = {name: _read(given_path(name, path), node) for name, path in orders.items()}
     places = np.unique(np.concatenate([each.offsets for each in found.values()]) & -FINEST_GRANULE)

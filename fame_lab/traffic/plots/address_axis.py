@@ -20,7 +20,7 @@ from fame_lab.spec.fam_layout import Books
 
 __all__ = ["AddressAxis", "columns", "label_columns", "label_homes"]
 
-_MOST = 256
+_MAX_COLUMNS = 256
 _MARKED_GAPS = 12
 _SHADES = ("0.80", "0.93")
 
@@ -55,7 +55,7 @@ class AddressAxis:
         return np.flatnonzero(np.diff(self.offsets) > self.unit) + 1
 
 
-def columns(offsets: npt.NDArray[np.integer[Any]], granule: int, most: int = _MOST) -> AddressAxis:
+def columns(offsets: npt.NDArray[np.integer[Any]], granule: int, most: int = _MAX_COLUMNS) -> AddressAxis:
     """Choose columns for granules at ascending `offsets`."""
     places = offsets.astype("i8")
     unit = granule

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ENDED", "caption", "count_label", "counted", "early_ends", "resolution", "source_caveat"]
 
 ENDED = "†"  # stands at a node's number where its counts ended early
-_MOST_ENDED = 3
-_MOST_CHARACTERS = 200  # of why one ended
+_MAX_ENDED = 3
+_MAX_CHARACTERS = 200  # of why one ended
 
 _SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -49,9 +49,9 @@ def resolution(traffic: TrafficData) -> str:
 def early_ends(traffic: TrafficData) -> list[str]:
     """Return whose counts ended early and why, a line each."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
-    if len(ended) > _MOST_ENDED:
-        ended[_MOST_ENDED:] = [f"{ENDED} and those of {len(ended) - _MOST_ENDED} more"]
-    return [textwrap.shorten(each, _MOST_CHARACTERS) for each in ended]
+    if len(ended) > _MAX_ENDED:
+        ended[_MAX_ENDED:] = [f"{ENDED} and those of {len(ended) - _MAX_ENDED} more"]
+    return [textwrap.shorten(each, _MAX_CHARACTERS) for each in ended]
 
 
 def counted(traffic: TrafficData) -> str:

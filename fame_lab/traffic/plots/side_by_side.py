@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-_MOST = 8
+_MAX_RECORDINGS = 8
 _ACROSS = 4
 
 
@@ -56,8 +56,8 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> Notebo
     if what not in known:
         raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, known))}")
     found = {name: each.traffic() for name, each in recordings.items()}
-    if not 1 <= len(found) <= _MOST:
-        raise SpecError(f"there are {len(found)} recordings: give from 1 to {_MOST}")
+    if not 1 <= len(found) <= _MAX_RECORDINGS:
+        raise SpecError(f"there are {len(found)} recordings: give from 1 to {_MAX_RECORDINGS}")
     for traffic in found.values():
         aggregation.require_trace(traffic, "who accessed what")
     if len({(traffic.books, traffic.granule) for traffic in found.values()}) != 1:

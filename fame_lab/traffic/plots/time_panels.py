@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bins_panel", "nodes_panel", "rates_panel"]
 
-_MOST_BINS = 96
+_MAX_BINS = 96
 # Loads local and remote, stores local and remote: told apart in grey, too.
 _LINES: Any = (("-", (0, (4, 2))), ((0, (1, 1)), (0, (4, 1, 1, 1))))
 
@@ -70,7 +70,7 @@ def bins_panel(traffic: TrafficData, axes: Axes) -> None:
         values, told = timeline["accesses"].values.sum(axis=(1, 2)), "accesses in an interval"
     else:
         values, told = timeline["changed"].values, "granules changed in an interval"
-    shown = columns(timeline["bin"].values, int(timeline.attrs["bin"]), _MOST_BINS)
+    shown = columns(timeline["bin"].values, int(timeline.attrs["bin"]), _MAX_BINS)
     values = shown.add(values).T
     norm = log_norm(values)
     mesh(axes, edges, values, norm)

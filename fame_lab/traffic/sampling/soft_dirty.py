@@ -38,7 +38,7 @@ _ENTRY = 8
 _SOFT_DIRTY = 55
 # Entries between two extents that are so near are read along: to read 1,024 is quicker than to ask twice.
 _NEAR = 1024 * _PAGE
-_MOST = 4096 * _PAGE
+_READ_BYTES = 4096 * _PAGE
 
 _MAPS = re.compile(
     r"(?P<start>[0-9a-f]+)-(?P<stop>[0-9a-f]+) (?P<permissions>\S+) (?P<offset>[0-9a-f]+) "
@@ -223,8 +223,8 @@ def _pages(extents: Sequence[Extent]) -> Iterator[Extent]:
         else:
             joined.append((start, stop))
     for start, stop in joined:
-        for begin in range(start, stop, _MOST):
-            yield begin, min(begin + _MOST, stop)
+        for begin in range(start, stop, _READ_BYTES):
+            yield begin, min(begin + _READ_BYTES, stop)
 
 
 def dirty_pages(fam: Fam, pids: Mapping[str, int]) -> dict[str, DirtyPages]:

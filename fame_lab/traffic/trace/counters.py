@@ -33,7 +33,7 @@ from fame_lab.traffic.trace.counter_layout import (
 
 __all__ = ["Counters"]
 
-_MOST_AT_ONCE = 1 << 22
+_MAX_AT_ONCE = 1 << 22
 
 
 class Counters:
@@ -204,6 +204,6 @@ def _data(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
                 return
             raise
         while at < min(hole, end):
-            length = min(min(hole, end) - at, _MOST_AT_ONCE)
+            length = min(min(hole, end) - at, _MAX_AT_ONCE)
             yield at, length
             at += length

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Timeline"]
 
-_MOST_ROWS = 1200
-_MOST_BYTES = 64 << 20
+_MAX_ROWS = 1200
+_MAX_BYTES = 64 << 20
 _FIELDS = (("loads", "stores"), ("load_bytes", "store_bytes"))
 
 Rows = npt.NDArray[np.uint64]
@@ -47,7 +47,7 @@ class Timeline:
         # A bin a book, so that each has one home; books that lie in the control area have none.
         self._bin = spec.books.book
         self._bins = -(-ControlArea(spec.fam_size).offset // self._bin)
-        self._most = max(2, min(_MOST_ROWS, _MOST_BYTES // (32 * len(counters) * self._bins)))
+        self._most = max(2, min(_MAX_ROWS, _MAX_BYTES // (32 * len(counters) * self._bins)))
         self._times: list[float] = []
         self._rows: list[Rows] = []
         self._seen = self._look()

@@ -67,7 +67,7 @@ def test_what_a_sound_node_says_comes_back(tmp_path: Path) -> None:
 def test_a_flood_is_cut_off_and_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(output, "MOST_OUTPUT", 2 * MIB)
+    monkeypatch.setattr(output, "MAX_OUTPUT", 2 * MIB)
     over = threading.Event()
 
     def deed(channel: paramiko.Channel) -> None:

@@ -24,7 +24,7 @@ DAY = 86400.0
 
 @pytest.fixture(autouse=True)
 def _short_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "_LAST_WORD", 0.5)
+    monkeypatch.setattr(ssh, "_KILL_TIMEOUT", 0.5)
 
 
 @pytest.fixture

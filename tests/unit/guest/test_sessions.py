@@ -60,7 +60,7 @@ def until(holds: Callable[[], bool]) -> None:
 def test_more_commands_than_a_server_takes_wait_and_none_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_MOST_LINKS", 2)
+    monkeypatch.setattr(sessions, "_MAX_LINKS", 2)
     crowd = Crowd(lasting=0.05)
     with hostile_node(tmp_path, crowd, sessions=3) as connection:
         assert run_many(connection, 20) == ["done\n"] * 20
@@ -103,7 +103,7 @@ def busy(connection: Connection, crowd: Crowd, pool: ThreadPoolExecutor) -> None
 def test_a_wait_is_part_of_the_timeout_and_told_as_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_MOST_LINKS", 1)
+    monkeypatch.setattr(sessions, "_MAX_LINKS", 1)
     crowd = Crowd()
     with hostile_node(tmp_path, crowd, sessions=1) as connection, ThreadPoolExecutor(1) as pool:
         busy(connection, crowd, pool)
@@ -113,7 +113,7 @@ def test_a_wait_is_part_of_the_timeout_and_told_as_what_it_is(
 
 
 def test_a_wait_can_be_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_MOST_LINKS", 1)
+    monkeypatch.setattr(sessions, "_MAX_LINKS", 1)
     crowd, enough = Crowd(), threading.Event()
     with hostile_node(tmp_path, crowd, sessions=1) as connection, ThreadPoolExecutor(1) as pool:
         busy(connection, crowd, pool)

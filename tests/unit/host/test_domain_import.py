@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.host.libvirt.domain_import import MOST_TEXT, spec_of
+from fame_lab.host.libvirt.domain_import import MAX_TEXT, spec_of
 from fame_lab.spec.lab_spec import LabSpec
 
 BACKEND = "memory-backend-file,mem-path=/home/rocky/FAME/FAM,size=32G,id=FAM,share=on"
@@ -220,7 +220,7 @@ def test_what_is_no_text_is_refused(value: object) -> None:
 
 
 def test_an_endless_text_is_not_read() -> None:
-    assert str(MOST_TEXT) in refusal(domain(more="<!--" + "x" * MOST_TEXT + "-->"))
+    assert str(MAX_TEXT) in refusal(domain(more="<!--" + "x" * MAX_TEXT + "-->"))
 
 
 def test_entities_are_not_expanded() -> None:

@@ -103,7 +103,7 @@ def test_pages_stored_to_are_told_by_their_offset_in_fam(fam: Fam, process: Proc
 def test_what_is_long_is_read_in_parts(
     fam: Fam, process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST", 2 * PAGE)
+    monkeypatch.setattr(module, "_READ_BYTES", 2 * PAGE)
     process.mark(*range(0, 64 * PAGE, 3 * PAGE))
     with DirtyPages(process.pid, fam, proc=tmp_path / "proc") as pages:
         assert pages.stored([(0, 64 * PAGE)]).tolist() == list(range(0, 64 * PAGE, 3 * PAGE))
