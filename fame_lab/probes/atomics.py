@@ -19,7 +19,8 @@ from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -97,7 +98,7 @@ def run(
     there = find_nodes(lab, nodes, 1)
     counts = _check_contenders(contenders, len(there))
     current().set_total(len(wanted) * sum(counts))
-    with Contention() as contention:
+    with Measurement(lab, "atomics") as measurement:
         runs = [
             _contend(lab, there[:count], operation, at, words, rules)
             for operation in wanted
@@ -107,15 +108,12 @@ def run(
     held = np.array([word for _, word in runs], "u8").reshape(len(wanted), len(counts))
     found = dataset(contests, {"operation": wanted, "contenders": counts}, there, _COUNTS)
     _derive(found, contests, held)
-    effective = " and ".join(sorted({contender.mapping for run in contests for contender in run}))
-    found.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
-    found.attrs["failed"] = _failure(found)
+    mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
         "operations": wanted, "nodes": [node.name for node in there], "contenders": counts, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "atomics", "parameters": parameters, "mapping": effective}
-    return Result("atomics", found, lab.manifest() | told)
+    return measurement.result(found, parameters, mappings, {"offset": at}, failed=_failure(found))
 
 
 def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> list[int]:

@@ -23,7 +23,7 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
 from fame_lab.probes.common.arguments import MEMORIES, check_memories, fam_options, find_node
 from fame_lab.probes.common.batches import Batches, check_batches, check_timeout, summary
-from fame_lab.probes.common.host_contention import Contention
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
@@ -121,7 +121,7 @@ def run(
     per_operation = []
     mappings = []
     current().set_total(sets.runs(len(wanted)))
-    with Contention() as contention:
+    with Measurement(lab, "bandwidth") as measurement:
         for operation in wanted:
             command = ["bandwidth", "--op", operation, *shared]
             same: dict[str, str | int] = {"op": operation, "width": width, "unroll": unroll}
@@ -137,20 +137,18 @@ def run(
                 )
             )
             mappings.append(working_set_curve.mapping(rows))
-    effective = " and ".join(sorted(set(mappings)))
     dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
-    dataset.attrs = {
-        "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll, "mapping": effective,
-        "host_cpu_wait": contention.share, "convention": CONVENTION, "cut_short": sets.cut_short,
+    attrs = {
+        "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll,
+        "convention": CONVENTION, "cut_short": sets.cut_short,
     }  # fmt: skip
     parameters = {
         "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sets.sizes,
         "width": width, "unroll": unroll, "offset": sets.offset, "mapping": mapping,
         "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
-    told = {"probe": "bandwidth", "parameters": parameters, "mapping": effective}
-    return Result("bandwidth", dataset, lab.manifest() | told)
+    return measurement.result(dataset, parameters, mappings, attrs)
 
 
 def _gigabytes_a_second(cell: Batches) -> npt.NDArray[np.float64]:

@@ -22,7 +22,7 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
 from fame_lab.probes.common.arguments import MEMORIES, check_memories, check_seed, fam_options, find_node
 from fame_lab.probes.common.batches import check_batches, check_timeout, summary
-from fame_lab.probes.common.host_contention import Contention
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
@@ -123,7 +123,7 @@ def run(
         )
 
     current().set_total(sets.runs(len(in_orders) * len(in_strides)))
-    with Contention() as contention:
+    with Measurement(lab, "chase") as measurement:
         found = [[measure(order, stride) for stride in in_strides] for order in in_orders]
     between = {"units": "B", "long_name": "from one line of the cycle to the next in memory"}
     dataset = xr.combine_nested(found, ["order", "stride"], combine_attrs="override").assign_coords(
@@ -135,18 +135,13 @@ def run(
     if isinstance(strides, (int, str)):
         dataset = dataset.isel(stride=0)
     dataset["latency_summary"] = summary(dataset["latency"])
-    effective = " and ".join(sorted(mappings))
-    dataset.attrs = {
-        "node": measuring.name, "offset": sets.offset, "seed": seed, "mapping": effective,
-        "host_cpu_wait": contention.share, "cut_short": sets.cut_short,
-    }  # fmt: skip
+    attrs = {"node": measuring.name, "offset": sets.offset, "cut_short": sets.cut_short}
     parameters = {
         "node": measuring.name, "memories": chosen, "working_sets": sets.sizes, "orders": in_orders,
         "strides": in_strides, "offset": sets.offset, "mapping": mapping, "batches": batches,
         "batch_ms": batch_ms,
     }  # fmt: skip
-    told = {"probe": "chase", "parameters": parameters, "seed": seed, "mapping": effective}
-    return Result("chase", dataset, lab.manifest() | told)
+    return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
 
 
 def _check_orders(orders: str | Sequence[str]) -> list[str]:

@@ -20,7 +20,8 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -100,20 +101,17 @@ def run(
     size = len(there) * apart[-1]
     at = check_offset(lab, offset, size, 128)
     current().set_total(len(apart) * len(there))
-    with Contention() as contention:
+    with Measurement(lab, "false_sharing") as measurement:
         runs = [_contend(lab, there, distance, at, words, rules) for distance in apart]
     found = dataset([run for run, _ in runs], {"distance": apart}, there, _COUNTS)
     _derive(found, np.array([held for _, held in runs]))
-    effective = " and ".join(sorted({contender.mapping for run, _ in runs for contender in run}))
-    found.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
-    found.attrs["addition"] = "a plain load and a plain store"
-    found.attrs["failed"] = _failure(found)
+    mappings = {contender.mapping for run, _ in runs for contender in run}
+    attrs = {"offset": at, "addition": "a plain load and a plain store"}
     parameters = {
         "nodes": [node.name for node in there], "distances": apart, "offset": at, "mapping": mapping,
         "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "false_sharing", "parameters": parameters, "mapping": effective}
-    return Result("false_sharing", found, lab.manifest() | told)
+    return measurement.result(found, parameters, mappings, attrs, failed=_failure(found))
 
 
 def _is_distance(distance: object) -> bool:

@@ -22,8 +22,9 @@ from fame_lab.probes.common.arguments import check_offset, check_seed, fam_optio
 from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.binomial import describe_share, share_bounds
 from fame_lab.probes.common.contest import progress_slots
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
 from fame_lab.probes.common.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, LitmusTest
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -111,23 +112,20 @@ def run(
     players = find_nodes(lab, nodes, 2)
     chosen, left_out = _choose(tests, len(players))
     current().set_total(sum(test.nodes for test in chosen))
-    with Contention() as contention:
+    with Measurement(lab, "litmus") as measurement:
         played = [_play(lab, players[: test.nodes], test, iterations, words, patience) for test in chosen]
-    effective = " and ".join(sorted({mapped for _, mapped, _ in played}))
-    if "write-combining" in effective:
+    mappings = {mapped for _, mapped, _ in played}
+    if any("write-combining" in mapped for mapped in mappings):
+        effective = " and ".join(sorted(mappings))
         raise ProbeError(f"FAM was mapped {effective}, which is not ordered as x86-TSO says; ask for wb")
     dataset = _dataset(chosen, [counts for counts, _, _ in played], iterations)
-    dataset.attrs = {
-        "offset": at, "mapping": effective, "seed": seed, "host_cpu_wait": contention.share,
-        "model": "x86-TSO", "left_out": left_out, "avx": int(all(avx for _, _, avx in played)),
-    }  # fmt: skip
-    dataset.attrs["failed"] = _failure(dataset)
     parameters = {
         "tests": [test.name for test in chosen], "iterations": iterations,
         "nodes": [node.name for node in players], "offset": at, "mapping": mapping, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "litmus", "parameters": parameters, "seed": seed, "mapping": effective}
-    return Result("litmus", dataset, lab.manifest() | told)
+    avx = int(all(avx for _, _, avx in played))
+    attrs = {"offset": at, "model": "x86-TSO", "left_out": left_out, "avx": avx}
+    return measurement.result(dataset, parameters, mappings, attrs, failed=_failure(dataset), seed=seed)
 
 
 def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest], str]:

@@ -23,7 +23,8 @@ from fame_lab.probes.chase import ORDERS
 from fame_lab.probes.common.arguments import check_offset, check_seed, fam_options, find_node, find_nodes
 from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
@@ -167,23 +168,21 @@ def run(
         return _read(single_record(lines, chasing, "loaded"), batches, total)
 
     current().set_total(1 + len(turns) * (1 + len(others)))
-    with Contention() as contention:
+    with Measurement(lab, "loaded_latency") as measurement:
         points = [measure(None), *(measure(delay) for delay in turns)]
     dataset = _dataset([UNLOADED, *turns], points, oversubscribed(1 + len(others)))
-    effective = " and ".join(sorted({point.mapping for point in points}))
     names = [each.name for each in others]
-    dataset.attrs = {
+    attrs = {
         "node": chasing.name, "loaders": " ".join(names), "operation": operation, "order": order,
-        "offset": at, "working_set": size, "mapping": effective, "seed": seed,
-        "host_cpu_wait": contention.share,
+        "offset": at, "working_set": size,
     }  # fmt: skip
     parameters = {
         "node": chasing.name, "loaders": names, "operation": operation, "delays": turns, "working_set": size,
         "order": order, "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
         "patience": patience,
     }  # fmt: skip
-    told = {"probe": "loaded_latency", "parameters": parameters, "seed": seed, "mapping": effective}
-    return Result("loaded_latency", dataset, lab.manifest() | told)
+    mappings = {point.mapping for point in points}
+    return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
 
 
 def _find_loaders(

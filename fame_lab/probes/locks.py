@@ -26,7 +26,8 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import STATISTICS, summary
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -126,7 +127,7 @@ def run(
     there = find_nodes(lab, nodes, 2)
     at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
     current().set_total(len(wanted) * len(there))
-    with Contention() as contention:
+    with Measurement(lab, "locks") as measurement:
         runs = [_contend(lab, there, lock, at, words, rules) for lock in wanted]
     contests = [run for run, _, _ in runs]
     found = dataset(contests, {"lock": wanted}, there, _COUNTS)
@@ -137,16 +138,13 @@ def run(
         ("hand_overs_held", [changes for _, _, changes in runs], "hand-overs counted under the lock"),
     ):
         found[name] = ("lock", np.array(values, "u8"), {"long_name": what})
-    effective = " and ".join(sorted({contender.mapping for run in contests for contender in run}))
-    found.attrs = {"offset": at, "outside": outside, "mapping": effective}
-    found.attrs["host_cpu_wait"] = contention.share
-    found.attrs["failed"] = _failure(found)
+    mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
         "locks": wanted, "nodes": [node.name for node in there], "outside": outside, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "locks", "parameters": parameters, "mapping": effective}
-    return Result("locks", found, lab.manifest() | told)
+    failed = _failure(found)
+    return measurement.result(found, parameters, mappings, {"offset": at, "outside": outside}, failed=failed)
 
 
 def _contend(

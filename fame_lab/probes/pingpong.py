@@ -31,7 +31,8 @@ from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.pair_heat_map import heat_map
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
@@ -118,24 +119,21 @@ def run(
     found: dict[tuple[str, str, str], Batches] = {}
     mappings = set()
     current().set_total(2 * len(wanted) * len(matches))
-    with Contention() as contention:
+    with Measurement(lab, "pingpong") as measurement:
         for variant, (initiator, responder) in itertools.product(wanted, matches):
             played, seen = _play(lab, initiator, responder, variant, command, batches, patience)
             found[variant, initiator.name, responder.name] = played
             mappings.add(seen)
-    effective = " and ".join(sorted(mappings))
     names = [node.name for node in playing]
     if pairs == "one":
         dataset = _dataset(found, wanted, names[:1], names[1:], batches).isel(initiator=0, responder=0)
     else:
         dataset = _dataset(found, wanted, names, names, batches)
-    dataset.attrs = {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": names, "pairs": pairs, "variants": wanted, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "pingpong", "parameters": parameters, "mapping": effective}
-    return Result("pingpong", dataset, lab.manifest() | told)
+    return measurement.result(dataset, parameters, mappings, {"offset": at})
 
 
 def _players(lab: TargetLab, nodes: Sequence[int | str] | None, pairs: str) -> list[TargetNode]:

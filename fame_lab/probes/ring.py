@@ -26,7 +26,8 @@ from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.barrier import check_patience, run_at_barrier
 from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
@@ -118,7 +119,7 @@ def run(
     # The program's own patience ends first, and tells more.
     timeout = (4 * patience + 60) * len(sizes)
     current().set_total(2)
-    with Contention() as contention:
+    with Measurement(lab, "ring") as measurement:
         lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout)
     for name, written in lines.items():
         if len(written) != len(sizes):
@@ -134,15 +135,12 @@ def run(
             fields.integer("slots", slots, slots)
             mappings.add(fields.mapping())
         found.append(_Flow(*pair, batches))
-    effective = " and ".join(sorted(mappings))
     dataset = _dataset(found, sizes, producer.name, consumer.name)
-    dataset.attrs |= {"slots": slots, "offset": at, "mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": [producer.name, consumer.name], "message_sizes": sizes, "slots": slots, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "ring", "parameters": parameters, "mapping": effective}
-    return Result("ring", dataset, lab.manifest() | told)
+    return measurement.result(dataset, parameters, mappings, {"slots": slots, "offset": at})
 
 
 def _check_sizes(sizes: int | str | Sequence[int | str]) -> list[int]:

@@ -27,8 +27,9 @@ from fame_lab.probes.common.arguments import check_offset, fam_options, find_nod
 from fame_lab.probes.common.barrier import Records, check_patience, run_at_barrier
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.clock_bounds import Exchanges, Times
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
 from fame_lab.probes.common.host_round_trip import HostRoundTrips, host_round_trips
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
@@ -113,7 +114,7 @@ def run(
     # The program's own patience ends first, and tells more.
     limits = {"patience": patience, "timeout": 4 * patience + 60}
     current().set_total(3)  # both nodes, and the reader once more for the host
-    with Contention() as contention:
+    with Measurement(lab, "visibility") as measurement:
         lines = run_at_barrier(lab, arguments, unit="bursts", **limits)
         host = host_round_trips(
             lab, reader, shared, at, count=batches * exchanges, warm_up=_WARM_UP * exchanges, **limits
@@ -121,14 +122,11 @@ def run(
     wrote = _Side(lines[writer.name], writer, "writer", batches, exchanges)
     read = _Side(lines[reader.name], reader, "reader", batches, exchanges)
     dataset = _dataset(wrote, read, host, max_drift)
-    effective = " and ".join(sorted({wrote.mapping, read.mapping}))
-    dataset.attrs |= {"offset": at, "mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": [writer.name, reader.name], "offset": at, "batches": batches, "exchanges": exchanges,
         "max_drift": max_drift, "mapping": mapping, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "visibility", "parameters": parameters, "mapping": effective}
-    return Result("visibility", dataset, lab.manifest() | told)
+    return measurement.result(dataset, parameters, {wrote.mapping, read.mapping}, {"offset": at})
 
 
 def _check_counts(batches: int, exchanges: int) -> None:

@@ -43,7 +43,8 @@ from fame_lab.errors import SpecError
 from fame_lab.probes.common.arguments import check_seed, fam_options, find_nodes
 from fame_lab.probes.common.barrier import check_patience
 from fame_lab.probes.common.batches import check_batches, check_timeout, summary
-from fame_lab.probes.common.host_contention import Contention, oversubscribed
+from fame_lab.probes.common.host_contention import oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.workload_checks import Outcome
 from fame_lab.probes.common.workload_placement import check_placement
@@ -163,25 +164,20 @@ def run(
     fam_options(mapping)
     members = find_nodes(lab, nodes, 1)
     current().set_total(len(kinds) * len(members))
-    with Contention() as contention:
+    with Measurement(lab, "workloads") as measurement:
         runs = [run_one(lab, kind, members, settings) for kind in kinds]
     dataset = _dataset(runs, members, lab.spec.node_names)
-    effective = " and ".join(sorted({part.mapping for run in runs for part in run.parts}))
-    dataset.attrs = {
-        "placement": placement, "size": settings.size, "seed": seed, "mapping": effective,
-        "books": str(lab.spec.books), "host_cpu_wait": contention.share,
-    }  # fmt: skip
     failed = [f"{run.kind.name}: {run.outcome.failed}" for run in runs if run.outcome and run.outcome.failed]
-    if failed:
-        dataset.attrs["failed"] = "; ".join(failed)
+    attrs = {"placement": placement, "size": settings.size, "books": str(lab.spec.books)}
     parameters = {
         "workloads": [kind.name for kind in kinds], "placement": placement,
         "nodes": [node.name for node in members], "size": settings.size, "operations": operations,
         "batches": batches, "stride": settings.stride, "theta": theta, "bins": bins, "reads": reads,
         "mapping": mapping, "patience": patience,
     }  # fmt: skip
-    told = {"probe": "workloads", "parameters": parameters, "seed": seed, "mapping": effective}
-    return Result("workloads", dataset, lab.manifest() | told)
+    mappings = {part.mapping for run in runs for part in run.parts}
+    failures = "; ".join(failed) or None
+    return measurement.result(dataset, parameters, mappings, attrs, failed=failures, seed=seed)
 
 
 def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[str]) -> xr.Dataset:

@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Contention:
 
     share = float("nan")
 
-    def __enter__(self) -> Contention:
+    def __enter__(self) -> Self:
         self._began = time.monotonic()
         self._waited = _waited()
         return self
