@@ -22,7 +22,7 @@ help:
 	@echo 'make clean   remove what these made in this clone'
 
 setup:
-	@.ci/setup $(filter test soak,$(MAKECMDGOALS))
+	@.ci/setup $(firstword $(filter test soak unit check,$(MAKECMDGOALS)))
 
 demo: setup
 	@$(BIN)/fame-lab report $(NOTEBOOK) --output reports

@@ -19,7 +19,7 @@ FILES = "tests/vm/test_launch.py tests/vm/test_template_vm.py tests/vm/test_trac
 @pytest.mark.timeout(6 * 3600)
 def test_what_holds_here_holds_on_the_other_debian_on_both_of_its_qemus() -> None:
     with debian_tree(OTHER[backports.suite()]) as tree:
-        done = tree.run("make setup")
+        done = tree.run(".ci/setup unit")
         assert done.returncode == 0, done.stdout[-5000:]
         done = tree.run(f".venv/bin/pytest -q --timeout=3600 --numprocesses 2 --dist loadfile {FILES}")
     assert done.returncode == 0, done.stdout[-20000:]

@@ -41,7 +41,7 @@ set -e
 tar -x --no-same-owner -C "$1" -f "{{tree}}"
 chroot "$1" systemctl --quiet enable systemd-networkd
 chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer systemd-networkd-wait-online
-chroot "$1" make -C {CLONE} setup >&2
+chroot "$1" {CLONE}/.ci/setup unit >&2
 chroot "$1" {CLONE}/.venv/bin/fame-lab qemu get >&2
 rm -rf "$1/var/cache/apt/archives"/*.deb "$1/root/.cache"
 """

@@ -25,7 +25,9 @@ case "$1 $2" in
     "- ") cat >/dev/null; echo "$STAND_INS/python3" ;;
     "-m venv") mkdir -p .venv/bin; cp "$STAND_INS/python3" .venv/bin/python
         echo "command = $PWD/.venv" >.venv/pyvenv.cfg ;;
-    "-m pip") echo pip >>"$STAND_INS/calls"; [ -z "$PIP_SLEEP" ] || sleep "$PIP_SLEEP"
+    "-m pip") echo pip >>"$STAND_INS/calls"
+        for last; do :; done; echo "$last" >>"$STAND_INS/installed"
+        [ -z "$PIP_SLEEP" ] || sleep "$PIP_SLEEP"
         [ -z "$PIP_FAILS" ] || { echo "no matching distribution"; exit 1; }
         mkdir -p fame_lab/guest/bin fame_lab/traffic/bin
         touch fame_lab/guest/bin/fame-probe fame_lab/traffic/bin/fame-trace-7.so ;;
@@ -82,6 +84,10 @@ class Clone:
         return process.returncode, output, errors
 
     @property
+    def installed(self) -> list[str]:
+        return (self.stand_ins / "installed").read_text().split()
+
+    @property
     def calls(self) -> list[str]:
         record = self.stand_ins / "calls"
         return record.read_text().split() if record.exists() else []
@@ -119,6 +125,15 @@ def test_a_second_set_up_changes_nothing(clone: Clone) -> None:
     assert status == 0
     assert ".venv: up to date" in output and "guest image: there" in output
     assert snapshot(clone.base) == before
+
+
+def test_the_tests_tools_come_with_the_first_door_that_takes_them_and_stay(clone: Clone) -> None:
+    clone.setup()
+    assert clone.installed == ["."]
+    clone.setup("check")
+    clone.setup()
+    clone.setup("unit")
+    assert clone.installed == [".", ".[test]"]
 
 
 @pytest.mark.parametrize("source", ["pyproject.toml", "fame_lab/guest/probe/new.c"])
@@ -231,7 +246,7 @@ def test_without_a_python_that_will_do_it_is_said_which_would(clone: Clone) -> N
     assert "Python 3.11" in errors and "make setup PYTHON=" in errors
 
 
-@pytest.mark.parametrize("door", ["demo", "lab", "test", "check", "soak"])
+@pytest.mark.parametrize("door", ["demo", "lab", "test", "unit", "check", "soak"])
 def test_every_door_begins_with_set_up(door: str) -> None:
     run = subprocess.run(
         ["make", "--no-print-directory", "-n", door],
@@ -242,7 +257,7 @@ def test_every_door_begins_with_set_up(door: str) -> None:
         check=True,
     )
     begins = ".ci/setup"
-    assert run.stdout.splitlines()[0].rstrip() == (f"{begins} {door}" if door in ("test", "soak") else begins)
+    assert run.stdout.splitlines()[0].rstrip() == (begins if door in ("demo", "lab") else f"{begins} {door}")
 
 
 def test_make_test_lints_checks_types_and_runs_all_but_the_long_counts() -> None:
