@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Interval, difference
+from fame_lab.results.sample import Sample
 
 SURE = 1.96
 

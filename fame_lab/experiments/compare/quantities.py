@@ -22,7 +22,7 @@ import xarray as xr
 
 from fame_lab.core.sanitize import plain, quoted
 from fame_lab.errors import SpecError
-from fame_lab.experiments.compare.median_intervals import Sample
+from fame_lab.results.sample import Sample
 
 __all__ = ["ExactPoint", "MeasuredPoint", "Point", "aligned", "only_in_one", "points"]
 

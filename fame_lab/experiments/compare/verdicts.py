@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Interval, difference
 from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, Point
+from fame_lab.results.sample import Sample
 
 __all__ = ["CONFIDENCE", "Row", "judge"]
 

@@ -13,22 +13,21 @@ from fame_lab.core.numeric import check_whole, real
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.program_output import OutputRecord
+from fame_lab.results.sample import CONFIDENCE_95, Sample
 
 __all__ = [
     "STATISTICS",
     "Batches",
-    "bootstrap_median",
     "check_batches",
     "check_timeout",
     "read_batches",
     "summary",
 ]
 
-#: What is kept of a distribution. The last two bound the median: 95 %, by bootstrap.
+#: What is kept of a distribution. The last two bound the median, by :class:`fame_lab.results.sample.Sample`.
 STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
 
 _LONGEST_NS = 3600 * 10**9
-_RESAMPLES = 1000
 _TIMER_SHARE = 0.01
 
 
@@ -118,39 +117,13 @@ def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:
     return read
 
 
-def bootstrap_median(
-    values: npt.NDArray[np.float64], *, seed: int, resamples: int = _RESAMPLES
-) -> tuple[float, float]:
-    """Bound the median of one distribution by a 95 % percentile bootstrap.
-
-    Parameters
-    ----------
-    values : ndarray
-        One dimension.
-    seed : int
-        The same seed and values give the same interval.
-    resamples : int
-
-    Returns
-    -------
-    low, high : float
-    """
-    generator = np.random.default_rng(seed)
-    chosen = generator.integers(0, values.size, (resamples, values.size))
-    medians = np.median(values[chosen], axis=1)
-    low, high = np.percentile(medians, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def summary(values: xr.DataArray, *, seed: int = 0) -> xr.DataArray:
+def summary(values: xr.DataArray) -> xr.DataArray:
     """Sum up the dimension ``batch``, of all batches: those that were preempted count too.
 
     Parameters
     ----------
     values : DataArray
-        With the dimension ``batch``.
-    seed : int
-        Of the bootstrap.
+        With the dimension ``batch``, in the order of measuring.
 
     Returns
     -------
@@ -160,11 +133,17 @@ def summary(values: xr.DataArray, *, seed: int = 0) -> xr.DataArray:
     rows = values.transpose(..., "batch")
     flat = rows.values.reshape(-1, rows.sizes["batch"])
     quantiles = np.percentile(flat, (0, 50, 90, 99, 100), axis=1)
-    bounds = np.array([bootstrap_median(row, seed=seed) for row in flat]).T
+    bounds = np.array([_bounds(row) for row in flat]).T
     kept: Sequence[str] = [str(name) for name in rows.dims[:-1]]
     return xr.DataArray(
         np.concatenate((quantiles, bounds)).reshape(-1, *rows.shape[:-1]),
         dims=("statistic", *kept),
         coords={"statistic": list(STATISTICS)} | {name: rows[name] for name in kept if name in rows.coords},
-        attrs=values.attrs | {"bootstrap": f"p50_low to p50_high: 95 %, {_RESAMPLES} resamples, seed {seed}"},
+        attrs=values.attrs | {"interval": "p50_low to p50_high: 95 %, for batches that depend on each other"},
     )
+
+
+def _bounds(row: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Bound a median; by NaN where nothing was measured, or too little to be 95 % sure."""
+    found = None if np.isnan(row).any() else Sample(row).bounds(CONFIDENCE_95)
+    return found or (np.nan, np.nan)

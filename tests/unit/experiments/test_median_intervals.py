@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fame_lab.experiments.compare.median_intervals import Interval, Sample, difference
+from fame_lab.experiments.compare.median_intervals import Interval, difference
+from fame_lab.results.sample import Sample
 
 SURE = 1.96
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.experiments.compare.median_intervals import Sample
 from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint
 from fame_lab.experiments.compare.verdicts import Row, judge
+from fame_lab.results.sample import Sample
 
 
 def a_sample(middle: float, spread: float, n: int = 50, seed: int = 0) -> Sample:
