@@ -123,7 +123,7 @@ def _attempt(
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
             _prove(context, node)
-            prove_up(node)
+            prove_up(node, from_host=context.network.has_host)
         tell(node.name, "ready")
     except BaseException:
         node.connection.close()

@@ -88,6 +88,11 @@ class LabContext:
         """A connection to libvirt that answers."""
         return self.libvirt.connection
 
+    @property
+    def network(self) -> network.LabNetwork:
+        """How its nodes are connected."""
+        return network.of(self.spec)
+
     def metadata_for(self, index: int, start: StartMode | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
         return NodeRecord(
@@ -120,11 +125,11 @@ class LabContext:
         # An upgrade of the host may have put a newer QEMU in its place since the lab was started.
         record = replace(self.metadata_for(index, start), qemu=qemu.read(self.qemu.path, self.user))
         identity = replace(
-            self.keys.identity(record.node, self.directory), attachment=network.attachment(self.spec, index)
+            self.keys.identity(record.node, self.directory), attachment=self.network.told(index)
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node, record.qemu or self.qemu) if self.spec.trace else None
-        card = network.card(self.spec, index, self.directory)
+        card = self.network.nic(index, self.directory)
         own, template = self.image.personal(identity), start.template
         arguments = template.restored() if template else ()
         made = self._create(record, boot, own, trace=trace, card=card, arguments=arguments)

@@ -1,61 +1,149 @@
-"""A lab's own network: made before its nodes, told to each of them, proved, and taken away.
+"""A lab's own network: made before its nodes, told to each of them, and taken away.
 
-As root it is libvirt's, with a bridge and a server for leases and names on the host. An ordinary user cannot
-make a bridge: there it is a switch, to which the nodes alone are connected, at addresses that they are told.
+It is chosen once, by :func:`of`. As root it is a bridge of libvirt's, with a server for leases and names on
+the host. An ordinary user cannot make a bridge: there it is a switch, to which the nodes alone are connected.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images.base import NodeNetwork
 from fame_lab.host import vde_switch
 from fame_lab.host.libvirt import network
 from fame_lab.host.libvirt.nic import Nic
-from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.spec.subnet import Subnet
 
 if TYPE_CHECKING:
     import libvirt
 
-__all__ = ["attachment", "card", "check", "end", "has_bridge", "labs", "make"]
+    from fame_lab.spec.lab_spec import LabSpec
+
+__all__ = ["BridgeNetwork", "LabNetwork", "NoNetwork", "SwitchNetwork", "end", "labs", "of"]
 
 
-def has_bridge() -> bool:
-    """Return whether the host is part of such a network."""
-    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/connection.py
+class LabNetwork(Protocol):
+    """How the nodes of a lab are connected."""
+
+    #: Whether the host is part of it, and reaches the nodes there.
+    has_host: bool
+
+    def check(self, connection: libvirt.virConnect) -> None:
+        """Raise SpecError, early, if it has no place on this host."""
+
+    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:
+        """Make it.
+
+        Raises
+        ------
+        SpecError
+            If its addresses are taken on this host; free ones are proposed.
+        LabError
+            If it is there already.
+        HostError
+            If this host lacks what it takes.
+        """
+
+    def nic(self, index: int, directory: LabDirectory) -> Nic | None:
+        """Return how a node is to be connected; None where it has SSH alone."""
+
+    def told(self, index: int) -> NodeNetwork | None:
+        """Return what the node itself has to know."""
 
 
-def check(connection: libvirt.virConnect, spec: LabSpec) -> None:
-    """Raise SpecError, early, if the network of a lab that is to be has no place on this host."""
-    if spec.network == "libvirt" and has_bridge():
-        network.check_free(connection, spec)
+class NoNetwork:
+    """SSH alone, by QEMU's user-mode network, which each node has anyway."""
+
+    has_host = False
+
+    def check(self, connection: libvirt.virConnect) -> None:
+        """Return: it takes nothing."""
+
+    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:
+        """Return: there is nothing to make."""
+
+    def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002 - as others
+        """Return None."""
+        return None
+
+    def told(self, index: int) -> NodeNetwork | None:  # noqa: ARG002
+        """Return None."""
+        return None
 
 
-def make(connection: libvirt.virConnect, spec: LabSpec, directory: LabDirectory) -> None:
-    """Make the network of a lab, if it is to have one.
+class _AddressedNetwork:
+    """Nodes that have addresses and names.
 
-    Raises
-    ------
-    SpecError
-        If its addresses are taken on this host; free ones are proposed.
-    LabError
-        If it is there already.
-    HostError
-        If this host lacks what it takes.
+    Parameters
+    ----------
+    spec : LabSpec
+    addresses : Subnet
     """
-    if spec.network != "libvirt":
-        return
-    if has_bridge():
-        network.create(connection, spec)
-    else:
+
+    has_host: bool
+
+    def __init__(self, spec: LabSpec, addresses: Subnet) -> None:
+        self._spec = spec
+        self._addresses = addresses
+
+    def told(self, index: int) -> NodeNetwork | None:
+        """Return a node's addresses and the names of all."""
+        return NodeNetwork(
+            mac=self._addresses.mac(index),
+            address=self._addresses.address(index),
+            netmask=self._addresses.network.netmask,
+            leased=self.has_host,
+            hosts=self._addresses.hosts(self._spec.node_names, with_host=self.has_host),
+        )
+
+
+class BridgeNetwork(_AddressedNetwork):
+    """A NAT bridge of libvirt's, with dnsmasq for leases and names."""
+
+    has_host = True
+
+    def check(self, connection: libvirt.virConnect) -> None:
+        """Raise SpecError if its addresses are taken on this host."""
+        network.check_free(connection, self._spec)
+
+    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:  # noqa: ARG002
+        """Create libvirt's network."""
+        network.create(connection, self._spec)
+
+    def nic(self, index: int, directory: LabDirectory) -> Nic:  # noqa: ARG002
+        """Return a card in libvirt's network."""
+        return Nic(self._addresses.mac(index), network=network.network_name(self._spec.name))
+
+
+class SwitchNetwork(_AddressedNetwork):
+    """A VDE switch, to which the nodes alone are connected, at addresses that they are told."""
+
+    has_host = False
+
+    def check(self, connection: libvirt.virConnect) -> None:
+        """Return: its addresses are seen by nobody else."""
+
+    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:  # noqa: ARG002
+        """Start the switch."""
         vde_switch.start(directory.switch)
+
+    def nic(self, index: int, directory: LabDirectory) -> Nic:
+        """Return a card at the switch."""
+        return Nic(self._addresses.mac(index), switch=directory.switch)
+
+
+def of(spec: LabSpec) -> LabNetwork:
+    """Return the network that a lab is to have."""
+    if spec.addresses is None:
+        return NoNetwork()
+    return (BridgeNetwork if _may_bridge() else SwitchNetwork)(spec, spec.addresses)
 
 
 def end(connection: libvirt.virConnect, lab: str) -> bool:
-    """Take the network of a lab away; say whether there was one."""
-    if has_bridge():
+    """Take away the network of a lab, whatever is left of that lab; return whether there was one."""
+    if _may_bridge():
         return network.destroy(connection, lab)
     path = LabDirectory.of(lab).switch
     there = path.exists()
@@ -65,29 +153,9 @@ def end(connection: libvirt.virConnect, lab: str) -> bool:
 
 
 def labs(connection: libvirt.virConnect) -> list[str]:
-    """Name the labs that have a network which their directory may not tell of."""
-    return list(network.labs(connection)) if has_bridge() else []
+    """List the labs that have a network which their directory may not tell of."""
+    return list(network.labs(connection)) if _may_bridge() else []
 
 
-def card(spec: LabSpec, index: int, directory: LabDirectory) -> Nic | None:
-    """Return how a node is to be connected; None where labs have no network of their own."""
-    if spec.addresses is None:
-        return None
-    mac = spec.addresses.mac(index)
-    if has_bridge():
-        return Nic(mac, network=network.network_name(spec.name))
-    return Nic(mac, switch=directory.switch)
-
-
-def attachment(spec: LabSpec, index: int) -> NodeNetwork | None:
-    """Return what the node itself has to know."""
-    addresses = spec.addresses
-    if addresses is None:
-        return None
-    return NodeNetwork(
-        mac=addresses.mac(index),
-        address=addresses.address(index),
-        netmask=addresses.network.netmask,
-        leased=has_bridge(),
-        hosts=addresses.hosts(spec.node_names, with_host=has_bridge()),
-    )
+def _may_bridge() -> bool:
+    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/connection.py

@@ -11,7 +11,6 @@ from fame_lab.core.jobs import parallel
 from fame_lab.core.jobs.cancellation import raise_if_cancelled
 from fame_lab.core.wait import wait_until
 from fame_lab.errors import CommandError, NetworkError
-from fame_lab.lab.network import has_bridge
 from fame_lab.lab.node import Node
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -22,8 +21,14 @@ _SSH_PORT = 22
 _PATIENCE = 10
 
 
-def prove_up(node: Node) -> None:
-    """See that a node has its address, and that the host reaches it there where it can.
+def prove_up(node: Node, *, from_host: bool) -> None:
+    """Check that a node has its address.
+
+    Parameters
+    ----------
+    node : Node
+    from_host : bool
+        Whether the host has to reach it there.
 
     Raises
     ------
@@ -33,7 +38,7 @@ def prove_up(node: Node) -> None:
     address = node.address
     if address is None:
         return
-    if not has_bridge():
+    if not from_host:
         if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
             raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
         return
@@ -53,7 +58,7 @@ def _answers(address: str) -> bool:
 
 
 def prove_connected(spec: LabSpec, nodes: Sequence[Node]) -> None:
-    """See that each node reaches the next one by its name, the last the first.
+    """Check that each node reaches the next one by its name, the last the first.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def provisioned(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[LabConte
             f"a lab named {spec.name!r}{killed} is running: choose another name, "
             f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
         )
-    network.check(connection, spec)
+    network.of(spec).check(connection)
     runs_in = _qemu_of(connection, spec, user, tell)
     image = catalog.get(str(spec.image), tell)
     catalog.check_memory(image, spec)
@@ -165,6 +165,6 @@ def _create_resources(
         context = context_with(fam_allocation.allocate(spec, directory, user, taken, write_record))
         if user is not None:
             file_access.check_readable(image.files, user)
-        network.make(libvirt.connection, spec, directory)
+        context.network.make(libvirt.connection, directory)
         undo.pop_all()
     return context

@@ -113,13 +113,13 @@ import os, signal
 from fame_lab import Lab, LabSpec
 from fame_lab.lab import network
 
-make = network.make
+make = network.BridgeNetwork.make
 
 def make_and_die(*given):
     make(*given)
     os.kill(os.getpid(), signal.SIGKILL)
 
-network.make = make_and_die
+network.BridgeNetwork.make = make_and_die
 Lab(LabSpec("killed", nodes=2, fam="1M", network="libvirt"), progress=False).start()
 """
 
