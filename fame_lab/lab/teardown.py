@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt import domain, qemu_log
 from fame_lab.host.libvirt.connection import Libvirt
 from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
 from fame_lab.lab import fam_allocation, network, ownership
@@ -40,9 +40,9 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     if record is not None:
         fam_allocation.release(fam_allocation.from_metadata(record), directory)
     # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
-    domain.remove_logs(name)
+    qemu_log.remove_of_lab(name)
     directory.remove()
-    domain.remove_logs(name)
+    qemu_log.remove_of_lab(name)
     return there
 
 

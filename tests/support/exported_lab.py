@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame_lab import LabSpec
-from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt import qemu_log
 from fame_lab.host.libvirt.connection import ensure_daemons, uri
 
 DEADLINE = 120.0
@@ -61,7 +61,7 @@ def defined(spec: LabSpec, folder: Path) -> Iterator[None]:
         yield
     finally:
         do(folder, "end")
-        domain.remove_logs(spec.name)  # libvirt keeps those of any domain
+        qemu_log.remove_of_lab(spec.name)  # libvirt keeps those of any domain
 
 
 @contextlib.contextmanager

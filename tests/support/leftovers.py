@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fame_lab.core.cache import cache_directory
-from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt import qemu_log
 from fame_lab.host.libvirt.connection import connect
 
 
@@ -36,7 +36,7 @@ def leftovers(name: str) -> list[str]:
         found += [str(path) for pattern in ("", ".*") for path in Path(place).glob(f"fame-{name}{pattern}")]
     found += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
     found += [str(path) for path in (cache_directory() / "disks").glob(f"fame_lab-*-{name}")]
-    found += [str(path) for path in domain.log_path("x").parent.glob(f"fame-{name}-*")]
+    found += [str(path) for path in qemu_log.path_of("x").parent.glob(f"fame-{name}-*")]
     found += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
     return found
 

@@ -15,7 +15,7 @@ from fame_lab.core.sizes import MIB
 from fame_lab.errors import FameError, HostError, SSHError
 from fame_lab.guest.c_program import compile_c
 from fame_lab.guest.ssh import output
-from fame_lab.host.libvirt import domain
+from fame_lab.host.libvirt import qemu_log
 from fame_lab.lab.console import last_line
 from fame_lab.lab.node import Node
 from fame_lab.lab.node_stats import NodeMonitor
@@ -167,7 +167,7 @@ def test_what_qemu_may_write_it_fills_no_disk_with(lab: Lab) -> None:
             while left > 0:
                 left -= written.write(flood) or 0
     directory = LabDirectory.of(NAME)
-    log = domain.log_path(f"fame-{NAME}-node03")
+    log = qemu_log.path_of(f"fame-{NAME}-node03")
     for kept in (directory.path.glob("node03.console*"), log.parent.glob(f"{log.name}*")):
         sizes = [path.stat().st_size for path in kept]
         assert MIB < sum(sizes) < 16 * MIB

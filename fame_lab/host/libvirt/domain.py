@@ -14,14 +14,12 @@ from typing import Any
 
 import libvirt
 
-from fame_lab.core.sanitize import plain
 from fame_lab.errors import BootError, HostError, LabError
-from fame_lab.guest.images.base import TEMPLATE
-from fame_lab.host.libvirt import qemu_monitor
+from fame_lab.host.libvirt import qemu_log, qemu_monitor
 from fame_lab.host.libvirt.connection import libvirt_error
 from fame_lab.host.libvirt.domain_xml import domain_name
 from fame_lab.host.libvirt.metadata import NodeRecord
-from fame_lab.host.libvirt.session_directory import TOO_LONG, session_cache
+from fame_lab.host.libvirt.session_directory import TOO_LONG
 
 __all__ = ["Domain", "State", "create", "find", "labs", "names"]
 
@@ -37,8 +35,6 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "crashed",
 }
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
-#: What libvirt writes there of its own: dated lines, and the command line with its environment.
-_LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
 
 
 @dataclass(frozen=True)
@@ -189,11 +185,11 @@ class Domain:
                 if error.get_error_code() not in _GONE:
                     words = f"libvirt cannot end {self.name}: {error}"
                     raise libvirt_error(self.handle.connect(), words) from error
-        remove_log(self.name)
+        qemu_log.remove(self.name)
 
     def qemu_log_tail(self) -> str:
         """Return the last lines of what QEMU itself wrote."""
-        return qemu_log_tail(self.name)
+        return qemu_log.tail(self.name)
 
     def exit_report(self) -> str:
         """Return a sentence: that it has ended, why as far as QEMU said, and what to do."""
@@ -292,45 +288,9 @@ def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
     return grouped
 
 
-def log_path(name: str) -> Path:
-    """Return where libvirt keeps what QEMU wrote."""
-    if os.geteuid() == 0:
-        return Path("/var/log/libvirt/qemu") / f"{name}.log"
-    return session_cache() / "libvirt/qemu/log" / f"{name}.log"
-
-
 def _run_directory() -> Path:
     """Return where libvirt writes down the processes that it started."""
     if os.geteuid() == 0:
         return Path("/run/libvirt/qemu")
     runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
     return Path(runtime) / "libvirt/qemu/run"
-
-
-def qemu_log_tail(name: str, most: int = 2000) -> str:
-    """Return the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
-    try:
-        with log_path(name).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - most))
-            lines = log.read(most).decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    said = [line for line in lines if line.startswith("qemu")]
-    others = [line for line in lines if line and not _LIBVIRTS.match(line)]
-    return "\n".join(map(plain, (said or others)[-5:]))
-
-
-def remove_logs(lab: str) -> None:
-    """Delete what libvirt kept of a lab's nodes: it may write a last line after a domain has ended."""
-    directory = log_path(lab).parent
-    for log in directory.glob(f"{domain_name(lab, 'node')}[0-9][0-9].log"):
-        remove_log(log.stem)
-    remove_log(domain_name(lab, TEMPLATE))
-
-
-def remove_log(name: str) -> None:
-    """Delete what libvirt kept of a domain of ours, rotated parts included."""
-    path = log_path(name)
-    for part in path.parent.glob(f"{path.name}*"):
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
