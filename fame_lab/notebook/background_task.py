@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from fame_lab.core.compat import at_threads_end
 from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.core.jobs.progress import Listener, listen
 from fame_lab.lab.reaper import delegate_cleanup
@@ -92,8 +93,4 @@ def _call_off_at_the_end() -> None:
         task.cancel()
 
 
-# Before the interpreter waits for threads, and before executors wait for theirs, which ask for it by the same
-# way: atexit comes after both. It is nobody's promise; without it a kernel that ends may leave half a lab,
-# which Lab.list() shows.
-if register := getattr(threading, "_register_atexit", None):
-    register(_call_off_at_the_end)
+at_threads_end(_call_off_at_the_end)

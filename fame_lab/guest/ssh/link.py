@@ -15,6 +15,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_REQUEST
 from paramiko.packet import Packetizer
 
+from fame_lab.core.compat import channel_handlers
 from fame_lab.core.jobs.watchdog import abort_after
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import SSHError
@@ -265,7 +266,7 @@ class _Transport(paramiko.Transport):
 
     _channel_handler_table: ClassVar[dict[int, Any]] = {
         kind: _WRAPPED[kind](handle) if kind in _WRAPPED else handle
-        for kind, handle in paramiko.Transport._channel_handler_table.items()  # type: ignore[attr-defined]
+        for kind, handle in channel_handlers(paramiko.Transport).items()
     }
 
     def __init__(self, sock: Any, **options: Any) -> None:
