@@ -18,6 +18,7 @@ import platformdirs
 from fame_lab.core.wait import wait_until
 from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
+from fame_lab.host.libvirt.monitor_connection import abandon
 from fame_lab.host.libvirt.session_directory import make, session_cache, session_runtime, short_configuration
 from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
@@ -108,6 +109,7 @@ class Libvirt:
     def close(self) -> None:
         """Release it."""
         with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has gone by itself
+            abandon(self._connection)
             self._connection.close()
 
 

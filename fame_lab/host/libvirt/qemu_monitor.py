@@ -13,6 +13,7 @@ import libvirt_qemu
 
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
+from fame_lab.host.libvirt.monitor_connection import abandon, handle_for_monitor
 
 __all__ = ["HUMAN", "MACHINE", "ask", "bar2", "fam_block", "forwarded_port", "qmp_result"]
 
@@ -41,10 +42,11 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
 
     def work() -> None:
         try:
+            asked = handle_for_monitor(handle)
             if files:
-                said, _ = libvirt_qemu.qemuMonitorCommandWithFiles(handle, command, list(files), wording)
+                said, _ = libvirt_qemu.qemuMonitorCommandWithFiles(asked, command, list(files), wording)
             else:
-                said = libvirt_qemu.qemuMonitorCommand(handle, command, wording)
+                said = libvirt_qemu.qemuMonitorCommand(asked, command, wording)
             answer.set_result(said)
         except libvirt.libvirtError as error:
             answer.set_exception(error)
@@ -54,6 +56,7 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
     try:
         return answer.result(PATIENCE)
     except TimeoutError:
+        abandon(handle.connect())
         raise HostError(
             f"the QEMU of {handle.name()} does not answer within {PATIENCE:.0f} s: it hangs, or was stopped; "
             "let it go on, or bring the node back with its restart()"
