@@ -104,7 +104,7 @@ from fame_lab import Lab, LabSpec
 from fame_lab.lab.reaper import delegate_cleanup
 def tell(who, stage):
     if stage == "booting":
-        hand_over()
+        delegate_cleanup()
         print("handed over", flush=True)
 Lab(LabSpec("orphaned", nodes=2, fam="1M"), progress=False).start(tell=tell)
 """

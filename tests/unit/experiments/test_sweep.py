@@ -205,7 +205,7 @@ sweep("chase", {{"nodes": [1, 2], "stride": [64, 128]}}, repeats=2, directory=sy
 
 
 def test_killed_again_and_again_it_measures_each_point_once_but_those_at_work(tmp_path: Path) -> None:
-    script = KILLED.format(tests=SUPPORT)
+    script = KILLED.format(tests=str(SUPPORT))
     words = [sys.executable, "-c", script, str(tmp_path / "sweep"), str(tmp_path / "log"), "4"]
     statuses = [subprocess.run(words, timeout=120, check=False).returncode for _ in range(3)]
     assert statuses == [-signal.SIGKILL, -signal.SIGKILL, 0]

@@ -34,7 +34,9 @@ def test_a_framed_command_of_any_length_is_the_command_and_leaves_its_input_alon
     shell: str, length: int
 ) -> None:
     its = process_tag.new_tag()
-    command = "printf '%s' '" + "é x\n" * (length // 5) + "' | wc -c; cat; env | grep FAME_LAB; exit 7\n"
+    command = (
+        "printf '%s' '" + "é x\n" * (length // 5) + "' | wc -c; cat; env | grep FAME_LAB_COMMAND; exit 7\n"
+    )
     line, script = process_tag.framed(command, its)
     assert len(line) < 9000
     words = [*(("busybox", "sh") if shell == "busybox" else (shell,)), "-c", line.decode()]

@@ -13,7 +13,13 @@ def restored(name: str, **fields: object) -> LabSpec:
 
 
 #: A host and an image with nothing in the way.
-SOUND = {"cores": 2, "accelerator": "tcg", "waits": True, "hands_files": True, "room": 1 << 30}
+SOUND = {
+    "cores": 2,
+    "accelerator": "tcg",
+    "image_supports_restore": True,
+    "libvirt_passes_fds": True,
+    "room": 1 << 30,
+}
 
 
 def hindrance(spec: LabSpec, **found: object) -> str:
@@ -35,8 +41,8 @@ def test_under_kvm_nodes_are_restored_if_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ({"waits": False}, "appliance"),
-        ({"hands_files": False}, "8.2"),
+        ({"image_supports_restore": False}, "appliance"),
+        ({"libvirt_passes_fds": False}, "8.2"),
         ({"room": 127 << 20}, "room for 127M"),
     ],
 )
