@@ -15,7 +15,7 @@ help:
 	@echo 'make demo    start two nodes, run $(NOTEBOOK), print the path of its report'
 	@echo 'make lab     open JupyterLab on notebooks/'
 	@echo 'make test    lint, check types, run every test but the long counts'
-	@echo 'make unit    the tests that start no virtual machine and no browser'
+	@echo 'make unit    the tests that start no virtual machine, browser or kernel'
 	@echo 'make soak    the long counts, and the benchmarks of launch and notebook'
 	@echo 'make check   lint and check types only'
 	@echo 'make setup   what all of these begin with: packages, .venv, guest image'
@@ -35,7 +35,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What starts no machine and no browser: for each change of a line.
+# What starts no machine, browser or kernel: for each change of a line.
 unit: setup
 	$(BIN)/pytest -m 'not soak' $(BESIDE) tests/unit $(PYTEST_ARGS)
 
