@@ -66,6 +66,10 @@ class Fam:
         announce : callable
             Told of it before it appears, so that whoever clears up after us knows it for ours.
 
+        Returns
+        -------
+        Fam
+
         Raises
         ------
         HostError
@@ -83,6 +87,18 @@ class Fam:
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
         """Use a file that is there, as it is.
+
+        Parameters
+        ----------
+        path : Path
+        size : int
+            Bytes of FAM that it has to have.
+        created : bool
+            Whether the lab made it, and so takes it away.
+
+        Returns
+        -------
+        Fam
 
         Raises
         ------
@@ -257,6 +273,14 @@ class Fam:
 
     def open_file(self, *, writable: bool = False) -> io.FileIO:
         """Open the file, without a buffer; the caller closes it.
+
+        Parameters
+        ----------
+        writable : bool
+
+        Returns
+        -------
+        FileIO
 
         Raises
         ------

@@ -34,6 +34,15 @@ class Commands(ABC):
     def node(self, name: str) -> Node:
         """Return a node by its name.
 
+        Parameters
+        ----------
+        name : str
+            Such as ``node01``.
+
+        Returns
+        -------
+        Node
+
         Raises
         ------
         LabError
@@ -128,6 +137,12 @@ class Commands(ABC):
         """Do something with several nodes at once, in a thread each.
 
         Ctrl-C ends what they run, in the guests too.
+
+        Parameters
+        ----------
+        nodes : sequence of Node
+        do : callable
+            Called with a node.
 
         Returns
         -------

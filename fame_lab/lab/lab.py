@@ -92,10 +92,20 @@ class Lab(Commands):
         tell : callable, optional
             Told as it goes on: the node's or the lab's name, and the stage that it has come to.
 
+        Returns
+        -------
+        Lab
+
         Raises
         ------
-        FameError
-            Of the kind that tells whose move it is; nothing is left then.
+        SpecError
+            If the spec cannot be right on this host.
+        HostError
+            If the host lacks something, or refuses.
+        LabError
+            If a lab of that name is there, a node does not come up (BootError), is not reached
+            (NetworkError) or does not share the FAM (SharingError), or the start was cancelled. Nothing is
+            left after any of these errors.
         """
         if self._context is not None:
             raise LabError(f"{self.spec.name!r} is running; stop it first")
@@ -160,6 +170,14 @@ class Lab(Commands):
         It is no orphan as long as this has it. Whose it is stays as it was: left to itself again, a lab whose
         owner was killed is an orphan still.
 
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Lab
+
         Raises
         ------
         LabError
@@ -202,6 +220,19 @@ class Lab(Commands):
             Name of the family, such as ``"chase"``.
         **parameters
             Of that family.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        SpecError
+            If there is no such probe, it has no such parameter, or a parameter cannot be right.
+        ProbeError
+            If it cannot give a right number.
+        CommandError, SSHError
+            If its program fails in a node, or a node does not answer.
         """
         from fame_lab import probes  # with it comes xarray, which a lab does not need
 
@@ -233,6 +264,11 @@ class Lab(Commands):
             A Parquet file for the accesses themselves, in their order; of a trace only. See
             :class:`fame_lab.traffic.trace.access_log.AccessLog`. Accesses that come faster than they can be
             written are lost there; their number is told, and the counts have them.
+
+        Returns
+        -------
+        Recording
+            For a ``with`` block; or call its ``start`` and ``stop``.
 
         Raises
         ------

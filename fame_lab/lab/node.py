@@ -124,7 +124,30 @@ class Node:
         timeout: float | None = None,
         stdin: bytes | Iterable[bytes] = b"",
     ) -> RunResult:
-        r"""Run a command by the node's shell, once; see :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+        r"""Run a command by the node's shell, once.
+
+        Parameters
+        ----------
+        command : str
+            For the shell, of up to 8 MiB.
+        check : bool
+            Whether a status other than 0 is an error.
+        timeout : float, optional
+            Seconds, a wait for other commands of this node included; then it is ended in the node too.
+        stdin : bytes or iterable of bytes
+            Its standard input.
+
+        Returns
+        -------
+        RunResult
+            ``stdout``, ``stderr``, ``exit_status`` and ``seconds``.
+
+        Raises
+        ------
+        CommandError
+            If its status is not 0, and `check` is true.
+        SSHError
+            If the node does not answer, or not in time, or the command was cancelled.
 
         Examples
         --------
@@ -142,9 +165,34 @@ class Node:
         mode: int | None = None,
         timeout: float | None = None,
     ) -> PurePosixPath:
-        """Copy a file into the node, and return where it is there.
+        """Copy a file into the node.
 
-        See :func:`fame_lab.guest.ssh.file_transfer.put`.
+        Parameters
+        ----------
+        local : path
+            A file here; links are followed.
+        remote : path
+            A file or a directory in the node. A file that is there is replaced as a whole.
+        mode : int, optional
+            Permissions; by default those that it has here.
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        PurePosixPath
+            Where it is in the node.
+
+        Raises
+        ------
+        SpecError
+            If an argument cannot be right.
+        HostError
+            If the file cannot be read here.
+        CommandError
+            If the node cannot write it. Nothing of it is left then.
+        SSHError
+            If the node does not answer in time.
 
         Examples
         --------
@@ -162,9 +210,34 @@ class Node:
         most: int | str = "64M",
         timeout: float | None = None,
     ) -> Path:
-        """Copy a file out of the node, and return where it is here.
+        """Copy a file out of the node.
 
-        See :func:`fame_lab.guest.ssh.file_transfer.get`.
+        Parameters
+        ----------
+        remote : path
+            A file in the node; links are followed.
+        local : path
+            A file or a directory here. A file that is there is replaced as a whole.
+        most : int or str
+            Bytes that are taken at most, for a guest is not trusted.
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        Path
+            Where it is here.
+
+        Raises
+        ------
+        SpecError
+            If an argument cannot be right, or the file is larger than `most`.
+        HostError
+            If it cannot be written here. Nothing of it is left then.
+        CommandError
+            If the node cannot read it.
+        SSHError
+            If the node does not answer in time.
         """
         with self._mourned(timeout):
             return file_transfer.get(self.connection, remote, local, most=most, timeout=timeout)
@@ -218,7 +291,17 @@ class Node:
         return self.domain.state() not in ("running", "paused", "stopping")
 
     def console(self, most: int = 4000) -> str:
-        """Return the last `most` bytes of the node's serial line."""
+        """Return the end of what the node wrote on its serial line.
+
+        Parameters
+        ----------
+        most : int
+            Bytes.
+
+        Returns
+        -------
+        str
+        """
         return self._context.console(self.name, most)
 
     def _delivered(self) -> str:

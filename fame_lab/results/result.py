@@ -82,6 +82,14 @@ class Result:
     def load(cls, directory: str | os.PathLike[str]) -> Result:
         """Load what :meth:`save` saved.
 
+        Parameters
+        ----------
+        directory : path
+
+        Returns
+        -------
+        Result
+
         Raises
         ------
         SpecError

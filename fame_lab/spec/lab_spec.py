@@ -186,6 +186,15 @@ class LabSpec:
     def from_dict(cls, values: dict[str, Any]) -> LabSpec:
         """Read what :meth:`to_dict` gave.
 
+        Parameters
+        ----------
+        values : dict
+            By the field's name.
+
+        Returns
+        -------
+        LabSpec
+
         Raises
         ------
         SpecError
@@ -212,6 +221,14 @@ class LabSpec:
     @classmethod
     def from_toml(cls, text: str) -> LabSpec:
         r"""Read fields as TOML; what is not given has its default.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        LabSpec
 
         Raises
         ------
@@ -258,6 +275,11 @@ class LabSpec:
     def to_qemu_args(self, *, ssh_port: int = 2201) -> dict[str, list[str]]:
         """Return each node as QEMU's own command line: the same as :meth:`to_xml`, without libvirt.
 
+        Parameters
+        ----------
+        ssh_port : int
+            As of :meth:`to_xml`.
+
         Returns
         -------
         dict of str to list of str
@@ -278,6 +300,11 @@ class LabSpec:
         ssh_port : int
             As of :meth:`to_xml`.
 
+        Returns
+        -------
+        Path
+            The folder.
+
         Raises
         ------
         SpecError
@@ -292,6 +319,15 @@ class LabSpec:
     @classmethod
     def from_xml(cls, text: str) -> LabSpec:
         """Read a domain in FAME's style back; see :func:`fame_lab.host.libvirt.domain_import.spec_of`.
+
+        Parameters
+        ----------
+        text : str
+            XML of a libvirt domain.
+
+        Returns
+        -------
+        LabSpec
 
         Raises
         ------

@@ -103,7 +103,22 @@ class FabricModel:
 
     @classmethod
     def gen_z(cls, *, local_ns: float) -> FabricModel:
-        """Return a Gen-Z memory module, beside local memory of `local_ns` [ns]."""
+        """Return a Gen-Z memory module beside local memory.
+
+        Parameters
+        ----------
+        local_ns : float
+            Nanoseconds of an access to local memory.
+
+        Returns
+        -------
+        FabricModel
+
+        Raises
+        ------
+        SpecError
+            If it is not above 0.
+        """
         local_ns = _positive("local_ns", local_ns, "nanoseconds")
         told = f"remote and link: AnandTech, November 2019; local_ns={local_ns:g} as given"
         return cls(local_ns=local_ns, remote_ns=400, link_gbps=240, source=told)
@@ -134,6 +149,15 @@ class FabricModel:
             To a node's own memory (its own switch), to another node of its enclosure (both nodes' switches
             and the enclosure's), and to a node of another enclosure.
 
+        Returns
+        -------
+        FabricModel
+
+        Raises
+        ------
+        SpecError
+            If a figure cannot be right.
+
         Examples
         --------
         >>> machine = FabricModel.the_machine(20, local_ns=100, hop_ns=50, link_gbps=100)
@@ -158,7 +182,17 @@ class FabricModel:
         return cls(local_ns=local_ns, hop_ns=hop_ns, hops=rows, link_gbps=link_gbps, source=source)
 
     def latency(self, nodes: int) -> npt.NDArray[np.float64]:
-        """Nanoseconds of an access by initiator (row) and home (column), of shape (nodes, nodes).
+        """Return what an access takes.
+
+        Parameters
+        ----------
+        nodes : int
+            How many nodes the lab has.
+
+        Returns
+        -------
+        ndarray of float64, shape (nodes, nodes)
+            Nanoseconds by initiator (row) and home (column).
 
         Raises
         ------

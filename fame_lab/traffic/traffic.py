@@ -43,6 +43,14 @@ class Traffic(TrafficData, TrafficViews):
     def load(cls, directory: str | os.PathLike[str]) -> Traffic:
         """Load what :meth:`save` saved, and check it.
 
+        Parameters
+        ----------
+        directory : path
+
+        Returns
+        -------
+        Traffic
+
         Raises
         ------
         TrafficError

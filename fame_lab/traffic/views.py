@@ -171,7 +171,24 @@ class TrafficViews(ABC):
         return sharing.hottest(self.traffic(), n)
 
     def project(self, model: FabricModel) -> Projection:
-        """Compute what these would cost on a fabric, by :func:`fame_lab.traffic.projection.project`."""
+        """Compute what these accesses would cost on a fabric.
+
+        Parameters
+        ----------
+        model : FabricModel
+
+        Returns
+        -------
+        Projection
+            By :func:`fame_lab.traffic.projection.project`.
+
+        Raises
+        ------
+        TrafficError
+            If they are samples, which have no author.
+        SpecError
+            If the model is of another number of nodes.
+        """
         from fame_lab.traffic.projection import project
 
         return project(self.traffic(), model)
@@ -183,6 +200,10 @@ class TrafficViews(ABC):
         ----------
         what : {"overview", "matrix", "heat", "time", "sharing"}
             ``overview`` is matrix and heat in one.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

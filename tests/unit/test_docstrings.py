@@ -1,8 +1,15 @@
-"""Docstrings begin with the verb that a reader of Python expects."""
+"""Docstrings begin with the verb that a reader of Python expects; public ones are whole."""
 
 import ast
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from repository import ROOT
+
+import fame_lab
 
 PACKAGE = ROOT / "fame_lab"
 UNUSUAL = {"Give", "Tell", "Say", "Have", "Let", "Hear"}
@@ -18,3 +25,34 @@ def test_no_docstring_begins_with_an_unusual_verb() -> None:
         and said.split()[0].rstrip(":,.") in UNUSUAL
     }
     assert begun == set()
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Every callable of the public surface but errors, with its name."""
+    for name in fame_lab.__all__:
+        each = getattr(fame_lab, name)
+        if not isinstance(each, type):
+            yield name, each
+        elif not issubclass(each, BaseException):
+            found = inspect.getmembers(each, inspect.isroutine)
+            yield from (
+                (f"{name}.{method}", function)
+                for method, function in found
+                if not method.startswith("_") and function.__module__.startswith("fame_lab")
+            )
+
+
+PUBLIC = dict(public())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_docstring_has_every_parameter_and_what_is_returned(name: str) -> None:
+    text = inspect.getdoc(PUBLIC[name]) or ""
+    sections = dict(re.findall(r"^(\w+)\n-{3,}\n(.*?)(?=^\w+\n-{3,}\n|\Z)", text, re.MULTILINE | re.DOTALL))
+    entries = re.findall(r"^(\*{0,2}\w[^\n:]*)(?: :|$)", sections.get("Parameters", ""), re.MULTILINE)
+    told = {word.strip(" *") for entry in entries for word in entry.split(",")}
+    signature = inspect.signature(PUBLIC[name])
+    taken = [each for each in signature.parameters if each not in ("self", "cls")]
+    assert set(taken) <= told, name
+    if taken and signature.return_annotation not in (None, "None"):
+        assert "Returns" in sections, name

@@ -196,6 +196,14 @@ class Sweep:
     def load(cls, directory: str | os.PathLike[str]) -> Sweep:
         """Load what there is of a sweep; one that runs, or was killed, has points missing.
 
+        Parameters
+        ----------
+        directory : path
+
+        Returns
+        -------
+        Sweep
+
         Raises
         ------
         SpecError
