@@ -97,9 +97,9 @@ def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
     for node in eight.nodes:
         before = time.time()
         told = float(node.run("date +%s").stdout)
-        # It was set to the middle of the second that its machine's clock told, as Linux sets it at boot. QEMU's
-        # clock begins its seconds when the template began: up to 1 s late, and up to 1 s into one of them. And
-        # `date` cuts the fraction off.
+        # It was set to the middle of the second that its machine's clock told, as Linux sets it at boot. That
+        # clock's seconds begin up to 1 s late, for QEMU counts them from its own start; it was read up to 1 s
+        # into one of them; and `date` cuts the fraction off.
         assert before - (1 + 1 - 0.5) - 1 < told < time.time() + 0.5 + 0.1
         start = float(node.run("cut -d ' ' -f 1 /proc/uptime").stdout)
         time.sleep(0.2)
