@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -15,13 +14,14 @@ import psutil
 
 from fame_lab.core.jobs.cancellation import is_cancelled, raise_if_cancelled
 from fame_lab.core.jobs.progress import job
-from fame_lab.core.sanitize import quoted, shortened
+from fame_lab.core.sanitize import shortened
 from fame_lab.core.sizes import format_size
-from fame_lab.errors import BootError, CommandError, DaemonError, SharingError, SSHError
+from fame_lab.errors import BootError, DaemonError, SSHError
 from fame_lab.guest.images.base import FAM_LINK, READY
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.network_proof import prove_up
 from fame_lab.lab.node import Node
+from fame_lab.lab.sharing_proof import PROOF_SECONDS, prove_sharing
 from fame_lab.lab.start_mode import StartMode, Tell
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ __all__ = ["ATTEMPTS", "await_ready", "bring_up"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the proof may take.
-_PROOF = 60.0
 #: How often a guest that does not come up is tried.
 ATTEMPTS = 2
 _POLL_INTERVAL = 0.02
@@ -118,11 +116,11 @@ def _attempt(
         tell(node.name, "connecting")
         _connect(context, node, end, deadline)
         if not context.image.says_ready:
-            node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=_PROOF)
+            node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=PROOF_SECONDS)
         tell(node.name, "proving")
         # A node may boot anew within another job, whose steps these are not.
         with job(f"{node.name} boots", shown=False):
-            _prove(context, node)
+            prove_sharing(context.fam, node)
             prove_up(node, from_host=context.network.has_host)
         tell(node.name, "ready")
     except BaseException:
@@ -224,35 +222,3 @@ def _tried(context: LabContext, domain: Domain, *, silent: bool) -> str:
         f"{tried}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
         f"({other}), an image with another kernel, or more memory than {format_size(spec.memory_size)}"
     )
-
-
-def _prove(context: LabContext, node: Node) -> None:
-    """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed."""
-    control = context.fam.control
-    ours, theirs = secrets.randbits(64), secrets.randbits(64)
-    context.fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
-    places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
-    try:
-        told = node.probe(
-            "prove",
-            "--fam",
-            "/dev/fam",
-            "--size",
-            str(context.fam.size),
-            *places,
-            f"{theirs:#x}",
-            timeout=_PROOF,
-        )
-    except CommandError as error:
-        raise SharingError(f"{node.name} does not have the FAM: {error}") from error
-    if [line.get("read") for line in told] != [f"{ours:#018x}"]:
-        raise SharingError(
-            f"{node.name} does not share {context.fam.path}: the host wrote {ours:#018x}, "
-            f"the node read {quoted(told)}"
-        )
-    found = int.from_bytes(context.fam.read(control.node_nonce(node.index), 8), "little")
-    if found != theirs:
-        raise SharingError(
-            f"{node.name} does not share {context.fam.path}: the node wrote {theirs:#018x}, "
-            f"the host reads {found:#018x}"
-        )

@@ -14,7 +14,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from fame_lab.core.lab_directory import LabDirectory
@@ -24,7 +23,7 @@ from fame_lab.guest.ssh.connection import Connection
 from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host import tsc
 from fame_lab.host.fam import Fam
-from fame_lab.lab.boot import _prove
+from fame_lab.lab.sharing_proof import prove_sharing
 from fame_lab.probes.common import program_output
 from fame_lab.spec.lab_spec import LabSpec
 
@@ -82,7 +81,7 @@ class RawLab:
                 while not console.exists() or ready not in console.read_bytes():
                     time.sleep(LOOK)
             node.connection.open(60)
-            _prove(SimpleNamespace(fam=fam), node)  # type: ignore[arg-type]
+            prove_sharing(fam, node)  # type: ignore[arg-type]
 
         with concurrent.futures.ThreadPoolExecutor(cores + 1) as pool:
             list(pool.map(bring_up, range(self.spec.nodes)))

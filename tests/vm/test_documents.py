@@ -79,3 +79,16 @@ def test_the_readme_s_example_runs_as_written(tmp_path: Path) -> None:
     assert "00:09.0 RAM memory: Red Hat, Inc." in run.stdout  # what follows is worded by pci.ids
     assert run.stdout.split()[-2:] == ["0xFA", "250"]
     assert (tmp_path / "pingpong.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.vm
+def test_the_program_of_the_documents_runs_as_written(tmp_path: Path) -> None:
+    text = (ROOT / "docs/programs.md").read_text()
+    (program,) = re.findall(r"```c\n(.*?)```", text, re.DOTALL)
+    (compiled,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "exchange.c").write_text(program)
+    subprocess.run(["sh", "-ec", compiled], cwd=tmp_path, check=True)
+    words = [sys.executable, "-c", example.replace('"exchange", nodes', f'"exchange-{os.getpid()}", nodes')]
+    run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True)
+    assert run.stdout == "consume: 42\n\n"
