@@ -1,4 +1,4 @@
-"""The word ``compare``: two results, recordings or reports, told apart."""
+"""The word ``compare``: two results, recordings, sweeps or reports, told apart."""
 
 from __future__ import annotations
 

@@ -85,7 +85,10 @@ def parser() -> argparse.ArgumentParser:
         "--node", action="append", default=[], metavar="NODE", help="this one; may be given again"
     )
     xml.add_argument(
-        "--qemu", dest="command_lines", action="store_true", help="command lines of QEMU, for a shell"
+        "--qemu",
+        dest="command_lines",
+        action="store_true",
+        help="command lines of QEMU, for a shell; --emulator names another QEMU",
     )
     xml.add_argument(
         "--emulator", dest="qemu", metavar="QEMU", help="a path, or backports; by default the host's"
@@ -173,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     cli_qemu.add_arguments(qemu)
     qemu.set_defaults(command="qemu")
 
-    compare = words.add_parser("compare", help="tell two results, recordings or reports apart")
+    compare = words.add_parser("compare", help="tell two results, recordings, sweeps or reports apart")
     cli_compare.add_arguments(compare)
     compare.set_defaults(command="compare")
 

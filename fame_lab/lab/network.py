@@ -59,10 +59,10 @@ class NoNetwork:
     has_host = False
 
     def check(self, connection: libvirt.virConnect) -> None:
-        """Return: it takes nothing."""
+        """Accept: it takes nothing of the host."""
 
     def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:
-        """Return: there is nothing to make."""
+        """Make nothing: QEMU makes it with each node."""
 
     def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002 - as others
         """Return None."""
@@ -123,7 +123,7 @@ class SwitchNetwork(_AddressedNetwork):
     has_host = False
 
     def check(self, connection: libvirt.virConnect) -> None:
-        """Return: its addresses are seen by nobody else."""
+        """Accept: only the nodes see its addresses."""
 
     def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:  # noqa: ARG002
         """Start the switch."""

@@ -131,7 +131,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             widget.disabled = disabled
 
     def take_names(self, taken: Sequence[str]) -> None:
-        """Return which names labs have that are there."""
+        """Refuse these names from now on: labs that run have them."""
         if list(taken) != self._taken:
             self._taken = list(taken)
             self._look()

@@ -16,10 +16,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CONFIDENCE_95", "Sample"]
+__all__ = ["CONFIDENCE", "Sample"]
 
-#: Standard deviations of a normal distribution that leave out 5 % of it.
-CONFIDENCE_95 = 1.959964
+#: Of the intervals that the kit gives.
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

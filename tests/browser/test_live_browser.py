@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -11,6 +11,7 @@ from jupyter_lab import JupyterLab
 from leftovers import leftovers
 from notebook_page import NotebookPage
 from playwright.sync_api import Browser, Locator, expect
+from waiting import wait_for
 
 from fame_lab import Lab, LabSpec
 from fame_lab.experiments.report.report import report
@@ -106,13 +107,6 @@ def live(notebook: NotebookPage) -> Iterator[LiveView]:
     view = LiveView(notebook)
     yield view
     view.stop()
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def next_look(image: Locator, last: bytes) -> bytes:

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from jupyter_lab import JupyterLab, kernels
 from leftovers import leftovers, qemu_processes
 from notebook_page import NotebookPage
 from playwright.sync_api import Browser, ConsoleMessage, Locator, expect
+from waiting import wait_for
 
 from fame_lab import Lab, LabSpec
 
@@ -24,13 +25,6 @@ THREADS = """
 import comm, threading
 sorted(t.name for t in threading.enumerate() if "panel" in t.name), len(comm.get_comm_manager().comms)
 """
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 class PanelPage(NotebookPage):

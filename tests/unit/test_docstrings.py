@@ -27,6 +27,19 @@ def test_no_docstring_begins_with_an_unusual_verb() -> None:
     assert begun == set()
 
 
+def test_what_returns_nothing_says_so() -> None:
+    begun = {
+        f"{path.relative_to(PACKAGE)}:{each.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.FunctionDef)
+        and isinstance(each.returns, ast.Constant)
+        and each.returns.value is None
+        and (ast.get_docstring(each) or "").startswith("Return")
+    }
+    assert begun == set()
+
+
 def public() -> Iterator[tuple[str, Any]]:
     """Every callable of the public surface but errors, with its name."""
     for name in fame_lab.__all__:

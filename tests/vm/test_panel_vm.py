@@ -2,25 +2,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from ipywidgets.widgets import widget as ipywidgets_widget
 from leftovers import leftovers, qemu_processes
+from waiting import wait_for
 
 import fame_lab
 from fame_lab import Lab, LabSpec
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.notebook.panel import Panel
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -1,37 +1,12 @@
-import time
-from collections.abc import Callable
-
 import pytest
+from sampling_looks import another_look, changed
 
 from fame_lab import Lab
-from fame_lab.traffic.sampling.samples import Samples
 from fame_lab.traffic.sampling.sampling_thread import Watch
 
 MIB = 1 << 20
 #: As quick as looks allow.
 SOON = 0.001
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def looks(watch: Watch) -> int:
-    return watch.counted.looks.sizes["look"]
-
-
-def another_look(watch: Watch) -> None:
-    """Wait until a look that began after this call has ended."""
-    before = looks(watch)
-    wait_for(lambda: looks(watch) >= before + 2)
-
-
-def changed(samples: Samples) -> dict[int, int]:
-    counts = samples.counts["changed"]
-    return dict(zip(counts["granule"].values.tolist(), counts.values.tolist(), strict=True))
 
 
 @pytest.mark.vm

@@ -12,12 +12,9 @@ import numpy as np
 
 from fame_lab.experiments.compare.median_intervals import Interval, difference
 from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, Point
-from fame_lab.results.sample import Sample
+from fame_lab.results.sample import CONFIDENCE, Sample
 
 __all__ = ["CONFIDENCE", "Row", "judge"]
-
-#: Of all the intervals of one comparison together.
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

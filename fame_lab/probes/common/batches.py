@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from fame_lab.core.numeric import check_whole, real
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.program_output import OutputRecord
-from fame_lab.results.sample import CONFIDENCE_95, Sample
+from fame_lab.results.sample import CONFIDENCE, Sample
 
 __all__ = [
     "STATISTICS",
@@ -29,6 +30,8 @@ STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
 
 _LONGEST_NS = 3600 * 10**9
 _TIMER_SHARE = 0.01
+_INTERVAL = f"p50_low to p50_high: {CONFIDENCE:.0%}, for batches that depend on each other"
+_QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,12 @@ def summary(values: xr.DataArray) -> xr.DataArray:
         np.concatenate((quantiles, bounds)).reshape(-1, *rows.shape[:-1]),
         dims=("statistic", *kept),
         coords={"statistic": list(STATISTICS)} | {name: rows[name] for name in kept if name in rows.coords},
-        attrs=values.attrs | {"interval": "p50_low to p50_high: 95 %, for batches that depend on each other"},
+        attrs=values.attrs
+        | {"interval": f"p50_low to p50_high: {CONFIDENCE:.0%}, for batches that depend on each other"},
     )
 
 
 def _bounds(row: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Bound a median; by NaN where nothing was measured, or too little to be 95 % sure."""
-    found = None if np.isnan(row).any() else Sample(row).bounds(CONFIDENCE_95)
+    found = None if np.isnan(row).any() else Sample(row).bounds(_QUANTILE)
     return found or (np.nan, np.nan)

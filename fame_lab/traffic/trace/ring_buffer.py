@@ -99,7 +99,7 @@ class AccessRing:
         punch(self._file.fileno(), _HEADER_SIZE, self.vcpus * CAPACITY * ACCESS.itemsize)
 
     def want(self, wanted: bool) -> None:
-        """Return whether accesses are to be written down."""
+        """Set whether accesses are to be written down."""
         write_at(self._file.fileno(), int(wanted).to_bytes(4, "little"), _WANTED)
 
     def drain(self) -> list[Accesses]:

@@ -8,6 +8,7 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import SpecError, TrafficError
@@ -46,13 +47,6 @@ class Made(Recording):
         self.looks += 1
         matrix = np.full((2, 2, 2), self.looks, np.uint64)
         return Snapshot(("node01", "node02"), matrix, np.full((2, 8), self.looks, np.uint64), 4096)
-
-
-def wait_for(what: Any) -> None:
-    end = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_picture_follows_the_recording_and_stays_when_it_stops() -> None:

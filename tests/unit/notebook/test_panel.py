@@ -1,14 +1,14 @@
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ipywidgets.widgets import widget as ipywidgets_widget
+from waiting import wait_for
 
 import fame_lab
 from fame_lab import LabSpec
@@ -22,13 +22,6 @@ from fame_lab.notebook.panel import Panel
 from fame_lab.notebook.spec_form import SpecForm, problems
 from fame_lab.notebook.switch_interval import short_switch_interval
 from fame_lab.spec.lab_spec import CHOICES
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture

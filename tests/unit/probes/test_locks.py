@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import locks
@@ -199,3 +200,10 @@ def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyP
     result = locks.run(lab, locks="ticket", **SMALL)
     assert bool(result.dataset["oversubscribed"])
     assert "oversubscribed" in result.plot().get_supxlabel()
+
+
+def test_nodes_of_different_speeds_do_not_make_the_hand_over_s_median_unknown() -> None:
+    fast_and_slow = np.array([[10.0], [20.0]]) + np.random.default_rng(0).normal(size=(2, 50))
+    found = locks._summary_of_some(xr.DataArray(fast_and_slow, dims=("node", "batch")))
+    low, high = found.sel(statistic=["p50_low", "p50_high"]).values
+    assert low <= 15 <= high

@@ -1,18 +1,17 @@
 import os
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from sampling_looks import another_look, changed, looks
+from waiting import wait_for
 
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.sampling.extents import Extent
-from fame_lab.traffic.sampling.samples import Samples
 from fame_lab.traffic.sampling.sampling_thread import Watch
 
 MIB = 1 << 20
@@ -34,28 +33,6 @@ def sampling_threads() -> list[threading.Thread]:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def looks(watch: Watch) -> int:
-    return watch.counted.looks.sizes["look"]
-
-
-def another_look(watch: Watch) -> None:
-    """Wait until a look that began after this call has ended."""
-    before = looks(watch)
-    wait_for(lambda: looks(watch) >= before + 2)
-
-
-def changed(samples: Samples) -> dict[int, int]:
-    counts = samples.counts["changed"]
-    return dict(zip(counts["granule"].values.tolist(), counts.values.tolist(), strict=True))
 
 
 def test_it_counts_the_looks_in_which_a_granule_had_changed(fam: Fam) -> None:
