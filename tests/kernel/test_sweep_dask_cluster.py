@@ -13,8 +13,8 @@ from typing import Any
 
 import distributed
 import pytest
+from made_plan import a_plan
 from repository import SUPPORT
-from test_sweep_plan import a_plan
 
 from fame_lab import sweep
 from fame_lab.core.jobs.progress import listen

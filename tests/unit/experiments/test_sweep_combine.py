@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from made_plan import a_plan
 from stand_in_lab import measured
-from test_sweep_plan import a_plan
 
 from fame_lab.experiments.sweep.combine import TAGS, combined
 from fame_lab.experiments.sweep.plan import Point

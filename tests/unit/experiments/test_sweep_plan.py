@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plan import a_plan
 
 from fame_lab.errors import SpecError
 from fame_lab.experiments.sweep.plan import Plan
@@ -15,16 +16,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-
-
-def a_plan(over: dict[str, Any] | None = None, probe: str = "chase", **words: Any) -> Plan:
-    asked: dict[str, Any] = {
-        "repeats": 3,
-        "seed": 0,
-        "spec": LabSpec("mine", fam="1M"),
-        "parameters": {},
-    } | words
-    return Plan.make(probe, over or {"nodes": [1, 2], "stride": [64, 128, 256]}, **asked)
 
 
 def test_every_combination_comes_once_a_repeat_and_repeats_follow_each_other() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import xarray as xr
+from made_plan import a_plan
 from stand_in_lab import measured
-from test_sweep_plan import a_plan
 
 from fame_lab import Sweep
 from fame_lab.errors import ProbeError

@@ -1,31 +1,15 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from fame_lab.guest.images.base import Boot, DiskBoot, KernelBoot
+from node_records import BOOT, CONSOLE, OWN, record
+
+from fame_lab.guest.images.base import Boot, DiskBoot
 from fame_lab.host.libvirt.domain_xml import QEMU_NAMESPACE, domain_name, domain_xml
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.libvirt.template_args import TemplateFiles
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.spec.lab_spec import LabSpec
-
-BOOT = KernelBoot(Path("/k"), Path("/i"), "console=ttyS0 quiet")
-CONSOLE = Path("/c & <d>")
-OWN = {"host_key": Path("/lab/node01.own.host_key")}
-
-
-def record(**fields: object) -> NodeRecord:
-    values = {
-        "spec": LabSpec("demo", fam="1G"),
-        "index": 0,
-        "fam_path": "/dev/shm/fam",  # noqa: S108
-        "fam_identity": (1, 2),
-        "fam_created": True,
-        "accelerator": "tcg",
-        "accelerator_reason": "",
-        "image": "",
-    }
-    return NodeRecord(**(values | fields))  # type: ignore[arg-type]
 
 
 def parsed(

@@ -2,7 +2,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from test_domain_xml import BOOT, CONSOLE, OWN, record
+from node_records import BOOT, CONSOLE, OWN, record
 
 from fame_lab.errors import SpecError
 from fame_lab.guest.images.base import Boot, DiskBoot

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import time
@@ -109,6 +110,8 @@ class DyingHolder(LocalNode):
             while running.poll() is None:
                 time.sleep(0.001)
                 running.send_signal(signal.SIGSTOP)
+                # It runs on until it has seen the signal, and may let go of the lock meanwhile.
+                os.waitid(os.P_PID, running.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
                 file.seek(0)
                 if int.from_bytes(file.read(8), "little") == rank + 1:
                     break
