@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import selectors
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import HostError
+from fame_lab.host.qemu_output import INSTEAD, PROGRAM, output_of
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = [
@@ -33,11 +27,9 @@ __all__ = [
     "is_hosts",
     "missing_libraries",
     "of_host",
-    "output_of",
     "read",
 ]
 
-PROGRAM = "qemu-system-x86_64"
 #: The oldest QEMU that the kit was tried on; numbered as libvirt numbers versions.
 LEAST = 7_002_000
 
@@ -48,10 +40,6 @@ HOSTS = frozenset(
     for name in (PROGRAM, "qemu-kvm", "kvm", "kvm-spice")
 )
 
-#: A program that is no QEMU may hang, or print without an end.
-_SECONDS = 10.0
-_MAX_OUTPUT = 1 << 20
-_INSTEAD = f"give the path of {PROGRAM}, or qemu='auto' for the host's own"
 _SILENT = ("-S", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none")
 _QUESTIONS = b"".join(
     json.dumps(question).encode() + b"\n"
@@ -214,12 +202,12 @@ def _asked(path: Path, user: QemuUser | None) -> Qemu:
     if found is None:
         text = output.decode(errors="replace").strip()
         said = shortened(text, 80) if text else "nothing"
-        raise HostError(f"{path} is no QEMU: asked for its -version it prints {said}; {_INSTEAD}")
+        raise HostError(f"{path} is no QEMU: asked for its -version it prints {said}; {INSTEAD}")
     major, minor, micro = (int(number or 0) for number in found.groups()[:3])
     packaged = plain(found[4].decode(errors="replace").strip()[:120], keep="")
     qemu = Qemu(path, 1_000_000 * major + 1000 * minor + micro, packaged)
     if qemu.version < LEAST:
-        raise HostError(f"{qemu} is too old: nodes need {dotted(LEAST)} or newer; {_INSTEAD}")
+        raise HostError(f"{qemu} is too old: nodes need {dotted(LEAST)} or newer; {INSTEAD}")
     return qemu
 
 
@@ -235,68 +223,5 @@ def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
                 plugins = plugins or any(each.get("option") == "plugin" for each in answer)
     if not architecture:
         said = shortened(answers.decode(errors="replace").strip(), 80)
-        raise HostError(f"{qemu} does not say what it emulates, asked over QMP it prints {said}; {_INSTEAD}")
+        raise HostError(f"{qemu} does not say what it emulates, asked over QMP it prints {said}; {INSTEAD}")
     return Abilities(architecture, plugins)
-
-
-def output_of(
-    command: list[str],
-    path: Path,
-    user: QemuUser | None,
-    *,
-    told: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-) -> bytes:
-    """Return the beginning of a program's output, within a deadline; the program is ended then."""
-    credentials: dict[str, Any] = {} if user is None or os.geteuid() != 0 else user.credentials()
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env={**os.environ, "LC_ALL": "C", **(environment or {})},
-            start_new_session=True,
-            **credentials,
-        )
-    except OSError as error:
-        raise HostError(_cannot_be_run(path, user, error)) from error
-    try:
-        assert process.stdin is not None  # noqa: S101 - it is a pipe
-        with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(told)  # which fits into the pipe
-        return _read(process, path)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        process.stdout.close()
-
-
-def _read(process: subprocess.Popen[bytes], path: Path) -> bytes:
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    output, end = b"", time.monotonic() + _SECONDS
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while len(output) < _MAX_OUTPUT:
-            if not selector.select(max(0.0, end - time.monotonic())):
-                raise HostError(
-                    f"{path} is no QEMU: asked what it is it did not end in {_SECONDS:.0f} s; {_INSTEAD}"
-                )
-            if not (part := os.read(process.stdout.fileno(), _MAX_OUTPUT)):
-                break
-            output += part
-    return output
-
-
-def _cannot_be_run(path: Path, user: QemuUser | None, error: OSError) -> str:
-    if isinstance(error, PermissionError) and user is not None and os.access(path, os.X_OK):
-        return (
-            f"QEMU runs as user {user.uid}, who may not execute {path}: put it where every user may enter, "
-            "as /opt or the cache"
-        )
-    if isinstance(error, PermissionError):
-        return f"{path} may not be executed ({error.strerror}): `chmod +x` it, or give another path"
-    return f"{path} cannot be run ({error.strerror}): give the path of {PROGRAM}"

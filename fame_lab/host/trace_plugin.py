@@ -12,8 +12,8 @@ from fame_lab.core import native
 from fame_lab.core.cache import cache_directory
 from fame_lab.core.sanitize import shortened
 from fame_lab.errors import HostError
-from fame_lab.host import qemu
 from fame_lab.host.qemu import Qemu
+from fame_lab.host.qemu_output import output_of
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.spec.qemu_options import escaped
 
@@ -107,7 +107,7 @@ def _tried(of: Qemu, user: QemuUser | None) -> int:
     for version in (expected, *others):
         words = ["-machine", "none", "-nodefaults", "-display", "none"]
         words += ["-plugin", f"file={escaped(delivered(version))},interface=on"]
-        said = qemu.output_of([str(of.path), *words], of.path, user)
+        said = output_of([str(of.path), *words], of.path, user)
         if _ANSWER.search(said):
             return version
         refusals[version] = said.decode(errors="replace")

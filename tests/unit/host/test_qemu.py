@@ -70,7 +70,7 @@ def test_what_is_no_qemu_for_a_lab_is_refused_by_what_it_says(
 def test_a_program_that_hangs_is_ended_with_what_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qemu, "_SECONDS", 0.3)
+    monkeypatch.setattr("fame_lab.host.qemu_output._SECONDS", 0.3)
     path = program(tmp_path / "q", f"sleep 600 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(HostError, match="did not end"):
         qemu.read(path)
