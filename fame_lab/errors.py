@@ -15,7 +15,7 @@ FameError
 ├── TrafficError                  a recording cannot tell what is asked, or what it left cannot be read
 └── ReportError                   a notebook stopped before its end
 
-A message says what was wrong, with the value, and what to do next.
+A message says what is wrong, with the value. A hint says what to do next.
 """
 
 from __future__ import annotations
@@ -45,11 +45,34 @@ __all__ = [
 _MAX_MESSAGE = 4000
 
 
-class FameError(Exception):
-    """Whatever fame_lab raises derives from this."""
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…")
+
+class FameError(Exception):
+    """Whatever fame_lab raises derives from this. As text it is its message, and its hint after a colon.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the value.
+    hint : str
+        What to do next; empty where nobody can tell.
+
+    Attributes
+    ----------
+    message, hint : str
+
+    Examples
+    --------
+    >>> error = FameError("nodes is 41", hint="give 1 to 40")
+    >>> str(error), error.hint
+    ('nodes is 41: give 1 to 40', 'give 1 to 40')
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        self.message, self.hint = _bounded(message), _bounded(hint)
+        super().__init__(f"{self.message}: {self.hint}" if hint else self.message)
 
 
 class SpecError(FameError, ValueError):
@@ -113,10 +136,11 @@ class CommandError(SSHError):
         What ran where, its status and the last of what it said.
     result : object
         The :class:`fame_lab.guest.ssh.run_result.RunResult` of the command.
+    hint : str
     """
 
-    def __init__(self, message: str, result: object = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, result: object = None, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.result = result
 
 
