@@ -1,4 +1,4 @@
-"""What several words of the command line take: NAME=VALUE, and the name of a picture."""
+"""Types of arguments that several commands take: NAME=VALUE, and the name of a picture."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every layer may use and what uses none of them: sizes, paths, values, files, compiled programs."""
+"""The lowest layer, which uses no other: sizes, paths, values, files, compiled programs."""

@@ -1,4 +1,4 @@
-"""What a layer calls in one above it, by name: as `lab.panel()` calls the panel.
+"""Calls into a layer above, by name: as `lab.panel()` calls the panel.
 
 It is loaded when it is called, and none of these modules is named anywhere else below it.
 """

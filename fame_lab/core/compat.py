@@ -1,4 +1,4 @@
-"""What leans on private names of others. Each docstring says what is lost where such a name is gone."""
+"""Every use of a private name of another package. Each docstring says what is lost without that name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which notebook this kernel serves, and whether it is a person's or is run for a report."""
+"""The kernel's environment: which notebook it serves, for a person or for a report."""
 
 from __future__ import annotations
 

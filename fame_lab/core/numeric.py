@@ -1,4 +1,4 @@
-"""Numbers as users give them: Python's own, numpy's, and whatever else is one; a bool is none."""
+"""Check numbers as users give them: Python's, numpy's and others; a bool is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths as users give them: whether the system can have such a one at all."""
+"""Check paths as users give them: their type, their length, their characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be stored in FAM, and where: plain bytes, dtypes of them, and ranges."""
+"""Check what FAM can store: plain bytes, dtypes of plain bytes, and ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody else wrote, made fit for a message or a terminal: a guest may have written it."""
+"""Clean untrusted text for a message or a terminal: a guest may have written it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that touches a mapping of a truncated file dies of SIGBUS: its last words."""
+"""Report a SIGBUS, which ends a process that touches a mapping of a truncated file."""
 
 from __future__ import annotations
 

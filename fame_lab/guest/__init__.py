@@ -1,1 +1,1 @@
-"""What runs in a node: the image it boots, and the probe program in it."""
+"""The guest: the image that a node boots, and the probe program in it."""

@@ -1,1 +1,1 @@
-"""What this host has, and libvirt: nothing else names it."""
+"""The host and libvirt; no other layer names libvirt."""

@@ -1,4 +1,4 @@
-"""AppArmor, where a host has it: which programs its profile of libvirt's daemon lets it start."""
+"""AppArmor, where a host has it: the programs that its profile lets libvirt's daemon start."""
 
 from __future__ import annotations
 

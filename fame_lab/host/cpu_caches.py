@@ -1,4 +1,4 @@
-"""How large this host's last cache is: where measuring memory begins."""
+"""The size of this host's last-level cache, from which the default working sets follow."""
 
 from __future__ import annotations
 

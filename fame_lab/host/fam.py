@@ -1,4 +1,4 @@
-"""FAM as the host has it: one sparse file, made or found, looked at through numpy."""
+"""FAM on the host: one sparse file, created or found, mapped with numpy."""
 
 from __future__ import annotations
 

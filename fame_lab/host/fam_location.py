@@ -1,4 +1,4 @@
-"""Where FAM's file lies if nobody says: with the lab in /dev/shm, or on disk if that has no room for it."""
+"""The default place of FAM's file: with the lab in /dev/shm, or on disk if there is no room."""
 
 from __future__ import annotations
 

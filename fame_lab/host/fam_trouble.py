@@ -1,4 +1,4 @@
-"""What of FAM's file can stop a node that touches it, for whoever waits for a node in vain."""
+"""The faults of FAM's file that can stop a node, named for a caller that waits for the node."""
 
 from __future__ import annotations
 

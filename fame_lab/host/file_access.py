@@ -1,4 +1,4 @@
-"""Who may touch FAM: QEMU's user, and no more than it needs."""
+"""Permissions of FAM's file: QEMU's user gets what it needs, and no more."""
 
 from __future__ import annotations
 

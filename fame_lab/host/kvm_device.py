@@ -1,4 +1,4 @@
-"""Whether libvirt's QEMU can open /dev/kvm: if it cannot, the system libvirtd becomes unusably slow."""
+"""Check that libvirt's QEMU can open /dev/kvm. If it cannot, the system libvirtd is unusably slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trials of KVM came to, kept until something that decides them is another."""
+"""The results of KVM trials, kept until what decides them changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom libvirt runs QEMU as, and how to ask the kernel what that user may."""
+"""The user that libvirt runs QEMU as, and what that user may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe or a recording needs of a lab and of its nodes: all of it that lies below a lab.
+"""The part of a lab and of its nodes that probes and recordings use.
 
 :class:`fame_lab.Lab` is one. :class:`fame_lab.testing.LocalLab` is another, whose nodes are
 programs on this host.

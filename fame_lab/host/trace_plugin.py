@@ -1,4 +1,4 @@
-"""The trace plugin where QEMU can load it, and what a traced node is given."""
+"""The trace plugin for a QEMU, and the arguments that a traced node gets."""
 
 from __future__ import annotations
 

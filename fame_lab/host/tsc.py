@@ -1,4 +1,4 @@
-"""How fast this host's time stamp counter runs, which is also the guest's clock under TCG."""
+"""The frequency of this host's time stamp counter, which is also the guest's clock under TCG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node wrote on its serial line: bytes of a guest's choosing, made fit to be shown."""
+"""A node's serial console: bytes of a guest's choosing, cleaned for display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the nodes of one lab have in common on this host."""
+"""The context that the nodes of one lab share on this host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on this host: labs that run, and what killed ones left."""
+"""The labs of this host: those that run, and what killed ones left."""
 
 from __future__ import annotations
 

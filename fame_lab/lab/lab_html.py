@@ -1,4 +1,4 @@
-"""Labs and nodes as they show themselves in a notebook: from data alone, and escaped."""
+"""Labs and nodes as HTML for a notebook, from data alone, escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the start of a lab is, as a job."""
+"""The progress of a lab's start, as a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a number comes from: all that is needed to judge it, or to take it again."""
+"""The manifest of a measurement: all that is needed to judge it, or to repeat it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each node of a lab does, as its host sees it: no node is asked."""
+"""Statistics of each node as its host sees them; no node is asked."""
 
 from __future__ import annotations
 

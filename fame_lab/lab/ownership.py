@@ -1,4 +1,4 @@
-"""Whose a lab is: told by a lock that the system lets go of with its process, however that ends.
+"""The owner of a lab: told by a lock that the kernel releases with its process, however that ends.
 
 A lab belongs to the process that started it until that lets go of it on purpose: its directory has a file
 that says so, and whoever uses the lab holds it. A file that nobody holds is an owner's who has died.

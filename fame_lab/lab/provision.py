@@ -1,4 +1,4 @@
-"""All that a lab stands on, made before its nodes, and taken away with them if that fails."""
+"""Create the resources of a lab before its nodes, and remove them if that fails."""
 
 from __future__ import annotations
 

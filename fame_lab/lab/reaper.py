@@ -1,4 +1,4 @@
-"""A start or a stop that its process may not live to end, left to a process of its own.
+"""Finish a start or a stop in a process of its own, if the process that began it may be killed.
 
 A notebook's kernel has a few seconds between being told to end and being killed: too few for a lab that is
 coming up or going, on a busy host. What is left of it then is taken away by whoever outlives the kernel.

@@ -1,4 +1,4 @@
-"""How a node comes up: by a boot of its own, or restored from a template; and who is told."""
+"""How a node starts: by a boot of its own, or restored from a template."""
 
 from __future__ import annotations
 

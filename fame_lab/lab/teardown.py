@@ -1,4 +1,4 @@
-"""A lab taken away: whatever there is of it, whoever made it."""
+"""Remove a lab: all that there is of it, whoever started it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Widgets for a notebook: faces of the public surface, which nothing else calls but to show itself."""
+"""Widgets for a notebook: faces of the public surface, which no other layer uses."""

@@ -1,4 +1,4 @@
-"""Something long that a button began: on a thread of its own, so that no cell waits for it."""
+"""A long task on a thread of its own, so that no cell waits for it."""
 
 from __future__ import annotations
 

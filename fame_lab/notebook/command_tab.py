@@ -1,4 +1,4 @@
-"""The panel's command line: a command, run on one node or on all, and what it came to."""
+"""The panel's commands: one command on one node or on all, and its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel's consoles: what a node wrote on its serial line, and its restart."""
+"""The panel's consoles: a node's serial line, and its restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Widgets taken from the kernel as a whole: what they are made of goes with them."""
+"""Remove widgets from the kernel, with the widgets inside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel's doctor: what this host can do, looked at once and again when asked."""
+"""The panel's doctor: examined once, and again on request."""
 
 from __future__ import annotations
 

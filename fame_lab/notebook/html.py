@@ -1,4 +1,4 @@
-"""The words of the panel as HTML, escaped: what comes from a guest, and what an error says."""
+"""Parts of the panel as HTML, escaped: output of guests, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel's eye: a thread that looks at libvirt's domains and at what labs there are."""
+"""The panel's poller: a thread that reads the states of domains and labs."""
 
 from __future__ import annotations
 

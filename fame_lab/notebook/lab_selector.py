@@ -1,4 +1,4 @@
-"""The labs of this host, to choose from, and what dead ones have left."""
+"""The labs of this host to choose from, and the leftovers of dead ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab that a panel has: started, taken up, let go of, stopped; one of these at a time, on a thread."""
+"""The panel's one lab: started, attached, detached, stopped, on a thread."""
 
 from __future__ import annotations
 

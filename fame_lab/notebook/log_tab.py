@@ -1,4 +1,4 @@
-"""The panel's log: what was done, and what the kit warned of, with the time."""
+"""The panel's log: actions and warnings, with their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the panel says of its lab."""
+"""The panel's texts about its lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far something is, on one line: a bar, what goes on, and for how long."""
+"""Progress on one line: a bar, the current step, the time since the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clicks that are heard while a cell runs."""
+"""Answer clicks while a cell runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that work beside a kernel which has to answer."""
+"""Let threads work beside a kernel that has to answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel's live view: a recording begun and ended by buttons, drawn while it runs and afterwards."""
+"""The panel's live view: a recording started and stopped by buttons, and its plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook measures while a report is made of it: kept for that report, in the order of making.
+"""Capture what a notebook measures while a report is made of it, in order.
 
 The kernel keeps, in the directory that the environment names; whoever runs the kernel looks there after each
 cell, and so knows which of them made what.

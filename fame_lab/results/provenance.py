@@ -1,4 +1,4 @@
-"""Where numbers come from, in a line: the label of those that were recorded elsewhere."""
+"""The origin of numbers on one line: the label of those that were recorded elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe measured: labelled data and where it comes from, kept together."""
+"""The result of a probe: labelled data and its manifest."""
 
 from __future__ import annotations
 

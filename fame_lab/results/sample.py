@@ -1,4 +1,4 @@
-"""One quantity of one run, batch by batch: its median, and how well that is known.
+"""One quantity of one run, batch by batch: its median, and that median's confidence interval.
 
 Batches that follow each other are not independent: what slows one down, slows down the next. A bootstrap
 that draws single batches does not know that. Of two runs of one thing, 30 to 300 batches whose neighbours

@@ -1,1 +1,1 @@
-"""What a lab is, as values alone: its fields, their checks, and the forms in which they are read."""
+"""The description of a lab, as values alone: its fields, their checks, their file formats."""

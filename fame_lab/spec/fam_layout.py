@@ -1,4 +1,4 @@
-"""How FAM is laid out: books, their homes, and the control area at the end.
+"""The layout of FAM: books, their homes, and the control area at the end.
 
 FAM is a row of books, as in The Machine's Librarian; each book is at home on one node, the one that
 would host it on a real fabric. The last 64 KiB are the control area, which has no home: it serves to

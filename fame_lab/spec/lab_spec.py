@@ -1,4 +1,4 @@
-"""What a lab is: a frozen description, every field checked when it is made."""
+"""The description of a lab: frozen, every field checked when it is created."""
 
 from __future__ import annotations
 

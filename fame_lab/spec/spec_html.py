@@ -1,4 +1,4 @@
-"""A spec as it shows itself in a notebook."""
+"""A spec as HTML for a notebook."""
 
 from __future__ import annotations
 

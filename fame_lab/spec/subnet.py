@@ -1,4 +1,4 @@
-"""The addresses of a lab's own network, as FAME gives them out: node N has the N-th, the host the 254th."""
+"""The addresses of a lab's own network, as in FAME: node N has the N-th, the host the 254th."""
 
 from __future__ import annotations
 

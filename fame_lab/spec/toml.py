@@ -1,4 +1,4 @@
-"""A spec as TOML: what a person writes down, edits, and starts labs from."""
+"""A spec as TOML: written by a person, edited, and started from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each field of a spec can be, and what is said of one that it cannot."""
+"""The checks of a spec's fields, and their messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-node traffic, who touches which part of FAM: counts by QEMU's plugin, or samples of what changes."""
+"""Traffic, who accesses which part of FAM: counts by QEMU's plugin, or samples of what changes."""
 
 from __future__ import annotations
 

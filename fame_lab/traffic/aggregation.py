@@ -1,4 +1,4 @@
-"""Sums of a trace's counts: by home, by initiator, by what is local and what is remote."""
+"""Sums of a trace's counts: by home, by initiator, local and remote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recording counted: who touched which part of FAM, as data alone."""
+"""The data of a recording: who accessed which part of FAM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fabric as far as a projection needs it: how long an access takes, by how far it goes."""
+"""The latencies of a fabric, as far as a projection needs them: by distance."""
 
 from __future__ import annotations
 

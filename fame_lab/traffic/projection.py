@@ -1,4 +1,4 @@
-"""What counted accesses would cost on a fabric: computed, never measured, and labelled so."""
+"""The cost of counted accesses on a fabric: computed, never measured, and labelled so."""
 
 from __future__ import annotations
 

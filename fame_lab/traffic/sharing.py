@@ -1,4 +1,4 @@
-"""Who shares what: the class of each granule, and the granules that are accessed most.
+"""Sharing: the class of each granule, and the granules with the most accesses.
 
 Sharing is of a whole granule: two nodes that use different words of it share it all the same. Granules of
 64 bytes show the false sharing of cache lines, granules of 4 KiB that of pages.

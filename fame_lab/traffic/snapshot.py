@@ -1,4 +1,4 @@
-"""A glance at a recording that runs: few numbers, quickly read, for a picture several times a second."""
+"""A snapshot of a running recording: few numbers, quickly read, for a live picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording in a directory: NetCDF and JSON. What is read is taken for what it claims only when checked."""
+"""A recording in a directory, as NetCDF and JSON. Whatever is read is checked first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recording counted, with all that can be asked of it."""
+"""A recording's counts, and all views of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of a recording's data before anything is computed from it: files are not trusted."""
+"""The checks of a recording's data before anything is computed: files are not trusted."""
 
 from __future__ import annotations
 

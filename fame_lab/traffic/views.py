@@ -1,4 +1,4 @@
-"""How a recording is read, while it runs and after: matrix, heat, sharing, saving."""
+"""Views of a recording, while it runs and afterwards: matrix, heat, sharing, saving."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Long work: how far it is, how it is shown, called off and shared between threads."""
+"""Long work: its progress, its display, its cancellation, and threads that share it."""

@@ -1,4 +1,4 @@
-"""A job: how far it is, and who is told."""
+"""A job: its progress, and its listeners."""
 
 from __future__ import annotations
 

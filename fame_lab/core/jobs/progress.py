@@ -1,4 +1,4 @@
-"""Jobs that tell how far they are: to a listener, or by a bar of their own.
+"""Start and follow jobs, whose progress goes to a listener or to a bar.
 
 Whatever takes its time opens a :func:`job`; whatever is done in it tells :func:`current`, and need not know
 whether anybody looks. Both follow the context (:mod:`contextvars`), so that threads have to be started in a

@@ -1,4 +1,4 @@
-"""How a job is shown: by a bar where somebody sees it move, and by a line now and then where nobody does."""
+"""The display of a job: a bar on a terminal or in a notebook, and lines in a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at the wrong moment: put off until what must not be cut in two is whole or undone."""
+"""Ctrl-C deferred, while a step has to finish or be undone as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limit to what has none of its own, or one that cannot be relied on."""
+"""Abort what exceeds a limit, where the caller cannot time it out itself."""
 
 from __future__ import annotations
 

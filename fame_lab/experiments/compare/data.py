@@ -1,4 +1,4 @@
-"""What a comparison says, as data alone."""
+"""The data of a comparison."""
 
 from __future__ import annotations
 

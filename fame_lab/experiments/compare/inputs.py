@@ -1,4 +1,4 @@
-"""What is compared: one measurement, or a report's, in the order of making. Folders may be a stranger's."""
+"""The inputs of a comparison: one measurement, or those of a report. Folders may be a stranger's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs in how two things were made: told before any of their numbers."""
+"""The difference of two manifests, which comes before any number."""
 
 from __future__ import annotations
 

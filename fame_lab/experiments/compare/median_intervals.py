@@ -1,4 +1,4 @@
-"""The difference of two medians, and how well that is known."""
+"""The difference of two medians, with its confidence interval."""
 
 from __future__ import annotations
 

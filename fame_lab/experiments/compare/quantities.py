@@ -1,4 +1,4 @@
-"""What of two measurements is compared with what, point by point.
+"""The quantities of two measurements that can be compared, point by point.
 
 What repeats (batches, exchanges, looks, a sweep's ``repeat``) is a dimension without labels: its values are
 one sample. All other dimensions have labels, and the points of one label are compared with each other.

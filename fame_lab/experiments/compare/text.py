@@ -1,4 +1,4 @@
-"""A comparison in words: what differs in how it was made comes before any number."""
+"""A comparison as text: the difference of the manifests comes before any number."""
 
 from __future__ import annotations
 

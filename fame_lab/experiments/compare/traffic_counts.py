@@ -1,4 +1,4 @@
-"""What two recordings counted, compared exactly."""
+"""Compare the counts of two recordings, exactly."""
 
 from __future__ import annotations
 

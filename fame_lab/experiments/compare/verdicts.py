@@ -1,4 +1,4 @@
-"""What comparing a point comes to."""
+"""The verdict on each point of a comparison: agrees, differs, or too few batches."""
 
 from __future__ import annotations
 

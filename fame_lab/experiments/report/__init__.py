@@ -1,1 +1,1 @@
-"""A notebook that is run, and what is kept of it."""
+"""Reports: a notebook, executed, with its data and its manifest."""

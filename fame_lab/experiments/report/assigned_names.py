@@ -1,4 +1,4 @@
-"""What a cell of a notebook assigns, and what else it gives names to: read from its text, never run."""
+"""The names that a notebook's cell assigns, read from its text; the text is never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a report comes from: the ``manifest.json`` in its folder, written, and read as a stranger's."""
+"""A report's manifest, ``manifest.json``: written, and read as a stranger's."""
 
 from __future__ import annotations
 

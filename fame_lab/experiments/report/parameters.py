@@ -1,4 +1,4 @@
-"""A notebook's parameters: which there are, and the notebook with other values."""
+"""A notebook's parameters: listed, and replaced by other values."""
 
 from __future__ import annotations
 

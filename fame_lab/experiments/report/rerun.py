@@ -1,4 +1,4 @@
-"""A report made again from its folder alone, here or on another host, and what agrees and what differs."""
+"""Repeat a report from its folder alone, and compare the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep goes over: each axis a field of the lab or a parameter of the probe, and its values."""
+"""The axes of a sweep: fields of the lab, or parameters of the probe, with their values."""
 
 from __future__ import annotations
 

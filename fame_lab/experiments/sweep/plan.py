@@ -1,4 +1,4 @@
-"""What a sweep is to measure, and in which order: all that is needed to go on with it after a kill."""
+"""The plan of a sweep: every point and its order, enough to go on after a kill."""
 
 from __future__ import annotations
 

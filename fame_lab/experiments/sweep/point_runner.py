@@ -1,4 +1,4 @@
-"""Where points are measured: one lab at a time, which stays while the next point wants the same one."""
+"""Measure points in one lab at a time, which stays while the next point wants the same one."""
 
 from __future__ import annotations
 

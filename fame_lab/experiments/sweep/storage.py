@@ -1,4 +1,4 @@
-"""The directory of a sweep: its plan, and each point as soon as it is done, which no kill undoes."""
+"""The directory of a sweep: its plan, and each point once it is measured."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a node boots: the appliance, a Debian on a disk, and images of a user."""
+"""Images: the appliance, a Debian on a disk, and a user's own."""

@@ -1,4 +1,4 @@
-"""What a node boots, whatever it is made of, and what makes a node of it that differs from the others."""
+"""The base of every image: how a node boots it, and what differs from node to node."""
 
 from __future__ import annotations
 

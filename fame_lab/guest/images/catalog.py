@@ -1,4 +1,4 @@
-"""What a spec's ``image`` stands for, and what there is in the cache."""
+"""The catalog: the image that a spec's ``image`` names, and the images in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a lab lies on disk: a thin layer above an image for each node, which keeps what the node writes.
+"""Overlays: a qcow2 layer over an image for each node, which keeps the node's writes.
 
 It goes with its lab, but lies in the cache and not with the lab's other files in /dev/shm: FAM is there, and
 a guest that fills its disk must not take the room that other nodes' memory needs. Where /dev/shm has no room

@@ -1,4 +1,4 @@
-"""Choose what the guest's root file system holds, out of unpacked packages and our own files."""
+"""Choose the files of the guest's root file system, from unpacked packages and from our own."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the host reaches a node: connections, commands, files."""
+"""Reach a node: connections, commands, files."""

@@ -1,4 +1,4 @@
-"""Copying a file by a guest's shell: what is run there, and what its status means."""
+"""The shell commands that copy a file in a guest, and the meaning of their exit statuses."""
 
 from __future__ import annotations
 

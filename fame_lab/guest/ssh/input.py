@@ -1,4 +1,4 @@
-"""What a command in a guest reads: sent from aside, piece by piece."""
+"""Standard input of a command in a guest, sent piece by piece from a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command in a guest says, collected: of a size and in a time that are the host's to say."""
+"""Output of a command in a guest, collected up to a size and a time that the host sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command's mark in its guest, by which all that it started is found, whatever it has become."""
+"""The tag of a command in its guest: every process that the command started is found by it."""
 
 from __future__ import annotations
 

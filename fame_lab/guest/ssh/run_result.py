@@ -1,4 +1,4 @@
-"""What a command in a guest came to."""
+"""The result of a command in a guest: output, errors, status, seconds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What this host can do for a lab, as it was tried."""
+"""The doctor: what this host can do for a lab, by trial."""

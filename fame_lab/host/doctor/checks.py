@@ -1,4 +1,4 @@
-"""What the doctor looks at. Each check reads this host, or judges what was read; none changes anything."""
+"""The doctor's checks. Each reads this host, or judges what another has read; none changes anything."""
 
 from __future__ import annotations
 

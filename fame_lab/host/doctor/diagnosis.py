@@ -1,4 +1,4 @@
-"""What the doctor says: a list of checks as data, and its three faces (terminal, notebook, JSON)."""
+"""The doctor's diagnosis: a list of checks as data, shown in a terminal, in a notebook, or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor: what this host can do, and how to mend what it can't. No step of it hangs.
+"""The doctor: what this host can do, and how to mend the rest. No step of it hangs.
 
 Each check has a deadline, and the visit goes on when one fails. What has been seen to hang (libvirtd,
 a QEMU under a broken KVM) is asked from a process of its own, which can be killed as a thread cannot.

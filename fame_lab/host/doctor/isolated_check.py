@@ -1,4 +1,4 @@
-"""The checks that may hang, to be run as a program of their own.
+"""Checks that may hang, run as a program of their own.
 
 ``python -m fame_lab.host.doctor.isolated_check NAME`` runs one.
 

@@ -1,4 +1,4 @@
-"""What one QEMU can do for a lab on this host, as it was tried: for the doctor.
+"""A trial of one QEMU: what it can do for a lab on this host.
 
 Nothing is concluded from a version where it can be tried: the guest image is booted in it, with the command
 line that a node has, and the trace plugin is loaded. Of restoring, only what libvirt needs for it is looked

@@ -1,1 +1,1 @@
-"""libvirt and its domains: nothing outside `host` names it."""
+"""libvirt and its domains."""

@@ -1,4 +1,4 @@
-"""A node's domain while it exists: made, resumed, asked, destroyed. libvirt's names end here."""
+"""A node's domain while it exists: created, resumed, queried, destroyed."""
 
 from __future__ import annotations
 

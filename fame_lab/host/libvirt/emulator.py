@@ -1,4 +1,4 @@
-"""Whether libvirt can start a QEMU that is not the host's own, and what keeps it from it."""
+"""Check that libvirt can start a QEMU other than the host's, and name what prevents it."""
 
 from __future__ import annotations
 

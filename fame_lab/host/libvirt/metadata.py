@@ -1,4 +1,4 @@
-"""What each domain carries about its lab in libvirt's metadata: state that cannot go stale."""
+"""A lab's metadata in each of its domains: state that cannot go stale."""
 
 from __future__ import annotations
 

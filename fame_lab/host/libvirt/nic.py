@@ -1,4 +1,4 @@
-"""A node's card in the lab's own network, as its domain has it."""
+"""A node's NIC in the lab's own network, as its domain has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a domain's QEMU wrote: libvirt keeps it in a log, which goes with the node."""
+"""The log of a domain's QEMU, which libvirt keeps and which goes with the node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a session's libvirtd keeps its sockets: not every home has a path that will do."""
+"""The directory of a session libvirtd's sockets: not every home has a path that is short enough."""
 
 from __future__ import annotations
 

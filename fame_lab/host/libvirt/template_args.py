@@ -1,4 +1,4 @@
-"""What QEMU is told of a template: where its memory lies, and who only takes it in."""
+"""QEMU's arguments of a template and of the nodes restored from it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the probes share: where they measure, how nodes start together, how distributions are read."""
+"""Parts that the probes share: placement, barriers, distributions, results."""

@@ -1,4 +1,4 @@
-"""Where a probe measures: on which node, in which bytes of FAM or of the node's own DRAM."""
+"""The place of a measurement: a node, and a range of FAM or of the node's own DRAM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: a distribution of times, what sums it up, and which of them were disturbed."""
+"""Batches: a distribution of times, its summary, and the batches that were disturbed."""
 
 from __future__ import annotations
 

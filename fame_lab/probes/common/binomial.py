@@ -1,4 +1,4 @@
-"""Shares: what so many of so many tells, and what it does not."""
+"""Shares: k of n, with the confidence interval of the proportion."""
 
 from __future__ import annotations
 

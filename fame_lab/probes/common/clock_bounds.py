@@ -1,4 +1,4 @@
-"""What two clocks of unknown offset prove about the way between them.
+"""Bounds on a one-way delay between two clocks of unknown offset.
 
 A writer reads its clock (``store``) and sends, a reader reads its own at first sight (``sight``) and
 answers, the writer reads its clock when the answer is there (``answer``). The sight lies between the two,

@@ -1,4 +1,4 @@
-"""The host's watch on guests' clocks, through FAM and not through SSH, whose delay would be the error.
+"""Bounds on guests' clocks, taken through FAM: the delay of SSH would be the error.
 
 The host stores a question in a word of the node's; the node loads it, reads its clock and stores both in
 one word; the host finds its question answered. So the guest's reading lies between two of the host's,

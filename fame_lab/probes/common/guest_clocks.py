@@ -1,4 +1,4 @@
-"""What nodes tell of their clocks, and what the host sees of them meanwhile."""
+"""Clocks: what nodes report of theirs, and what the host sees meanwhile."""
 
 from __future__ import annotations
 

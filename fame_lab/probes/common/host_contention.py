@@ -1,4 +1,4 @@
-"""Whether the host had a core to spare while a probe ran: a guest under TCG cannot tell."""
+"""Contention for the host's cores while a probe ran: a guest under TCG cannot see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How stale a look of the host's through numpy can be: a round trip to a node that answers at once."""
+"""The age of the host's view through numpy: a round trip to a node that answers at once."""
 
 from __future__ import annotations
 

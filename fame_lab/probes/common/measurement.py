@@ -1,4 +1,4 @@
-"""What every probe ends with: a result that says how it was measured, and how busy the host was meanwhile."""
+"""A measurement: its time, the host's load meanwhile, and the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the probe program wrote, made safe to use: one JSON object a line, from a guest nobody trusts."""
+"""Parse the probe program's output: one JSON object a line, from a guest that is not trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep: the same measurement over working sets, in DRAM beside FAM."""
+"""A curve over working sets: one measurement of each, in DRAM beside FAM."""
 
 from __future__ import annotations
 

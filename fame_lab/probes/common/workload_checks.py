@@ -1,4 +1,4 @@
-"""What a workload must leave in FAM, worked out anew by the host, and what became of it.
+"""Check what a workload left in FAM against what the host computes.
 
 The host looks when all nodes have ended; its looks are no node's accesses, and are not counted.
 """

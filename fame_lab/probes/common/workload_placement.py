@@ -1,4 +1,4 @@
-"""Where a workload's data are at home: at the node that uses them, at another, or spread over all."""
+"""The placement of a workload's data: at the node that uses them, at another, or over all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How workloads are drawn: who accessed what at whose home, beside how fast."""
+"""Plots of workloads: who accessed what at which home, and how fast."""
 
 from __future__ import annotations
 

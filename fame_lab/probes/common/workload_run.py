@@ -1,4 +1,4 @@
-"""One run of a workload: where its data lie, what the nodes told, and whether that can be true."""
+"""One run of a workload: the place of its data, the nodes' reports, and their check."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How traffic is drawn: matrix, heat, time, order, side by side, projected."""
+"""Plots of traffic: matrix, heat, time, order, side by side, projected."""

@@ -1,4 +1,4 @@
-"""What a recording's numbers are, what they leave out, and how fine they are: every picture says it."""
+"""Captions of traffic plots: what the numbers are, what they leave out, how fine they are."""
 
 from __future__ import annotations
 

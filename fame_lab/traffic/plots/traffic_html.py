@@ -1,4 +1,4 @@
-"""How a recording shows itself in a notebook: from its data alone, and escaped."""
+"""A recording as HTML for a notebook, from its data alone, escaped."""
 
 from __future__ import annotations
 

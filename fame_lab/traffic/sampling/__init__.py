@@ -1,1 +1,1 @@
-"""What changes in FAM, seen by looking at it again and again."""
+"""Samples: what changes in FAM between two looks."""

@@ -1,4 +1,4 @@
-"""Counting by offset, for those offsets alone that ever occur: FAM may have 2^33 lines."""
+"""Counts by offset, kept for the offsets that occur: FAM may have 2^33 lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bytes of a sparse file hold data, found without touching a hole.
+"""The extents of a sparse file that hold data, found without touching a hole.
 
 The kernel knows (``SEEK_DATA``, ``SEEK_HOLE``); asking it allocates nothing and costs by the piece, not
 by the file's size.

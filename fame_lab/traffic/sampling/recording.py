@@ -1,4 +1,4 @@
-"""Samples of a running lab: what the host sees change in FAM, where there is no trace."""
+"""Record samples of a running lab, where there is no trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes in the FAM file, as the host sees it: look, look again, compare.
+"""Find what changes in FAM's file: look, look again, compare.
 
 It is for labs without a trace. A look reads what the file holds and compares it with what the look before
 read. So it sees stores alone, and neither loads nor who stored; a value that was overwritten between two

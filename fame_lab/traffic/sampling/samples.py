@@ -1,4 +1,4 @@
-"""What samples told: data alone."""
+"""The data of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples, taken in the background: a thread that looks at FAM every so often and counts what changed."""
+"""A thread that looks at FAM again and again and counts what changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which node stored: the soft-dirty bits of its QEMU's pages, on kernels that keep them.
+"""The node that stored, told by the soft-dirty bits of its QEMU's pages, on kernels that keep them.
 
 Writing 4 to ``/proc/PID/clear_refs`` clears bit 55 of each entry in ``/proc/PID/pagemap``; the first store
 to a page thereafter sets it again, in the process that stored alone (Linux,

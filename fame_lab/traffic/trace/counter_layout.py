@@ -1,4 +1,4 @@
-"""Where a counter file has what, as ``plugin/counters.h`` says it in C."""
+"""The layout of a counter file, as ``plugin/counters.h`` defines it in C."""
 
 from __future__ import annotations
 

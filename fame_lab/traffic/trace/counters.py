@@ -1,4 +1,4 @@
-"""The file in which a node's QEMU counts its accesses: made and read here, filled by ``plugin/trace.c``.
+"""The file in which a node's QEMU counts its accesses: created and read here, filled by ``plugin/trace.c``.
 
 It is read by ``pread`` and not mapped: the node's QEMU may cut it short, and a mapping would then kill this
 process. What was never touched is a hole, which costs nothing to make, to keep or to read past.

@@ -1,4 +1,4 @@
-"""What each node counted, side by side: the data of a trace."""
+"""The counts of all nodes, side by side: the data of a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code that calls the trace plugin at each access: in use during a recording, and out of the way after it.
+"""Instrument a node's translated code for a recording, and stop that after it.
 
 Calls that a plugin has put into translated code cannot be taken out again: QEMU 7.2 aborts. But QEMU looks
 for translated code by, among others, whether its blocks may jump to each other directly (``CF_NO_GOTO_TB``,
