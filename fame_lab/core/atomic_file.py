@@ -81,18 +81,18 @@ def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[],
 
 def _not_made(path: Path, error: OSError) -> HostError:
     """Return the error for a file that cannot be opened, or cannot appear."""
-    return HostError(f"cannot make the FAM file {path}: {error.strerror}; choose another fam_path")
+    return HostError(f"cannot make the FAM file {path}: {error.strerror}", hint="choose another fam_path")
 
 
 def _too_large(path: Path, size: int, error: OSError) -> HostError:
     """Return the error for one that cannot have its size."""
     if error.errno == errno.ENOSPC:
         return HostError(
-            f"no room for FAM at {path}: {path.parent} is full; free some, or choose another fam_path"
+            f"no room for FAM at {path}: {path.parent} is full", hint="free some, or choose another fam_path"
         )
     if error.errno in (errno.EFBIG, errno.EINVAL):
         return HostError(
-            f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large; "
-            "give a smaller fam, or a fam_path elsewhere"
+            f"fam is {format_size(size)}: the file system of {path.parent} holds no file so large",
+            hint="give a smaller fam, or a fam_path elsewhere",
         )
     return HostError(f"cannot make the FAM file {path} of {format_size(size)}: {error.strerror}")

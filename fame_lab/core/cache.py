@@ -28,10 +28,14 @@ def cache_directory() -> Path:
         try:
             place = Path(chosen).expanduser().absolute()
         except RuntimeError as error:  # whose home it names nobody knows
-            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}: {error}; give a directory") from error
+            raise HostError(
+                f"FAME_LAB_CACHE is {quoted(chosen)}: {error}", hint="give a directory"
+            ) from error
         there = next(each for each in (place, *place.parents) if os.path.lexists(each))
         if not there.is_dir():
-            raise HostError(f"FAME_LAB_CACHE is {quoted(chosen)}, and {there} is no directory: give one")
+            raise HostError(
+                f"FAME_LAB_CACHE is {quoted(chosen)}, and {there} is no directory", hint="give one"
+            )
         return place
     return _default_cache()
 

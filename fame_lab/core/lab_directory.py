@@ -138,12 +138,12 @@ class LabDirectory:
         except FileExistsError:
             if not self.is_ours():
                 raise LabError(
-                    f"{self.path} is there and is another user's, or a link: it is left alone; "
-                    "choose another name for the lab"
+                    f"{self.path} is there and is another user's, or a link: it is left alone",
+                    hint="choose another name for the lab",
                 ) from None
             raise LabError(
-                f"a lab named {self.name!r} exists, or was killed and left {self.path}: choose another name, "
-                f"Lab.attach({self.name!r}), or `fame-lab down {self.name}`"
+                f"a lab named {self.name!r} exists, or was killed and left {self.path}",
+                hint=f"choose another name, Lab.attach({self.name!r}), or `fame-lab down {self.name}`",
             ) from None
         except OSError as error:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
@@ -172,7 +172,9 @@ class LabDirectory:
                 self.make(group)
                 descriptor = holding.enter_context(self._locked())
                 if descriptor is None or not same_file(descriptor, self.path):
-                    raise LabError(f"{self.path} was taken away while {self.name!r} started: start it again")
+                    raise LabError(
+                        f"{self.path} was taken away while {self.name!r} started", hint="start it again"
+                    )
             yield
 
     @contextlib.contextmanager
@@ -216,8 +218,8 @@ class LabDirectory:
                     os.fchown(file.fileno(), *owner)
         except OSError as error:
             raise HostError(
-                f"cannot write {path} ({len(content)} bytes): {error.strerror}; "
-                "`fame-lab doctor` shows the room"
+                f"cannot write {path} ({len(content)} bytes): {error.strerror}",
+                hint="`fame-lab doctor` shows the room",
             ) from error
 
     @contextlib.contextmanager

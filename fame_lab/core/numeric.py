@@ -90,7 +90,7 @@ def check_whole(name: str, value: object, least: int, most: int) -> int:
     """
     found = whole(value)
     if found is None or not least <= found <= most:
-        raise SpecError(f"{name} is {quoted(value)}: give a whole number from {least} to {most}")
+        raise SpecError(f"{name} is {quoted(value)}", hint=f"give a whole number from {least} to {most}")
     return found
 
 
@@ -105,7 +105,7 @@ def check_number(name: str, value: object, least: float, most: float, unit: str 
     found = real(value)
     if found is None or not least <= found <= most:
         what = unit or "a number"
-        raise SpecError(f"{name} is {quoted(value)}: give {what} from {least:g} to {most:g}")
+        raise SpecError(f"{name} is {quoted(value)}", hint=f"give {what} from {least:g} to {most:g}")
     return found
 
 
@@ -119,7 +119,7 @@ def check_seconds(name: str, value: object) -> float:
     """
     found = real(value)
     if found is None or not 0 < found <= _LONGEST:
-        raise SpecError(f"{name} is {quoted(value)}: give seconds, above 0 and up to {_LONGEST:,}")
+        raise SpecError(f"{name} is {quoted(value)}", hint=f"give seconds, above 0 and up to {_LONGEST:,}")
     return found
 
 

@@ -35,7 +35,7 @@ def given_path(name: str, value: object) -> Path:
     """
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise SpecError(f"{name} is {quoted(value)}: give a path")
+        raise SpecError(f"{name} is {quoted(value)}", hint="give a path")
     path = Path(text)
     try:
         size, *names = (len(os.fsencode(part)) for part in (str(path), *path.parts))

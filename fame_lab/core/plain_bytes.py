@@ -25,7 +25,7 @@ def check_range(offset: object, size: object, fam_size: int) -> tuple[int, int]:
     start, length = whole(offset), whole(size)
     if start is None or length is None:
         name, wrong = ("offset", offset) if start is None else ("size", size)
-        raise SpecError(f"{name} is {quoted(wrong)}: give a whole number of bytes")
+        raise SpecError(f"{name} is {quoted(wrong)}", hint="give a whole number of bytes")
     if start < 0 or length < 0 or start + length > fam_size:
         raise SpecError(
             f"{quoted(length)} bytes at offset {quoted(start)} are outside FAM, which has {fam_size}"
@@ -45,7 +45,7 @@ def plain_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
         kind = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as error:
         raise SpecError(
-            f"dtype is {quoted(dtype)}, which numpy does not know: give one such as 'u8'"
+            f"dtype is {quoted(dtype)}, which numpy does not know", hint="give one such as 'u8'"
         ) from error
     if kind.hasobject or not kind.itemsize:
         raise SpecError(
@@ -75,5 +75,5 @@ def plain_bytes(content: object) -> npt.NDArray[np.uint8]:
         if isinstance(error, SpecError):
             raise
         raise SpecError(
-            f"content is {quoted(type(content).__name__)}: give bytes, or an array of plain numbers"
+            f"content is {quoted(type(content).__name__)}", hint="give bytes, or an array of plain numbers"
         ) from error

@@ -50,8 +50,8 @@ def parse_size(value: int | str, field: str = "size") -> int:
         size = int(match[1]) << _SUFFIXES[match[2].upper()]
     else:
         raise SpecError(
-            f"{field} is {quoted(value)}: give whole bytes, or a whole number with K, M, G or T, "
-            'such as "256M"'
+            f"{field} is {quoted(value)}",
+            hint='give whole bytes, or a whole number with K, M, G or T, such as "256M"',
         )
     if abs(size) > MAX_FILE_SIZE:
         raise SpecError(f"{field} is {quoted(value)}: no file has more than {MAX_FILE_SIZE} bytes")

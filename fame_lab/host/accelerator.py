@@ -132,8 +132,8 @@ def choose(
         return Accelerator("kvm", f"KVM works here: {trial.found}", _host_address_bits())
     if wanted == "kvm":
         raise HostError(
-            f"accel='kvm' cannot be had: {trial.found}. Use accel='auto' or 'tcg' to emulate. "
-            f"{_mend(_memory())}"
+            f"accel='kvm' cannot be had: {trial.found}",
+            hint=f"use accel='auto' or 'tcg' to emulate. {_mend(_memory())}",
         )
     return Accelerator("tcg", f"{trial.found}, {_INSTEAD}", TCG_ADDRESS_BITS)
 
@@ -282,7 +282,7 @@ def _host_address_bits() -> int:
     """Return the width of this CPU's physical addresses, which KVM hands on."""
     found = re.search(r"^address sizes\s*: (\d+) bits", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     if found is None:
-        raise HostError("/proc/cpuinfo does not tell the CPU's physical address bits; use accel='tcg'")
+        raise HostError("/proc/cpuinfo does not tell the CPU's physical address bits", hint="use accel='tcg'")
     return int(found[1])
 
 

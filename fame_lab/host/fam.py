@@ -170,8 +170,8 @@ class Fam:
         start = whole(offset)
         if start is None or not 0 <= start <= self.size or start % max(kind.alignment, 1):
             raise SpecError(
-                f"offset is {quoted(offset)}: give a multiple of {kind.alignment} (the alignment of {kind}) "
-                f"from 0 to {self.size}"
+                f"offset is {quoted(offset)}",
+                hint=f"give a multiple of {kind.alignment} (the alignment of {kind}) from 0 to {self.size}",
             )
         most = (self.size - start) // kind.itemsize
         elements = most if count is None else whole(count)
@@ -219,8 +219,8 @@ class Fam:
                 content = reader.read(size)
             except MemoryError:
                 raise HostError(
-                    f"this host's memory has no room for a copy of {size} bytes of FAM: read less at a time, "
-                    "or take array(), which copies nothing"
+                    f"this host's memory has no room for a copy of {size} bytes of FAM",
+                    hint="read less at a time, or take array(), which copies nothing",
                 ) from None
             except OSError as error:
                 raise HostError(f"cannot read {self.path} at {start}: {error.strerror}") from error

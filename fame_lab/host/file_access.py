@@ -52,8 +52,8 @@ def check_writable(path: Path, user: QemuUser) -> None:
     """Raise HostError if QEMU's user cannot read and write a file that it owns."""
     if not _can(user, "-w", path):
         raise HostError(
-            f"QEMU runs as user {user.uid} and cannot reach {path}: a directory above it keeps that user "
-            f"out; give a fam_path elsewhere, or `setfacl -m u:{user.uid}:x` to the directories"
+            f"QEMU runs as user {user.uid} and cannot reach {path}: a directory above it keeps that user out",
+            hint=f"give a fam_path elsewhere, or `setfacl -m u:{user.uid}:x` to the directories",
         )
 
 
@@ -62,8 +62,11 @@ def check_readable(paths: Iterable[Path], user: QemuUser) -> None:
     for path in paths:
         if not _can(user, "-r", path):
             raise HostError(
-                f"QEMU runs as user {user.uid} and cannot read {path}: put it where every user may read it; "
-                "for what lies in the cache, set FAME_LAB_CACHE to a directory that every user may enter"
+                f"QEMU runs as user {user.uid} and cannot read {path}",
+                hint=(
+                    "put it where every user may read it; "
+                    "for what lies in the cache, set FAME_LAB_CACHE to a directory that every user may enter"
+                ),
             )
 
 
@@ -86,7 +89,9 @@ def _acl(*command: str) -> str:
             command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | {"LC_ALL": "C"}
         )
     except FileNotFoundError as error:
-        raise HostError(f"{command[0]} is missing: install the package acl, or run `make setup`") from error
+        raise HostError(
+            f"{command[0]} is missing", hint="install the package acl, or run `make setup`"
+        ) from error
     if done.returncode != 0:
         raise HostError(
             f"{' '.join(command)} fails: {done.stderr.strip()}; QEMU's user needs to get at the FAM file"

@@ -111,7 +111,7 @@ def of_host() -> Path:
     """
     found = shutil.which(PROGRAM)
     if found is None:
-        raise HostError(f"{PROGRAM} is not on this host: `sudo apt-get install qemu-system-x86`")
+        raise HostError(f"{PROGRAM} is not on this host", hint="`sudo apt-get install qemu-system-x86`")
     return Path(found)
 
 
@@ -133,7 +133,8 @@ def read(path: Path, user: QemuUser | None = None) -> Qemu:
         there = path.stat()
     except OSError as error:
         raise HostError(
-            f"there is no QEMU at {path} ({error.strerror}): give qemu='auto' for the host's, or another path"
+            f"there is no QEMU at {path} ({error.strerror})",
+            hint="give qemu='auto' for the host's, or another path",
         ) from error
     key = (str(path), there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, user)
     if key not in _known:
@@ -161,12 +162,13 @@ def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
     found = abilities(qemu, user)
     if found.architecture != "x86_64":
         raise HostError(
-            f"{qemu} emulates {found.architecture[:40]}, and nodes are x86_64: give the path of {PROGRAM}"
+            f"{qemu} emulates {found.architecture[:40]}, and nodes are x86_64",
+            hint=f"give the path of {PROGRAM}",
         )
     if trace and not found.plugins:
         raise HostError(
-            f"trace is True and {qemu} was built without plugins, which count the accesses: give "
-            "trace=False, or another QEMU (qemu='auto' is the host's)"
+            f"trace is True and {qemu} was built without plugins, which count the accesses",
+            hint="give trace=False, or another QEMU (qemu='auto' is the host's)",
         )
 
 
@@ -191,13 +193,13 @@ _able: dict[object, Abilities] = {}
 
 def _asked(path: Path, user: QemuUser | None) -> Qemu:
     if not path.is_file():
-        raise HostError(f"{path} is no program: give the path of {PROGRAM} itself")
+        raise HostError(f"{path} is no program", hint=f"give the path of {PROGRAM} itself")
     output = output_of([str(path), "-version"], path, user)
     found = _VERSION.search(output)
     if found is None and b"shared librar" in output and (missing := missing_libraries(path, user)):
         raise HostError(
-            f"{path} cannot run here: this host lacks {', '.join(missing[:20])}; install the packages that "
-            "have these, or give qemu='auto' for the host's own"
+            f"{path} cannot run here: this host lacks {', '.join(missing[:20])}",
+            hint="install the packages that have these, or give qemu='auto' for the host's own",
         )
     if found is None:
         text = output.decode(errors="replace").strip()

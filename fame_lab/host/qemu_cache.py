@@ -154,7 +154,8 @@ def remove(wanted: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
         for each in going:
             if each.qemu.path in used:
                 raise LabError(
-                    f"a lab runs in {each.name} ({each.digest[:12]}): end it first; `fame-lab ls` has it"
+                    f"a lab runs in {each.name} ({each.digest[:12]})",
+                    hint="end it first; `fame-lab ls` has it",
                 )
     for each in going:
         try:
@@ -196,7 +197,8 @@ def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
     except OSError as error:
         raise HostError(
             f"could not write a QEMU under {root()}: {error.strerror} ({error.filename}). It takes 200 MB "
-            "for a while; make room, or set FAME_LAB_CACHE to a directory that you can write to"
+            "for a while",
+            hint="make room, or set FAME_LAB_CACHE to a directory that you can write to",
         ) from error
 
 
@@ -223,7 +225,7 @@ def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
         fetching.step()
     found = _load(root() / digest)
     if found is None:
-        raise HostError(f"the QEMU was fetched and is gone from {root() / digest}: fetch it again")
+        raise HostError(f"the QEMU was fetched and is gone from {root() / digest}", hint="fetch it again")
     return found
 
 

@@ -103,4 +103,6 @@ def _may_replace(place: Path, names: Set[str], what: str) -> bool:
         return False
     if place.is_dir() and not place.is_symlink() and {path.name for path in place.iterdir()} <= names:
         return True
-    raise SpecError(f"{str(place)!r} is there and is not {what}: choose a directory that is not there yet")
+    raise SpecError(
+        f"{str(place)!r} is there and is not {what}", hint="choose a directory that is not there yet"
+    )

@@ -130,7 +130,7 @@ class LabSpec:
         if self.trace and self.accel == "kvm":
             with for_field("trace"):
                 raise SpecError(
-                    "trace is True and accel 'kvm': only TCG can count accesses; give accel='tcg'"
+                    "trace is True and accel 'kvm': only TCG can count accesses", hint="give accel='tcg'"
                 )
         with for_field("fam"):
             self._keep("fam", check_fam(parse_size(self.fam, "fam"), self.accel))
@@ -202,7 +202,7 @@ class LabSpec:
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
-            raise SpecError(f"{quoted(values)} is no LabSpec: it must be a dict of {sorted(known)}")
+            raise SpecError(f"{quoted(values)} is no LabSpec", hint=f"it must be a dict of {sorted(known)}")
         if unknown := [quoted(field) for field in values if field not in known]:
             raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(known)}")
         if "name" not in values:

@@ -72,8 +72,8 @@ class Subnet:
             )
         if network.overlaps(_SSH):
             raise SpecError(
-                f"{given}, and each node has another card in {_SSH}, by which SSH comes in: "
-                f"give another one, such as {DEFAULT_SUBNET!r}"
+                f"{given}, and each node has another card in {_SSH}, by which SSH comes in",
+                hint=f"give another one, such as {DEFAULT_SUBNET!r}",
             )
         return cls(network)
 

@@ -88,8 +88,11 @@ def check_name(name: object) -> str:
     """Return the name of a lab, which can stand in a path; raise SpecError if it is none."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpecError(
-            f"name is {quoted(name)}: give 1 to 32 letters (A to Z, a to z), digits, - and _, "
-            "beginning and ending with a letter or digit"
+            f"name is {quoted(name)}",
+            hint=(
+                "give 1 to 32 letters (A to Z, a to z), digits, - and _, "
+                "beginning and ending with a letter or digit"
+            ),
         )
     return str(name)
 
@@ -153,8 +156,11 @@ def check_qemu(qemu: object) -> str:
     if isinstance(qemu, str) and qemu in ("auto", *QEMU_NAMES):
         return qemu
     raise SpecError(
-        f"qemu is {quoted(qemu)}: give 'auto' for the host's own, 'backports' for what `fame-lab qemu get` "
-        "brings, or the path of another qemu-system-x86_64, with a / in it"
+        f"qemu is {quoted(qemu)}",
+        hint=(
+            "give 'auto' for the host's own, 'backports' for what `fame-lab qemu get` "
+            "brings, or the path of another qemu-system-x86_64, with a / in it"
+        ),
     )
 
 
@@ -166,8 +172,11 @@ def check_memory(memory: int | str, image: str) -> int:
     size, least = parse_size(memory, "memory"), MIN_MEMORY if small else MIN_DISK_MEMORY
     if not least <= size <= MAX_MEMORY or size % MIB:
         raise SpecError(
-            f"memory is {format_size(size)} ({size} bytes): give whole MiB from {format_size(least)} "
-            f"(with less, image {quoted(image)} does not come up) to {format_size(MAX_MEMORY)}"
+            f"memory is {format_size(size)} ({size} bytes)",
+            hint=(
+                f"give whole MiB from {format_size(least)} "
+                f"(with less, image {quoted(image)} does not come up) to {format_size(MAX_MEMORY)}"
+            ),
         )
     return size
 
@@ -180,8 +189,8 @@ def check_book(book: int | str, fam_size: int, nodes: int) -> int:
     size = parse_size(book, "book")
     if size < 4 * KIB or size & (size - 1):
         raise SpecError(
-            f"book is {format_size(size)} ({size} bytes): give a power of two from 4K; "
-            f"{format_size(fitting)} fits"
+            f"book is {format_size(size)} ({size} bytes)",
+            hint=f"give a power of two from 4K; {format_size(fitting)} fits",
         )
     if fam_size // size < nodes:
         raise SpecError(
@@ -202,4 +211,4 @@ def check_path(path: object, field: str = "fam_path") -> Path:
     try:
         return given_path(field, Path(text).expanduser().absolute())
     except (RuntimeError, OSError) as error:  # whose home it names nobody knows, or where we are
-        raise SpecError(f"{field} is {quoted(text)}: {error}; give the path as it is") from error
+        raise SpecError(f"{field} is {quoted(text)}: {error}", hint="give the path as it is") from error

@@ -31,7 +31,7 @@ def require_trace(traffic: TrafficData, asked: str) -> None:
 
 def _check_what(what: str) -> None:
     if what not in _UNITS:
-        raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, _UNITS))}")
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {' or '.join(map(repr, _UNITS))}")
 
 
 def matrix(traffic: TrafficData, what: str) -> xr.DataArray:

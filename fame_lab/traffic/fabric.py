@@ -74,11 +74,13 @@ class FabricModel:
         self._keep("local_ns", _positive("local_ns", self.local_ns, "nanoseconds"))
         self._keep("link_gbps", _positive("link_gbps", self.link_gbps, "gigabits a second"))
         if not isinstance(self.source, str):
-            raise SpecError(f"source is {quoted(self.source)}: say in words where the figures come from")
+            raise SpecError(
+                f"source is {quoted(self.source)}", hint="say in words where the figures come from"
+            )
         if (self.remote_ns is None) == (self.hop_ns is None):
             raise SpecError(
-                f"remote_ns is {quoted(self.remote_ns)} and hop_ns is {quoted(self.hop_ns)}: give the one "
-                "or the other"
+                f"remote_ns is {quoted(self.remote_ns)} and hop_ns is {quoted(self.hop_ns)}",
+                hint="give the one or the other",
             )
         if (self.hop_ns is None) != (self.hops is None):
             raise SpecError("give hop_ns and hops together: what a hop adds, and how many there are")
@@ -169,7 +171,8 @@ class FabricModel:
         hops = as_python(hops)
         if not isinstance(hops, (tuple, list)) or len(hops) != 3:
             raise SpecError(
-                f"hops is {quoted(hops)}: give three, to a node's own memory, within an enclosure, beyond"
+                f"hops is {quoted(hops)}",
+                hint="give three, to a node's own memory, within an enclosure, beyond",
             )
         own, within, beyond = hops
         rows = tuple(
@@ -205,7 +208,7 @@ class FabricModel:
             return latency
         if len(self.hops) != nodes:
             raise SpecError(
-                f"hops are of {len(self.hops)} nodes, and the lab has {nodes}: give a row for each"
+                f"hops are of {len(self.hops)} nodes, and the lab has {nodes}", hint="give a row for each"
             )
         hops: npt.NDArray[np.float64] = np.array(self.hops, "f8")
         return self.local_ns + float(self.hop_ns or 0) * (hops - hops.diagonal()[:, None])
@@ -218,7 +221,7 @@ class FabricModel:
 def _positive(name: str, value: object, unit: str) -> float:
     found = real(value)
     if found is None or not 0 < found <= sys.float_info.max:
-        raise SpecError(f"{name} is {quoted(value)}: give {unit}, more than 0")
+        raise SpecError(f"{name} is {quoted(value)}", hint=f"give {unit}, more than 0")
     return float(found)
 
 
@@ -226,15 +229,19 @@ def _check_hops(hops: Any) -> tuple[tuple[int, ...], ...]:
     try:
         rows = tuple(tuple(as_python(row)) for row in hops)
     except TypeError:
-        raise SpecError(f"hops is {quoted(hops)}: give a row for each node, with a number for each") from None
+        raise SpecError(
+            f"hops is {quoted(hops)}", hint="give a row for each node, with a number for each"
+        ) from None
     if not 1 <= len(rows) <= MAX_NODES or any(len(row) != len(rows) for row in rows):
         raise SpecError(
-            f"hops has {len(rows)} rows, of {quoted([len(row) for row in rows])}: give as many in a row as "
-            "there are rows"
+            f"hops has {len(rows)} rows, of {quoted([len(row) for row in rows])}",
+            hint="give as many in a row as there are rows",
         )
     for number, row in enumerate(rows):
         if not all(type(each) is int and 0 <= each < 1000 for each in row):
-            raise SpecError(f"hops of node {number + 1} are {quoted(row)}: give whole numbers from 0 to 999")
+            raise SpecError(
+                f"hops of node {number + 1} are {quoted(row)}", hint="give whole numbers from 0 to 999"
+            )
         if min(row) < row[number]:
             raise SpecError(f"hops of node {number + 1} are {row}: no node is nearer than its own memory")
     return rows

@@ -122,7 +122,7 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
         If the model is of another number of nodes.
     """
     if not isinstance(model, FabricModel):
-        raise SpecError(f"model is {quoted(model)}: give a FabricModel, such as FabricModel.pond()")
+        raise SpecError(f"model is {quoted(model)}", hint="give a FabricModel, such as FabricModel.pond()")
     accesses, bytes_ = matrix(traffic, "accesses"), matrix(traffic, "bytes")
     nodes = accesses.sizes["initiator"]
     latency = accesses.isel(op=0, drop=True).copy(data=model.latency(nodes))

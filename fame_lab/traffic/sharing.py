@@ -81,7 +81,7 @@ def hottest(traffic: TrafficData, n: int) -> xr.Dataset:
     """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
     require_trace(traffic, "which granules are accessed most")
     if (most := whole(n)) is None or most < 1:
-        raise SpecError(f"n is {quoted(n)}: give a whole number of granules from 1")
+        raise SpecError(f"n is {quoted(n)}", hint="give a whole number of granules from 1")
     total = traffic.counts["accesses"].values.sum(axis=(0, 1))
     order = np.argsort(-total.astype("i8"), kind="stable")[:most]
     order = order[total[order] > 0]

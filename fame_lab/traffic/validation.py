@@ -41,10 +41,12 @@ def check(traffic: TrafficData) -> None:
     window = _window(traffic.window, spec.fam_size)
     for name, held in (("manifest", traffic.manifest), ("ended", traffic.ended)):
         if not isinstance(held, dict):
-            raise TrafficError(f"{name} is {quoted(held)}: it must be a dict")
+            raise TrafficError(f"{name} is {quoted(held)}", hint="it must be a dict")
     for node, why in traffic.ended.items():
         if node not in spec.node_names or not isinstance(why, str):
-            raise TrafficError(f"ended is {quoted(traffic.ended)}: it must tell of nodes why, in words")
+            raise TrafficError(
+                f"ended is {quoted(traffic.ended)}", hint="it must tell of nodes why, in words"
+            )
     _variables("counts", traffic.counts, _COUNTS[traffic.source], spec)
     _granules("counts", "granule", traffic.counts, spec)
     _inside("counts", "granule", traffic.counts, spec, window)
@@ -73,7 +75,7 @@ def _spec(values: Any) -> LabSpec:
 
 def _window(window: Any, fam_size: int) -> tuple[int, int]:
     if not isinstance(window, tuple) or len(window) != 2 or not all(type(part) is int for part in window):
-        raise TrafficError(f"window is {quoted(window)}: it must be an offset and a size in bytes")
+        raise TrafficError(f"window is {quoted(window)}", hint="it must be an offset and a size in bytes")
     offset, size = window
     if offset < 0 or size <= 0 or offset + size > fam_size:
         raise TrafficError(
@@ -85,16 +87,16 @@ def _window(window: Any, fam_size: int) -> tuple[int, int]:
 def _variables(name: str, dataset: Any, known: dict[str, tuple[str, ...]], spec: LabSpec) -> None:
     """Check variables, their dimensions, types and labels."""
     if not isinstance(dataset, xr.Dataset):
-        raise TrafficError(f"{name} is a {type(dataset).__name__}: it must be an xarray.Dataset")
+        raise TrafficError(f"{name} is a {type(dataset).__name__}", hint="it must be an xarray.Dataset")
     held = {str(variable) for variable in dataset.data_vars}
     if not set(known) - _OPTIONAL <= held <= set(known):
-        raise TrafficError(f"{name} has {sorted(held)}: it must have {', '.join(known)}")
+        raise TrafficError(f"{name} has {sorted(held)}", hint=f"it must have {', '.join(known)}")
     for variable in held:
         values = dataset[variable]
         if values.dims != known[variable] or values.dtype.kind != "u":
             raise TrafficError(
-                f"{name}: {variable} is {values.dtype} over {values.dims}: "
-                f"it must be unsigned over {known[variable]}"
+                f"{name}: {variable} is {values.dtype} over {values.dims}",
+                hint=f"it must be unsigned over {known[variable]}",
             )
     used = {dimension for variable in held for dimension in known[variable]}
     if missing := sorted(used - {str(coordinate) for coordinate in dataset.coords}):
@@ -109,8 +111,8 @@ def _granules(name: str, place: str, dataset: xr.Dataset, spec: LabSpec) -> None
     size, book = dataset.attrs.get(place), spec.books.book
     if not isinstance(size, (int, np.integer)) or not MIN_GRANULE <= size <= book or size & (size - 1):
         raise TrafficError(
-            f"{name}: its {place} is of {quoted(size)} bytes: it must be a power of two "
-            f"from {MIN_GRANULE} to a book's {format_size(book)}"
+            f"{name}: its {place} is of {quoted(size)} bytes",
+            hint=f"it must be a power of two from {MIN_GRANULE} to a book's {format_size(book)}",
         )
     offsets = dataset[place].values
     if offsets.dtype.kind not in "iu" or (offsets % int(size)).any():
@@ -122,7 +124,7 @@ def _inside(name: str, place: str, dataset: xr.Dataset, spec: LabSpec, window: t
     size, offsets = dataset.attrs.get(place), dataset[place].values
     if not isinstance(size, (int, np.integer)) or size <= 0 or offsets.dtype.kind not in "iu":
         raise TrafficError(
-            f"{name}: {place} is {offsets.dtype} of {quoted(size)} bytes: it must be offsets in FAM"
+            f"{name}: {place} is {offsets.dtype} of {quoted(size)} bytes", hint="it must be offsets in FAM"
         )
     if not offsets.size:
         return

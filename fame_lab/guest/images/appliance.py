@@ -108,7 +108,7 @@ class Appliance:
             If the node's name is not a host name.
         """
         if not _NODE_NAME.fullmatch(identity.node):
-            raise SpecError(f"{identity.node!r} is not a host name: use a-z, 0-9 and -, as in node01")
+            raise SpecError(f"{identity.node!r} is not a host name", hint="use a-z, 0-9 and -, as in node01")
         return {
             "node": identity.node.encode() + b"\n",
             "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
@@ -150,8 +150,8 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
     except OSError as error:
         raise ImageError(
             f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It "
-            f"takes 300 MB, of Ubuntu's packages 1 GB; make room, or set FAME_LAB_CACHE to a directory "
-            "that you can write to"
+            "takes 300 MB, of Ubuntu's packages 1 GB",
+            hint="make room, or set FAME_LAB_CACHE to a directory that you can write to",
         ) from error
 
 

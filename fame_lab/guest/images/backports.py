@@ -43,8 +43,11 @@ def suite() -> str:
             return f"{codename}-backports"
         raise HostError(
             f"this host is {release.get('PRETTY_NAME', 'of an unknown kind')!r}, and Debian alone has "
-            "backports: install or build another QEMU, and give its path, as in qemu='/opt/qemu/bin/"
-            "qemu-system-x86_64'"
+            "backports",
+            hint=(
+                "install or build another QEMU, and give its path, as in qemu='/opt/qemu/bin/"
+                "qemu-system-x86_64'"
+            ),
         )
     raise HostError("this host does not say what it is (/etc/os-release): backports are Debian's alone")
 

@@ -50,8 +50,8 @@ def check_memory(image: Image, spec: LabSpec) -> None:
         with for_field("memory"):
             raise SpecError(
                 f"memory is {format_size(spec.memory_size)}: Linux {image.kernel_release} with its initramfs "
-                f"(image={str(spec.image)!r}) needs {format_size(least)} to come up: give memory="
-                f"{format_size(least)!r} or more"
+                f"(image={str(spec.image)!r}) needs {format_size(least)} to come up",
+                hint=f"give memory={format_size(least)!r} or more",
             )
 
 
@@ -71,7 +71,8 @@ def booted_by(name: str, digest: str) -> Image:
     if found is None:
         raise LabError(
             f"the image {quoted(name)} ({digest[:12]}) that this lab's nodes booted is not in "
-            f"{debian.root()}: set FAME_LAB_CACHE as it was when the lab started"
+            f"{debian.root()}",
+            hint="set FAME_LAB_CACHE as it was when the lab started",
         )
     return found
 
@@ -141,7 +142,8 @@ def remove(wanted: str | None, in_use: Iterable[str]) -> list[CachedImage]:
         for image in going:
             if image.digest in used:
                 raise LabError(
-                    f"a lab runs on {image.name} ({image.digest[:12]}): end it first; `fame-lab ls` has it"
+                    f"a lab runs on {image.name} ({image.digest[:12]})",
+                    hint="end it first; `fame-lab ls` has it",
                 )
     for image in going:
         try:

@@ -182,8 +182,11 @@ def _refusal(path: Path) -> str:
 
 def _wrong(path: Path, why: str) -> SpecError:
     error = SpecError(
-        f"image is {str(path)!r}: {why}. Give a qcow2 file with cloud-init in it, or a directory that has a "
-        "kernel and an initramfs as `kernel` and `initrd`"
+        f"image is {str(path)!r}: {why}",
+        hint=(
+            "give a qcow2 file with cloud-init in it, or a directory that has a "
+            "kernel and an initramfs as `kernel` and `initrd`"
+        ),
     )
     error.field = "image"
     return error

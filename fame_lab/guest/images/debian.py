@@ -118,8 +118,8 @@ def ensure(name: str, tell: Callable[[str], None] | None = None) -> DiskImage:
     if not known and name != "debian":
         there = ", ".join(sorted({image.name for image in built()} | {"debian"}))
         raise SpecError(
-            f"there is no image {quoted(name)} (there: {there}): build it with "
-            f"`fame-lab image build {name} --packages ...`"
+            f"there is no image {quoted(name)} (there: {there})",
+            hint=f"build it with `fame-lab image build {name} --packages ...`",
         )
     return build(name, known[-1].packages if known else (), tell)
 
@@ -147,12 +147,12 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
     """
     if not is_debian(name):
         raise SpecError(
-            f"an image cannot be named {quoted(name)}: give 'debian', or 'debian-' with a-z, 0-9 and -"
+            f"an image cannot be named {quoted(name)}", hint="give 'debian', or 'debian-' with a-z, 0-9 and -"
         )
     for package in packages:
         if not _PACKAGE.fullmatch(package):
             raise SpecError(
-                f"{quoted(package)} is no package's name: give those of Debian, such as gcc or make"
+                f"{quoted(package)} is no package's name", hint="give those of Debian, such as gcc or make"
             )
     wanted = tuple(sorted(set(packages)))
     directory = root() / name / _digest(name, wanted)
@@ -173,7 +173,8 @@ def build(name: str, packages: Sequence[str] = (), tell: Callable[[str], None] |
     except OSError as error:
         raise ImageError(
             f"could not write the image {name} under {root()}: {error.strerror} ({error.filename}). It takes "
-            "2 GB for a while; make room, or set FAME_LAB_CACHE to a directory that you can write to"
+            "2 GB for a while",
+            hint="make room, or set FAME_LAB_CACHE to a directory that you can write to",
         ) from error
 
 
@@ -229,7 +230,7 @@ def _build(directory: Path, name: str, packages: tuple[str, ...], tell: Callable
         image.rename(directory)
     found = load(directory)
     if found is None:
-        raise ImageError(f"the image {name} was built and is gone from {directory}: build it again")
+        raise ImageError(f"the image {name} was built and is gone from {directory}", hint="build it again")
     return found
 
 

@@ -175,8 +175,8 @@ def kernel_release(installed: dict[str, str]) -> str:
     found = [name.removeprefix("linux-image-") for name in installed if re.match(r"linux-image-[0-9]", name)]
     if len(found) != 1:
         raise ImageError(
-            f"the image has {len(found)} kernels ({', '.join(found) or 'none'}) where one was expected: "
-            "leave kernels out of its packages"
+            f"the image has {len(found)} kernels ({', '.join(found) or 'none'}) where one was expected",
+            hint="leave kernels out of its packages",
         )
     return found[0]
 

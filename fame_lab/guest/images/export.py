@@ -41,8 +41,8 @@ def authorized_keys(path: Path | None) -> str:
     chosen = path or next((each for each in own if each.is_file()), None)
     if chosen is None:
         raise SpecError(
-            "nobody could log in to the image: you have no public key in ~/.ssh; make one with `ssh-keygen`, "
-            "or name one with --authorized-key"
+            "nobody could log in to the image: you have no public key in ~/.ssh",
+            hint="make one with `ssh-keygen`, or name one with --authorized-key",
         )
     try:
         text = chosen.read_text()
@@ -50,7 +50,9 @@ def authorized_keys(path: Path | None) -> str:
         raise SpecError(f"--authorized-key is {str(chosen)!r}, which cannot be read: {error}") from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or not all(_KEY.fullmatch(line) for line in lines):
-        raise SpecError(f"{str(chosen)!r} holds no OpenSSH public key: give the file that ends in .pub")
+        raise SpecError(
+            f"{str(chosen)!r} holds no OpenSSH public key", hint="give the file that ends in .pub"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +87,7 @@ def export(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
         output.mkdir(parents=True)
     except FileExistsError:
         raise SpecError(
-            f"--output {str(output)!r} is there: give a directory that is not there yet"
+            f"--output {str(output)!r} is there", hint="give a directory that is not there yet"
         ) from None
     except OSError as error:
         raise HostError(f"cannot make {output}: {error.strerror}") from error
@@ -124,7 +126,7 @@ def _write_into(raw: Path, content: Path, path: str) -> None:
     _run("debugfs", "-w", "-f", "/dev/stdin", device, stdin="\n".join(commands) + "\n")
     # It ends with status 0 whatever happened: look.
     if _run("debugfs", "-R", f"cat {path}", device) != content.read_text():
-        raise HostError(f"debugfs could not write {path} into {raw}: is the disk full?")
+        raise HostError(f"debugfs could not write {path} into {raw}", hint="is the disk full?")
 
 
 def _run(*command: str, stdin: str = "") -> str:

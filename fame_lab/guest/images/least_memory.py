@@ -87,8 +87,8 @@ def least_memory(kernel: Path, initrd: Path, vcpus: int, more: int = 0) -> int:
         packed, kernel_in_memory = initrd.read_bytes(), kernel_size(kernel)
     except OSError as error:
         raise HostError(
-            f"{error.filename} cannot be read ({error.strerror}), and nodes boot it: remove the image "
-            "(`fame-lab image rm`), which has it made anew, or give another one"
+            f"{error.filename} cannot be read ({error.strerror}), and nodes boot it",
+            hint="remove the image (`fame-lab image rm`), which has it made anew, or give another one",
         ) from error
     unpacked = unpacked_size(packed) + more
     at_most_half = max(2 * unpacked, unpacked + _BESIDES)

@@ -76,7 +76,7 @@ def disk_directory(directory: LabDirectory) -> Path:
             directory.disks.symlink_to(there)
         except OSError as error:
             raise HostError(
-                f"cannot make {there}, for what a lab has on disk: {error.strerror}; "
-                "let FAME_LAB_CACHE name a directory of your own"
+                f"cannot make {there}, for what a lab has on disk: {error.strerror}",
+                hint="let FAME_LAB_CACHE name a directory of your own",
             ) from error
         return there

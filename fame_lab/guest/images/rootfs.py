@@ -52,8 +52,8 @@ def kernel(tree: Path) -> tuple[Path, str]:
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise ImageError(
-            f"the kernel package holds {len(found)} kernels ({names}) where one was expected: remove "
-            f"appliance/packages from the cache and try again"
+            f"the kernel package holds {len(found)} kernels ({names}) where one was expected",
+            hint="remove appliance/packages from the cache and try again",
         )
     return found[0], found[0].name.removeprefix("vmlinuz-")
 

@@ -237,7 +237,7 @@ class Connection:
 def check_command(command: object) -> None:
     """Raise SpecError if a guest's shell cannot be given this command."""
     if not isinstance(command, str):
-        raise SpecError(f"the command is {quoted(command)}: give a string, as for a shell")
+        raise SpecError(f"the command is {quoted(command)}", hint="give a string, as for a shell")
     if "\0" in command:
         raise SpecError(f"the command {shortened(command)} holds a null character, which no shell takes")
     try:
@@ -246,6 +246,6 @@ def check_command(command: object) -> None:
         raise SpecError(f"the command {shortened(command)} is no text: {error.reason}") from None
     if size > _MAX_COMMAND:
         raise SpecError(
-            f"the command has {size:,} bytes, more than {_MAX_COMMAND:,}: put it into the node as a file "
-            "(node.put), and run that"
+            f"the command has {size:,} bytes, more than {_MAX_COMMAND:,}",
+            hint="put it into the node as a file (node.put), and run that",
         )

@@ -66,7 +66,7 @@ def put(
     target = _remote(remote)
     permissions = None if mode is None else whole(mode)
     if mode is not None and (permissions is None or not 0 <= permissions <= 0o7777):
-        raise SpecError(f"mode is {quoted(mode)}: give permissions, such as 0o755")
+        raise SpecError(f"mode is {quoted(mode)}", hint="give permissions, such as 0o755")
     with source(path) as (file, size, own):
         part = f".fame-put-{secrets.token_hex(8)}"
         command = copy_commands.put(
@@ -133,7 +133,7 @@ def get(
     path = _remote(remote)
     limit = parse_size(most, "most")
     if limit < 1:
-        raise SpecError(f"most is {quoted(most)}: give a size of 1 byte or more")
+        raise SpecError(f"most is {quoted(most)}", hint="give a size of 1 byte or more")
     target = destination(local, PurePosixPath(path).name)
     with contextlib.ExitStack() as undo:
         arriving = Arriving(target, path, limit, undo)

@@ -51,12 +51,12 @@ class Feed:
 def _pieces(script: bytes, stdin: bytes | Iterable[bytes]) -> Iterable[bytes] | None:
     """Return what is to be sent; None if that is nothing."""
     if isinstance(stdin, str):
-        raise SpecError(f"stdin is {quoted(stdin)}: give bytes, such as {quoted(stdin)}.encode()")
+        raise SpecError(f"stdin is {quoted(stdin)}", hint=f"give bytes, such as {quoted(stdin)}.encode()")
     try:
         content = bytes(memoryview(stdin))  # type: ignore[arg-type]
     except TypeError:
         if not isinstance(stdin, Iterable):
-            raise SpecError(f"stdin is {quoted(stdin)}: give bytes") from None
+            raise SpecError(f"stdin is {quoted(stdin)}", hint="give bytes") from None
         pieces: Iterable[bytes] = stdin  # type: ignore[assignment]
         return itertools.chain([script], pieces)
     return [script, content] if script or content else None

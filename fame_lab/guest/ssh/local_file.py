@@ -68,8 +68,8 @@ class Arriving:
     def too_large(self) -> SpecError:
         """Return the error for a file with more than `most` bytes."""
         return SpecError(
-            f"{quoted(self._source)} has more than the {format_size(self._most)} that are taken: "
-            "give a larger `most` (--most)"
+            f"{quoted(self._source)} has more than the {format_size(self._most)} that are taken",
+            hint="give a larger `most` (--most)",
         )
 
     def _opened(self, line: bytes) -> BinaryIO:
@@ -112,7 +112,7 @@ def source(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
                 content = file.read(_MAX_UNSIZED + 1)
                 if len(content) > _MAX_UNSIZED:
                     raise SpecError(
-                        f"{quoted(str(path))} has no size, and does not end: copy it to a file first"
+                        f"{quoted(str(path))} has no size, and does not end", hint="copy it to a file first"
                     )
                 file, size = io.BytesIO(content), len(content)
         except OSError as error:
@@ -122,9 +122,11 @@ def source(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
 
 def _check_regular(path: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise SpecError(f"{quoted(str(path))} is a directory: put takes a file, such as an archive of it")
+        raise SpecError(
+            f"{quoted(str(path))} is a directory", hint="put takes a file, such as an archive of it"
+        )
     if not stat.S_ISREG(status.st_mode):
-        raise SpecError(f"{quoted(str(path))} is no regular file: put takes no device, FIFO or socket")
+        raise SpecError(f"{quoted(str(path))} is no regular file", hint="put takes no device, FIFO or socket")
 
 
 def pieces(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
@@ -146,13 +148,15 @@ def destination(local: str | os.PathLike[str], name: str) -> Path:
     try:
         if path.is_dir():
             if name in ("", ".."):
-                raise SpecError(f"{quoted(name)} names no file: give the name that it is to have")
+                raise SpecError(f"{quoted(name)} names no file", hint="give the name that it is to have")
             path /= name
         real = Path(os.path.realpath(path))
         if real.is_dir() or (real.exists() and not real.is_file()):
-            raise HostError(f"{quoted(str(path))} is there and no regular file: give another name")
+            raise HostError(f"{quoted(str(path))} is there and no regular file", hint="give another name")
         if not real.parent.is_dir() or (os.fspath(local).endswith("/") and path == local_path(local)):
-            raise HostError(f"cannot write {quoted(str(path))}: there is no such directory; make it first")
+            raise HostError(
+                f"cannot write {quoted(str(path))}: there is no such directory", hint="make it first"
+            )
     except OSError as error:
         raise _not_written(path, error) from error
     return path
@@ -170,7 +174,7 @@ def path_text(path: object, what: str) -> str:
     """Return a path as text; raise SpecError if no file can have it."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
-        raise SpecError(f"{what} is {quoted(path)}: give a string or a path")
+        raise SpecError(f"{what} is {quoted(path)}", hint="give a string or a path")
     if not text or "\0" in text:
         raise SpecError(f"{what} is {quoted(text)}: no file has that name")
     return text

@@ -79,7 +79,7 @@ def connect() -> libvirt.virConnect:
             # A daemon that is just dying may take a connection, and then be gone.
             if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
                 raise HostError(
-                    f"libvirt at {uri()} refuses: {error}; `fame-lab doctor` tells more"
+                    f"libvirt at {uri()} refuses: {error}", hint="`fame-lab doctor` tells more"
                 ) from error
             time.sleep(0.1 * attempt)
     raise AssertionError("unreachable")
@@ -171,7 +171,7 @@ def emulator(connection: libvirt.virConnect) -> Path:
     for arch in _capabilities(connection).findall("guest/arch[@name='x86_64']"):
         if path := arch.findtext("emulator"):
             return Path(path)
-    raise HostError(f"libvirt at {uri()} finds no {PROGRAM}: `sudo apt-get install qemu-system-x86`")
+    raise HostError(f"libvirt at {uri()} finds no {PROGRAM}", hint="`sudo apt-get install qemu-system-x86`")
 
 
 def security_models(connection: libvirt.virConnect) -> set[str]:
@@ -195,8 +195,9 @@ def _capabilities(connection: libvirt.virConnect) -> ElementTree.Element:
 def _check_kvm_device() -> None:
     if stalls_libvirt():
         raise HostError(
-            "libvirt's QEMU cannot open /dev/kvm, which makes libvirt take minutes for each node: give it "
-            "the ownership that udev would, `chown root:kvm /dev/kvm; chmod 660 /dev/kvm` (`make setup` does)"
+            "libvirt's QEMU cannot open /dev/kvm, which makes libvirt take minutes for each node",
+            hint="give it the ownership that udev would: `chown root:kvm /dev/kvm; chmod 660 /dev/kvm` "
+            "(`make setup` does)",
         )
 
 
@@ -217,7 +218,9 @@ def ensure_daemons() -> None:
         if _answers(address):
             continue
         if is_system and Path("/run/systemd/system").is_dir():
-            raise HostError(f"{daemon} does not answer at {address}: `systemctl start {daemon}.socket`")
+            raise HostError(
+                f"{daemon} does not answer at {address}", hint=f"`systemctl start {daemon}.socket`"
+            )
         program = shutil.which(daemon, path=_search_path())
         if program is None:
             raise _lacking(f"{daemon} is missing")
@@ -295,7 +298,7 @@ def _lacking(what: str) -> HostError:
 
 
 def _mended_by(command: str, what: str, otherwise: str) -> HostError:
-    error = HostError(f"{what}: `{command}`{otherwise}")
+    error = HostError(f"{what}", hint=f"`{command}`{otherwise}")
     error.mend = command
     return error
 

@@ -97,7 +97,7 @@ def spec_of(text: str) -> LabSpec:
 
 def _parsed(text: str) -> Element:
     if not isinstance(text, str):
-        raise SpecError(f"a domain is given as {type(text).__name__}: give its XML as a str")
+        raise SpecError(f"a domain is given as {type(text).__name__}", hint="give its XML as a str")
     if len(text) > MAX_TEXT:
         raise SpecError(f"a domain of {len(text)} characters: {MAX_TEXT} are the most that is read")
     try:
@@ -105,9 +105,9 @@ def _parsed(text: str) -> Element:
     except DefusedXmlException as error:
         raise SpecError(f"the XML has a document type or entities, which no domain needs: {error}") from error
     except (ParseError, ValueError) as error:
-        raise SpecError(f"not XML: {error}; give what `virsh dumpxml` writes") from error
+        raise SpecError(f"not XML: {error}", hint="give what `virsh dumpxml` writes") from error
     if domain.tag != "domain":
-        raise SpecError(f"the XML is a <{domain.tag}>: give a <domain>, as `virsh dumpxml` writes it")
+        raise SpecError(f"the XML is a <{domain.tag}>", hint="give a <domain>, as `virsh dumpxml` writes it")
     return domain
 
 
@@ -120,7 +120,7 @@ def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None, 
             fields = LabSpec.from_dict(json.loads(noted.text or "")).to_dict()
         except (TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SpecError(
-                f"the domain's fame_lab metadata cannot be read: {error}; leave them out"
+                f"the domain's fame_lab metadata cannot be read: {error}", hint="leave them out"
             ) from error
         return fields, noted.get("fam"), noted.get("accelerator"), noted.get("qemu", "")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", (domain.findtext("name") or "").strip())[:32].strip("-_")
@@ -195,8 +195,8 @@ def _memory(domain: Element) -> int:
     number, unit = ("", "") if element is None else (element.text or "", element.get("unit", "KiB"))
     if not re.fullmatch(r"[0-9]{1,20}", number.strip(), re.ASCII) or unit.lower() not in _UNITS:
         raise SpecError(
-            f"the domain's memory is {quoted(number)} of unit {quoted(unit)}: "
-            "give <memory unit='MiB'>128</memory>"
+            f"the domain's memory is {quoted(number)} of unit {quoted(unit)}",
+            hint="give <memory unit='MiB'>128</memory>",
         )
     return int(number) * _UNITS[unit.lower()]
 
@@ -205,5 +205,5 @@ def _vcpus(domain: Element) -> int:
     element = domain.find("vcpu")
     number = "1" if element is None else element.get("current") or element.text or ""
     if not re.fullmatch(r"[0-9]{1,9}", number.strip(), re.ASCII):
-        raise SpecError(f"the domain's vcpu is {quoted(number)}: give a whole number")
+        raise SpecError(f"the domain's vcpu is {quoted(number)}", hint="give a whole number")
     return int(number)

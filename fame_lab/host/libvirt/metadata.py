@@ -157,8 +157,8 @@ class NodeRecord:
             )
         except (ElementTree.ParseError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise LabError(
-                f"a domain's fame_lab metadata cannot be read: {shortened(str(error))}; "
-                "was it of another version?"
+                f"a domain's fame_lab metadata cannot be read: {shortened(str(error))}",
+                hint="was it of another version?",
             ) from error
 
 

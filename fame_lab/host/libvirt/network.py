@@ -96,7 +96,9 @@ def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
         If libvirt cannot make it.
     """
     if spec.name in labs(connection):
-        raise LabError(f"the lab {spec.name!r} was killed and left its network: `fame-lab down {spec.name}`")
+        raise LabError(
+            f"the lab {spec.name!r} was killed and left its network", hint=f"`fame-lab down {spec.name}`"
+        )
     check_free(connection, spec)
     try:
         connection.networkCreateXML(network_xml(spec))

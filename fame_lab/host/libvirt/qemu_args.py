@@ -55,7 +55,9 @@ Teller = Callable[[Element], list[str]]
 def _told(tellers: dict[str, Teller], element: Element) -> list[str]:
     # What is not known is not left out without a word.
     if (teller := tellers.get(element.tag)) is None:
-        raise SpecError(f"QEMU alone cannot be given the domain's <{element.tag}>: use the XML, with libvirt")
+        raise SpecError(
+            f"QEMU alone cannot be given the domain's <{element.tag}>", hint="use the XML, with libvirt"
+        )
     return teller(element)
 
 

@@ -58,8 +58,8 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
     except TimeoutError:
         abandon(handle.connect())
         raise HostError(
-            f"the QEMU of {handle.name()} does not answer within {PATIENCE:.0f} s: it hangs, or was stopped; "
-            "let it go on, or bring the node back with its restart()"
+            f"the QEMU of {handle.name()} does not answer within {PATIENCE:.0f} s: it hangs, or was stopped",
+            hint="let it go on, or bring the node back with its restart()",
         ) from None
 
 

@@ -86,6 +86,6 @@ def make(path: Path) -> None:
         raise HostError(f"cannot make {path}, for libvirt's sockets: {error.strerror}") from error
     if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o077:
         raise HostError(
-            f"{path} is another user's, or open to others, and libvirt's sockets of yours would be there: "
-            "remove it, or set XDG_CONFIG_HOME to a directory with a short path"
+            f"{path} is another user's, or open to others, and libvirt's sockets of yours would be there",
+            hint="remove it, or set XDG_CONFIG_HOME to a directory with a short path",
         )

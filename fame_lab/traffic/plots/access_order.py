@@ -71,7 +71,7 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
         If a file is not there, or not one of accesses.
     """
     if not 1 <= len(orders) <= _MAX_ORDERS:
-        raise SpecError(f"there are {len(orders)} orders: give from 1 to {_MAX_ORDERS}")
+        raise SpecError(f"there are {len(orders)} orders", hint=f"give from 1 to {_MAX_ORDERS}")
     first = check_whole("first", first, 1, 100_000)
     found = {name: _read(given_path(name, path), node) for name, path in orders.items()}
     places = np.unique(np.concatenate([each.offsets for each in found.values()]) & -FINEST_GRANULE)

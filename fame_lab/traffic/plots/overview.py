@@ -43,7 +43,7 @@ def plot(traffic: TrafficData, what: str) -> NotebookFigure:
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
     }  # fmt: skip
     if what not in known:
-        raise SpecError(f"what is {quoted(what)}: give {', '.join(map(repr, known))}")
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {', '.join(map(repr, known))}")
     return known[what](traffic)
 
 

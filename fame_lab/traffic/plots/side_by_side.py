@@ -54,15 +54,15 @@ def plot(recordings: Mapping[str, TrafficViews], what: str = "matrix") -> Notebo
     """
     known = {"matrix": _matrices, "heat": _heats}
     if what not in known:
-        raise SpecError(f"what is {quoted(what)}: give {' or '.join(map(repr, known))}")
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {' or '.join(map(repr, known))}")
     found = {name: each.traffic() for name, each in recordings.items()}
     if not 1 <= len(found) <= _MAX_RECORDINGS:
-        raise SpecError(f"there are {len(found)} recordings: give from 1 to {_MAX_RECORDINGS}")
+        raise SpecError(f"there are {len(found)} recordings", hint=f"give from 1 to {_MAX_RECORDINGS}")
     for traffic in found.values():
         aggregation.require_trace(traffic, "who accessed what")
     if len({(traffic.books, traffic.granule) for traffic in found.values()}) != 1:
         raise SpecError(
-            "the recordings differ in nodes, books or granules: give those of labs that are alike"
+            "the recordings differ in nodes, books or granules", hint="give those of labs that are alike"
         )
     return known[what](found)
 

@@ -65,7 +65,7 @@ class SampleRecording(Recording):
             If it runs already, or FAM cannot be looked at.
         """
         if self._began:
-            raise TrafficError("this recording runs already: stop it first")
+            raise TrafficError("this recording runs already", hint="stop it first")
         watch = self._watch or self._made()
         self._watch, self._last = watch, None
         self._manifest = self._lab.manifest() | {"source": self.source, "interval": watch.interval}
@@ -107,7 +107,8 @@ class SampleRecording(Recording):
         granule, book = parse_size(self._words["granule"], "granule"), int(self._lab.spec.book)
         if granule > book:
             raise SpecError(
-                f"granule is {quoted(self._words['granule'])}: give at most a book, {format_size(book)}"
+                f"granule is {quoted(self._words['granule'])}",
+                hint=f"give at most a book, {format_size(book)}",
             )
         # Who stored is told by the page.
         if granule >= PAGE and soft_dirty_works():

@@ -124,8 +124,8 @@ class Sampler:
             self.close()
             raise SpecError(
                 f"the file system of {fam.path} does not tell holes from data, so that all of its "
-                f"{format_size(fam.size)} would be read: name a window, such as "
-                f'(0, "{format_size(min(fam.size // 4, 64 << 20))}")'
+                f"{format_size(fam.size)} would be read",
+                hint=f'name a window, such as (0, "{format_size(min(fam.size // 4, 64 << 20))}")',
             )
 
     def __enter__(self) -> Sampler:
@@ -166,7 +166,7 @@ class Sampler:
             If the file was truncated or cannot be read. What had changed before is lost then.
         """
         if self._file.closed:
-            raise TrafficError("this sampler is closed: make another")
+            raise TrafficError("this sampler is closed", hint="make another")
         try:
             changed = self._look()
         except OSError as error:
@@ -282,7 +282,9 @@ def _check_granule(fam: Fam, granule: int | str) -> int:
     size = parse_size(granule, "granule")
     most = min(MAX_BOOK, fam.size)
     if not LINE <= size <= most or size & (size - 1):
-        raise SpecError(f"granule is {quoted(granule)}: give a power of two from {LINE} to {most} bytes")
+        raise SpecError(
+            f"granule is {quoted(granule)}", hint=f"give a power of two from {LINE} to {most} bytes"
+        )
     return size
 
 
@@ -291,13 +293,13 @@ def _check_window(fam: Fam, window: tuple[int | str, int | str] | None, granule:
     if window is None:
         return 0, room
     if not isinstance(window, tuple | list) or len(window) != 2:
-        raise SpecError(f"window is {quoted(window)}: give an offset in FAM and a size")
+        raise SpecError(f"window is {quoted(window)}", hint="give an offset in FAM and a size")
     offset, size = parse_size(window[0], "window's offset"), parse_size(window[1], "window's size")
     if offset < 0 or size <= 0 or offset + size > room:
         raise SpecError(
-            f"window is {quoted(window)}: give one inside FAM, of which {room} bytes are before the "
-            "control area"
+            f"window is {quoted(window)}",
+            hint=f"give one inside FAM, of which {room} bytes are before the control area",
         )
     if offset % granule or (size % granule and offset + size != room):
-        raise SpecError(f"window is {quoted(window)}: give multiples of the granule, {granule}")
+        raise SpecError(f"window is {quoted(window)}", hint=f"give multiples of the granule, {granule}")
     return offset, size

@@ -110,7 +110,8 @@ class Watch:
         granule = self._sampler.granule
         if self._bin < granule or self._bin & (self._bin - 1):
             raise SpecError(
-                f"bin_size is {quoted(bin_size)}: give a power of two, {granule} (the granule) or more"
+                f"bin_size is {quoted(bin_size)}",
+                hint=f"give a power of two, {granule} (the granule) or more",
             )
         if self._authors and granule < PAGE:
             raise SpecError(f"granule is {granule}: who stored is told by the page, so give {PAGE} or more")
@@ -137,7 +138,7 @@ class Watch:
             If it was started before, or FAM or a node cannot be looked at.
         """
         if self._thread is not None:
-            raise TrafficError("this recording was started before: make another")
+            raise TrafficError("this recording was started before", hint="make another")
         thread = threading.Thread(target=self._work, name="fame_lab-samples", daemon=True)
         try:
             self._sampler.look()

@@ -136,7 +136,8 @@ class DirtyPages:
                 self._clear = opened.enter_context((place / "clear_refs").open("wb", buffering=0))
             except OSError as error:
                 raise TrafficError(
-                    f"cannot look into process {pid}: {error.strerror}; be the user who runs it, or root"
+                    f"cannot look into process {pid}: {error.strerror}",
+                    hint="be the user who runs it, or root",
                 ) from error
             if not self._maps:
                 raise TrafficError(

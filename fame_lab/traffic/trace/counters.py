@@ -63,7 +63,7 @@ class Counters:
             raise TrafficError(f"cannot open the counter file {path}: {error.strerror}") from error
         try:
             if not lock(self._file.fileno(), wait=False):
-                raise TrafficError(f"{path.stem} is being recorded already: stop that recording first")
+                raise TrafficError(f"{path.stem} is being recorded already", hint="stop that recording first")
             self._check()
         except TrafficError:
             self.close()

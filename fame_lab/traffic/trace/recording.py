@@ -98,7 +98,7 @@ class TraceRecording(Recording):
             If a node counts something else, its counters cannot be read, or another recording runs.
         """
         if self._counters:
-            raise TrafficError("this recording runs already: stop it first")
+            raise TrafficError("this recording runs already", hint="stop it first")
         nodes = self._nodes = tuple(cast("TracedNode", node) for node in self._lab.nodes)
         self._warn_of_room(len(nodes))
         self._last = None
@@ -284,7 +284,7 @@ def _check_order(order: str | os.PathLike[str]) -> Path:
     """Return the file's path; refuse before the recording what would fail at its end."""
     path = given_path("order", order)
     if path.is_dir():
-        raise SpecError(f"order is {str(path)!r}, a directory: give the path of a file in it")
+        raise SpecError(f"order is {str(path)!r}, a directory", hint="give the path of a file in it")
     if not path.absolute().parent.is_dir():
         raise SpecError(f"order is {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
     return path
@@ -294,7 +294,7 @@ def _check_granule(granule: int | str, book: int) -> int:
     size, most = parse_size(granule, "granule"), min(book, CONTROL_SIZE)
     if size & (size - 1) or not FINEST_GRANULE <= size <= most:
         raise SpecError(
-            f"granule is {quoted(granule)}: give a power of two from {FINEST_GRANULE} bytes to "
-            f"{format_size(most)}"
+            f"granule is {quoted(granule)}",
+            hint=f"give a power of two from {FINEST_GRANULE} bytes to {format_size(most)}",
         )
     return size
