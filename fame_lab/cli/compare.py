@@ -18,7 +18,7 @@ __all__ = ["compare"]
 @json_option
 @plot_option
 def compare(a: Path, b: Path, as_json: bool, plot: Path | None) -> int:
-    """Tell two results, recordings, sweeps or reports apart.
+    """Compare two results, recordings, sweeps or reports.
 
     It prints what differs in how A and B were made, then in what they say. Both are directories of one kind:
     a result (of `probe --output`), traffic (of `trace --output`), a sweep, a report, or a report made again
