@@ -1,32 +1,34 @@
-"""The word ``compare``: two results, recordings, sweeps or reports, told apart."""
+"""The command ``compare``: two results, recordings, sweeps or reports, told apart."""
 
 from __future__ import annotations
 
-import argparse
 import json
+from pathlib import Path
 
-from fame_lab.cli.arguments import as_path, check_picture
+import click
 
-__all__ = ["add_arguments", "compare"]
+from fame_lab.cli.arguments import Command, as_path, check_picture, json_option, plot_option
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the words that it takes."""
-    parser.add_argument(
-        "a", type=as_path, metavar="A", help="a saved result, saved traffic, a sweep, or a report's folder"
-    )
-    parser.add_argument("b", type=as_path, metavar="B", help="another of its kind")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--plot", type=as_path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+__all__ = ["compare"]
 
 
-def compare(arguments: argparse.Namespace) -> int:
-    """Print what differs in how they were made, then in what they say."""
+@click.command(cls=Command)
+@click.argument("a", type=as_path, metavar="A")
+@click.argument("b", type=as_path, metavar="B")
+@json_option
+@plot_option
+def compare(a: Path, b: Path, as_json: bool, plot: Path | None) -> int:
+    """Compare two results, recordings, sweeps or reports.
+
+    It prints what differs in how A and B were made, then in what they say. Both are directories of one kind:
+    a result (of `probe --output`), traffic (of `trace --output`), a sweep, a report, or a report made again
+    by `rerun`; or one of the measurements in a report, such as report/data/001-chase.
+    """
     from fame_lab.experiments.compare.comparison import compare as compared
 
-    check_picture(arguments.plot)
-    comparison = compared(arguments.a, arguments.b)
-    print(json.dumps(comparison.to_dict(), indent=1) if arguments.json else comparison)
-    if arguments.plot is not None:
-        comparison.plot().savefig(arguments.plot)
+    check_picture(plot)
+    comparison = compared(a, b)
+    print(json.dumps(comparison.to_dict(), indent=1) if as_json else comparison)
+    if plot is not None:
+        comparison.plot().savefig(plot)
     return 0

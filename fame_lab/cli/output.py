@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fame_lab.core.sanitize import plain
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "lab_as_dict",
     "lab_row",
+    "log_lines",
     "runs_as_dict",
     "show_runs",
     "show_table",
@@ -127,3 +128,12 @@ def lab_as_dict(entry: LabStatus) -> dict[str, Any]:
         "standing": _STANDING[entry.owner_state],
         "spec": spec,
     }
+
+
+def log_lines() -> Callable[[str], None] | None:
+    """Return what writes a line a cell into a log, so that a later reader knows which one took so long."""
+
+    def write(stage: str) -> None:
+        print(stage, file=sys.stderr, flush=True)
+
+    return None if sys.stderr.isatty() else write

@@ -1,52 +1,51 @@
-"""What `fame-lab qemu` does: fetch, list and remove QEMUs that lie beside the host's own."""
+"""The command ``qemu``: QEMUs beside the host's own, fetched, listed and removed."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+import click
+
 from fame_lab.cli import output
+from fame_lab.cli.arguments import Command, json_option
 from fame_lab.core.sizes import MIB
-from fame_lab.host.qemu import dotted
 from fame_lab.spec.validation import QEMU_NAMES
 
-__all__ = ["add_arguments", "qemu"]
+__all__ = ["qemu"]
 
 
-def add_arguments(words: argparse.ArgumentParser) -> None:
-    """Add the words after ``qemu``."""
-    actions = words.add_subparsers(required=True, metavar="ACTION", dest="action")
-    get = actions.add_parser("get", help="fetch the one of Debian's backports, unless it is there")
-    get.add_argument("name", metavar="NAME", nargs="?", default=QEMU_NAMES[0], choices=QEMU_NAMES)
-    get.add_argument("--newer", action="store_true", help="also where an older one is there")
-    ls = actions.add_parser("ls", help="what is in the cache")
-    ls.add_argument("--json", action="store_true")
-    rm = actions.add_parser("rm", help="remove QEMUs")
-    which = rm.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", metavar="NAME", nargs="?", help="a name, or the beginning of a digest")
-    which.add_argument("--old", action="store_true", help="all that a lab would not run in any more")
+@click.group(no_args_is_help=False, subcommand_metavar="ACTION [ARGS]...")
+def qemu() -> None:
+    """Fetch, list and remove a QEMU beside the host's."""
 
 
-def qemu(arguments: argparse.Namespace) -> int:
-    """Do what the words say, and return the exit status."""
-    return {"get": _get, "ls": _ls, "rm": _rm}[arguments.action](arguments)
+@qemu.command("get", cls=Command)
+@click.argument("name", type=click.Choice(QEMU_NAMES), default=QEMU_NAMES[0], metavar="[NAME]")
+@click.option("--newer", is_flag=True, help="Also where an older one is there.")
+def _get(name: str, newer: bool) -> int:  # noqa: ARG001 - there is one name
+    """Fetch the one of Debian's backports, unless it is there.
 
-
-def _get(arguments: argparse.Namespace) -> int:
+    NAME is backports, the default.
+    """
     from fame_lab.host import qemu_cache
+    from fame_lab.host.qemu import dotted
 
-    made = qemu_cache.update() if arguments.newer else qemu_cache.ensure()
-    print(f"{made.name}: QEMU {dotted(made.qemu.version)} {made.qemu.packaged}, at {made.qemu.path}")
+    cached = qemu_cache.update() if newer else qemu_cache.ensure()
+    print(f"{cached.name}: QEMU {dotted(cached.qemu.version)} {cached.qemu.packaged}, at {cached.qemu.path}")
     return 0
 
 
-def _ls(arguments: argparse.Namespace) -> int:
+@qemu.command("ls", cls=Command)
+@json_option
+def _ls(as_json: bool) -> int:
+    """List what is in the cache."""
     from fame_lab.host import qemu_cache
+    from fame_lab.host.qemu import dotted
 
-    found, current, used = qemu_cache.cached(), qemu_cache.current(), _in_use()
-    if arguments.json:
-        told = [
+    cached, current, used = qemu_cache.cached(), qemu_cache.current(), _in_use()
+    if as_json:
+        entries = [
             {
                 "name": each.name,
                 "digest": each.digest,
@@ -59,12 +58,12 @@ def _ls(arguments: argparse.Namespace) -> int:
                 "suite": each.suite,
                 "fetched": each.fetched,
             }
-            for each in found
+            for each in cached
         ]
-        print(json.dumps(told, indent=1))
+        print(json.dumps(entries, indent=1))
         return 0
     rows = [("NAME", "DIGEST", "SIZE", "QEMU", "SUITE", "STATE", "PATH")]
-    for each in found:
+    for each in cached:
         state = "in use" if each.qemu.path in used else "current" if each == current else "old"
         size, path = f"{each.size / MIB:.0f}M", str(each.qemu.path)
         rows.append((each.name, each.digest[:12], size, dotted(each.qemu.version), each.suite, state, path))
@@ -72,11 +71,21 @@ def _ls(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rm(arguments: argparse.Namespace) -> int:
+@qemu.command("rm", cls=Command)
+@click.argument("name", required=False, metavar="[NAME]")
+@click.option("--old", is_flag=True, help="All that a lab would not run in any more.")
+@click.pass_context
+def _rm(context: click.Context, name: str | None, old: bool) -> int:
+    """Remove QEMUs.
+
+    NAME is a name, or the beginning of a digest.
+    """
+    if old == (name is not None):
+        context.fail("qemu rm takes NAME or --old, one of the two")
     from fame_lab.host import qemu_cache
 
-    for gone in qemu_cache.remove(None if arguments.old else arguments.name, _in_use()):
-        print(f"{gone.name} {gone.digest[:12]} is gone")
+    for removed in qemu_cache.remove(name, _in_use()):
+        print(f"{removed.name} {removed.digest[:12]} is gone")
     return 0
 
 

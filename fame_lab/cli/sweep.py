@@ -1,92 +1,108 @@
-"""The word ``sweep``: a probe at every combination of values, saved as it goes."""
+"""The command ``sweep``: a probe at every combination of values, saved as it goes."""
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-from fame_lab.cli.arguments import as_path, check_picture, parameter
+import click
+
+from fame_lab.cli.arguments import (
+    Command,
+    as_path,
+    check_picture,
+    json_option,
+    option,
+    parameter,
+    parameter_option,
+    plot_option,
+)
 from fame_lab.core.sanitize import plain
 from fame_lab.errors import SpecError
 
-__all__ = ["add_arguments", "sweep"]
+__all__ = ["sweep"]
 
 
-def add_arguments(words: Any) -> None:
-    """Add it to the parser's, with what it takes."""
-    sweep = words.add_parser(
-        "sweep",
-        help="measure while the lab and what the probe is told change",
-        epilog="Each point is saved at once. The same words again go on where it was, also after a kill.",
-    )
-    sweep.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
-    sweep.add_argument(
-        "--over", action="append", required=True, type=parameter, metavar="NAME=VALUE,VALUE",
-        help="a field of the lab or a parameter of the probe; may be given again: --over nodes=2,4,8",
-    )  # fmt: skip
-    sweep.add_argument("--repeats", type=int, default=5, metavar="N", help="by default 5")
-    sweep.add_argument("--output", type=as_path, required=True, metavar="DIR", help="where the sweep is kept")
-    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the random order; by default 0")
-    sweep.add_argument("--spec", type=as_path, metavar="FILE", help="of TOML, with what every lab has")
-    sweep.add_argument(
-        "--cluster", metavar="ADDRESS",
-        help="of a Dask scheduler, such as tcp://host:8786; only in a network that you trust",
-    )  # fmt: skip
-    sweep.add_argument(
-        "-p", dest="parameter", action="append", default=[], type=parameter, metavar="NAME=VALUE",
-        help="of the probe, at every point",
-    )  # fmt: skip
-    sweep.add_argument("--plot", type=as_path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
-    sweep.add_argument("--json", action="store_true", help="where it is, and what became of it")
-    sweep.set_defaults(command="sweep")
+@click.command(
+    cls=Command,
+    epilog="Each point is saved at once. The same words again go on where it was, also after a kill.",
+)
+@click.argument("probe", metavar="PROBE")
+@option(
+    "--over",
+    "NAME=VALUE,VALUE",
+    "Of the lab or of the probe; may be given again: --over nodes=2,4,8.",
+    multiple=True,
+    required=True,
+    type=parameter,
+)
+@option("--repeats", "N", "Of each point; by default 5.", type=int, default=5)
+@option("--output", "DIR", "Where the sweep is kept.", type=as_path, required=True)
+@option("--seed", "N", "Of the random order; by default 0.", type=int, default=0)
+@option("--spec", "FILE", "TOML, with what every lab has; by default nothing.", type=as_path)
+@option("--cluster", "ADDRESS", "Of a Dask scheduler that you trust: tcp://host:8786; by default none.")
+@parameter_option("Of the probe, at every point; may be given again; by default none.")
+@plot_option
+@json_option
+def sweep(
+    probe: str,
+    over: tuple[tuple[str, Any], ...],
+    repeats: int,
+    output: Path,
+    seed: int,
+    spec: Path | None,
+    cluster: str | None,
+    parameters: tuple[tuple[str, Any], ...],
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Measure while the lab and what the probe is told change.
 
-
-def sweep(arguments: argparse.Namespace) -> int:
-    """Sweep, and print the dataset, or with ``--json`` what became of it; 1 if points failed."""
+    PROBE is such as chase; a wrong name lists all. Status 1 means that points failed.
+    """
     from fame_lab.experiments.sweep import sweep as sweeps
     from fame_lab.spec import toml
 
-    over, parameters = (
-        _reject_duplicates(arguments.over, "--over"),
-        _reject_duplicates(arguments.parameter, "-p"),
-    )
+    axes, fixed = _reject_duplicates(over, "--over"), _reject_duplicates(parameters, "-p")
     own = inspect.signature(sweeps.sweep).parameters
-    if taken := [name for name in parameters if name in own]:
+    if taken := [name for name in fixed if name in own]:
         raise SpecError(
             f"-p {taken[0]}=... would be the sweep's own: give --over {taken[0]}=... with one value"
         )
-    check_picture(arguments.plot, replaced=True)  # the same words go on with a sweep, or draw it again
+    check_picture(plot, replaced=True)  # the same words go on with a sweep, or draw it again
     dataset = sweeps.sweep(
-        arguments.probe,
-        over,
-        repeats=arguments.repeats,
-        spec=None if arguments.spec is None else toml.read(arguments.spec),
-        seed=arguments.seed,
-        directory=arguments.output,
-        cluster=arguments.cluster,
-        **parameters,
+        probe,
+        axes,
+        repeats=repeats,
+        spec=None if spec is None else toml.read(spec),
+        seed=seed,
+        directory=output,
+        cluster=cluster,
+        **fixed,
     )
-    if arguments.plot is not None:
-        sweeps.Sweep(dataset).plot().savefig(arguments.plot)
-    told = {name: dataset.attrs[name] for name in ("probe", "axes", "missing", "failed", "errors")}
+    if plot is not None:
+        sweeps.Sweep(dataset).plot().savefig(plot)
+    fate = {name: dataset.attrs[name] for name in ("probe", "axes", "missing", "failed", "errors")}
     sizes = {str(name): size for name, size in dataset.sizes.items()}
-    if arguments.json:
-        print(json.dumps({"directory": str(arguments.output), "sizes": sizes, **told}, indent=1))
+    if as_json:
+        print(json.dumps({"directory": str(output), "sizes": sizes, **fate}, indent=1))
     else:
         print(dataset)
-    for what, words in (("could not be measured", told["errors"]), ("failed", told["failed"])):
+    for what, words in (("could not be measured", fate["errors"]), ("failed", fate["failed"])):
         if words:
             print(f"fame-lab: points of the sweep {what}: {plain(words)}", file=sys.stderr)
-    return 1 if told["missing"] or told["failed"] else 0
+    return 1 if fate["missing"] or fate["failed"] else 0
 
 
-def _reject_duplicates(given: list[tuple[str, Any]], word: str) -> dict[str, Any]:
-    found = dict(given)
-    if len(found) < len(given):
-        names = [name for name, _ in given]
+def _reject_duplicates(pairs: tuple[tuple[str, Any], ...], option: str) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise SpecError(f"{word} {twice} is given twice: give it once, with all its values parted by commas")
-    return found
+        raise SpecError(
+            f"{option} {twice} is given twice: give it once, with all its values parted by commas"
+        )
+    return values

@@ -1,37 +1,77 @@
-"""The word ``xml``: a lab's nodes for elsewhere, printed or as a folder."""
+"""The command ``xml``: a lab's nodes for elsewhere, printed or as a folder."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
+import sys
+from pathlib import Path
+from typing import Any
 
-from fame_lab.cli.spec_args import spec_of
+import click
+
+from fame_lab.cli.arguments import Command, as_path, option
+from fame_lab.cli.spec_args import options_named, spec_of, spec_options
 from fame_lab.errors import SpecError
 
 __all__ = ["xml"]
 
 
-def xml(arguments: argparse.Namespace) -> int:
-    """Print each node's domain, or command line of QEMU; or write a folder, and print where it is."""
-    spec = spec_of(arguments)
-    if arguments.output is not None:
-        if arguments.node or arguments.command_lines or arguments.json:
-            raise SpecError("--output has everything of every node: leave out --node, --qemu and --json")
-        print(spec.export(arguments.output, ssh_port=arguments.ssh_port) / "README")
+@click.command(
+    cls=Command,
+    epilog="With --output, a folder: XML, scripts, kernel, keys for SSH, and a README of how to start. "
+    "Without, nodes are got into by their serial lines. --accel auto is KVM if it works here.",
+)
+@spec_options
+@click.option("--emulator", "qemu", metavar="QEMU", help="A path, or backports; by default the host's.")
+@option("--output", "DIR", "Not there yet; by default it is printed.", type=as_path)
+@option("--node", "NODE", "This one; may be given again; by default all.", multiple=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("domain", "qemu")),
+    help="domain: libvirt's XML, the default; qemu: command lines of QEMU, for a shell.",
+)
+@click.option("--qemu", "command_lines", is_flag=True, hidden=True)
+@option(
+    "--ssh-port", "PORT", "Of node01 on 127.0.0.1, then upwards; by default 2201.", type=int, default=2201
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it by the nodes' names, for a program.")
+def xml(
+    spec: Path | None,
+    output: Path | None,
+    node: tuple[str, ...],
+    form: str | None,
+    command_lines: bool,
+    ssh_port: int,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Print a lab for elsewhere: libvirt's XML, or QEMU's command lines.
+
+    The lab is called NAME, or as the file says.
+    """
+    if command_lines:
+        print("fame-lab: xml --qemu is xml --format qemu now", file=sys.stderr)
+        form = form or "qemu"
+    with options_named(spec, fields | {"ssh_port": ssh_port}):
+        lab = spec_of(spec, fields)
+        if output is not None:
+            if node or form or as_json:
+                raise SpecError(
+                    "--output has everything of every node: leave out --node, --format and --json"
+                )
+            print(lab.export(output, ssh_port=ssh_port) / "README")
+            return 0
+        if unknown := sorted(set(node) - set(lab.node_names)):
+            names = ", ".join(map(repr, unknown))
+            raise SpecError(f"{lab.name} has no node {names}: they are node01 to {lab.node_names[-1]}")
+        to_text = lab.to_qemu_args if form == "qemu" else lab.to_xml
+        texts = to_text(ssh_port=ssh_port)
+    shown = {name: text for name, text in texts.items() if not node or name in node}
+    if as_json:
+        print(json.dumps(shown, indent=1))
         return 0
-    if unknown := sorted(set(arguments.node) - set(spec.node_names)):
-        named = ", ".join(map(repr, unknown))
-        raise SpecError(f"{spec.name} has no node {named}: they are node01 to {spec.node_names[-1]}")
-    written: dict[str, str] | dict[str, list[str]]
-    if arguments.command_lines:
-        written = spec.to_qemu_args(ssh_port=arguments.ssh_port)
-    else:
-        written = spec.to_xml(ssh_port=arguments.ssh_port)
-    chosen = {node: what for node, what in written.items() if not arguments.node or node in arguments.node}
-    if arguments.json:
-        print(json.dumps(chosen, indent=1))
-        return 0
-    for what in chosen.values():
-        print(what if isinstance(what, str) else shlex.join(what))
+    for text in shown.values():
+        print(text if isinstance(text, str) else shlex.join(text))
     return 0

@@ -1,6 +1,6 @@
-import argparse
 from pathlib import Path
 
+import click
 import pytest
 
 from fame_lab.cli import main
@@ -36,5 +36,5 @@ def test_a_sweep_refuses_its_picture_before_it_measures(
 def test_a_name_and_its_value_are_parted_at_the_first_sign() -> None:
     assert named("label=a=b") == ("label", "a=b")
     for text in ("nodes", "=4", "a b=4"):
-        with pytest.raises(argparse.ArgumentTypeError):
+        with pytest.raises(click.BadParameter):
             named(text)

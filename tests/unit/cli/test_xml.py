@@ -1,12 +1,14 @@
 import json
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from fame_lab.cli import main
-from fame_lab.cli.parser import parse
 from fame_lab.cli.spec_args import spec_of
+from fame_lab.cli.up import up
+from fame_lab.cli.xml import xml
 from fame_lab.spec.lab_spec import LabSpec
 
 TCG = ("--accel", "tcg", "--fam", "64M")
@@ -19,17 +21,22 @@ def lab_toml(tmp_path: Path) -> str:
     return str(path)
 
 
+def described(command: str, *words: str) -> LabSpec:
+    params = {"up": up, "xml": xml}[command].make_context(command, [*words]).params
+    return spec_of(params["spec"], {field.name: params.get(field.name) for field in fields(LabSpec)})
+
+
 def test_a_qemu_is_named_to_both_words() -> None:
-    assert spec_of(parse(["up", "demo", "--qemu", "/q"])).qemu == "/q"
-    assert spec_of(parse(["up", "demo", "--emulator", "/q"])).qemu == "/q"
-    assert spec_of(parse(["xml", "demo", "--emulator", "/q", "--qemu"])).qemu == "/q"
-    assert spec_of(parse(["xml", "demo", "--qemu"])).qemu == "auto"
+    assert described("up", "demo", "--qemu", "/q").qemu == "/q"
+    assert described("up", "demo", "--emulator", "/q").qemu == "/q"
+    assert described("xml", "demo", "--emulator", "/q", "--qemu").qemu == "/q"
+    assert described("xml", "demo", "--qemu").qemu == "auto"
 
 
 @pytest.mark.parametrize("command", ["up", "xml"])
 def test_a_file_says_what_the_options_do_not(lab_toml: str, command: str) -> None:
-    assert spec_of(parse([command, "--spec", lab_toml])) == LabSpec("filed", nodes=3, fam="64M")
-    other = spec_of(parse([command, "mine", "--spec", lab_toml, "--nodes", "40", "--fam", "16M"]))
+    assert described(command, "--spec", lab_toml) == LabSpec("filed", nodes=3, fam="64M")
+    other = described(command, "mine", "--spec", lab_toml, "--nodes", "40", "--fam", "16M")
     assert other == LabSpec("mine", nodes=40, fam="16M")
 
 
@@ -50,9 +57,14 @@ def test_xml_is_printed_by_node(capsys: pytest.CaptureFixture[str]) -> None:
     assert LabSpec.from_xml(capsys.readouterr().out) == LabSpec("demo", accel="tcg", fam="64M")
 
 
-def test_command_lines_are_printed_one_a_line_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["xml", "demo", "--qemu", "--ssh-port", "4000", *TCG]) == 0
-    lines = capsys.readouterr().out.splitlines()
+@pytest.mark.parametrize("words", [["--format", "qemu"], ["--qemu"]])
+def test_command_lines_are_printed_one_a_line_for_a_shell(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["xml", "demo", *words, "--ssh-port", "4000", *TCG]) == 0
+    streams = capsys.readouterr()
+    assert ("xml --qemu is xml --format qemu now" in streams.err) is (words == ["--qemu"])
+    lines = streams.out.splitlines()
     assert [shlex.split(line)[0] for line in lines] == ["qemu-system-x86_64"] * 2
     assert "127.0.0.1:4001" in lines[1]
 
@@ -71,9 +83,11 @@ def test_a_folder_is_written_and_its_readme_named(tmp_path: Path, capsys: pytest
     ("words", "told"),
     [
         (["--node", "node03"], "'node03'"),
-        (["--trace"], "trace=False"),
-        (["--ssh-port", "0"], "ssh_port is 0"),
+        (["--trace"], "with no --trace"),
+        (["--ssh-port", "0"], "--ssh-port is 0"),
         (["--output", "x", "--qemu"], "--output"),
+        (["--output", "x", "--format", "domain"], "--output"),
+        (["--emulator", "here"], "--emulator is 'here'"),
     ],
 )
 def test_what_cannot_be_is_one_message(

@@ -1,12 +1,12 @@
-import argparse
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.cli.parser import parse
+from fame_lab.cli.sweep import sweep
 from fame_lab.errors import SpecError
 from fame_lab.experiments.sweep.axes import Axis, check_parameters, parse_axes
 
@@ -90,20 +90,20 @@ def test_parameters_of_all_points_are_checked_too() -> None:
 @given(st.sampled_from(["nodes", "stride", "fam", "order", "batches", "x"]), st.text())
 def test_whatever_is_typed_is_an_axis_or_an_error_of_the_kits_own(name: str, text: str) -> None:
     try:
-        words = parse(["sweep", "chase", f"--over={name}={text}", "--output=x"])
-    except SystemExit as end:
-        assert end.code == 2
+        words = sweep.make_context("sweep", ["chase", f"--over={name}={text}", "--output=x"])
+    except click.UsageError as error:
+        assert error.exit_code == 2
         return
-    ((_, values),) = words.over
+    ((_, values),) = words.params["over"]
     try:
         axis = only("chase", name, values)
     except SpecError:
         return
     assert len(axis.labels) == len(axis.values) == len(set(axis.labels))
-    assert isinstance(words, argparse.Namespace)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, unique=True))
 def test_numbers_parted_by_commas_read_as_themselves(numbers: list[int]) -> None:
-    words = parse(["sweep", "chase", f"--over=nodes={','.join(map(str, numbers))}", "--output=x"])
-    assert only("chase", "nodes", dict(words.over)["nodes"]).values == tuple(numbers)
+    words = ["chase", f"--over=nodes={','.join(map(str, numbers))}", "--output=x"]
+    axes = dict(sweep.make_context("sweep", words).params["over"])
+    assert only("chase", "nodes", axes["nodes"]).values == tuple(numbers)

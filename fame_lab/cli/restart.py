@@ -1,0 +1,41 @@
+"""The command ``restart``: nodes booted anew."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fame_lab.cli.arguments import Command
+from fame_lab.core.jobs.progress import job
+
+__all__ = ["restart"]
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="NAME")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+def restart(name: str, nodes: tuple[str, ...]) -> int:
+    """Boot nodes anew, into the same FAM, one after another."""
+    from fame_lab.lab.lab import Lab
+
+    lab = Lab.attach(name)
+    waiting = [lab.node(node) for node in nodes]
+    restarted: list[str] = []
+    try:
+        with job("restart", total=len(waiting), unit="node") as running:
+            while waiting:
+                waiting[0].restart(tell=lambda node, stage: running.describe(f"{node} {stage}"))
+                restarted.append(waiting.pop(0).name)
+                running.step()
+    except KeyboardInterrupt:
+        rest = " ".join(node.name for node in waiting)
+        if rest:
+            print(
+                f"fame-lab: not restarted: {rest}; to go on: fame-lab restart {name} {rest}", file=sys.stderr
+            )
+        raise
+    finally:
+        for node in restarted:
+            print(f"{node} has booted anew")
+    return 0
