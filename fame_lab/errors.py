@@ -74,6 +74,15 @@ class FameError(Exception):
         self.message, self.hint = _bounded(message), _bounded(hint)
         super().__init__(f"{self.message}: {self.hint}" if hint else self.message)
 
+    def explanation(self) -> str:
+        """Return the message, with the hint on a line of its own: as command line, panel and HTML show it."""
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+    def reword(self, message: str, hint: str) -> None:
+        """Say the same in the words of a face: by options of the command line, for example."""
+        self.message, self.hint = message, hint
+        self.args = (f"{message}: {hint}" if hint else message,)
+
 
 class SpecError(FameError, ValueError):
     """A field, a size or an argument that cannot be right.

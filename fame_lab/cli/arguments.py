@@ -129,11 +129,11 @@ def check_picture(path: Path | None, *, replaced: bool = False) -> None:
     if path is None:
         return
     if path.suffix not in _PICTURES:
-        raise SpecError(f"--plot is {str(path)!r}: give a name that ends in .png, .svg or .pdf")
+        raise SpecError(f"--plot is {str(path)!r}", hint="give a name that ends in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
         raise SpecError(f"--plot is {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
     if path.exists() and not (replaced and path.is_file()):
-        raise SpecError(f"--plot is {str(path)!r}, which is there: give a name that is not there yet")
+        raise SpecError(f"--plot is {str(path)!r}, which is there", hint="give a name that is not there yet")
 
 
 def option(name: str, metavar: str, text: str, **settings: Any) -> Callable[[Decorated], Decorated]:

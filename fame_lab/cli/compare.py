@@ -1,4 +1,4 @@
-"""The command ``compare``: two results, recordings, sweeps or reports, told apart."""
+"""The command ``compare``: compare two results, recordings, sweeps or reports."""
 
 from __future__ import annotations
 

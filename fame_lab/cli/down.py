@@ -1,4 +1,4 @@
-"""The command ``down``: labs ended."""
+"""The command ``down``: end labs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``get``: a file out of a node."""
+"""The command ``get``: copy a file out of a node."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get(name: str, paths: tuple[str, ...], node: tuple[str, ...], most: str) -> 
     lab = Lab.attach(name)
     names = names or [each.name for each in lab.nodes]
     if len(names) > 1:
-        raise LabError(f"get takes one node: name one of {', '.join(names)}")
+        raise LabError("get takes one node", hint=f"name one of {', '.join(names)}")
     with job("get", unit="file"):
         where = lab.node(names[0]).get(remote, local, most=most)
     print(plain(str(where), keep=""))

@@ -1,4 +1,4 @@
-"""The command ``image``: guest images built, listed, removed and exported."""
+"""The command ``image``: build, list, remove and export guest images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _build(name: str, packages: str) -> int:
 
     if name == "appliance":
         if packages:
-            raise SpecError("the appliance takes no further packages: build 'debian-...' with them")
+            raise SpecError("the appliance takes no further packages", hint="build 'debian-...' with them")
         small = appliance.ensure()
         print(f"appliance: Linux {small.kernel_release}, at {small.kernel.parent}")
         return 0
@@ -108,7 +108,7 @@ def _export(name: str, output: Path, authorized_key: Path | None) -> int:
 
     keys = export.authorized_keys(authorized_key)
     if output.exists():
-        raise SpecError(f"--output {str(output)!r} is there: give a directory that is not there yet")
+        raise SpecError(f"--output {str(output)!r} is there", hint="give a directory that is not there yet")
     with job(f"export {name}", unit="step"):
         paths = export.export(debian.ensure(name), output, keys, current().describe)
     print(*paths, sep="\n")

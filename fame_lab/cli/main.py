@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         status = _explain(error)
     except FameError as error:
-        status = _complain(str(error))
+        status = _complain(error.explanation())
     except KeyboardInterrupt:
         _complain("interrupted")
         status = _INTERRUPTED

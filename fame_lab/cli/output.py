@@ -1,4 +1,4 @@
-"""What the command line says of results: for a reader, or as JSON for a program."""
+"""Results as the command line prints them: for a reader, or as JSON for a program."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def probe(name: str, probe: str, parameters: tuple[tuple[str, Any], ...], output
     from fame_lab.lab.lab import Lab
 
     if output is not None and output.exists():
-        raise SpecError(f"--output {str(output)!r} is there: give a directory that is not there yet")
+        raise SpecError(f"--output {str(output)!r} is there", hint="give a directory that is not there yet")
     result = Lab.attach(name).probe(probe, **dict(parameters))
     print(result.dataset if output is None else result.save(output))
     if result.failed:

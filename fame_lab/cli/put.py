@@ -1,4 +1,4 @@
-"""The command ``put``: a file into nodes."""
+"""The command ``put``: copy a file into nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``qemu``: QEMUs beside the host's own, fetched, listed and removed."""
+"""The command ``qemu``: fetch, list and remove QEMUs beside the host's own."""
 
 from __future__ import annotations
 

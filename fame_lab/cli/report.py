@@ -1,4 +1,4 @@
-"""The command ``report``: a notebook as a folder that can be repeated."""
+"""The command ``report``: execute a notebook, and keep a folder that can be repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``rerun``: a report made again."""
+"""The command ``rerun``: repeat a report."""
 
 from __future__ import annotations
 

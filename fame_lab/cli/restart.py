@@ -1,4 +1,4 @@
-"""The command ``restart``: nodes booted anew."""
+"""The command ``restart``: boot nodes anew."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ def options_named(spec: Path | None, fields: Mapping[str, Any]) -> Iterator[None
     try:
         yield
     except FameError as error:
-        text = str(error)
-        about = re.match(r"(\w+) is ", bare := text.removeprefix(f"{spec}: "))
+        about = re.match(r"(\w+) is ", message := error.message.removeprefix(f"{spec}: "))
         if spec is not None and (about is None or fields.get(about[1]) is None):
             raise
         if about and about[1] in options:
-            bare = f"{options[about[1]]}{bare.removeprefix(about[1])}"
-        error.args = (_HINT.sub(lambda hint: _as_option(options, hint), bare),)
+            message = f"{options[about[1]]}{message.removeprefix(about[1])}"
+        texts = (_HINT.sub(lambda hint: _as_option(options, hint), text) for text in (message, error.hint))
+        error.reword(*texts)
         raise
 
 

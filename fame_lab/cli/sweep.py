@@ -70,7 +70,7 @@ def sweep(
     own = inspect.signature(sweeps.sweep).parameters
     if taken := [name for name in fixed if name in own]:
         raise SpecError(
-            f"-p {taken[0]}=... would be the sweep's own: give --over {taken[0]}=... with one value"
+            f"-p {taken[0]}=... would be the sweep's own", hint=f"give --over {taken[0]}=... with one value"
         )
     check_picture(plot, replaced=True)  # the same words go on with a sweep, or draw it again
     dataset = sweeps.sweep(
@@ -103,6 +103,6 @@ def _reject_duplicates(pairs: tuple[tuple[str, Any], ...], option: str) -> dict[
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise SpecError(
-            f"{option} {twice} is given twice: give it once, with all its values parted by commas"
+            f"{option} {twice} is given twice", hint="give it once, with all its values parted by commas"
         )
     return values

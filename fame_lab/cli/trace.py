@@ -1,4 +1,4 @@
-"""The command ``trace``: accesses to FAM counted, while a command runs or for a time."""
+"""The command ``trace``: count accesses to FAM, while a command runs or for a time."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def trace(
     """Count accesses to FAM in a lab that was started with --trace."""
     for path in filter(None, (output, order)):
         if path.exists():
-            raise SpecError(f"{str(path)!r} is there: give a name that is not there yet")
+            raise SpecError(f"{str(path)!r} is there", hint="give a name that is not there yet")
         if not path.absolute().parent.is_dir():
             raise SpecError(f"{str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
     check_picture(plot)
     line = command(words)
     if line and seconds is not None:
-        raise SpecError("--seconds and a command say two ends for one recording: give one of them")
+        raise SpecError("--seconds and a command say two ends for one recording", hint="give one of them")
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)

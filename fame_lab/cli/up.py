@@ -1,4 +1,4 @@
-"""The command ``up``: a lab that runs on."""
+"""The command ``up``: start a lab that stays."""
 
 from __future__ import annotations
 

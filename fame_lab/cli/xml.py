@@ -59,7 +59,7 @@ def xml(
         if output is not None:
             if node or form or as_json:
                 raise SpecError(
-                    "--output has everything of every node: leave out --node, --format and --json"
+                    "--output has everything of every node", hint="leave out --node, --format and --json"
                 )
             print(lab.export(output, ssh_port=ssh_port) / "README")
             return 0
