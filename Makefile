@@ -4,6 +4,8 @@ PYTEST_ARGS ?=
 # Files of tests side by side, one a core; more labs at a time than that would only wait for each other.
 BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
+# Where no bytecode is kept, each Python that a test starts compiles every module it imports: seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 NOTEBOOK := notebooks/01_first_lab.ipynb
 # Jupyter refuses to run as root unless told; here it listens on loopback alone, with its token.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from jupyter_lab import JupyterLab
     from playwright.sync_api import Browser
 
+# jsonschema, which nbformat takes, would build 38 grammars of addresses by it: two seconds in each worker.
+# It does without where this is not installed, and nothing here asks it whether a text is an address.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

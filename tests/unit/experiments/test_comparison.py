@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,11 @@ def test_a_result_of_every_probe_agrees_with_itself_saved(name: str, tmp_path: P
     comparison.plot().draw_without_rendering()
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_chase().save(tmp_path_factory.mktemp("saved") / "kept")
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     held=st.dictionaries(
@@ -236,10 +242,11 @@ def test_a_result_of_every_probe_agrees_with_itself_saved(name: str, tmp_path: P
 )
 def test_whatever_a_dataset_holds_there_is_a_comparison_or_an_error(
     tmp_path_factory: pytest.TempPathFactory,
+    saved: Path,
     held: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
     attrs: dict[str, int | str],
 ) -> None:
-    place = a_chase().save(tmp_path_factory.mktemp("fuzz") / "kept")
+    place = shutil.copytree(saved, tmp_path_factory.mktemp("fuzz") / "kept")
     with h5py.File(place / "dataset.nc", "a") as made:
         for name, ((kind, shape, value), own) in held.items():
             if name in made:

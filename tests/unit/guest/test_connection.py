@@ -23,6 +23,11 @@ from fame_lab.guest.ssh.connection import Connection
 STDERR = 1
 
 
+@pytest.fixture(autouse=True)
+def _short_kill_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_KILL_TIMEOUT", 0.5)
+
+
 def ends(channel: paramiko.Channel, status: int = 0) -> None:
     channel.send_exit_status(status)
     channel.close()

@@ -14,8 +14,14 @@ from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from fame_lab.core.jobs.cancellation import cancellable
 from fame_lab.errors import SpecError, SSHError
+from fame_lab.guest.ssh import connection as ssh
 from fame_lab.guest.ssh import sessions
 from fame_lab.guest.ssh.connection import Connection
+
+
+@pytest.fixture(autouse=True)
+def _short_kill_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_KILL_TIMEOUT", 0.5)
 
 
 class Crowd:

@@ -14,7 +14,9 @@ import fame_lab
 from fame_lab import LabSpec
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import FameError, ProbeError
+from fame_lab.host.doctor.diagnosis import Check, Diagnosis
 from fame_lab.lab.node_stats import NodeStats
+from fame_lab.notebook import doctor_tab
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html
 from fame_lab.notebook.node_table import node_rows
@@ -25,7 +27,9 @@ from fame_lab.spec.lab_spec import CHOICES
 
 
 @pytest.fixture
-def panel() -> Iterator[Panel]:
+def panel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
+    """A panel whose doctor asks no other process: that of a panel without this fixture does."""
+    monkeypatch.setattr(doctor_tab, "doctor", lambda: Diagnosis((Check("cores", "ok", "2"),)))
     panel = fame_lab.panel()
     yield panel
     panel.close()

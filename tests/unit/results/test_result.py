@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,11 @@ def test_a_dataset_that_claims_to_be_huge_is_not_allocated(tmp_path: Path) -> No
         Result.load(place)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_result().save(tmp_path_factory.mktemp("saved") / "kept")
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     held=st.dictionaries(NAMES, st.tuples(ARRAYS, ATTRIBUTES), max_size=3),
@@ -154,11 +160,12 @@ def test_a_dataset_that_claims_to_be_huge_is_not_allocated(tmp_path: Path) -> No
 )
 def test_whatever_a_dataset_holds_there_is_a_result_or_an_error(
     tmp_path_factory: pytest.TempPathFactory,
+    saved: Path,
     held: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
     attrs: dict[str, int | str],
     mode: str,
 ) -> None:
-    place = a_result().save(tmp_path_factory.mktemp("fuzz") / "kept")
+    place = shutil.copytree(saved, tmp_path_factory.mktemp("fuzz") / "kept")
     with h5py.File(place / "dataset.nc", mode) as made:
         for name, ((kind, shape, value), own) in held.items():
             if name in made:

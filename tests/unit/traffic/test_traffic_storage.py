@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from made_traffic import MANIFEST, Cells, a_crowd, a_trace, some_samples
 
 from fame_lab.errors import HostError, SpecError, TrafficError
 from fame_lab.results.result import Result
+from fame_lab.traffic import storage
 from fame_lab.traffic.traffic import Traffic
 
 CELLS: Cells = {("load", 1, 0): 10, ("store", 2, 32 << 20): (3, 2**60)}
@@ -162,6 +164,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in place.iterdir()}
 
 
+@pytest.fixture
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read numbers once for all examples that leave them as they are, for that is slow."""
+    read = functools.cache(storage._read)
+    monkeypatch.setattr(storage, "_read", lambda path: read(path).copy(deep=True))
+
+
 def lay(place: Path, files: dict[str, bytes]) -> Path:
     for name, held in files.items():
         (place / name).write_bytes(held)
@@ -181,7 +190,7 @@ fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 @fuzz
 @given(name=FIELDS, value=JSON)
 def test_whatever_the_manifest_tells_there_is_traffic_or_an_error(
-    tmp_path: Path, saved: dict[str, bytes], name: str, value: object
+    tmp_path: Path, saved: dict[str, bytes], read_once: None, name: str, value: object
 ) -> None:
     told = json.loads(saved["manifest.json"]) | {name: value}
     loaded_or_refused(lay(tmp_path, saved | {"manifest.json": json.dumps(told).encode()}))
@@ -190,7 +199,7 @@ def test_whatever_the_manifest_tells_there_is_traffic_or_an_error(
 @fuzz
 @given(field=st.sampled_from(sorted(TRACE.spec)), value=JSON)
 def test_whatever_the_spec_tells_there_is_traffic_or_an_error(
-    tmp_path: Path, saved: dict[str, bytes], field: str, value: object
+    tmp_path: Path, saved: dict[str, bytes], read_once: None, field: str, value: object
 ) -> None:
     retell(lay(tmp_path, saved), spec=TRACE.spec | {field: value})
     loaded_or_refused(tmp_path)
