@@ -127,7 +127,14 @@ class Launch:
         self, context: LabContext, index: int, start: StartMode, slots: threading.Semaphore
     ) -> Node:
         with cancellable(self._cancelled):
-            return boot.bring_up(context, index, start, deadline=self._deadline, slots=slots, tell=self._tell)
+            try:
+                return boot.bring_up(
+                    context, index, start, deadline=self._deadline, slots=slots, tell=self._tell
+                )
+            except SSHError:
+                # A command that was called off is no fault of its node's.
+                raise_if_cancelled()
+                raise
 
     def _bring_up_all(self, context: LabContext, start: StartMode) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
@@ -142,6 +149,7 @@ class Launch:
                 for future in coming:
                     future.cancel()
                 concurrent.futures.wait(coming)
+                _close(each.result() for each in coming if not each.cancelled() and each.exception() is None)
                 raise failed[0].exception() or LabError("unreachable")
         nodes = [future.result() for future in coming]
         try:
