@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from jupyter_lab import JupyterLab
     from playwright.sync_api import Browser
 
-# jsonschema, which nbformat takes, would build 38 grammars of addresses by it: two seconds in each worker.
-# It does without where this is not installed, and nothing here asks it whether a text is an address.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    from fame_lab.testing import InMemoryHost
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -84,6 +82,21 @@ def newer_qemu() -> Path:
     except HostError as error:  # no Debian
         pytest.skip(str(error))
     return qemu_cache.ensure().qemu.path
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InMemoryHost:
+    """A machine in memory, of two cores. Its labs' files lie apart, and a boot takes milliseconds."""
+    from fame_lab.testing import InMemoryHost
+
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    monkeypatch.setattr("fame_lab.core.lab_directory.SHM", shm)
+    monkeypatch.setattr("fame_lab.lab.boot._POLL_INTERVAL", 0.001)
+    monkeypatch.setattr("fame_lab.lab.boot._LOOK_AT_DOMAIN", 0.0)
+    monkeypatch.setattr("fame_lab.lab.node._EXIT_NOTICE_SECONDS", 0.01)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
+    return InMemoryHost()
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ def await_ready(context: LabContext, domain: Domain, end: float, deadline: float
         raise_if_cancelled()
         now = time.monotonic()
         if now > look_at_domain:
-            if domain.reconnected(context.connection).state() not in ("running", "paused"):
+            if context.host.reconnected(domain).state() not in ("running", "paused"):
                 raise _failed(context, domain, "ended while it booted")
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sanitize import quoted
@@ -16,11 +15,10 @@ from fame_lab.guest.images.appliance import Appliance
 from fame_lab.guest.images.base import Boot, Image
 from fame_lab.guest.ssh.keys import LabKeys
 from fame_lab.host import accelerator as accel
-from fame_lab.host import qemu, trace_plugin, tsc
+from fame_lab.host import trace_plugin, tsc
 from fame_lab.host.accelerator import Accelerator
 from fame_lab.host.fam import Fam
-from fame_lab.host.libvirt import domain, migration
-from fame_lab.host.libvirt.connection import Libvirt, emulator, ensure_daemons, qemu_user, security_models
+from fame_lab.host.libvirt.domain import Domain
 from fame_lab.host.libvirt.domain_xml import domain_xml
 from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
 from fame_lab.host.libvirt.nic import Nic
@@ -28,16 +26,16 @@ from fame_lab.host.libvirt.template_args import TemplateFiles
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.trace_plugin import TracePlugin
-from fame_lab.lab import console, fam_allocation, network
+from fame_lab.lab import console, fam_allocation
+from fame_lab.lab.host import Host
+from fame_lab.lab.libvirt_host import LibvirtHost
+from fame_lab.lab.network import LabNetwork
 from fame_lab.lab.ownership import Ownership
 from fame_lab.lab.start_mode import StartMode
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.trace.counter_layout import CounterLayout
 from fame_lab.traffic.trace.counters import Counters
 from fame_lab.traffic.trace.ring_buffer import AccessRing
-
-if TYPE_CHECKING:
-    from libvirt import virConnect
 
 __all__ = ["LabContext", "attach"]
 
@@ -50,7 +48,8 @@ class LabContext:
 
     Parameters
     ----------
-    libvirt : Libvirt
+    host : Host
+        What the nodes run on.
     spec : LabSpec
     directory : LabDirectory
     keys : LabKeys
@@ -70,7 +69,7 @@ class LabContext:
         What its first node was started in.
     """
 
-    libvirt: Libvirt
+    host: Host
     spec: LabSpec
     directory: LabDirectory
     keys: LabKeys
@@ -84,14 +83,9 @@ class LabContext:
     qemu: Qemu
 
     @property
-    def connection(self) -> virConnect:
-        """A connection to libvirt that answers."""
-        return self.libvirt.connection
-
-    @property
-    def network(self) -> network.LabNetwork:
+    def network(self) -> LabNetwork:
         """How its nodes are connected."""
-        return network.of(self.spec)
+        return self.host.network(self.spec)
 
     def metadata_for(self, index: int, start: StartMode | None = None) -> NodeRecord:
         """Describe one node, for its domain's metadata."""
@@ -111,7 +105,7 @@ class LabContext:
             qemu=self.qemu,
         )
 
-    def create_domain(self, index: int, start: StartMode) -> domain.Domain:
+    def create_domain(self, index: int, start: StartMode) -> Domain:
         """Make one node's domain, paused; restored already if it is from a template.
 
         Raises
@@ -123,7 +117,7 @@ class LabContext:
         """
         self.fam.check()
         # An upgrade of the host may have put a newer QEMU in its place since the lab was started.
-        record = replace(self.metadata_for(index, start), qemu=qemu.read(self.qemu.path, self.user))
+        record = replace(self.metadata_for(index, start), qemu=self.host.qemu_at(self.qemu.path))
         identity = replace(
             self.keys.identity(record.node, self.directory), attachment=self.network.told(index)
         )
@@ -135,13 +129,13 @@ class LabContext:
         made = self._create(record, boot, own, trace=trace, card=card, arguments=arguments)
         try:
             if template is not None:
-                migration.restore(made, template.state)
+                self.host.restore(made, template.state)
         except BaseException:
-            made.reconnected(self.connection).destroy()
+            self.host.reconnected(made).destroy()
             raise
         return made
 
-    def create_template(self, image: Appliance, files: TemplateFiles) -> domain.Domain:
+    def create_template(self, image: Appliance, files: TemplateFiles) -> Domain:
         """Make the domain that nodes are restored from, paused."""
         record = TemplateRecord(**vars(self.metadata_for(0)))
         own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
@@ -160,7 +154,7 @@ class LabContext:
         card: Nic | None = None,
         arguments: Sequence[str] = (),
         fam: bool = True,
-    ) -> domain.Domain:
+    ) -> Domain:
         console = self.directory.console(record.node)
         console.unlink(missing_ok=True)
         with self.directory.staged_files(record.node, own, self._owner) as personal:
@@ -170,24 +164,23 @@ class LabContext:
                 console=console,
                 personal=personal,
                 user=self.user,
-                models=security_models(self.connection),
+                models=self.host.security_models(),
                 trace=trace,
                 arguments=arguments,
                 fam=fam,
                 card=card,
             )
-            ensure_daemons()
             try:
-                return domain.create(self.connection, xml, record)
+                return self.host.create(xml, record)
             except DaemonError:
                 # It may have been made all the same, and would be in its own way at the next attempt.
                 for each in self._domains_of(record.node):
                     each.destroy()
                 raise
 
-    def _domains_of(self, node: str) -> list[domain.Domain]:
-        of_lab = domain.find(self.connection, self.spec.name)
-        templates = domain.find(self.connection, self.spec.name, TemplateRecord)
+    def _domains_of(self, node: str) -> list[Domain]:
+        of_lab = self.host.find(self.spec.name)
+        templates = self.host.find(self.spec.name, TemplateRecord)
         return [each for each in (*of_lab, *templates) if each.record.node == node]
 
     @property
@@ -213,17 +206,16 @@ class LabContext:
     def _owner(self) -> tuple[int, int] | None:
         return (self.user.uid, self.user.gid) if self.user else None
 
-    def domains(self) -> list[domain.Domain]:
+    def domains(self) -> list[Domain]:
         """Return every node's domain, in order; one that has ended has no handle."""
-        found = {each.record.index: each for each in domain.find(self.connection, self.spec.name)}
+        found = {each.record.index: each for each in self.host.find(self.spec.name)}
         return [
-            found.get(index) or domain.Domain(None, self.metadata_for(index))
-            for index in range(self.spec.nodes)
+            found.get(index) or Domain(None, self.metadata_for(index)) for index in range(self.spec.nodes)
         ]
 
     def console(self, node: str, most: int = console.TAIL) -> str:
         """Return the last `most` bytes that a node wrote on its serial line."""
-        return console.tail(self.directory.console(node), most)
+        return self.host.console(self.spec.name, node, most)
 
 
 def attach(name: str) -> LabContext:
@@ -234,34 +226,32 @@ def attach(name: str) -> LabContext:
     LabError
         If no lab of that name runs, or the image that its nodes booted is not in the cache any more.
     """
-    libvirt = Libvirt()
-    connection = libvirt.connection
-    domains = domain.find(connection, name)
+    host = LibvirtHost()
+    domains = host.find(name)
     if not domains:
-        there = ", ".join(sorted(domain.labs(connection))) or "none"
+        there = ", ".join(sorted(host.labs())) or "none"
         raise LabError(
             f"no lab named {quoted(name)} runs here (running: {there}): "
             f"start it with `fame-lab up {name}`, or Lab(spec).start()"
         )
     record = domains[0].record
-    user = qemu_user(connection)
     directory = LabDirectory.of(name)
     with contextlib.ExitStack() as undo:
         ownership = Ownership.share(directory)
         undo.callback(ownership.release)
         context = LabContext(
-            libvirt=libvirt,
+            host=host,
             spec=record.spec,
             directory=directory,
             keys=LabKeys.read(directory),
             fam=fam_allocation.from_metadata(record),
             accelerator=replace(accel.choose(record.accelerator), reason=record.accelerator_reason),
             image=catalog.booted_by(str(record.spec.image), record.image),
-            user=user,
+            user=host.user,
             run=record.run,
             notebook=record.notebook,
             ownership=ownership,
-            qemu=record.qemu or qemu.read(emulator(connection), user),
+            qemu=record.qemu or host.default_qemu(),
         )
         undo.pop_all()
     return context

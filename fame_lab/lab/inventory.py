@@ -13,6 +13,7 @@ from fame_lab.errors import LabError
 from fame_lab.host.libvirt import domain
 from fame_lab.host.libvirt.connection import connect
 from fame_lab.lab import network
+from fame_lab.lab.libvirt_host import LibvirtHost
 from fame_lab.lab.ownership import OwnerState, locked_state, owner_state
 from fame_lab.lab.teardown import record_left, tear_down
 from fame_lab.spec.lab_spec import LabSpec
@@ -69,11 +70,11 @@ class LabStatus:
     def _end(self) -> None:
         # Ctrl-C in the middle is not to leave a half.
         with deferred(threading.Event()):
-            connection = connect()
+            host = LibvirtHost()
             try:
-                tear_down(connection, self.name)
+                tear_down(host, self.name)
             finally:
-                connection.close()
+                host.close()
 
     def end_if_orphan(self) -> bool:
         """Take it away unless somebody is starting it or uses it; say whether it was."""

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from fame_lab.core import above
@@ -20,6 +21,7 @@ from fame_lab.lab.inventory import LabStatus
 from fame_lab.lab.lab_html import lab_html
 from fame_lab.lab.launch import Launch
 from fame_lab.lab.launch_progress import LaunchProgress
+from fame_lab.lab.libvirt_host import LibvirtHost
 from fame_lab.lab.manifest import manifest
 from fame_lab.lab.node import Node
 from fame_lab.lab.reaper import in_progress
@@ -30,6 +32,7 @@ from fame_lab.spec.lab_spec import LabSpec
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from fame_lab.lab.host import Host
     from fame_lab.results.result import Result
     from fame_lab.traffic.recording import Recording
 
@@ -52,6 +55,9 @@ class Lab(Commands):
     spec : LabSpec
     progress : bool
         Whether bars show how far its start and its probes are.
+    host : callable
+        Opens the way to the machine that the nodes run on: by default this one, by libvirt. A test without
+        virtual machines gives that of a :class:`fame_lab.testing.InMemoryHost`.
 
     Examples
     --------
@@ -61,12 +67,15 @@ class Lab(Commands):
     'node02\\n'
     """
 
-    def __init__(self, spec: LabSpec, *, progress: bool = True) -> None:
+    def __init__(
+        self, spec: LabSpec, *, progress: bool = True, host: Callable[[], Host] = LibvirtHost
+    ) -> None:
         if not isinstance(spec, LabSpec):
             raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {quoted(spec)}")
         self.spec = spec
         #: Whether bars show how far things are.
         self.progress = progress
+        self._connect = host
         self._context: context.LabContext | None = None
         self._nodes: tuple[Node, ...] = ()
         self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -113,7 +122,7 @@ class Lab(Commands):
         cancelled = cancelled or threading.Event()
         try:
             with deferred(cancelled), LaunchProgress(self.spec, shown=self.progress) as progress:
-                launch = Launch(self.spec, deadline, cancelled)
+                launch = Launch(self.spec, deadline, cancelled, self._connect)
                 with launch:
                     for who, stage in launch.events():
                         progress.show(who, stage)
@@ -142,7 +151,7 @@ class Lab(Commands):
             # Held, so that nobody takes it for an orphan half-way.
             with directory.locked(), in_progress(directory):
                 if self._context.ownership.is_current:
-                    tear_down(self._context.connection, self.spec.name)
+                    tear_down(self._context.host, self.spec.name)
             self._let_go()
 
     def detach(self) -> None:
@@ -317,7 +326,7 @@ class Lab(Commands):
             node.connection.close()
         if self._context is not None:
             self._context.ownership.release()
-            self._context.libvirt.close()
+            self._context.host.close()
         self._context, self._nodes = None, ()
 
     def _running(self) -> context.LabContext:

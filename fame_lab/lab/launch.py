@@ -8,12 +8,13 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fame_lab.core.jobs.cancellation import cancellable, raise_if_cancelled
 from fame_lab.errors import LabError, SSHError
 from fame_lab.lab import boot, template
 from fame_lab.lab.context import LabContext
+from fame_lab.lab.host import Host
 from fame_lab.lab.network_proof import prove_connected
 from fame_lab.lab.node import Node
 from fame_lab.lab.provision import provisioned
@@ -48,11 +49,20 @@ class Launch:
         Seconds that each node has from power-on to its first SSH answer.
     cancelled : threading.Event
         Ends the start when set; then nothing is left.
+    connect : callable
+        Opens the way to the machine that the nodes are to run on.
     """
 
-    def __init__(self, spec: LabSpec, deadline: float | None, cancelled: threading.Event) -> None:
+    def __init__(
+        self,
+        spec: LabSpec,
+        deadline: float | None,
+        cancelled: threading.Event,
+        connect: Callable[[], Host],
+    ) -> None:
         self._spec = spec
         self._deadline = deadline
+        self._connect = connect
         self._cancelled = _CancelOrFailure(cancelled)
         self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._outcome: concurrent.futures.Future[tuple[LabContext, list[Node]]] = concurrent.futures.Future()
@@ -75,9 +85,8 @@ class Launch:
         self._thread.join()
         if kind is not None and self._outcome.exception() is None:
             context, nodes = self._outcome.result()
-            for node in nodes:
-                node.connection.close()
-            tear_down(context.connection, self._spec.name)
+            _close(nodes)
+            tear_down(context.host, self._spec.name)
             context.ownership.release()
 
     def events(self) -> Iterator[tuple[str, str]]:
@@ -109,7 +118,7 @@ class Launch:
             self._tell(self._spec.name, stage)
 
         with (
-            provisioned(self._spec, tell) as context,
+            provisioned(self._spec, tell, self._connect) as context,
             template.start_mode(context, deadline=self._deadline, tell=tell) as start,
         ):
             return context, self._bring_up_all(context, start)
@@ -118,7 +127,14 @@ class Launch:
         self, context: LabContext, index: int, start: StartMode, slots: threading.Semaphore
     ) -> Node:
         with cancellable(self._cancelled):
-            return boot.bring_up(context, index, start, deadline=self._deadline, slots=slots, tell=self._tell)
+            try:
+                return boot.bring_up(
+                    context, index, start, deadline=self._deadline, slots=slots, tell=self._tell
+                )
+            except SSHError:
+                # A command that was called off is no fault of its node's.
+                raise_if_cancelled()
+                raise
 
     def _bring_up_all(self, context: LabContext, start: StartMode) -> list[Node]:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
@@ -133,6 +149,7 @@ class Launch:
                 for future in coming:
                     future.cancel()
                 concurrent.futures.wait(coming)
+                _close(each.result() for each in coming if not each.cancelled() and each.exception() is None)
                 raise failed[0].exception() or LabError("unreachable")
         nodes = [future.result() for future in coming]
         try:
@@ -141,9 +158,13 @@ class Launch:
                 prove_connected(self._spec, nodes)
             raise_if_cancelled()
         except BaseException as error:
-            for node in nodes:
-                node.connection.close()
+            _close(nodes)
             if isinstance(error, SSHError) and self._cancelled.is_set():
                 raise LabError("the start was cancelled") from error
             raise
         return nodes
+
+
+def _close(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        node.connection.close()

@@ -37,7 +37,7 @@ def manifest(context: LabContext) -> dict[str, Any]:
             "fame_lab": version("fame_lab"),
             "python": platform.python_version(),
             "qemu": dotted(context.qemu.version),
-            "libvirt": dotted(context.connection.getLibVersion()),
+            "libvirt": dotted(context.host.libvirt_version),
             "host_kernel": platform.release(),
             "guest_kernel": context.image.kernel_release,
         },

@@ -13,11 +13,12 @@ from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images.base import NodeNetwork
 from fame_lab.host import vde_switch
 from fame_lab.host.libvirt import network
+from fame_lab.host.libvirt.connection import Libvirt
 from fame_lab.host.libvirt.nic import Nic
 from fame_lab.spec.subnet import Subnet
 
 if TYPE_CHECKING:
-    import libvirt
+    from libvirt import virConnect
 
     from fame_lab.spec.lab_spec import LabSpec
 
@@ -30,10 +31,10 @@ class LabNetwork(Protocol):
     #: Whether the host is part of it, and reaches the nodes there.
     has_host: bool
 
-    def check(self, connection: libvirt.virConnect) -> None:
+    def check(self) -> None:
         """Raise SpecError, early, if it has no place on this host."""
 
-    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:
+    def make(self, directory: LabDirectory) -> None:
         """Make it.
 
         Raises
@@ -58,13 +59,13 @@ class NoNetwork:
 
     has_host = False
 
-    def check(self, connection: libvirt.virConnect) -> None:
+    def check(self) -> None:
         """Accept: it takes nothing of the host."""
 
-    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:
+    def make(self, directory: LabDirectory) -> None:
         """Make nothing: QEMU makes it with each node."""
 
-    def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002 - as others
+    def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002
         """Return None."""
         return None
 
@@ -100,17 +101,28 @@ class _AddressedNetwork:
 
 
 class BridgeNetwork(_AddressedNetwork):
-    """A NAT bridge of libvirt's, with dnsmasq for leases and names."""
+    """A NAT bridge of libvirt's, with dnsmasq for leases and names.
+
+    Parameters
+    ----------
+    spec : LabSpec
+    addresses : Subnet
+    libvirt : Libvirt
+    """
 
     has_host = True
 
-    def check(self, connection: libvirt.virConnect) -> None:
-        """Raise SpecError if its addresses are taken on this host."""
-        network.check_free(connection, self._spec)
+    def __init__(self, spec: LabSpec, addresses: Subnet, libvirt: Libvirt) -> None:
+        super().__init__(spec, addresses)
+        self._libvirt = libvirt
 
-    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:  # noqa: ARG002
+    def check(self) -> None:
+        """Raise SpecError if its addresses are taken on this host."""
+        network.check_free(self._libvirt.connection, self._spec)
+
+    def make(self, directory: LabDirectory) -> None:  # noqa: ARG002
         """Create libvirt's network."""
-        network.create(connection, self._spec)
+        network.create(self._libvirt.connection, self._spec)
 
     def nic(self, index: int, directory: LabDirectory) -> Nic:  # noqa: ARG002
         """Return a card in libvirt's network."""
@@ -122,10 +134,10 @@ class SwitchNetwork(_AddressedNetwork):
 
     has_host = False
 
-    def check(self, connection: libvirt.virConnect) -> None:
+    def check(self) -> None:
         """Accept: only the nodes see its addresses."""
 
-    def make(self, connection: libvirt.virConnect, directory: LabDirectory) -> None:  # noqa: ARG002
+    def make(self, directory: LabDirectory) -> None:
         """Start the switch."""
         vde_switch.start(directory.switch)
 
@@ -134,14 +146,16 @@ class SwitchNetwork(_AddressedNetwork):
         return Nic(self._addresses.mac(index), switch=directory.switch)
 
 
-def of(spec: LabSpec) -> LabNetwork:
+def of(spec: LabSpec, libvirt: Libvirt) -> LabNetwork:
     """Return the network that a lab is to have."""
     if spec.addresses is None:
         return NoNetwork()
-    return (BridgeNetwork if _may_bridge() else SwitchNetwork)(spec, spec.addresses)
+    if _may_bridge():
+        return BridgeNetwork(spec, spec.addresses, libvirt)
+    return SwitchNetwork(spec, spec.addresses)
 
 
-def end(connection: libvirt.virConnect, lab: str) -> bool:
+def end(connection: virConnect, lab: str) -> bool:
     """Take away the network of a lab, whatever is left of that lab; return whether there was one."""
     if _may_bridge():
         return network.destroy(connection, lab)
@@ -152,7 +166,7 @@ def end(connection: libvirt.virConnect, lab: str) -> bool:
     return there
 
 
-def labs(connection: libvirt.virConnect) -> list[str]:
+def labs(connection: virConnect) -> list[str]:
     """List the labs that have a network which their directory may not tell of."""
     return list(network.labs(connection)) if _may_bridge() else []
 

@@ -18,7 +18,6 @@ from fame_lab.core.numeric import check_seconds
 from fame_lab.core.wait import wait_until
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
-from fame_lab.guest.ssh.connection import Connection
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.lab_html import node_html
@@ -57,14 +56,14 @@ class Node:
         self._delivery = threading.Lock()
         self.index = domain.record.index
         self.name = domain.record.node
-        self.connection = Connection(
+        self.connection = context.host.ssh(
             self.name, lambda: self.ssh_port, context.keys, lambda: trouble(context.fam)
         )
 
     @property
     def domain(self) -> Domain:
         """Its libvirt domain, by a connection that answers."""
-        self._domain = self._domain.reconnected(self._context.connection)
+        self._domain = self._context.host.reconnected(self._domain)
         return self._domain
 
     def counters(self) -> Counters:

@@ -54,18 +54,18 @@ def clean_up(name: str, inode: int) -> bool:
     inode : int
         Of its directory: another that has come in its place is let be.
     """
-    from fame_lab.host.libvirt.connection import connect
+    from fame_lab.lab.libvirt_host import LibvirtHost
     from fame_lab.lab.teardown import tear_down
 
     directory = LabDirectory.of(name)
     with directory.locked() as ours:
         if not ours or directory.path.stat().st_ino != inode:
             return False
-        connection = connect()
+        host = LibvirtHost()
         try:
-            return tear_down(connection, name)
+            return tear_down(host, name)
         finally:
-            connection.close()
+            host.close()
 
 
 def _leave(directory: LabDirectory) -> None:

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import FameError
-from fame_lab.host.libvirt import domain, qemu_log
-from fame_lab.host.libvirt.connection import Libvirt
 from fame_lab.host.libvirt.metadata import NodeRecord, TemplateRecord
-from fame_lab.lab import fam_allocation, network, ownership
+from fame_lab.lab import fam_allocation, ownership
 
 if TYPE_CHECKING:
-    import libvirt
+    from fame_lab.host.libvirt.domain import Domain
+    from fame_lab.lab.host import Host
 
 __all__ = ["record_left", "tear_down"]
 
 
-def tear_down(connection: libvirt.virConnect, name: str) -> bool:
+def tear_down(host: Host, name: str) -> bool:
     """Take a lab away: its domains, its network, FAM if it made it, keys, consoles and logs. Safe to repeat.
 
     Returns
@@ -32,17 +31,17 @@ def tear_down(connection: libvirt.virConnect, name: str) -> bool:
     record = record_left(directory)
     there = directory.path.exists()
     # Again, because libvirt may yet be at work on one that a killed start has asked for.
-    while domains := [*domain.find(connection, name), *domain.find(connection, name, TemplateRecord)]:
-        _destroy(domains, name)
+    while domains := [*host.find(name), *host.find(name, TemplateRecord)]:
+        _destroy(host, domains, name)
         record, there = domains[0].record, True
     if record is None or record.spec.network != "user":
-        there = network.end(connection, name) or there
+        there = host.end_network(name) or there
     if record is not None:
         fam_allocation.release(fam_allocation.from_metadata(record), directory)
     # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
-    qemu_log.remove_of_lab(name)
+    host.remove_logs(name)
     directory.remove()
-    qemu_log.remove_of_lab(name)
+    host.remove_logs(name)
     return there
 
 
@@ -54,20 +53,13 @@ def record_left(directory: LabDirectory) -> NodeRecord | None:
         return None
 
 
-def _destroy(domains: list[domain.Domain], lab: str) -> None:
-    """End domains together, each by a connection of its own.
-
-    libvirt waits for each QEMU to be gone, and serves five requests of one connection at a time.
-    """
+def _destroy(host: Host, domains: list[Domain], lab: str) -> None:
+    """End domains together: libvirt waits for each QEMU to be gone."""
     failed: list[FameError] = []
 
-    def destroy(each: domain.Domain) -> None:
+    def destroy(each: Domain) -> None:
         try:
-            own = Libvirt()
-            try:
-                each.reconnected(own.connection).destroy()
-            finally:
-                own.close()
+            host.destroy(each)
         except FameError as error:
             failed.append(error)
 

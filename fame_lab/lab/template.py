@@ -56,7 +56,7 @@ def start_mode(
         cores=len(os.sched_getaffinity(0)),
         accelerator=context.accelerator.kind,
         image_supports_restore=isinstance(image, Appliance),
-        libvirt_passes_fds=migration.is_possible(context.connection),
+        libvirt_passes_fds=migration.is_possible(context.host.libvirt_version),
         room=shutil.disk_usage(context.directory.path).free,
     )
     if found or not isinstance(image, Appliance):
@@ -90,9 +90,9 @@ def _make(context: LabContext, image: Appliance, files: TemplateFiles, deadline:
         end = time.monotonic() + deadline
         domain.resume()
         boot.await_ready(context, domain, end, deadline)
-        migration.save(domain, files.state)
+        context.host.save(domain, files.state)
     finally:
-        domain.reconnected(context.connection).destroy()
+        context.host.reconnected(domain).destroy()
 
 
 def cold_start_reason(

@@ -140,7 +140,7 @@ def _counts(found: Qemu, starts: Ability, user: QemuUser | None) -> Ability:
 def _restores(starts: Ability, connection: virConnect | None) -> Ability:
     if connection is None or not starts.works:
         return Ability(RESTORES, False, f"it {_STARTS_NONE}")
-    if not migration.is_possible(connection):
+    if not migration.is_possible(int(connection.getLibVersion())):
         return Ability(RESTORES, False, "libvirt hands open files to QEMU from 8.2 on, and this one is older")
     return Ability(RESTORES, True, "not tried here; this libvirt hands the open files to QEMU that it takes")
 

@@ -1,7 +1,7 @@
-"""Test a probe of your own without a virtual machine.
+"""A lab whose nodes run the probe program on this host, against one file.
 
-The nodes of a :class:`LocalLab` run the probe program on this host, against one file. Such a test shows that
-the program works, and that its records become the right result. It says nothing about real nodes.
+A test with it shows that the program works, and that its records become the right result. It says nothing
+about real nodes.
 """
 
 from __future__ import annotations
