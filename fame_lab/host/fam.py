@@ -75,14 +75,11 @@ class Fam:
         HostError
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
-        made: list[Fam] = []
 
-        def begun(status: os.stat_result) -> None:
-            made.append(cls(path, size, created=True, identity=(status.st_dev, status.st_ino)))
-            announce(made[0])
+        def fam(status: os.stat_result) -> Fam:
+            return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
 
-        make_sparse(path, size, CONTROL_SIZE, begun)
-        return made[0]
+        return fam(make_sparse(path, size, CONTROL_SIZE, lambda status: announce(fam(status))))
 
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
