@@ -16,7 +16,7 @@ from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetw
 
 __all__ = ["documents", "iso"]
 
-#: What cloud-init looks for: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
+#: The label of cloud-init's disk: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
 _LABEL = "CIDATA"
 _LINK_PROGRAM = "/usr/local/sbin/fam-link"
 # Wherever, and whenever, the device is plugged in.
@@ -26,7 +26,7 @@ _LINK_RULE = (
 
 
 def documents(identity: Identity) -> dict[str, str]:
-    """Return the files of the seed: the node's name, its host key, who may log in, and /dev/fam.
+    """Return the files of the seed: the node's name, its host key, its authorized key, and /dev/fam.
 
     Parameters
     ----------
@@ -59,24 +59,24 @@ def documents(identity: Identity) -> dict[str, str]:
             _file("/etc/udev/rules.d/60-fame.rules", _LINK_RULE, "0644"),
         ],
         "runcmd": [["sh", _LINK_PROGRAM]],
-        # It would go on for minutes, emulated, and there is no way out.
+        # An emulated upgrade would take minutes, and the node does not reach a mirror.
         "package_update": False,
         "package_upgrade": False,
         "growpart": {"mode": "off"},
         "resize_rootfs": False,
         "locale": False,  # the image's own stays
     }
-    told = {
+    files = {
         "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
         "user-data": "#cloud-config\n" + json.dumps(user_data, indent=1),
     }
     if identity.attachment is not None:
-        told["network-config"] = json.dumps(_network(identity.attachment), indent=1)
-    return told
+        files["network-config"] = json.dumps(_network(identity.attachment), indent=1)
+    return files
 
 
 def iso(files: Mapping[str, str]) -> bytes:
-    """Return such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
+    """Return the files as an ISO 9660 file system with Rock Ridge and Joliet names."""
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
     for number, (name, text) in enumerate(files.items()):
@@ -84,14 +84,14 @@ def iso(files: Mapping[str, str]) -> bytes:
         image.add_fp(
             io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"
         )
-    written = io.BytesIO()
-    image.write_fp(written)
+    buffer = io.BytesIO()
+    image.write_fp(buffer)
     image.close()
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def _network(attachment: NodeNetwork) -> dict[str, Any]:
-    """Return both cards in netplan's words, the lab's own network as the way out where it is one."""
+    """Return both NICs for netplan, with the default route by the lab's own network where it has one."""
     if attachment.leased:
         lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}
     else:
