@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def make_sparse(
     path: Path, size: int, reserved: int, announce: Callable[[os.stat_result], None]
 ) -> os.stat_result:
-    """Create a sparse FAM file of mode 0600, of which the last `reserved` bytes are allocated.
+    """Create a sparse FAM file of mode 0600, its last `reserved` bytes allocated; return its status.
 
     Parameters
     ----------
@@ -29,11 +29,6 @@ def make_sparse(
         Bytes.
     announce : callable
         Called with the file's status before the file appears.
-
-    Returns
-    -------
-    os.stat_result
-        The file's status.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from fame_lab.core.locking import open_locked
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import HostError
 
-__all__ = ["cache_directory", "caches", "changing", "own_cache", "scratch"]
+__all__ = ["cache_directory", "caches", "changing", "own_cache", "remove", "scratch"]
 
 
 def cache_directory() -> Path:
@@ -92,3 +92,19 @@ def scratch(directory: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory of the cache, renamed first: nobody ever uses a partly removed one.
+
+    Raises
+    ------
+    HostError
+        If it cannot be removed.
+    """
+    try:
+        trash = directory.with_name(f"building-{directory.name[:12]}")
+        directory.rename(trash)
+        shutil.rmtree(trash)
+    except OSError as error:
+        raise HostError(f"cannot remove {directory}: {error.strerror} ({error.filename})") from error

@@ -91,10 +91,10 @@ def provisioned(spec: LabSpec, tell: Callable[[str], None]) -> Iterator[LabConte
         accelerator = accel.choose(
             spec.accel,
             tried,
-            qemu_user=(user.uid, user.gid) if user else None,
+            qemu_user=user,
             qemu=runs_in.path,
             refused=lambda: kvm_refusal(connection, str(runs_in.path)),
-            tell=tell,
+            on_stage=tell,
         )
     accelerator.check_addressable(spec.fam_size)
     directory = LabDirectory.of(spec.name)

@@ -102,10 +102,7 @@ class ControlArea:
         return self.offset + _PATTERN
 
     def barrier(self, number: int) -> int:
-        """Return the offset of barrier `number`, from 0.
-
-        It has :data:`BARRIER_SIZE` bytes, which are zero before its first use.
-        """
+        """Return the offset of barrier `number`, from 0: :data:`BARRIER_SIZE` bytes, zero before its use."""
         return self.offset + _BARRIERS + _checked(number, BARRIERS, "barrier") * BARRIER_SIZE
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fame_lab.core.lab_directory import LabDirectory
 
@@ -25,6 +26,8 @@ __all__ = [
     "Image",
     "KernelBoot",
     "NodeNetwork",
+    "private_key",
+    "public_key",
 ]
 
 READY = "fame: {node} ready"
@@ -78,6 +81,16 @@ class NodeNetwork:
     def hosts_file(self) -> str:
         """The whole of /etc/hosts."""
         return f"127.0.0.1 localhost\n{self.hosts}"
+
+
+def private_key(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key in OpenSSH's format."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def public_key(key: Ed25519PrivateKey) -> bytes:
+    """Return the public key of a private one, as a line in OpenSSH's format."""
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
 
 
 @dataclass(frozen=True)

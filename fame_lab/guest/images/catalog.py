@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fame_lab.core import cache
 from fame_lab.core.cache import caches
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size
-from fame_lab.errors import HostError, LabError, SpecError
+from fame_lab.errors import LabError, SpecError
 from fame_lab.guest.images import appliance, custom, debian
 from fame_lab.guest.images.base import Image
 from fame_lab.spec.lab_spec import LabSpec
@@ -146,15 +146,7 @@ def remove(selector: str | None, in_use: Iterable[str]) -> list[CachedImage]:
                     hint="end it first; `fame-lab ls` has it",
                 )
     for image in chosen:
-        try:
-            # Renamed at once, so that a partly removed image is never booted.
-            trash = image.directory.with_name(f"building-{image.digest[:12]}")
-            image.directory.rename(trash)
-            shutil.rmtree(trash)
-        except OSError as error:
-            raise HostError(
-                f"cannot remove {image.directory}: {error.strerror} ({error.filename})"
-            ) from error
+        cache.remove(image.directory)
     return chosen
 
 

@@ -10,9 +10,8 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pycdlib
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetwork
+from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetwork, private_key, public_key
 
 __all__ = ["documents", "iso"]
 
@@ -37,9 +36,8 @@ def documents(identity: Identity) -> dict[str, str]:
     dict
         Contents by name. JSON, which YAML contains.
     """
-    key = identity.host_key
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    key, attachment = identity.host_key, identity.attachment
+    hosts = [] if attachment is None else [_file("/etc/hosts", attachment.hosts_file, "0644")]
     user_data: dict[str, Any] = {
         "users": [],  # nobody besides root, who gets the key
         "disable_root": False,
@@ -47,14 +45,13 @@ def documents(identity: Identity) -> dict[str, str]:
         "ssh_authorized_keys": [identity.authorized_key.strip()],
         "ssh_deletekeys": True,
         "ssh_genkeytypes": [],
-        "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
-        "manage_etc_hosts": "localhost" if identity.attachment is None else False,
+        "ssh_keys": {
+            "ed25519_private": private_key(key).decode(),
+            "ed25519_public": public_key(key).decode(),
+        },
+        "manage_etc_hosts": "localhost" if attachment is None else False,
         "write_files": [
-            *(
-                []
-                if identity.attachment is None
-                else [_file("/etc/hosts", identity.attachment.hosts_file, "0644")]
-            ),
+            *hosts,
             _file(_LINK_PROGRAM, FAM_LINK.read_text(), "0755"),
             _file("/etc/udev/rules.d/60-fame.rules", _LINK_RULE, "0644"),
         ],
@@ -70,8 +67,8 @@ def documents(identity: Identity) -> dict[str, str]:
         "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
         "user-data": "#cloud-config\n" + json.dumps(user_data, indent=1),
     }
-    if identity.attachment is not None:
-        files["network-config"] = json.dumps(_network(identity.attachment), indent=1)
+    if attachment is not None:
+        files["network-config"] = json.dumps(_network(attachment), indent=1)
     return files
 
 

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sizes import KIB
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import cloud_init, cpio, overlay
 from fame_lab.guest.images.appliance import Appliance
-from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot
+from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot, private_key, public_key
 from fame_lab.guest.images.least_memory import least_memory
 from fame_lab.spec.validation import MIN_DISK_MEMORY
 
@@ -200,8 +198,6 @@ def _digest(*paths: Path) -> str:
 def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
     """Return name and keys, at the paths of OpenSSH and dropbear."""
     key = identity.host_key
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     hosts = (
         identity.attachment.hosts_file
         if identity.attachment
@@ -213,8 +209,8 @@ def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
         "etc/hostname": cpio.file(identity.node.encode() + b"\n"),
         "etc/hosts": cpio.file(hosts.encode()),
         "etc/ssh": cpio.directory(),
-        "etc/ssh/ssh_host_ed25519_key": cpio.file(private, 0o600),
-        "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public + b"\n"),
+        "etc/ssh/ssh_host_ed25519_key": cpio.file(private_key(key), 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public_key(key) + b"\n"),
         "etc/dropbear": cpio.directory(),
         "etc/dropbear/dropbear_ed25519_host_key": cpio.file(Appliance.personal(identity)["host_key"], 0o600),
         "root": cpio.directory(0o700),

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from fame_lab.core import cache
 from fame_lab.core.cache import cache_directory, own_cache
 from fame_lab.core.jobs.progress import job
@@ -28,7 +26,7 @@ from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ImageError, SpecError
 from fame_lab.guest.images import debian_build, overlay
-from fame_lab.guest.images.base import DiskBoot, Identity
+from fame_lab.guest.images.base import DiskBoot, Identity, private_key
 from fame_lab.spec.lab_spec import is_debian
 from fame_lab.spec.validation import MIN_DISK_MEMORY
 
@@ -88,12 +86,11 @@ class DiskImage:
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
         """Return name, keys and addresses, as fame-own.service reads them."""
-        key = identity.host_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         return {
             "node": identity.node.encode() + b"\n",
             "hosts": f"127.0.0.1 localhost\n127.0.1.1 {identity.node}\n".encode(),
             "authorized_keys": identity.authorized_key.strip().encode() + b"\n",
-            "host_key": key,
+            "host_key": private_key(identity.host_key),
             **(identity.attachment.personal() if identity.attachment else {}),
         }
 

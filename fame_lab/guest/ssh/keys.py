@@ -6,17 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.errors import SSHError
-from fame_lab.guest.images.base import Identity
+from fame_lab.guest.images.base import Identity, private_key, public_key
 
 __all__ = ["LabKeys"]
 
@@ -42,12 +36,12 @@ class LabKeys:
     @classmethod
     def make(cls, directory: LabDirectory, nodes: Sequence[str]) -> LabKeys:
         """Create fresh keys, and write them to the lab's directory."""
-        directory.write(directory.key, _private(Ed25519PrivateKey.generate()))
+        directory.write(directory.key, private_key(Ed25519PrivateKey.generate()))
         lines = []
         for node in nodes:
             host = Ed25519PrivateKey.generate()
-            directory.write(directory.host_key(node), _private(host))
-            lines.append(f"{node} {_public(host)}\n")
+            directory.write(directory.host_key(node), private_key(host))
+            lines.append(f"{node} {public_key(host).decode()}\n")
         directory.write(directory.known_hosts, "".join(lines).encode())
         return cls.read(directory)
 
@@ -62,7 +56,7 @@ class LabKeys:
         """
         try:
             client = directory.key.read_text()
-            public = _public(_ed25519(client.encode()))
+            public = public_key(_ed25519(client.encode())).decode()
             lines = (line.split() for line in directory.known_hosts.read_text().splitlines())
             hosts = {node: key for node, _, key in lines}
         except (OSError, ValueError) as error:
@@ -89,11 +83,3 @@ def _ed25519(pem: bytes) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError("it is another kind of key than the one that was made")
     return key
-
-
-def _private(key: Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-
-
-def _public(key: Ed25519PrivateKey) -> str:
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

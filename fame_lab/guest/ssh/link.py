@@ -240,10 +240,7 @@ def _within(feed: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
 
 
 def _with_signals(handle: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
-    """Return a handler that sets the status of a command killed by a signal as a shell does.
-
-    paramiko sets none.
-    """
+    """Return a handler that sets a killed command's status as a shell does; paramiko sets none."""
 
     def handled(channel: paramiko.Channel, message: paramiko.Message) -> None:
         request = paramiko.Message(message.get_remainder())
