@@ -25,5 +25,5 @@ _PLACES = {
 
 
 def load(name: str) -> Any:
-    """Import the module of that name."""
+    """Return the module of that name, imported now."""
     return importlib.import_module(_PLACES[name])

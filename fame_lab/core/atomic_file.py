@@ -17,21 +17,23 @@ __all__ = ["make_sparse"]
 log = logging.getLogger(__name__)
 
 
-def make_sparse(path: Path, size: int, reserved: int, begun: Callable[[os.stat_result], None]) -> None:
-    """Make a sparse FAM file of mode 0600 whose last `reserved` bytes have their room.
+def make_sparse(
+    path: Path, size: int, reserved: int, announce: Callable[[os.stat_result], None]
+) -> os.stat_result:
+    """Create a sparse FAM file of mode 0600, its last `reserved` bytes allocated; return its status.
 
     Parameters
     ----------
     path : Path
     size, reserved : int
         Bytes.
-    begun : callable
-        Told the file's status before the file appears.
+    announce : callable
+        Called with the file's status before the file appears.
 
     Raises
     ------
     HostError
-        If it cannot be made, or its file system cannot hold it. Nothing is left then.
+        If it cannot be made, or its file system cannot hold it. No file is left then.
     """
     with contextlib.ExitStack() as undo:
         try:
@@ -42,11 +44,11 @@ def make_sparse(path: Path, size: int, reserved: int, begun: Callable[[os.stat_r
         try:
             os.ftruncate(descriptor, size)
             os.posix_fallocate(descriptor, size - reserved, reserved)
-            room = os.fstatvfs(descriptor)
+            filesystem = os.fstatvfs(descriptor)
             status = os.fstat(descriptor)
         except OSError as error:
             raise _too_large(path, size, error) from error
-        begun(status)
+        announce(status)
         try:
             appear()
         except OSError as error:
@@ -54,17 +56,18 @@ def make_sparse(path: Path, size: int, reserved: int, begun: Callable[[os.stat_r
         undo.pop_all()
         os.close(descriptor)
     # A hugetlbfs without a limit says that it has no blocks at all.
-    if room.f_blocks and (free := room.f_bavail * room.f_frsize) < size:
+    if filesystem.f_blocks and (free := filesystem.f_bavail * filesystem.f_frsize) < size:
         log.warning(
             "FAM of %s is sparse and %s has %s free: nodes that store more end, or hang under KVM",
             format_size(size),
             path.parent,
             f"{free >> 20} MiB",
         )
+    return status
 
 
 def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[], None]]:
-    """Open a file that is yet to appear at `path`: give it, and what lets it appear there."""
+    """Open a file that is yet to appear at `path`; return its descriptor, and a function that links it."""
     flags = os.O_RDWR | os.O_CLOEXEC
     try:
         descriptor = os.open(path.parent, flags | os.O_TMPFILE, 0o600)
@@ -75,7 +78,7 @@ def _open_new(path: Path, undo: contextlib.ExitStack) -> tuple[int, Callable[[],
         undo.callback(path.unlink)
         return descriptor, lambda: None
     unnamed = f"/proc/self/fd/{descriptor}"
-    # With a directory given, though it is not looked at, Python has the link followed.
+    # Python follows the link only if a directory is given, which the kernel does not look at.
     return descriptor, lambda: os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
 
 
@@ -85,7 +88,7 @@ def _not_made(path: Path, error: OSError) -> HostError:
 
 
 def _too_large(path: Path, size: int, error: OSError) -> HostError:
-    """Return the error for one that cannot have its size."""
+    """Return the error for a file that cannot have its size."""
     if error.errno == errno.ENOSPC:
         return HostError(
             f"no room for FAM at {path}: {path.parent} is full", hint="free some, or choose another fam_path"

@@ -15,49 +15,49 @@ from fame_lab.core.locking import open_locked
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import HostError
 
-__all__ = ["cache_directory", "caches", "changing", "own_cache", "scratch"]
+__all__ = ["cache_directory", "caches", "changing", "own_cache", "remove", "scratch"]
 
 
 def cache_directory() -> Path:
-    """Return the directory of guest images; it need not exist yet.
+    """Return the directory of guest images, which need not exist yet.
 
-    ``$FAME_LAB_CACHE`` if set. As root it is /var/cache/fame_lab, which libvirt's QEMU user can read,
-    otherwise the user's own cache.
+    It is ``$FAME_LAB_CACHE`` if that is set. For root it is /var/cache/fame_lab, which libvirt's QEMU user
+    can read; for others it is the user's own cache.
     """
     if chosen := os.environ.get("FAME_LAB_CACHE"):
         try:
-            place = Path(chosen).expanduser().absolute()
-        except RuntimeError as error:  # whose home it names nobody knows
+            path = Path(chosen).expanduser().absolute()
+        except RuntimeError as error:  # it names the home of no known user
             raise HostError(
                 f"FAME_LAB_CACHE is {quoted(chosen)}: {error}", hint="give a directory"
             ) from error
-        there = next(each for each in (place, *place.parents) if os.path.lexists(each))
-        if not there.is_dir():
+        existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
+        if not existing.is_dir():
             raise HostError(
-                f"FAME_LAB_CACHE is {quoted(chosen)}, and {there} is no directory", hint="give one"
+                f"FAME_LAB_CACHE is {quoted(chosen)}, and {existing} is no directory", hint="give one"
             )
-        return place
+        return path
     return _default_cache()
 
 
 def own_cache() -> Path:
-    """Return the cache for what this user leaves: :func:`cache_directory`, or else the user's own.
+    """Return the cache that this user can write to: :func:`cache_directory`, or else the user's own.
 
-    One that root made, say, gives its images to all, and keeps nothing of theirs.
+    A cache that root made, say, offers its images to all users, and stores nothing for them.
     """
     chosen = cache_directory()
     return chosen if _is_writable(chosen) else _default_cache()
 
 
 def caches(kind: str) -> list[Path]:
-    """List where there may be things of a kind: in the cache, and in the user's own if that is another."""
+    """List the directories of one kind: in the cache, and in the user's own if that is another."""
     return [each / kind for each in dict.fromkeys((cache_directory(), own_cache()))]
 
 
 def _is_writable(path: Path) -> bool:
     while not path.exists() and path != path.parent:
         path = path.parent
-    # A file in its place is a mistake, which whoever writes there names.
+    # A file in its place is a mistake, which a later write reports.
     return not path.is_dir() or os.access(path, os.W_OK | os.X_OK)
 
 
@@ -69,7 +69,7 @@ def _default_cache() -> Path:
 
 @contextlib.contextmanager
 def changing(directory: Path) -> Iterator[None]:
-    """Make a directory of the cache, readable for QEMU's user, and keep others from changing it meanwhile."""
+    """Create a directory of the cache, readable for QEMU's user, and lock it while the block runs."""
     directory.mkdir(parents=True, exist_ok=True)
     with open_locked(directory / "lock", os.O_RDWR | os.O_CREAT):
         above = next(each for each in (cache_directory(), own_cache()) if directory.is_relative_to(each))
@@ -81,14 +81,30 @@ def changing(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scratch(directory: Path) -> Iterator[Path]:
-    """Create a directory that goes at the block's end, with any that a killed process left.
+    """Create a directory that is removed at the block's end; also remove those that killed processes left.
 
     It lies in a directory of the cache that this process is :func:`changing`.
     """
-    for left in directory.glob("building-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in directory.glob("building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix="building-", dir=directory))
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory of the cache, renamed first: nobody ever uses a partly removed one.
+
+    Raises
+    ------
+    HostError
+        If it cannot be removed.
+    """
+    try:
+        trash = directory.with_name(f"building-{directory.name[:12]}")
+        directory.rename(trash)
+        shutil.rmtree(trash)
+    except OSError as error:
+        raise HostError(f"cannot remove {directory}: {error.strerror} ({error.filename})") from error

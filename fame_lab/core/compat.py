@@ -13,7 +13,7 @@ __all__ = ["at_threads_end", "channel_handlers", "kernel_stderr", "reply_on_aski
 def at_threads_end(call: Callable[[], None]) -> None:
     """Register a function for the interpreter's end, before it waits for threads.
 
-    :mod:`atexit` comes after that wait, and executors of :mod:`concurrent.futures` register by this same way.
+    :mod:`atexit` comes after that wait. Executors of :mod:`concurrent.futures` register in this same way.
     Without ``threading._register_atexit`` a kernel that ends may leave half a lab, which
     ``Lab.list()`` shows.
     """
@@ -22,23 +22,23 @@ def at_threads_end(call: Callable[[], None]) -> None:
 
 
 def kernel_stderr() -> TextIO | None:
-    """Return what an IPython kernel had for standard error when it started; None outside a kernel.
+    """Return the standard error that an IPython kernel started with; None outside a kernel.
 
     In a kernel, descriptor 2 leads to a thread of that very process, which dies before it passes anything on.
-    Without ``_original_stdstream_copy`` of ipykernel's stream, a killed kernel does not say where.
+    Without ``_original_stdstream_copy`` of ipykernel's stream, a killed kernel does not report where it died.
     """
-    found: TextIO | None = getattr(sys.stderr, "_original_stdstream_copy", None)
-    return found
+    stream: TextIO | None = getattr(sys.stderr, "_original_stdstream_copy", None)
+    return stream
 
 
 def reply_on_asking_shell(comm: Any) -> None:
     """Set a comm to handle its messages on the shell that they are sent to.
 
     JupyterLab sends widgets' messages over a subshell, a thread beside the one that runs cells. ipykernel 7
-    takes them back to the shell that made the widget, by its comms' ``_reply_subshell_for``. Where that is
-    named otherwise, a click on Cancel waits for the end of a cell.
+    takes them back to the shell that made the widget, by its comms' ``_reply_subshell_for``. Without that
+    name a click on Cancel waits for the end of a cell.
     """
-    comm._reply_subshell_for = lambda _data, asked: asked
+    comm._reply_subshell_for = lambda _data, shell: shell
 
 
 def channel_handlers(transport: type[Any]) -> dict[int, Callable[..., Any]]:
@@ -46,5 +46,4 @@ def channel_handlers(transport: type[Any]) -> dict[int, Callable[..., Any]]:
 
     Without ``Transport._channel_handler_table`` there is no connection: a guest could fill the host's memory.
     """
-    found: dict[int, Callable[..., Any]] = transport._channel_handler_table
-    return dict(found)
+    return dict(transport._channel_handler_table)

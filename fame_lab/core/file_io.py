@@ -36,7 +36,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def read_into(descriptor: int, target: memoryview, offset: int) -> int:
-    """Fill a buffer of bytes, and return how many there were: fewer than it holds only where the file ends.
+    """Fill a buffer, and return the number of bytes: fewer than it holds only where the file ends.
 
     Raises
     ------
@@ -45,10 +45,10 @@ def read_into(descriptor: int, target: memoryview, offset: int) -> int:
     """
     filled = 0
     while filled < len(target):
-        got = os.preadv(descriptor, [target[filled:]], offset + filled)
-        if not got:
+        count = os.preadv(descriptor, [target[filled:]], offset + filled)
+        if not count:
             break
-        filled += got
+        filled += count
     return filled
 
 
@@ -60,13 +60,13 @@ def write_at(descriptor: int, content: Buffer, offset: int) -> None:
     OSError
         If it cannot be written; a part of it may have been.
     """
-    left = memoryview(content)
-    if not left.nbytes:
+    remaining = memoryview(content)
+    if not remaining.nbytes:
         return
-    left = left.cast("B")
-    while left:
-        written = os.pwrite(descriptor, left, offset)
-        if not written:
+    remaining = remaining.cast("B")
+    while remaining:
+        count = os.pwrite(descriptor, remaining, offset)
+        if not count:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        left = left[written:]
-        offset += written
+        remaining = remaining[count:]
+        offset += count

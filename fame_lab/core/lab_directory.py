@@ -16,17 +16,17 @@ from fame_lab.errors import HostError, LabError
 __all__ = ["LAB_BYTES", "SHM", "LabDirectory", "start_lock"]
 
 SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, made exclusively, is what is used
-#: What a lab keeps there beside FAM: keys, consoles, what is handed over to nodes that start.
+#: Bytes that a lab keeps there beside FAM: keys, consoles, files for nodes that start.
 LAB_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class LabDirectory:
-    """What belongs to one running lab and goes with it: FAM (by default), keys, initrd, consoles.
+    """The files of one running lab, which end with it: FAM (by default), keys, initrd, consoles.
 
-    Its path follows from the lab's name, so that making it is the lock on the name, and a lab can be
-    attached to with nothing but the name. Root owns it and QEMU's user may only pass through, so that a
-    guest which breaks out into its QEMU cannot put a link where the host will write.
+    Its path follows from the lab's name. So creating it is the lock on the name, and a lab can be attached to
+    with nothing but the name. Root owns it and QEMU's user may only pass through: a guest that breaks out
+    into its QEMU cannot put a link where the host will write.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class LabDirectory:
 
     @classmethod
     def all(cls) -> list[LabDirectory]:
-        """Find the directories of this user's labs, running or left behind."""
+        """List the directories of this user's labs, running or left behind."""
         prefix = f"fame_lab-{os.geteuid()}-"
-        return [made for path in sorted(SHM.glob(f"{prefix}*")) if (made := cls(path)).is_ours()]
+        return [directory for path in sorted(SHM.glob(f"{prefix}*")) if (directory := cls(path)).is_ours()]
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class LabDirectory:
 
     @property
     def key(self) -> Path:
-        """The private key that the nodes let in."""
+        """The private key that logs in to the nodes."""
         return self.path / "id_ed25519"
 
     @property
@@ -68,40 +68,40 @@ class LabDirectory:
 
     @property
     def record(self) -> Path:
-        """The first node's metadata, for the case that no domain is left to tell whose FAM it was."""
+        """The first node's metadata, which tells the lab of FAM when no domain is left."""
         return self.path / "record.xml"
 
     @property
     def owner(self) -> Path:
-        """Held by whoever uses the lab; not there if it is nobody's. See :mod:`fame_lab.lab.ownership`."""
+        """The lock of the owner; missing if the lab is detached. See :mod:`fame_lab.lab.ownership`."""
         return self.path / "owner"
 
     @property
     def saved_control_area(self) -> Path:
-        """What an existing FAM file held where the control area is."""
+        """The former content of an existing FAM file where the control area is."""
         return self.path / "control-area.saved"
 
     @property
     def saved_acl(self) -> Path:
-        """The access list of an existing FAM file, before QEMU's user was let in."""
+        """The access list of an existing FAM file, before QEMU's user was granted access."""
         return self.path / "fam.acl"
 
     @property
     def switch(self) -> Path:
-        """The sockets of the switch at which the nodes meet, if they do at one."""
+        """The sockets of the switch between the nodes, if there is one."""
         return self.path / "switch"
 
     def host_key(self, node: str) -> Path:
-        """Return the file of the private key that the node shows, kept for when it boots anew."""
+        """Return the file of the private key that the node shows, kept for its next boot."""
         return self.path / f"{node}.host_key"
 
     def seed(self, node: str) -> Path:
-        """Return the file of the small disk that tells a node who it is."""
+        """Return the file of the small disk that has a node's name and keys."""
         return self.path / f"{node}.seed"
 
     @property
     def disks(self) -> Path:
-        """A link to what the lab has on disk; see :mod:`fame_lab.guest.images.overlay`."""
+        """A link to the lab's directory on disk; see :mod:`fame_lab.guest.images.overlay`."""
         return self.path / "disks"
 
     def initrd(self, node: str) -> Path:
@@ -109,7 +109,7 @@ class LabDirectory:
         return self.path / f"{node}.initrd"
 
     def console(self, node: str) -> Path:
-        """Return the file of what the node wrote on its serial line."""
+        """Return the file of the node's output on its serial line."""
         return self.path / f"{node}.console"
 
     def counters(self, node: str) -> Path:
@@ -126,7 +126,7 @@ class LabDirectory:
         Raises
         ------
         LabError
-            If it is there already: a lab of that name runs, or one was killed and left it.
+            If it exists already: a lab of that name runs, or one was killed and left it.
         HostError
             If it cannot be made.
         """
@@ -149,28 +149,28 @@ class LabDirectory:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error
 
     def is_ours(self) -> bool:
-        """Return whether it is there and this user's, and no link."""
+        """Return whether it exists, is this user's, and no link."""
         try:
-            there = self.path.lstat()
+            status = self.path.lstat()
         except FileNotFoundError:
             return False
-        return stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
     @contextlib.contextmanager
     def create_locked(self, group: int | None) -> Iterator[None]:
-        """Make the directory, see :meth:`make`, and hold it from its first moment on, as a start does.
+        """Create the directory (see :meth:`make`), locked from its first moment on.
 
-        Nobody sees it there and not held, which would be an orphan's.
+        Nobody sees it unlocked: it would be taken for an orphan's.
 
         Raises
         ------
         LabError
-            As of :meth:`make`; or if it was taken away all the same.
+            See :meth:`make`; or if it was removed all the same.
         """
-        with contextlib.ExitStack() as holding:
+        with contextlib.ExitStack() as stack:
             with start_lock():
                 self.make(group)
-                descriptor = holding.enter_context(self._locked())
+                descriptor = stack.enter_context(self._locked())
                 if descriptor is None or not same_file(descriptor, self.path):
                     raise LabError(
                         f"{self.path} was taken away while {self.name!r} started", hint="start it again"
@@ -179,27 +179,27 @@ class LabDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:
-        """Hold the directory while what it belongs to is taken away; yield whether it is ours.
+        """Lock the directory while its lab is taken down; yield whether it is ours.
 
-        Waits for whoever has it, such as a start under way, which is never taken for an orphan so; not ours
-        if it was taken away meanwhile.
+        It waits for another holder, such as a start under way, which is so never taken for an orphan. The
+        directory is not ours if it was removed meanwhile.
         """
         with self._locked() as descriptor:
-            # Between the opening and the lock another may have been made in its place.
+            # Between the opening and the lock another may have been created in its place.
             yield descriptor is not None and same_file(descriptor, self.path)
 
     def is_held(self) -> bool:
-        """Return whether somebody, in this process or another, is starting this lab or taking it away."""
+        """Return whether a process, this one or another, is starting this lab or taking it down."""
         with start_lock(), self._locked(shared=True, wait=False) as descriptor:
             return descriptor is None and self.is_ours()
 
     @contextlib.contextmanager
     def _locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[int | None]:
-        with contextlib.ExitStack() as holding:
+        with contextlib.ExitStack() as stack:
             descriptor = None
             with contextlib.suppress(OSError):
-                held = open_locked(self.path, os.O_RDONLY | os.O_DIRECTORY, shared=shared, wait=wait)
-                descriptor = holding.enter_context(held)
+                lock = open_locked(self.path, os.O_RDONLY | os.O_DIRECTORY, shared=shared, wait=wait)
+                descriptor = stack.enter_context(lock)
             yield descriptor
 
     def write(self, path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
@@ -208,7 +208,7 @@ class LabDirectory:
         Raises
         ------
         HostError
-            If there is no room, or the file is there already.
+            If there is no room, or the file exists already.
         """
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -226,7 +226,7 @@ class LabDirectory:
     def staged_files(
         self, node: str, content: Mapping[str, bytes], owner: tuple[int, int] | None
     ) -> Iterator[dict[str, Path]]:
-        """Put what is a node's own into files for QEMU to read as it starts; gone at the block's end.
+        """Write a node's own data to files that QEMU reads as it starts; remove them at the block's end.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class LabDirectory:
         Raises
         ------
         HostError
-            As of :meth:`write`.
+            See :meth:`write`.
         """
         files = {name: self.path / f"{node}.own.{name}" for name in content}
         try:
@@ -251,12 +251,12 @@ class LabDirectory:
                 path.unlink(missing_ok=True)
 
     def grant_to_qemu(self, path: Path, mode: int = 0o660) -> None:
-        """Grant QEMU's group the use of a file; a directory of this one's mode keeps all others out."""
+        """Grant QEMU's group the use of a file; the mode of this directory keeps all others out."""
         os.chown(path, -1, self.path.stat().st_gid)
         path.chmod(mode)
 
     def remove(self) -> None:
-        """Delete the directory and what is in it, and the nodes' disks; nothing if it is gone."""
+        """Delete the directory with its files, and the nodes' disks; nothing if it is gone."""
         with contextlib.suppress(OSError):
             shutil.rmtree(self.disks.readlink(), ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
@@ -265,13 +265,13 @@ class LabDirectory:
 
 @contextlib.contextmanager
 def start_lock() -> Iterator[None]:
-    """Keep this user's starts from making their directories meanwhile; it takes an instant."""
-    # A file of our own, beside our labs: whoever can open what is held could hold it, and us, for ever. Not
-    # in the cache, which may be one that a user can only read.
+    """Lock out this user's other starts while one makes its directory; it takes an instant."""
+    # The file is our own, beside our labs: another user who could open it could lock it for ever. It is not
+    # in the cache, which a user may only be able to read.
     path = SHM / f"fame_lab-{os.geteuid()}.begin"
-    with contextlib.ExitStack() as holding:
+    with contextlib.ExitStack() as stack:
         try:
-            holding.enter_context(open_locked(path, os.O_RDWR | os.O_CREAT))
+            stack.enter_context(open_locked(path, os.O_RDWR | os.O_CREAT))
         except OSError as error:
             raise HostError(f"cannot open {path}: {error.strerror}; is it another user's?") from error
         yield

@@ -20,7 +20,7 @@ def lock(descriptor: int, *, shared: bool = False, wait: bool = True) -> bool:
     shared : bool
         Whether others may hold it too, each as a shared lock.
     wait : bool
-        Whether to wait for another holder. If not, the answer may be no.
+        Whether to wait for another holder. If not, the result may be False.
     """
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
@@ -41,12 +41,12 @@ def open_locked(
     flags : int
         Of :func:`os.open`. A file that is created has mode 0600.
     shared, wait : bool
-        As of :func:`lock`.
+        See :func:`lock`.
 
     Yields
     ------
     int or None
-        Its descriptor; None if another holds it.
+        Its descriptor; None if another process holds it.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def open_locked(
 
 
 def same_file(descriptor: int, path: Path) -> bool:
-    """Return whether what is open is what lies there, and no other in its place."""
+    """Return whether an open file is the one at `path`, and no other lies in its place."""
     try:
-        there = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(descriptor), there)
+    return os.path.samestat(os.fstat(descriptor), status)

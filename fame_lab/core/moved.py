@@ -35,7 +35,7 @@ class _Finder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         new = MOVED[module.__name__]
         warnings.warn(f"{module.__name__} is {new} now", DeprecationWarning, stacklevel=2)
-        # The import gives whatever lies there when this ends.
+        # The import returns the entry of sys.modules when this ends.
         sys.modules[module.__name__] = importlib.import_module(new)
 
 
@@ -46,7 +46,7 @@ def install() -> None:
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a ``__getattr__`` for a module some of whose names have changed.
+    """Return a ``__getattr__`` for a module, some names of which have changed.
 
     Parameters
     ----------

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _PACKAGE = Path(__file__).parent.parent
-#: A guest has whatever CPU its host gives it, so nothing beyond the x86-64 baseline may be assumed.
+#: A guest may have any CPU, so nothing beyond the x86-64 baseline may be assumed.
 FOR_GUESTS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64")
 _ALWAYS = ("-O2", "-s", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
 
 
 # Not a dataclass: those look their module up by name, and hatchling loads this file without one.
 class NativeTarget(NamedTuple):
-    """Something that is compiled from C, with what it was made of written in it.
+    """A product of the C compiler, with the digest of its sources written in it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class NativeTarget(NamedTuple):
     sources : Path
         Directory of its C sources.
     product : Path
-        Where it lies, in the installed package.
+        Its place in the installed package.
     flags : tuple of str
         The compiler's.
     """
@@ -45,20 +45,20 @@ class NativeTarget(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """What it is made of: a SHA-256 over the C sources and the compiler's flags."""
-        told = hashlib.sha256(repr(self.flags).encode())
+        """SHA-256 over the C sources and the compiler's flags."""
+        digest = hashlib.sha256(repr(self.flags).encode())
         for source in sorted(self.sources.glob("*.[ch]")):
             content = source.read_bytes()
-            told.update(f"{source.name} {len(content)}\n".encode())
-            told.update(content)
-        return told.hexdigest()
+            digest.update(f"{source.name} {len(content)}\n".encode())
+            digest.update(content)
+        return digest.hexdigest()
 
     def is_current(self) -> bool:
-        """Return whether the product is there and was made from the sources as they are now."""
+        """Return whether the product exists and was made from the present sources."""
         return self.product.is_file() and f"fame-sources:{self.digest}".encode() in self.product.read_bytes()
 
     def binary(self) -> Path:
-        """Find the product.
+        """Return the product, checked.
 
         Returns
         -------
@@ -73,9 +73,9 @@ class NativeTarget(NamedTuple):
         from fame_lab.errors import ImageError  # not there while hatchling builds
 
         if not self.is_current():
-            found = "is older than its sources" if self.product.is_file() else "is missing"
+            fault = "is older than its sources" if self.product.is_file() else "is missing"
             raise ImageError(
-                f"{self.what} {str(self.product)!r} {found}: compile it with "
+                f"{self.what} {str(self.product)!r} {fault}: compile it with "
                 "`python -m pip install ziglang && python -m fame_lab.core.native`, or reinstall fame_lab"
             )
         return self.product
@@ -86,9 +86,9 @@ class NativeTarget(NamedTuple):
         Parameters
         ----------
         cache : Path, optional
-            Where zig keeps its compiled C library (60 MB, a minute's work); by default in the user's cache,
-            for the next time. That is of no use to a zig in a passing directory, as pip's isolated builds
-            have.
+            Directory for zig's compiled C library (60 MB, a minute's work); by default in the user's cache,
+            for the next time. That is of no use to a zig in a temporary directory, as in pip's isolated
+            builds.
 
         Returns
         -------
@@ -98,21 +98,21 @@ class NativeTarget(NamedTuple):
         Raises
         ------
         RuntimeError
-            If the compiler is not installed or refuses; it carries what the compiler said.
+            If the compiler is not installed or refuses, with its messages.
         """
         if self.is_current():
             return self.product
         self.product.parent.mkdir(exist_ok=True)
         names = sorted(source.name for source in self.sources.glob("*.c"))
-        # Compiled beside its place and moved there: nobody ever sees half a program.
+        # It is compiled beside its place and moved there: nobody ever sees half a program.
         with tempfile.TemporaryDirectory(dir=self.product.parent) as directory:
-            made = Path(directory) / self.product.name
-            words = [*self.flags, f'-DSOURCES="{self.digest}"', *names, "-o", str(made)]
+            output = Path(directory) / self.product.name
+            words = [*self.flags, f'-DSOURCES="{self.digest}"', *names, "-o", str(output)]
             compiler = zig(words, cache=cache, cwd=self.sources)
             if compiler.returncode != 0:
                 raise RuntimeError(f"zig could not compile {self.what}:\n{compiler.stderr.strip()}")
-            made.chmod(0o755)
-            made.replace(self.product)
+            output.chmod(0o755)
+            output.replace(self.product)
         return self.product
 
 
@@ -126,22 +126,22 @@ def zig(
     words : list of str
         For the compiler.
     cache : Path, optional
-        As of :meth:`NativeTarget.build`.
+        See :meth:`NativeTarget.build`.
     cwd : Path, optional
-        Where it runs.
+        Its working directory.
     source : str
-        What it is given on its stdin.
+        Its standard input.
 
     Returns
     -------
     CompletedProcess
-        With what it said.
+        With its output.
     """
-    with _users_cache() if cache is None else contextlib.nullcontext(cache) as place:
+    with _users_cache() if cache is None else contextlib.nullcontext(cache) as directory:
         return subprocess.run(
             [sys.executable, "-m", "ziglang", "cc", *words],
             cwd=cwd,
-            env=_environment(place),
+            env=_environment(directory),
             input=source,
             capture_output=True,
             text=True,
@@ -154,10 +154,10 @@ def _plugin(version: int) -> NativeTarget:
         f"QEMU's trace plugin of version {version}",
         _PACKAGE / "traffic/plugin",
         _PACKAGE / f"traffic/bin/fame-trace-{version}.so",
-        # The oldest glibc that zig has for it: QEMU brings one of its own that is no older.
+        # The oldest glibc that zig has for it: QEMU loads one that is no older.
         (
             "-target", "x86_64-linux-gnu.2.17", "-mcpu=x86_64", "-shared", "-fPIC", "-fvisibility=hidden",
-            # Of what a callback is given not everything is used.
+            # A callback does not use all its arguments.
             f"-DAPI_VERSION={version}", *_ALWAYS, "-Wno-unused-parameter",
         ),
     )  # fmt: skip
@@ -176,28 +176,28 @@ ALL = (PROBE, *TRACE_PLUGINS.values())
 
 @contextlib.contextmanager
 def _users_cache() -> Iterator[Path]:
-    """Return the user's cache, or a passing one where there is no home, or none that can be written."""
-    with tempfile.TemporaryDirectory(prefix="fame-zig-") as passing:
-        place = Path(passing)
+    """Yield the user's cache, or a temporary one where there is no home that can be written to."""
+    with tempfile.TemporaryDirectory(prefix="fame-zig-") as temporary:
+        cache = Path(temporary)
         with contextlib.suppress(OSError, RuntimeError):
-            kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
-            kept.mkdir(parents=True, exist_ok=True)
-            place = kept if os.access(kept, os.W_OK) else place
-        yield place
+            permanent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fame_lab", "zig")
+            permanent.mkdir(parents=True, exist_ok=True)
+            cache = permanent if os.access(permanent, os.W_OK) else cache
+        yield cache
 
 
 def _environment(cache: Path) -> dict[str, str]:
-    """Return an environment without what of the caller's would change the program (CPATH, CFLAGS, …)."""
-    kept = {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
-    return kept | {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache / "local")}
+    """Return an environment without variables that would change the program (CPATH, CFLAGS, …)."""
+    own = {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
+    return own | {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache / "local")}
 
 
 def get_build_hook() -> type[Any]:
-    """Return the hook of hatchling; so named because hatchling looks for this name."""
+    """Return the hook of hatchling, which looks for a function of this name."""
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
     class NativeBuildHook(BuildHookInterface[Any]):
-        """Compiles what is in C before a wheel or an editable install is put together."""
+        """Compiles the C sources before a wheel or an editable install is put together."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
             with tempfile.TemporaryDirectory(prefix="fame-zig-") as cache:

@@ -15,7 +15,7 @@ __all__ = ["as_python", "check_number", "check_seconds", "check_whole", "real", 
 
 #: Seconds: 31 years, which every clock and lock can count.
 _LONGEST = 10**9
-#: Nobody takes as many values: a range that is longer is refused all the same when it is cut.
+#: Nobody takes as many values: a longer range is refused even after it was cut.
 _MAX_RANGE = 20_000
 
 
@@ -52,14 +52,14 @@ def real(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except (OverflowError, ValueError):
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 def as_python(value: Any) -> Any:
-    """Return numbers and arrays of numpy's, and what is made of them, as Python's own; the rest as it is.
+    """Return numbers and arrays of numpy's, and sequences of them, as Python's own; the rest as it is.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def as_python(value: Any) -> Any:
         return [as_python(each) for each in value]
     if isinstance(value, tuple):
         return tuple(as_python(each) for each in value)
-    return value if (found := whole(value)) is None else found
+    return value if (number := whole(value)) is None else number
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> int:
@@ -88,10 +88,10 @@ def check_whole(name: str, value: object, least: int, most: int) -> int:
     SpecError
         If it is none from `least` to `most`.
     """
-    found = whole(value)
-    if found is None or not least <= found <= most:
+    number = whole(value)
+    if number is None or not least <= number <= most:
         raise SpecError(f"{name} is {quoted(value)}", hint=f"give a whole number from {least} to {most}")
-    return found
+    return number
 
 
 def check_number(name: str, value: object, least: float, most: float, unit: str = "") -> float:
@@ -102,11 +102,11 @@ def check_number(name: str, value: object, least: float, most: float, unit: str 
     SpecError
         If it is none from `least` to `most`.
     """
-    found = real(value)
-    if found is None or not least <= found <= most:
+    number = real(value)
+    if number is None or not least <= number <= most:
         what = unit or "a number"
         raise SpecError(f"{name} is {quoted(value)}", hint=f"give {what} from {least:g} to {most:g}")
-    return found
+    return number
 
 
 def check_seconds(name: str, value: object) -> float:
@@ -117,10 +117,10 @@ def check_seconds(name: str, value: object) -> float:
     SpecError
         If it is none above 0.
     """
-    found = real(value)
-    if found is None or not 0 < found <= _LONGEST:
+    seconds = real(value)
+    if seconds is None or not 0 < seconds <= _LONGEST:
         raise SpecError(f"{name} is {quoted(value)}", hint=f"give seconds, above 0 and up to {_LONGEST:,}")
-    return found
+    return seconds
 
 
 def _single(value: Any) -> Any:

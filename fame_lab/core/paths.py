@@ -20,7 +20,7 @@ def given_path(name: str, value: object) -> Path:
     Parameters
     ----------
     name : str
-        What it is of, for the message.
+        The path's name in a message.
     value : str or path
 
     Raises

@@ -64,7 +64,7 @@ def plain_bytes(content: object) -> npt.NDArray[np.uint8]:
     """
     try:
         if isinstance(content, np.ndarray | np.generic):
-            # Whatever its dtype: numpy shows times, for one, to nobody as a buffer.
+            # numpy shows no buffer of some dtypes, such as times.
             plain_dtype(content.dtype)
             return np.ascontiguousarray(content).reshape(-1).view("u1")
         view = memoryview(content)  # type: ignore[arg-type] # that is the question

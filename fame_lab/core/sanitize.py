@@ -5,19 +5,19 @@ from __future__ import annotations
 __all__ = ["plain", "quoted", "shortened"]
 
 
-def shortened(text: str, most: int = 120) -> str:
-    """Quote a text for a message, cut to `most` characters.
+def shortened(text: str, limit: int = 120) -> str:
+    """Quote a text for a message, cut to `limit` characters.
 
     Examples
     --------
     >>> shortened("a" * 9, 4)
     "'aaa…'"
     """
-    return repr(text if len(text) <= most else text[: most - 1] + "…")
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
-def quoted(value: object, most: int = 120) -> str:
-    """Quote a value of any kind for a message, cut to `most` characters.
+def quoted(value: object, limit: int = 120) -> str:
+    """Quote a value of any kind for a message, cut to `limit` characters.
 
     Examples
     --------
@@ -25,17 +25,17 @@ def quoted(value: object, most: int = 120) -> str:
     ("[1, 'x']", 'a very large int')
     """
     if isinstance(value, str):
-        return shortened(value, most)
+        return shortened(value, limit)
     try:
-        shown = plain(repr(value), keep="")
-    except Exception:  # noqa: BLE001 - whatever it is, it is to be named and not to stand in the way
+        text = plain(repr(value), keep="")
+    except Exception:  # noqa: BLE001 - a value with a broken repr still gets a message
         kind = type(value).__name__
         return f"a very large {kind}" if isinstance(value, int) else f"<{kind}>"
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def plain(text: str, keep: str = "\t\n") -> str:
-    r"""Keep what somebody else wrote from steering a terminal: what cannot be printed is shown as its code.
+    r"""Replace each unprintable character by its code, so that others' text cannot steer a terminal.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ __all__ = ["report_fatal_signals"]
 
 
 def report_fatal_signals() -> None:
-    """Arrange that a fatal signal prints where it struck, unless somebody has arranged that already."""
+    """Enable faulthandler, which prints where a fatal signal struck, unless it is enabled already."""
     if faulthandler.is_enabled() or sys.__stderr__ is None:
         return
     faulthandler.enable(kernel_stderr() or sys.__stderr__)

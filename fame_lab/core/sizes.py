@@ -27,7 +27,7 @@ def parse_size(value: int | str, field: str = "size") -> int:
     value : int or str
         Bytes, numpy's too, or a whole number with one of the binary suffixes K, M, G, T.
     field : str
-        What the size is of, for the message.
+        The size's name in a message.
 
     Returns
     -------
@@ -44,15 +44,14 @@ def parse_size(value: int | str, field: str = "size") -> int:
     >>> parse_size("256M"), parse_size("4 GiB"), parse_size(4096)
     (268435456, 4294967296, 4096)
     """
-    if (found := whole(value)) is not None:
-        size = found
-    elif match := _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None:
+    if (size := whole(value)) is None:
+        match = _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise SpecError(
+                f"{field} is {quoted(value)}",
+                hint='give whole bytes, or a whole number with K, M, G or T, such as "256M"',
+            )
         size = int(match[1]) << _SUFFIXES[match[2].upper()]
-    else:
-        raise SpecError(
-            f"{field} is {quoted(value)}",
-            hint='give whole bytes, or a whole number with K, M, G or T, such as "256M"',
-        )
     if abs(size) > MAX_FILE_SIZE:
         raise SpecError(f"{field} is {quoted(value)}: no file has more than {MAX_FILE_SIZE} bytes")
     return size

@@ -9,7 +9,7 @@ __all__ = ["wait_until"]
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, *, interval: float = 0.05) -> bool:
-    """Return whether a condition came true in time; what it raises ends the wait.
+    """Return whether a condition came true in time; an error that it raises ends the wait.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def wait_until(condition: Callable[[], bool], timeout: float, *, interval: float
     timeout : float
         Seconds, by a clock that nobody sets.
     interval : float
-        Seconds between two times that it is asked.
+        Seconds between two calls.
 
     Examples
     --------

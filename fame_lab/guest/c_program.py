@@ -25,7 +25,7 @@ def compile_c(source: str, program: Path) -> Path:
     source : str
         The program's text.
     program : Path
-        Where it is put.
+        The output file.
 
     Returns
     -------
@@ -35,17 +35,19 @@ def compile_c(source: str, program: Path) -> Path:
     Raises
     ------
     SpecError
-        If it does not compile: with all that the compiler said.
+        If it does not compile, with all messages of the compiler.
     HostError
         If the host has no compiler.
     """
-    words = [*_FLAGS, "-", "-o", str(program)]
+    arguments = [*_FLAGS, "-", "-o", str(program)]
     if compiler := next(filter(None, map(shutil.which, _COMPILERS)), None):
-        done = subprocess.run([compiler, *words], input=source, capture_output=True, text=True, check=False)
+        completed = subprocess.run(
+            [compiler, *arguments], input=source, capture_output=True, text=True, check=False
+        )
     elif importlib.util.find_spec("ziglang") is not None:
-        done = native.zig([*native.FOR_GUESTS, *words], source=source)
+        completed = native.zig([*native.FOR_GUESTS, *arguments], source=source)
     else:
         raise HostError("this host has no C compiler: apt-get install gcc libc6-dev, or pip install ziglang")
-    if done.returncode != 0:
-        raise SpecError(f"the program does not compile:\n{done.stderr.strip()}")
+    if completed.returncode != 0:
+        raise SpecError(f"the program does not compile:\n{completed.stderr.strip()}")
     return program

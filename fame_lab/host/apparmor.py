@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["is_on", "way_for"]
 
 _ENABLED = Path("/sys/module/apparmor/parameters/enabled")
-#: Debian's and Ubuntu's profile of libvirtd includes this file for what a host adds.
+#: Debian's and Ubuntu's profile of libvirtd includes this file for a host's own rules.
 _LOCAL = "/etc/apparmor.d/local/usr.sbin.libvirtd"
 
 
@@ -20,7 +20,7 @@ def is_on(path: Path = _ENABLED) -> bool:
 
 
 def way_for(program: Path) -> str:
-    """Return what root has to do for libvirt's daemon to start a program that lies elsewhere than in /usr."""
+    """Return root's command that lets libvirt's daemon start a program outside /usr."""
     # PUx: under the program's own profile if it has one, else under none, as /usr/bin/* is in that profile.
     rule = f'"{program}" PUx,'
     return (

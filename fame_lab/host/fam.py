@@ -44,9 +44,9 @@ class Fam:
     size : int
         Bytes.
     created : bool
-        Whether the lab made the file, and so takes it away.
+        Whether the lab made the file, and so removes it.
     identity : tuple of int
-        Device and inode: how a file that was put in its place is told from it.
+        Device and inode, which differ if another file was put in its place.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Fam:
 
     @classmethod
     def create(cls, path: Path, size: int, announce: Callable[[Fam], None] = lambda _: None) -> Fam:
-        """Make a sparse file of mode 0600 with room for its control area.
+        """Create a sparse file of mode 0600 with room for its control area.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Fam:
         size : int
             Bytes.
         announce : callable
-            Told of it before it appears, so that whoever clears up after us knows it for ours.
+            Called with it before it appears, so that a later clean-up knows it for ours.
 
         Returns
         -------
@@ -75,18 +75,15 @@ class Fam:
         HostError
             If it cannot be made, or its file system cannot hold it. Nothing is left then.
         """
-        made: list[Fam] = []
 
-        def begun(status: os.stat_result) -> None:
-            made.append(cls(path, size, created=True, identity=(status.st_dev, status.st_ino)))
-            announce(made[0])
+        def fam(status: os.stat_result) -> Fam:
+            return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
 
-        make_sparse(path, size, CONTROL_SIZE, begun)
-        return made[0]
+        return fam(make_sparse(path, size, CONTROL_SIZE, lambda status: announce(fam(status))))
 
     @classmethod
     def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
-        """Use a file that is there, as it is.
+        """Return FAM in an existing file, which is used as it is.
 
         Parameters
         ----------
@@ -94,7 +91,7 @@ class Fam:
         size : int
             Bytes of FAM that it has to have.
         created : bool
-            Whether the lab made it, and so takes it away.
+            Whether the lab made it, and so removes it.
 
         Returns
         -------
@@ -126,7 +123,7 @@ class Fam:
 
     @property
     def control(self) -> ControlArea:
-        """Where nonces and barriers lie."""
+        """The layout of nonces and barriers."""
         return ControlArea(self.size)
 
     def array(
@@ -137,12 +134,12 @@ class Fam:
         *,
         writable: bool = False,
     ) -> npt.NDArray[Any]:
-        """Look at FAM through numpy, without copying.
+        """Return FAM as a numpy array, without copying.
 
         Parameters
         ----------
         dtype : dtype
-            What an element is, such as ``"u8"`` for 8 bytes, unsigned.
+            The type of an element, such as ``"u8"`` for 8 bytes, unsigned.
         offset : int
             Bytes from the start of FAM, a multiple of the dtype's alignment.
         count : int, optional
@@ -153,11 +150,11 @@ class Fam:
         Returns
         -------
         ndarray of shape (count,)
-            It stays valid after the lab is gone. Should somebody truncate the file, or its file system be
-            full, an access to what is missing kills the process (SIGBUS), which `faulthandler`, enabled
-            with the first array, tells on its standard error with the line where it happened; a kernel's
-            is in its server's log. :meth:`read` raises instead. On tmpfs, reading a hole through it
-            allocates the page; :meth:`read` does not.
+            It stays valid after the lab has ended. If the file is truncated or its file system is full, an
+            access to a missing page kills the process (SIGBUS). `faulthandler`, enabled with the first
+            array, then writes the line of the access to standard error; a kernel's is in its server's log.
+            :meth:`read` raises instead. On tmpfs, reading a hole through the array allocates the page;
+            :meth:`read` does not.
 
         Raises
         ------
@@ -238,13 +235,13 @@ class Fam:
         content : bytes-like or ndarray
             All its bytes, an array's in C order and in the byte order of its dtype.
         control : bool
-            Whether the control area is meant too. A warning is logged if `content` reaches it otherwise: a
-            probe or a start under way may fail, and a file of the user's own gets its former end back.
+            Whether `content` may reach the control area. Otherwise a warning is logged if it does: a probe or
+            a start under way may fail, and a file of the user's own gets its former end back.
 
         Raises
         ------
         SpecError
-            If the range is outside FAM, or the content is not plain bytes. Nothing is written then.
+            If the range is outside FAM, or the content is not plain bytes. No byte is written then.
         HostError
             If the file is not the one the lab has or not of its size any more, or there is no room.
         """
@@ -262,7 +259,7 @@ class Fam:
                 raise HostError(f"cannot write to {self.path} at {start}: {error.strerror}") from error
 
     def allocated(self) -> int:
-        """Bytes of it that take up room: it is sparse."""
+        """Return the allocated bytes of the file, which is sparse."""
         with self.open_file() as file:
             return os.fstat(file.fileno()).st_blocks * 512
 
@@ -288,7 +285,7 @@ class Fam:
             If the file is not the one the lab has, or not of its size any more.
         """
         try:
-            # No link is followed to a file that the lab made: nobody else has a say in where it lies.
+            # No link is followed to a file that the lab made: no other program may choose its place.
             flags = os.O_CLOEXEC | (os.O_NOFOLLOW if self.created else 0)
             descriptor = os.open(self.path, flags | (os.O_RDWR if writable else os.O_RDONLY))
             file = io.FileIO(descriptor, "r+b" if writable else "rb")

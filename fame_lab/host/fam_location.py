@@ -19,16 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def choose(spec: LabSpec, directory: LabDirectory) -> Path:
-    """Return FAM's path, which its lab's end takes away; a warning says so if it is on disk.
+    """Return FAM's path, which ends with its lab; log a warning if it is on disk.
 
-    /dev/shm is memory, and what FAM is to be. A container's is often of 64 MiB, though, and a node that
-    stores more than that ends, or hangs under KVM: then a file on disk is the better one, if the disk has
-    room for it.
+    /dev/shm is memory, as FAM should be. A container's often has only 64 MiB, though, and a node that stores
+    more than that ends, or hangs under KVM. Then a file on disk is better, if the disk has room for it.
 
     Raises
     ------
     HostError
-        If it is to be on disk, and its directory cannot be made.
+        If it has to be on disk, and its directory cannot be made.
     """
     free = free_bytes(directory.path)
     on_disk = free_bytes(own_cache())
@@ -44,7 +43,7 @@ def choose(spec: LabSpec, directory: LabDirectory) -> Path:
 
 
 def describe(spec: LabSpec, fam: Fam, directory: LabDirectory) -> dict[str, str]:
-    """Return for the manifest where FAM lies and why, in words that name no path of this host's."""
+    """Return FAM's place and the reason for it, for the manifest; they name no path of this host's."""
     if spec.fam_path is not None:
         return {"place": "fam_path", "reason": "asked for"}
     if fam.path == directory.fam:
@@ -52,9 +51,9 @@ def describe(spec: LabSpec, fam: Fam, directory: LabDirectory) -> dict[str, str]
     return {"place": "disk", "reason": f"{SHM} had no room for {format_size(fam.size)}"}
 
 
-def free_bytes(place: Path) -> int:
-    """Return the bytes that are free where a directory is, or where it would be made."""
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    there = os.statvfs(place)
-    return there.f_bavail * there.f_frsize
+def free_bytes(path: Path) -> int:
+    """Return the free bytes of a directory's file system; the directory need not exist yet."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    filesystem = os.statvfs(path)
+    return filesystem.f_bavail * filesystem.f_frsize

@@ -11,15 +11,15 @@ __all__ = ["trouble"]
 
 
 def trouble(fam: Fam) -> str:
-    """Return what was done to the file, or that it has no room; nothing if neither is seen.
+    """Return the fault of the file, truncated or without room; nothing if neither is seen.
 
     Where a page cannot be had, the QEMU of a node that is emulated ends (SIGBUS). Under KVM the node hangs:
-    the kernel's asynchronous page fault is tried again for ever, and nobody is told.
+    the kernel retries the asynchronous page fault for ever, and nobody learns of it.
     """
     try:
         status, room = fam.path.stat(), os.statvfs(fam.path)
     except OSError:
-        return ""  # it was deleted, and who has it mapped has it still
+        return ""  # it was deleted, and each mapping of it still works
     if (status.st_dev, status.st_ino) != fam.identity:
         return ""  # likewise
     if status.st_size < fam.size:

@@ -1,6 +1,6 @@
 """Single words of FAM, loaded and stored by system calls.
 
-A mapping of a file that somebody truncates kills whoever touches it (SIGBUS); a system call fails.
+A read from a mapping of a truncated file kills the process (SIGBUS), and a system call fails.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class FamWords:
         HostError
             If the file was truncated.
         """
-        found = read_at(self._descriptor, _WORD, offset)
-        if len(found) != _WORD:
+        content = read_at(self._descriptor, _WORD, offset)
+        if len(content) != _WORD:
             raise HostError(f"{self._path} was truncated: it ends before {offset + _WORD}")
-        return int.from_bytes(found, "little")
+        return int.from_bytes(content, "little")
 
     def store(self, offset: int, value: int) -> None:
         """Store a word at `offset`.

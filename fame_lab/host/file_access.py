@@ -21,12 +21,12 @@ def grant(path: Path, user: QemuUser, saved: Path) -> None:
     path : Path
     user : QemuUser
     saved : Path
-        Where the access list as it was is kept, for :func:`restore`; not written if nothing changes.
+        The file that keeps the former access list, for :func:`restore`; not written without a change.
 
     Raises
     ------
     HostError
-        If that user cannot be let in, or a directory above keeps it out.
+        If access cannot be granted, or a directory above keeps that user out.
     """
     if _can(user, "-w", path):
         return
@@ -42,7 +42,7 @@ def grant(path: Path, user: QemuUser, saved: Path) -> None:
 
 
 def restore(saved: Path) -> None:
-    """Restore the access list that a file had; nothing if it was not changed."""
+    """Restore the former access list of a file; nothing if it was not changed."""
     if saved.exists():
         _acl("setfacl", f"--restore={saved}")
         saved.unlink()
@@ -78,22 +78,22 @@ def can_open(path: Path, user: QemuUser | None) -> bool:
 
 
 def _can(user: QemuUser, test: str, path: Path) -> bool:
-    """Ask as that user: only the kernel knows what modes, lists and mounts come to."""
-    asked = subprocess.run(["test", test, str(path)], cwd="/", check=False, **user.credentials())
-    return asked.returncode == 0
+    """Return the result of `test` as that user: only the kernel combines modes, access lists and mounts."""
+    completed = subprocess.run(["test", test, str(path)], cwd="/", check=False, **user.credentials())
+    return completed.returncode == 0
 
 
 def _acl(*command: str) -> str:
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | {"LC_ALL": "C"}
         )
     except FileNotFoundError as error:
         raise HostError(
             f"{command[0]} is missing", hint="install the package acl, or run `make setup`"
         ) from error
-    if done.returncode != 0:
+    if completed.returncode != 0:
         raise HostError(
-            f"{' '.join(command)} fails: {done.stderr.strip()}; QEMU's user needs to get at the FAM file"
+            f"{' '.join(command)} fails: {completed.stderr.strip()}; QEMU's user needs to get at the FAM file"
         )
-    return done.stdout
+    return completed.stdout

@@ -13,11 +13,11 @@ KVM = Path("/dev/kvm")
 
 
 def stalls_libvirt(path: Path = KVM) -> bool:
-    """Return whether the system libvirtd would look QEMU up anew, for seconds, at each call.
+    """Return whether the system libvirtd would query QEMU anew, for seconds, at each call.
 
-    With a device that its QEMU user cannot open it takes its knowledge of QEMU for stale every time: a
-    domain then takes minutes to create (measured on libvirt 9.0). A session's libvirtd is not affected,
-    nor is a host without the device.
+    If its QEMU user cannot open the device, libvirtd takes its knowledge of QEMU for stale every time. A
+    domain then takes minutes to create (measured on libvirt 9.0). A session's libvirtd is not affected, nor
+    is a host without the device.
     """
     if os.geteuid() != 0:
         return False
@@ -29,7 +29,7 @@ def stalls_libvirt(path: Path = KVM) -> bool:
 
 
 def _qemu_groups() -> list[int]:
-    """Return the groups of whom Debian's system libvirtd runs QEMU as; elsewhere kvm's members."""
+    """Return the groups of the user that Debian's system libvirtd runs QEMU as; elsewhere the group kvm."""
     try:
         user = pwd.getpwnam("libvirt-qemu")
         return os.getgrouplist(user.pw_name, user.pw_gid)

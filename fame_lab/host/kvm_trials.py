@@ -16,21 +16,21 @@ _MAX_TRIALS = 16
 
 
 def remembered(memory: Path, key: str) -> tuple[bool, str] | None:
-    """Return what a trial found, and whether KVM worked; None if it was not made, or cannot be read."""
+    """Return whether KVM worked in a trial, and its result; None if there is none that can be read."""
     match _read(memory).get(key):
-        case [bool(works), str(found)]:
-            return works, found
+        case [bool(works), str(reason)]:
+            return works, reason
     return None
 
 
-def remember(memory: Path, key: str, works: bool, found: str) -> None:
-    """Keep a trial, and the last few before it; a cache that cannot be written is no obstacle."""
-    trials = {name: trial for name, trial in _read(memory).items() if name != key} | {key: [works, found]}
-    kept = dict(list(trials.items())[-_MAX_TRIALS:])
+def remember(memory: Path, key: str, works: bool, reason: str) -> None:
+    """Write a trial, and the last few before it, to the cache; if it cannot be written, nothing is kept."""
+    trials = {name: trial for name, trial in _read(memory).items() if name != key} | {key: [works, reason]}
+    newest = dict(list(trials.items())[-_MAX_TRIALS:])
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memory.parent, prefix=".kvm-", delete=False) as file:
-            json.dump({"trials": kept}, file)
+            json.dump({"trials": newest}, file)
         Path(file.name).replace(memory)
     except OSError as error:
         log.info("could not remember in %s whether KVM works: %s", memory, error)
@@ -40,5 +40,5 @@ def _read(memory: Path) -> dict[str, object]:
     try:
         trials = json.loads(memory.read_text())["trials"]
     except (OSError, ValueError, KeyError, TypeError):
-        return {}  # none was made yet, or it has not this form
+        return {}  # there is none yet, or it has another form
     return trials if isinstance(trials, dict) else {}

@@ -30,10 +30,10 @@ __all__ = [
     "read",
 ]
 
-#: The oldest QEMU that the kit was tried on; numbered as libvirt numbers versions.
+#: The oldest QEMU that the kit was tried on, numbered like libvirt's versions.
 LEAST = 7_002_000
 
-#: Where distributions have their own QEMU, and libvirt finds it if a domain names none.
+#: The places of distributions' own QEMU, where libvirt finds it if a domain names none.
 HOSTS = frozenset(
     f"{directory}/{name}"
     for directory in ("/usr/bin", "/bin", "/usr/libexec", "/run/libvirt/nix-emulators")
@@ -62,9 +62,9 @@ class Qemu:
     path : Path
         Its program.
     version : int
-        1000000 * major + 1000 * minor + micro, as libvirt numbers versions.
+        1000000 * major + 1000 * minor + micro, like libvirt's versions.
     packaged : str
-        What its distributor added to the version, such as ``(Debian 1:10.0.2)``; may be empty.
+        The distributor's addition to the version, such as ``(Debian 1:10.0.2)``; may be empty.
     """
 
     path: Path
@@ -77,12 +77,12 @@ class Qemu:
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a QEMU was built for.
+    """The features of a QEMU's build.
 
     Parameters
     ----------
     architecture : str
-        Of its guests, such as ``x86_64``.
+        The architecture of its guests, such as ``x86_64``.
     plugins : bool
         Whether it loads TCG plugins.
     """
@@ -97,7 +97,7 @@ def dotted(version: int) -> str:
 
 
 def is_hosts(path: str) -> bool:
-    """Return whether `path` is where some host has the QEMU that libvirt takes by itself."""
+    """Return whether `path` is a place in which libvirt finds a host's own QEMU."""
     return path in HOSTS or path == shutil.which(PROGRAM)
 
 
@@ -109,20 +109,20 @@ def of_host() -> Path:
     HostError
         If there is none.
     """
-    found = shutil.which(PROGRAM)
-    if found is None:
+    path = shutil.which(PROGRAM)
+    if path is None:
         raise HostError(f"{PROGRAM} is not on this host", hint="`sudo apt-get install qemu-system-x86`")
-    return Path(found)
+    return Path(path)
 
 
 def read(path: Path, user: QemuUser | None = None) -> Qemu:
-    """Return what a QEMU says of itself; remembered until its file changes.
+    """Return a QEMU as it describes itself; the result is cached until its file changes.
 
     Parameters
     ----------
     path : Path
     user : QemuUser, optional
-        Whom it will run as, if not ourselves: the program is run as this user here too.
+        The user that it will run as, if another: the program is run as this user here too.
 
     Raises
     ------
@@ -130,42 +130,42 @@ def read(path: Path, user: QemuUser | None = None) -> Qemu:
         If it is no QEMU, cannot be run, or is too old.
     """
     try:
-        there = path.stat()
+        status = path.stat()
     except OSError as error:
         raise HostError(
             f"there is no QEMU at {path} ({error.strerror})",
             hint="give qemu='auto' for the host's, or another path",
         ) from error
-    key = (str(path), there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, user)
-    if key not in _known:
-        _known[key] = _asked(path, user)
-    return _known[key]
+    key = (str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, user)
+    if key not in _qemus:
+        _qemus[key] = _query(path, user)
+    return _qemus[key]
 
 
 def abilities(qemu: Qemu, user: QemuUser | None = None) -> Abilities:
-    """Return what a QEMU was built for, as it says over its machine protocol; remembered as by :func:`read`.
+    """Return the features of a QEMU's build, by its machine protocol; cached like those of :func:`read`.
 
     Raises
     ------
     HostError
         If it does not answer.
     """
-    there = qemu.path.stat()
-    key = (qemu, there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, user)
-    if key not in _able:
-        _able[key] = _able_to(qemu, user)
-    return _able[key]
+    status = qemu.path.stat()
+    key = (qemu, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, user)
+    if key not in _abilities:
+        _abilities[key] = _query_abilities(qemu, user)
+    return _abilities[key]
 
 
 def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
     """Raise HostError if nodes cannot run in a QEMU, or with `trace` cannot be counted in it."""
-    found = abilities(qemu, user)
-    if found.architecture != "x86_64":
+    ability = abilities(qemu, user)
+    if ability.architecture != "x86_64":
         raise HostError(
-            f"{qemu} emulates {found.architecture[:40]}, and nodes are x86_64",
+            f"{qemu} emulates {ability.architecture[:40]}, and nodes are x86_64",
             hint=f"give the path of {PROGRAM}",
         )
-    if trace and not found.plugins:
+    if trace and not ability.plugins:
         raise HostError(
             f"trace is True and {qemu} was built without plugins, which count the accesses",
             hint="give trace=False, or another QEMU (qemu='auto' is the host's)",
@@ -173,48 +173,48 @@ def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
 
 
 def complaints(path: Path, user: QemuUser | None = None) -> str:
-    """Return what a QEMU writes besides its answers when it is asked for all that it has, as by libvirt."""
-    asked = _QUESTIONS.replace(b"query-target", b"qom-list-types")
-    output = output_of([str(path), *_SILENT, "-qmp", "stdio"], path, user, told=asked)
+    """Return a QEMU's messages besides its answers when it lists all its types, as for libvirt."""
+    questions = _QUESTIONS.replace(b"query-target", b"qom-list-types")
+    output = output_of([str(path), *_SILENT, "-qmp", "stdio"], path, user, stdin=questions)
     lines = [line for line in output.decode(errors="replace").splitlines() if line and line[0] != "{"]
     return shortened("\n".join(lines[-3:]), 400) if lines else ""
 
 
 def missing_libraries(path: Path, user: QemuUser | None = None) -> list[str]:
-    """Return the shared libraries of a program that this host lacks, as its loader names them."""
+    """Return the shared libraries of a program that its loader does not find on this host."""
     output = output_of([str(path)], path, user, environment={"LD_TRACE_LOADED_OBJECTS": "1"})
-    found = re.findall(rb"^\s*(\S+) => not found", output, re.MULTILINE)
-    return [plain(name.decode(errors="replace")[:100], keep="") for name in found]
+    names = re.findall(rb"^\s*(\S+) => not found", output, re.MULTILINE)
+    return [plain(name.decode(errors="replace")[:100], keep="") for name in names]
 
 
-_known: dict[object, Qemu] = {}
-_able: dict[object, Abilities] = {}
+_qemus: dict[object, Qemu] = {}
+_abilities: dict[object, Abilities] = {}
 
 
-def _asked(path: Path, user: QemuUser | None) -> Qemu:
+def _query(path: Path, user: QemuUser | None) -> Qemu:
     if not path.is_file():
         raise HostError(f"{path} is no program", hint=f"give the path of {PROGRAM} itself")
     output = output_of([str(path), "-version"], path, user)
-    found = _VERSION.search(output)
-    if found is None and b"shared librar" in output and (missing := missing_libraries(path, user)):
+    match = _VERSION.search(output)
+    if match is None and b"shared librar" in output and (missing := missing_libraries(path, user)):
         raise HostError(
             f"{path} cannot run here: this host lacks {', '.join(missing[:20])}",
             hint="install the packages that have these, or give qemu='auto' for the host's own",
         )
-    if found is None:
+    if match is None:
         text = output.decode(errors="replace").strip()
-        said = shortened(text, 80) if text else "nothing"
-        raise HostError(f"{path} is no QEMU: asked for its -version it prints {said}; {INSTEAD}")
-    major, minor, micro = (int(number or 0) for number in found.groups()[:3])
-    packaged = plain(found[4].decode(errors="replace").strip()[:120], keep="")
+        quotation = shortened(text, 80) if text else "nothing"
+        raise HostError(f"{path} is no QEMU: asked for its -version it prints {quotation}; {INSTEAD}")
+    major, minor, micro = (int(number or 0) for number in match.groups()[:3])
+    packaged = plain(match[4].decode(errors="replace").strip()[:120], keep="")
     qemu = Qemu(path, 1_000_000 * major + 1000 * minor + micro, packaged)
     if qemu.version < LEAST:
         raise HostError(f"{qemu} is too old: nodes need {dotted(LEAST)} or newer; {INSTEAD}")
     return qemu
 
 
-def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
-    answers = output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, told=_QUESTIONS)
+def _query_abilities(qemu: Qemu, user: QemuUser | None) -> Abilities:
+    answers = output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, stdin=_QUESTIONS)
     architecture, plugins = "", False
     for line in answers.splitlines():
         with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -224,6 +224,8 @@ def _able_to(qemu: Qemu, user: QemuUser | None) -> Abilities:
             else:
                 plugins = plugins or any(each.get("option") == "plugin" for each in answer)
     if not architecture:
-        said = shortened(answers.decode(errors="replace").strip(), 80)
-        raise HostError(f"{qemu} does not say what it emulates, asked over QMP it prints {said}; {INSTEAD}")
+        quotation = shortened(answers.decode(errors="replace").strip(), 80)
+        raise HostError(
+            f"{qemu} does not say what it emulates, asked over QMP it prints {quotation}; {INSTEAD}"
+        )
     return Abilities(architecture, plugins)

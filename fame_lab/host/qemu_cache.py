@@ -1,13 +1,12 @@
 """QEMUs beside the host's own, in the cache: those of the distribution's backports.
 
-One lies in a directory of its own, named by a digest of its packages, unpacked as they are.
+Each lies in a directory of its own, named by a digest of its packages, which are unpacked as they are.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,17 +33,17 @@ class CachedQemu:
     Parameters
     ----------
     name : str
-        What ``LabSpec(qemu=...)`` takes for it, if it is the current one.
+        Its value for ``LabSpec(qemu=...)``, if it is the current one.
     digest : str
-        Of its packages.
+        Digest of its packages.
     directory : Path
     qemu : Qemu
     suite : str
-        Where it is from, such as ``bookworm-backports``.
+        Its origin, such as ``bookworm-backports``.
     fetched : str
-        When, as ISO 8601 in UTC.
+        Time of the fetch, as ISO 8601 in UTC.
     depends : tuple of str
-        Packages of the host that it leans on.
+        Packages of the host that it depends on.
     """
 
     name: str
@@ -57,35 +56,35 @@ class CachedQemu:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Bytes of the disk that it takes."""
         return sum(path.lstat().st_blocks * 512 for path in self.directory.rglob("*"))
 
 
 def root() -> Path:
     """Return the directory of the QEMUs."""
-    given = cache_directory() / "qemu"
-    return given if given.is_dir() else own_cache() / "qemu"
+    directory = cache_directory() / "qemu"
+    return directory if directory.is_dir() else own_cache() / "qemu"
 
 
 def cached() -> list[CachedQemu]:
-    """List the QEMUs in the cache; last the one that was fetched last."""
-    there = [path.parent for path in root().glob(f"*/{_RECORD}")]
-    # None that is being removed, whose name is building-DIGEST.
-    found = [each for path in there if "-" not in path.name and (each := _load(path)) is not None]
-    return sorted(found, key=lambda each: (each.fetched, each.digest))
+    """List the QEMUs in the cache; the last fetched comes last."""
+    directories = [path.parent for path in root().glob(f"*/{_RECORD}")]
+    # None that is being removed: its name is building-DIGEST.
+    qemus = [each for path in directories if "-" not in path.name and (each := _load(path)) is not None]
+    return sorted(qemus, key=lambda each: (each.fetched, each.digest))
 
 
 def current() -> CachedQemu | None:
     """Return the QEMU of the cache that a lab would take: of this host's release, fetched last."""
     try:
-        here = backports.suite()
+        release = backports.suite()
     except HostError:
-        here = None  # no Debian: what somebody brought here counts
-    found = [each for each in cached() if here in (None, each.suite)]
-    return found[-1] if found else None
+        release = None  # no Debian: a QEMU that somebody copied here counts
+    qemus = [each for each in cached() if release in (None, each.suite)]
+    return qemus[-1] if qemus else None
 
 
-def find(name: str, tell: Callable[[str], None] | None = None) -> Path | None:
+def find(name: str, on_stage: Callable[[str], None] | None = None) -> Path | None:
     """Return the program that a spec's ``qemu`` stands for; None for ``auto``, which is libvirt's choice.
 
     A name is fetched if it is not in the cache.
@@ -93,42 +92,42 @@ def find(name: str, tell: Callable[[str], None] | None = None) -> Path | None:
     Raises
     ------
     HostError
-        As of :func:`ensure`.
+        See :func:`ensure`.
     """
     if name == "auto":
         return None
-    return ensure(tell).qemu.path if name in QEMU_NAMES else Path(name)
+    return ensure(on_stage).qemu.path if name in QEMU_NAMES else Path(name)
 
 
-def ensure(tell: Callable[[str], None] | None = None) -> CachedQemu:
+def ensure(on_stage: Callable[[str], None] | None = None) -> CachedQemu:
     """Return the QEMU of this host's backports, fetched if none is in the cache.
 
     Two processes may call it at once: one fetches, the other waits.
 
     Parameters
     ----------
-    tell : callable, optional
-        Told in a few words what goes on, instead of a bar.
+    on_stage : callable, optional
+        Called with a few words at each stage, instead of a bar.
 
     Raises
     ------
     HostError
-        If it cannot be had or does not run here: the step, what the command said, and what to do.
+        If it cannot be had or does not run here: the step, the command's messages, and a remedy.
     """
-    return current() or _locked(tell, anew=False)
+    return current() or _locked(on_stage, anew=False)
 
 
-def update(tell: Callable[[str], None] | None = None) -> CachedQemu:
+def update(on_stage: Callable[[str], None] | None = None) -> CachedQemu:
     """Return the newest QEMU of the backports, fetched if the cache has an older one; see :func:`ensure`."""
-    return _locked(tell, anew=True)
+    return _locked(on_stage, anew=True)
 
 
-def remove(wanted: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
-    """Take QEMUs away: those of a name or a digest; without any, all but the current one.
+def remove(selector: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
+    """Remove the QEMUs of a name or a digest; without one, all but the current one.
 
     Parameters
     ----------
-    wanted : str, optional
+    selector : str, optional
         A name, or the beginning of a digest.
     in_use : iterable of Path
         Programs of the nodes that run.
@@ -138,38 +137,34 @@ def remove(wanted: str | None, in_use: Iterable[Path]) -> list[CachedQemu]:
     SpecError
         If there is none of that name.
     LabError
-        If a lab runs in one of them; then nothing is taken away.
+        If a lab runs in one of them; then none is removed.
     """
-    there, used, newest = cached(), set(in_use), current()
-    if wanted is None:
-        going = [each for each in there if each != newest and each.qemu.path not in used]
+    qemus, programs, newest = cached(), set(in_use), current()
+    if selector is None:
+        chosen = [each for each in qemus if each != newest and each.qemu.path not in programs]
     else:
-        long_enough = len(wanted) >= 8
-        going = [
-            each for each in there if wanted == each.name or (long_enough and each.digest.startswith(wanted))
+        long_enough = len(selector) >= 8
+        chosen = [
+            each
+            for each in qemus
+            if selector == each.name or (long_enough and each.digest.startswith(selector))
         ]
-        if not going:
-            names = ", ".join(f"{each.name} ({each.digest[:12]})" for each in there) or "none"
-            raise SpecError(f"there is no QEMU {wanted!r}; in the cache are: {names}")
-        for each in going:
-            if each.qemu.path in used:
+        if not chosen:
+            names = ", ".join(f"{each.name} ({each.digest[:12]})" for each in qemus) or "none"
+            raise SpecError(f"there is no QEMU {selector!r}; in the cache are: {names}")
+        for each in chosen:
+            if each.qemu.path in programs:
                 raise LabError(
                     f"a lab runs in {each.name} ({each.digest[:12]})",
                     hint="end it first; `fame-lab ls` has it",
                 )
-    for each in going:
-        try:
-            # Out of sight at once, so that what is half gone is never started.
-            gone = each.directory.with_name(f"building-{each.digest[:12]}")
-            each.directory.rename(gone)
-            shutil.rmtree(gone)
-        except OSError as error:
-            raise HostError(f"cannot remove {each.directory}: {error.strerror} ({error.filename})") from error
-    return going
+    for each in chosen:
+        cache.remove(each.directory)
+    return chosen
 
 
 def _load(directory: Path) -> CachedQemu | None:
-    """Read one; None if it is not there, or not whole."""
+    """Read one; None if it is missing, or not whole."""
     try:
         record = json.loads((directory / _RECORD).read_text())
         version, packaged = record["version"], record["packaged"]
@@ -188,12 +183,12 @@ def _load(directory: Path) -> CachedQemu | None:
         return None
 
 
-def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
+def _locked(on_stage: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
     try:
-        with job("QEMU", unit="step", shown=tell is None) as fetching, cache.changing(root()):
-            if not anew and (found := current()):
-                return found
-            return _fetch(fetching, tell or (lambda _words: None))
+        with job("QEMU", unit="step", shown=on_stage is None) as fetching, cache.changing(root()):
+            if not anew and (newest := current()):
+                return newest
+            return _fetch(fetching, on_stage or (lambda _words: None))
     except OSError as error:
         raise HostError(
             f"could not write a QEMU under {root()}: {error.strerror} ({error.filename}). It takes 200 MB "
@@ -202,43 +197,45 @@ def _locked(tell: Callable[[str], None] | None, *, anew: bool) -> CachedQemu:
         ) from error
 
 
-def _fetch(fetching: Job, tell: Callable[[str], None]) -> CachedQemu:
-    def told(words: str) -> None:
+def _fetch(fetching: Job, on_stage: Callable[[str], None]) -> CachedQemu:
+    def report(words: str) -> None:
         fetching.describe(words)
-        tell(f"QEMU: {words}")
+        on_stage(f"QEMU: {words}")
 
     with cache.scratch(root()) as scratch:
         debs, tree = scratch / "debs", scratch / "tree"
-        known = backports.fetch(qemu_tree.PACKAGES, debs, scratch / "apt", told)
-        # Fetched, each unpacked, and asked for its version.
-        fetching.set_total(len(known) + 2)
+        packages = backports.fetch(qemu_tree.PACKAGES, debs, scratch / "apt", report)
+        # The steps: the fetch, each package, and the check of its version.
+        fetching.set_total(len(packages) + 2)
         fetching.step()
-        digest = qemu_tree.digest(known)
-        if found := _load(root() / digest):
-            _record(found.directory, found.qemu, known, found.depends)  # asked for last
-            return found
-        leans_on = qemu_tree.unpack(known, debs, tree, told, fetching.step)
-        told("asking it for its version")
-        made = qemu_tree.checked(tree, leans_on)
-        _record(tree, made, known, leans_on)
+        digest = qemu_tree.digest(packages)
+        if entry := _load(root() / digest):
+            _record(entry.directory, entry.qemu, packages, entry.depends)  # with a new time
+            return entry
+        dependencies = qemu_tree.unpack(packages, debs, tree, report, fetching.step)
+        report("asking it for its version")
+        qemu = qemu_tree.checked(tree, dependencies)
+        _record(tree, qemu, packages, dependencies)
         tree.rename(root() / digest)
         fetching.step()
-    found = _load(root() / digest)
-    if found is None:
+    entry = _load(root() / digest)
+    if entry is None:
         raise HostError(f"the QEMU was fetched and is gone from {root() / digest}", hint="fetch it again")
-    return found
+    return entry
 
 
-def _record(directory: Path, made: Qemu, known: list[apt_packages.Package], leans_on: Iterable[str]) -> None:
-    told = {
-        "version": made.version,
-        "packaged": made.packaged,
+def _record(
+    directory: Path, qemu: Qemu, packages: list[apt_packages.Package], dependencies: Iterable[str]
+) -> None:
+    record = {
+        "version": qemu.version,
+        "packaged": qemu.packaged,
         "suite": backports.suite(),
         "fetched": datetime.datetime.now(datetime.UTC).isoformat(),
-        "packages": [asdict(package) for package in known],
-        "depends": list(leans_on),
+        "packages": [asdict(package) for package in packages],
+        "depends": list(dependencies),
     }
     part = directory / f"{_RECORD}.new"
-    part.write_text(json.dumps(told, indent=1))
+    part.write_text(json.dumps(record, indent=1))
     part.chmod(0o644)
     part.replace(directory / _RECORD)

@@ -10,15 +10,14 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fame_lab.errors import HostError
-from fame_lab.host.qemu_user import QemuUser
+from fame_lab.host.qemu_user import QemuUser, run_as
 
 __all__ = ["INSTEAD", "PROGRAM", "output_of"]
 
 PROGRAM = "qemu-system-x86_64"
-#: What to give in place of a program that is no QEMU.
+#: The hint for a program that is no QEMU.
 INSTEAD = f"give the path of {PROGRAM}, or qemu='auto' for the host's own"
 
 #: A program that is no QEMU may hang, or print without an end.
@@ -31,11 +30,10 @@ def output_of(
     path: Path,
     user: QemuUser | None,
     *,
-    told: bytes = b"",
+    stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return the beginning of a program's output, within a deadline; the program is ended then."""
-    credentials: dict[str, Any] = {} if user is None or os.geteuid() != 0 else user.credentials()
+    """Return the beginning of a program's output, within a deadline; then kill the program."""
     try:
         process = subprocess.Popen(
             command,
@@ -45,14 +43,14 @@ def output_of(
             cwd="/",
             env={**os.environ, "LC_ALL": "C", **(environment or {})},
             start_new_session=True,
-            **credentials,
+            **run_as(user),
         )
     except OSError as error:
         raise HostError(_cannot_be_run(path, user, error)) from error
     try:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(told)  # which fits into the pipe
+            process.stdin.write(stdin)  # which fits into the pipe
         return _read(process, path)
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -7,12 +7,12 @@ import pwd
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["QemuUser"]
+__all__ = ["QemuUser", "run_as"]
 
 
 @dataclass(frozen=True)
 class QemuUser:
-    """Who QEMU runs as, where that is not ourselves: libvirt's own user under the system daemon."""
+    """The user that QEMU runs as, where that is another: libvirt's own user under the system daemon."""
 
     uid: int
     gid: int
@@ -26,5 +26,10 @@ class QemuUser:
         return sorted({self.gid, *os.getgrouplist(entry.pw_name, entry.pw_gid)})
 
     def credentials(self) -> dict[str, Any]:
-        """Return what :class:`subprocess.Popen` takes to run a program as this user."""
+        """Return the arguments of :class:`subprocess.Popen` that run a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": self.groups()}
+
+
+def run_as(user: QemuUser | None) -> dict[str, Any]:
+    """Return the arguments of :class:`subprocess.Popen` that run a program as `user`, where root can."""
+    return {} if user is None or os.geteuid() != 0 else user.credentials()

@@ -1,7 +1,7 @@
 """The part of a lab and of its nodes that probes and recordings use.
 
-:class:`fame_lab.Lab` is one. :class:`fame_lab.testing.LocalLab` is another, whose nodes are
-programs on this host.
+:class:`fame_lab.Lab` is one. :class:`fame_lab.testing.LocalLab` is another: its nodes are programs on this
+host.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TargetNode(Protocol):
 
     @property
     def state(self) -> str:
-        """Whether it runs."""
+        """The state of its domain, such as ``running``."""
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
         """Run the probe program, and return its records."""
@@ -46,7 +46,7 @@ class TargetLab(Protocol):
 
     @property
     def spec(self) -> LabSpec:
-        """What was asked for."""
+        """The spec that it was started from."""
 
     @property
     def fam(self) -> Fam:
@@ -58,14 +58,14 @@ class TargetLab(Protocol):
 
     @property
     def progress(self) -> bool:
-        """Whether it shows how far it is."""
+        """Whether it shows progress."""
 
     @property
     def qemu_version(self) -> int:
-        """The version of its QEMU, as libvirt numbers it."""
+        """The version of its QEMU, numbered like libvirt's."""
 
     def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
-        """Do something with several nodes at once, in a thread each, and return it by the node's name."""
+        """Call a function with several nodes at once, in a thread each; return its results by node's name."""
 
     def manifest(self) -> dict[str, Any]:
-        """Return where its measurements come from."""
+        """Return the provenance of its measurements."""

@@ -19,18 +19,18 @@ from fame_lab.spec.qemu_options import escaped
 
 __all__ = ["TracePlugin", "addresses_blocks", "delivered", "interface"]
 
-#: By the number of the first QEMU that is expected to take it, the version of the plugin interface.
+#: Version of the plugin interface by the number of the first QEMU that should take it.
 _EXPECTED = {11_001_000: 7, 11_000_000: 6, 9_000_000: 2, 0: 1}
-#: Number of the first QEMU that tells plugins physical addresses, which is the development of 8.2. Its commit
-#: "plugin: Simplify struct qemu_plugin_hwaddr" brought them, and left the interface's version at 1.
+#: Number of the first QEMU that gives plugins physical addresses: the development of 8.2. Its commit "plugin:
+#: Simplify struct qemu_plugin_hwaddr" brought them, and left the interface's version at 1.
 _PHYSICAL = 8_001_050
-#: What the plugin says before it has QEMU end: plugin/trace.c.
+#: The plugin's answer before it ends QEMU: plugin/trace.c.
 _ANSWER = re.compile(rb"^fame-trace: interface [0-9]+ to [0-9]+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class TracePlugin:
-    """What QEMU is told to load.
+    """The trace plugin of a node, with its arguments.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class TracePlugin:
     counters : Path
         The file in which it counts.
     order : Path
-        The file through which accesses come in their order.
+        The file to which it writes accesses in their order.
     """
 
     path: Path
@@ -48,30 +48,30 @@ class TracePlugin:
 
 
 def addresses_blocks(version: int) -> bool:
-    """Return whether a QEMU adds the place of the memory's block to the addresses that plugins see."""
+    """Return whether a QEMU adds the offset of the memory's block to the addresses that plugins see."""
     return version < _PHYSICAL
 
 
-def interface(of: Qemu, user: QemuUser | None = None) -> int:
-    """Return the version of the plugin interface whose build a QEMU loads, as it was tried.
+def interface(qemu: Qemu, user: QemuUser | None = None) -> int:
+    """Return the version of the plugin interface for which a QEMU loads our plugin, found by a trial.
 
     Parameters
     ----------
-    of : Qemu
+    qemu : Qemu
     user : QemuUser, optional
-        Whom it will run as, if not ourselves.
+        The user that it will run as, if another.
 
     Raises
     ------
     HostError
         If it loads none, with its own reason; or if the plugin was not compiled.
     """
-    if (of, user) not in _known:
-        _known[of, user] = _tried(of, user)
-    return _known[of, user]
+    if (qemu, user) not in _interfaces:
+        _interfaces[qemu, user] = _try(qemu, user)
+    return _interfaces[qemu, user]
 
 
-_known: dict[tuple[Qemu, QemuUser | None], int] = {}
+_interfaces: dict[tuple[Qemu, QemuUser | None], int] = {}
 
 
 def delivered(version: int) -> Path:
@@ -84,36 +84,36 @@ def delivered(version: int) -> Path:
     """
     plugin = native.TRACE_PLUGINS[version]
     program = plugin.binary()
-    # By what it was made of, so that nodes which have the older one loaded keep it.
-    place = cache_directory() / "plugin" / plugin.digest / program.name
-    if place.is_file():
-        return place
-    part = place.with_name(f".{place.name}.{os.getpid()}.{threading.get_ident()}")
+    # Its directory is named by its sources, so nodes that have an older one loaded keep it.
+    path = cache_directory() / "plugin" / plugin.digest / program.name
+    if path.is_file():
+        return path
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(program.read_bytes())
         part.chmod(0o755)
-        part.replace(place)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise HostError(f"cannot put the trace plugin into {place.parent}: {error.strerror}") from error
-    return place
+        raise HostError(f"cannot put the trace plugin into {path.parent}: {error.strerror}") from error
+    return path
 
 
-def _tried(of: Qemu, user: QemuUser | None) -> int:
-    expected = next(version for first, version in _EXPECTED.items() if of.version >= first)
+def _try(qemu: Qemu, user: QemuUser | None) -> int:
+    expected = next(version for first, version in _EXPECTED.items() if qemu.version >= first)
     others = sorted(native.TRACE_PLUGINS.keys() - {expected}, reverse=True)
     refusals = {}
     for version in (expected, *others):
         words = ["-machine", "none", "-nodefaults", "-display", "none"]
         words += ["-plugin", f"file={escaped(delivered(version))},interface=on"]
-        said = output_of([str(of.path), *words], of.path, user)
-        if _ANSWER.search(said):
+        output = output_of([str(qemu.path), *words], qemu.path, user)
+        if _ANSWER.search(output):
             return version
-        refusals[version] = said.decode(errors="replace")
+        refusals[version] = output.decode(errors="replace")
     versions = ", ".join(map(str, sorted(refusals)))
     raise HostError(
-        f"{of} cannot count accesses: the trace plugin is there for versions {versions} of QEMU's plugin "
+        f"{qemu} cannot count accesses: the trace plugin is there for versions {versions} of QEMU's plugin "
         f"interface, and it loads none; it says {shortened(refusals[expected].strip(), 300)}. "
         "Labs without trace=True run in it, and lab.record() takes samples of them. "
         "For trace=True give qemu= another QEMU, from 7.2 to 11.1, that was built with plugins"

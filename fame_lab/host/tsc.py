@@ -18,12 +18,12 @@ _DEADLINE = 5.0
 def khz() -> int | None:
     """Measure the TSC against the host's clock, in kHz; None on a host that is not x86-64.
 
-    Linux tells the frequency to nobody but root, and /proc/cpuinfo gives the core's. The guest's probe
-    program is static and runs here as well.
+    Linux tells the frequency only to root, and /proc/cpuinfo has the core's. The guest's probe program is
+    static and runs here as well.
     """
     if platform.machine() != "x86_64":
         return None
-    measured = subprocess.run(
+    completed = subprocess.run(
         [str(native.PROBE.binary()), "tsc"], capture_output=True, text=True, timeout=_DEADLINE, check=True
     )
-    return round(float(json.loads(measured.stdout)["khz"]))
+    return round(float(json.loads(completed.stdout)["khz"]))

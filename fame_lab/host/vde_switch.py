@@ -1,8 +1,8 @@
 """An ordinary user's way to a network between nodes: a VDE switch, one unprivileged process a lab.
 
-Of what QEMU offers without privilege, ``socket,mcast=`` takes no process, but any local user may listen and
-inject there; ``stream`` and ``dgram`` join two nodes and no more, so that forty would take 780 links. VDE's
-switch lies in the lab's private directory, learns which node is where, and outlives any node.
+QEMU offers others without privilege. ``socket,mcast=`` takes no process, but any local user may listen and
+inject there. ``stream`` and ``dgram`` join two nodes and no more, so forty would take 780 links. VDE's switch
+lies in the lab's private directory, learns the port of each node, and outlives any node.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def start(socket: Path) -> None:
     Parameters
     ----------
     socket : Path
-        Directory that it makes for its sockets, in one that nobody else may enter.
+        Directory that it makes for its sockets, in a directory that nobody else may enter.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def start(socket: Path) -> None:
             "apt-get install vde2, or run `make setup`; network='user' does without"
         )
     try:
-        # It returns once nodes can be plugged in. No file of commands: not the user's own nor the host's.
+        # It returns once nodes can connect. It reads no file of commands, neither the user's nor the host's.
         subprocess.run(
             [program, "-s", str(socket), "-m", "0600", "-n", str(MAX_NODES), "-f", os.devnull, "-d"],
             cwd="/",
@@ -57,8 +57,8 @@ def start(socket: Path) -> None:
             start_new_session=True,
         )
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()[-300:]
-        raise HostError(f"{program} ends with status {error.returncode}: {said}") from error
+        stderr = error.stderr.decode(errors="replace").strip()[-300:]
+        raise HostError(f"{program} ends with status {error.returncode}: {stderr}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"{program} does not start: {error}") from error
 
@@ -67,12 +67,12 @@ def end(socket: Path) -> None:
     """End the switch that has its sockets in `socket`; nothing if there is none."""
     for process in processes(socket):
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()  # what it would tidy up is in the lab's directory, and goes with it
+            process.kill()  # its files are in the lab's directory, and are removed with it
             process.wait(_DEADLINE)
 
 
 def processes(socket: Path) -> Iterator[psutil.Process]:
-    """Find it by what it was started with, so that no file has to say which it is."""
+    """Yield the switch's processes, which its arguments identify without a file of their ids."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() == PROGRAM and str(socket) in process.cmdline() and _is_ours(process):

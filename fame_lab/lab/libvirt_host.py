@@ -105,10 +105,10 @@ class LibvirtHost:
         return accel.choose(
             spec.accel,
             tried,
-            qemu_user=(user.uid, user.gid) if user else None,
+            qemu_user=user,
             qemu=qemu.path,
             refused=lambda: kvm_refusal(self._connection, str(qemu.path)),
-            tell=tell,
+            on_stage=tell,
         )
 
     def security_models(self) -> set[str]:

@@ -1,9 +1,9 @@
 """The layout of FAM: books, their homes, and the control area at the end.
 
-FAM is a row of books, as in The Machine's Librarian; each book is at home on one node, the one that
-would host it on a real fabric. The last 64 KiB are the control area, which has no home: it serves to
-prove that nodes share the FAM, to start probes together, and to prove a trace. All words in it are
-little-endian. Everything before it, from offset 0, is the user's.
+FAM is a row of books, as in The Machine's Librarian. Each book is at home on one node, which would host it on
+a real fabric. The last 64 KiB are the control area, which has no home. It serves to prove that nodes share
+the FAM, to start probes together, and to prove a trace. All words in it are little-endian. Everything before
+it, from offset 0, is the user's.
 
 Control area, from its start::
 
@@ -57,43 +57,43 @@ Interleaving = Literal["contiguous", "interleaved"]
 
 @dataclass(frozen=True)
 class ControlArea:
-    """Where things lie in the last 64 KiB of a FAM.
+    """The layout of the last 64 KiB of a FAM.
 
     Parameters
     ----------
     fam_size : int
-        Size of the FAM in bytes. All offsets that the methods give are from the start of the FAM.
+        Size of the FAM in bytes. All offsets that the methods return are from the start of the FAM.
     """
 
     fam_size: int
 
     @property
     def offset(self) -> int:
-        """Where the control area begins."""
+        """The start of the control area."""
         return self.fam_size - CONTROL_SIZE
 
     def host_nonce(self, node: int) -> int:
-        """Offset of the u64 that the host writes and node number `node`, from 0, reads."""
+        """Return the offset of the u64 that the host writes and node number `node`, from 0, reads."""
         return self.offset + _checked(node, MAX_NODES, "node") * _NODE_STRIDE
 
     def node_nonce(self, node: int) -> int:
-        """Offset of the u64 that node number `node`, from 0, writes and the host reads."""
+        """Return the offset of the u64 that node number `node`, from 0, writes and the host reads."""
         return self.host_nonce(node) + _NODE_TO_HOST
 
     def release(self, node: int) -> int:
-        """Offset of the u64 that the host sets when node number `node` is to wait for no other any more."""
+        """Return the offset of the u64 by which the host ends the wait of node number `node` for others."""
         return self.host_nonce(node) + _RELEASE
 
     def progress(self, node: int) -> int:
-        """Offset of the u64 in which node number `node` tells how far a probe got."""
+        """Return the offset of the u64 in which node number `node` reports a probe's progress."""
         return self.host_nonce(node) + _PROGRESS
 
     def question(self, node: int) -> int:
-        """Offset of the u64 in which the host asks node number `node`, from 0, for its clock."""
+        """Return the offset of the u64 in which the host asks node number `node`, from 0, for its clock."""
         return self.host_nonce(node) + _QUESTION
 
     def answer(self, node: int) -> int:
-        """Offset of the u64 in which node number `node` answers that."""
+        """Return the offset of the u64 in which node number `node` answers with its clock."""
         return self.host_nonce(node) + _ANSWER
 
     @property
@@ -102,7 +102,7 @@ class ControlArea:
         return self.offset + _PATTERN
 
     def barrier(self, number: int) -> int:
-        """Offset of barrier `number`, from 0: :data:`BARRIER_SIZE` bytes, zero before its first use."""
+        """Return the offset of barrier `number`, from 0: :data:`BARRIER_SIZE` bytes, zero before its use."""
         return self.offset + _BARRIERS + _checked(number, BARRIERS, "barrier") * BARRIER_SIZE
 
 
@@ -137,11 +137,11 @@ class Books:
 
     @property
     def count(self) -> int:
-        """How many books there are."""
+        """The number of books."""
         return self.fam_size // self.book
 
     def home(self, offset: int) -> int | None:
-        """Node number, from 0, at which the byte at `offset` is at home; None in the control area.
+        """Return the number, from 0, of the node at which `offset` is at home; None in the control area.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Books:
         return int(self._home(offset // self.book))
 
     def homes(self, offsets: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:
-        """Node numbers, from 0, at which the bytes at `offsets` are at home.
+        """Return the numbers, from 0, of the nodes at which the bytes at `offsets` are at home.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class Books:
         return number * self.nodes // self.count
 
     def at_home(self, node: int) -> range:
-        """Numbers of the books at home on node number `node`, from 0, the control area included.
+        """Return the numbers of the books at home on node number `node`, the control area included.
 
         Examples
         --------
@@ -205,7 +205,7 @@ class Books:
 
 
 def auto_book(fam_size: int, nodes: int) -> int:
-    """Choose the book size: 8 MiB, or the largest smaller power of two that gives every node one.
+    """Return the book size: 8 MiB, or the largest smaller power of two that gives every node one.
 
     Examples
     --------

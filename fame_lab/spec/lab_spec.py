@@ -51,21 +51,22 @@ class LabSpec:
     accel : {"auto", "kvm", "tcg"}
         ``auto`` takes KVM where a functional check shows that it works.
     image : str or Path
-        What the nodes boot: ``"appliance"``, a small initramfs; ``"debian"``, a whole Debian on a disk, or
+        The image of the nodes: ``"appliance"``, a small initramfs; ``"debian"``, a whole Debian on a disk, or
         one with further packages by the name that ``fame-lab image build`` gave it, as ``"debian-gcc"``; or
         your own by its path, with a ``/`` in it: a qcow2 file with cloud-init, or a directory with
         ``kernel`` and ``initrd``.
     network : {"user", "libvirt"}
         ``user`` is SSH alone, on loopback. With ``libvirt`` the nodes also reach each other over IP, by name:
-        as root through a bridge of the lab's own, which libvirt makes, by which the host reaches them and
-        they what it reaches (NAT); as an ordinary user through a switch, which ends at the nodes.
+        as root through a bridge of the lab's own, which libvirt makes: by it the host reaches them, and they
+        reach the host's networks (NAT); as an ordinary user through a switch, which ends at the nodes.
     start : {"auto", "cold", "template"}
-        How nodes come up: each by its own boot, or restored from one that is made for this start. ``auto``
-        takes the faster that is safe. Where a template is not safe they start cold: the manifest says why.
+        ``cold`` boots each node; ``template`` restores the nodes from one that is booted for this start.
+        ``auto`` takes the faster that is safe. Where a template is not safe nodes start cold, and the
+        manifest says why.
     trace : bool
         Whether each access to FAM can be counted: see :meth:`fame_lab.Lab.record`. It takes TCG.
     layout : {"contiguous", "interleaved"}
-        Which books are at home on which node.
+        The homes of books: in one block a node, or in turn.
     book : int or str
         Bytes of a book, a power of two; ``"auto"`` is 8 MiB, or the largest smaller power of two that
         gives every node one.
@@ -73,11 +74,11 @@ class LabSpec:
         Virtual CPUs of a node, 1 to 16.
     memory : int or str
         Bytes of a node's own memory, at least 96 MiB, from a disk 128 MiB; ``"auto"`` is 128 MiB, from a disk
-        256 MiB. Too little for kernel and initramfs is refused when a lab starts, with the least that works.
+        256 MiB. A lab's start refuses too little for kernel and initramfs, and names the least that works.
     fam_path : str or Path, optional
-        Where FAM lies. An existing file is used as it is and never deleted; by default the lab makes
-        one in a private directory of /dev/shm, which goes with the lab; on disk, in the cache, if /dev/shm
-        has no room for all of it and the disk has more.
+        The file of FAM. An existing file is used as it is and never deleted. By default the lab makes one in
+        a private directory of /dev/shm, which ends with the lab. If /dev/shm has no room for all of it and
+        the disk has more, the file is in the cache on disk.
     subnet : str
         Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
         node N has 192.168.42.N, and the host 192.168.42.254.
@@ -175,8 +176,8 @@ class LabSpec:
         return tuple(f"node{number:02d}" for number in range(1, self.nodes + 1))
 
     def _repr_html_(self) -> str:
-        shown: str = above.load("spec_html").spec_html(self)
-        return shown
+        html: str = above.load("spec_html").spec_html(self)
+        return html
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, sizes in bytes."""
@@ -184,7 +185,7 @@ class LabSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LabSpec:
-        """Read what :meth:`to_dict` gave.
+        """Create a spec from the values of :meth:`to_dict`.
 
         Parameters
         ----------
@@ -200,11 +201,11 @@ class LabSpec:
         SpecError
             If a field is unknown, missing or wrong.
         """
-        known = {field.name for field in fields(cls)}
+        names = {field.name for field in fields(cls)}
         if not isinstance(values, dict):
-            raise SpecError(f"{quoted(values)} is no LabSpec", hint=f"it must be a dict of {sorted(known)}")
-        if unknown := [quoted(field) for field in values if field not in known]:
-            raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(known)}")
+            raise SpecError(f"{quoted(values)} is no LabSpec", hint=f"it must be a dict of {sorted(names)}")
+        if unknown := [quoted(field) for field in values if field not in names]:
+            raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(names)}")
         if "name" not in values:
             raise SpecError("a LabSpec needs a name")
         return cls(**values)
@@ -220,7 +221,7 @@ class LabSpec:
 
     @classmethod
     def from_toml(cls, text: str) -> LabSpec:
-        r"""Read fields as TOML; what is not given has its default.
+        r"""Read fields as TOML; a missing field has its default.
 
         Parameters
         ----------
@@ -246,9 +247,9 @@ class LabSpec:
     def to_xml(self, *, ssh_port: int = 2201) -> dict[str, str]:
         """Return each node as libvirt's XML, to live without the kit: ``virsh define``, ``virsh start``.
 
-        Nothing is written or started. The nodes boot the image in the cache, which is built if need be; their
-        FAM is at `fam_path`, or /dev/shm/fame-NAME.fam, and QEMU makes it if it is not there. Root's shell is
-        on the serial line (``virsh console``). To get in by SSH, which takes keys, see :meth:`export`.
+        Nothing is written or started. The nodes boot the image in the cache, which is built if need be. Their
+        FAM is at `fam_path`, or /dev/shm/fame-NAME.fam, and QEMU makes it if it is missing. Root's shell is
+        on the serial line (``virsh console``). SSH takes keys: see :meth:`export`.
 
         Parameters
         ----------
@@ -259,8 +260,8 @@ class LabSpec:
         -------
         dict of str to str
             XML by the node's name, in order; before them, with ``network="libvirt"``, that of the network as
-            ``network``. With ``accel="auto"`` it asks for KVM if that works here; KVM
-            that is asked for by name is not tried, for it is for elsewhere.
+            ``network``. With ``accel="auto"`` it asks for KVM if that works here. ``accel="kvm"`` is not
+            tried, for the XML may be for another host.
 
         Raises
         ------
@@ -278,7 +279,7 @@ class LabSpec:
         Parameters
         ----------
         ssh_port : int
-            As of :meth:`to_xml`.
+            See :meth:`to_xml`.
 
         Returns
         -------
@@ -296,9 +297,9 @@ class LabSpec:
         Parameters
         ----------
         directory : str or Path
-            Not there yet.
+            It must not exist yet.
         ssh_port : int
-            As of :meth:`to_xml`.
+            See :meth:`to_xml`.
 
         Returns
         -------
@@ -308,17 +309,17 @@ class LabSpec:
         Raises
         ------
         SpecError
-            If the directory is there, or as of :meth:`to_xml`.
+            If the directory exists; see also :meth:`to_xml`.
         HostError
             If it cannot be written. Nothing is left then.
         """
-        place = given_path("directory", directory)
-        written: Path = above.load("export_folder").write(self, place, ssh_port=ssh_port)
-        return written
+        path = given_path("directory", directory)
+        folder: Path = above.load("export_folder").write(self, path, ssh_port=ssh_port)
+        return folder
 
     @classmethod
     def from_xml(cls, text: str) -> LabSpec:
-        """Read a domain in FAME's style back; see :func:`fame_lab.host.libvirt.domain_import.spec_of`.
+        """Read a domain in FAME's style; see :func:`fame_lab.host.libvirt.domain_import.spec_of`.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """Options as QEMU reads them: ``-object`` and ``-device`` in either of their two forms, sizes, booleans.
 
-Either ``key=value`` by commas, of which two are one that is meant, or JSON. The tests compare it with QEMU
-itself. Nothing is expanded, followed or evaluated.
+They are ``key=value`` by commas, of which two stand for one within a value, or JSON. The tests compare this
+reader with QEMU itself. Nothing is expanded, followed or evaluated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fame_lab.errors import SpecError
 
 __all__ = ["escaped", "is_on", "options", "size"]
 
-#: What QEMU takes for a boolean, in this case alone.
+#: QEMU's booleans, which have to be in lower case.
 _BOOLEANS = dict.fromkeys(("on", "yes", "true", "y"), True) | dict.fromkeys(
     ("off", "no", "false", "n"), False
 )
@@ -30,7 +30,7 @@ _TEXT = re.compile(r"""("(?:[^"\\]|\\.)*")|'((?:[^'\\]|\\.)*)'""")
 
 
 def escaped(value: object) -> str:
-    """Return a value as QEMU reads it among others: each comma twice.
+    """Return a value as QEMU reads it among others, each comma doubled.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def options(text: str, kind: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Texts by key; of JSON, what it holds. A word alone is ``on``, and ``off`` if it begins with ``no``.
+        Texts by key; of JSON, its values. A word alone is ``on``, and ``off`` if it begins with ``no``.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def options(text: str, kind: str) -> dict[str, Any]:
 
 
 def _of_words(text: str, kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     # A comma within a value is written twice, and no option can have a zero byte.
     for place, word in enumerate(text.replace(",,", "\0").split(",")):
         key, equals, value = word.partition("=")
@@ -79,17 +79,18 @@ def _of_words(text: str, kind: str) -> dict[str, Any]:
                 key, value = word[2:], "off"
             else:
                 value = "on"
-        if key != "id" or "id" not in found:  # of ids the first counts, and of all else the last
-            found[key] = value.replace("\0", ",")
-    return found
+        if key != "id" or "id" not in fields:  # the first id counts, and the last of any other key
+            fields[key] = value.replace("\0", ",")
+    return fields
 
 
 def _of_json(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(_TEXT.sub(_double_quoted, text), object_pairs_hook=_once, parse_constant=_refuse)
+        return dict(
+            json.loads(_TEXT.sub(_double_quoted, text), object_pairs_hook=_once, parse_constant=_refuse)
+        )
     except (ValueError, RecursionError) as error:
         raise SpecError(f"QEMU cannot read {quoted(text)} as JSON: {quoted(str(error))}") from error
-    return dict(found)
 
 
 def _double_quoted(match: re.Match[str]) -> str:
@@ -97,10 +98,10 @@ def _double_quoted(match: re.Match[str]) -> str:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return fields
 
 
 def _refuse(word: str) -> None:
@@ -113,12 +114,12 @@ def is_on(value: object, name: str) -> bool:
     Raises
     ------
     SpecError
-        If QEMU takes it for none.
+        If it is no boolean to QEMU.
     """
-    found = value if isinstance(value, bool) else _BOOLEANS.get(value) if isinstance(value, str) else None
-    if found is None:
+    flag = value if isinstance(value, bool) else _BOOLEANS.get(value) if isinstance(value, str) else None
+    if flag is None:
         raise SpecError(f"{name} is {quoted(value)}: QEMU takes on or off")
-    return found
+    return flag
 
 
 def size(value: object, name: str) -> int:
@@ -127,23 +128,23 @@ def size(value: object, name: str) -> int:
     Raises
     ------
     SpecError
-        If QEMU takes it for none.
+        If it is no size to QEMU.
 
     Examples
     --------
     >>> size("0x100000", "size"), size("1.5k", "size"), size(4096, "size")
     (1048576, 1536, 4096)
     """
-    found: Fraction | int | None = None
+    number: Fraction | int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
-        found = value
+        number = value
     elif isinstance(value, str) and (match := _HEX.fullmatch(value)):
-        found = int(match[1], 16) << _SUFFIXES[match[2].upper() or "B"]
+        number = int(match[1], 16) << _SUFFIXES[match[2].upper() or "B"]
     elif isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
         shift = _SUFFIXES[match[3].upper() or "B"]
         fraction = Fraction(int(match[2] or "0"), 10 ** len(match[2] or ""))
-        # Of bytes there are no parts.
-        found = None if fraction and not shift else int((int(match[1] or "0") + fraction) * (1 << shift))
-    if found is None or not 0 <= found <= MAX_FILE_SIZE:
+        # A byte has no parts.
+        number = None if fraction and not shift else int((int(match[1] or "0") + fraction) * (1 << shift))
+    if number is None or not 0 <= number <= MAX_FILE_SIZE:
         raise SpecError(f"{name} is {quoted(value)}: QEMU takes bytes, or a number with K, M, G or T")
-    return int(found)
+    return int(number)

@@ -14,12 +14,12 @@ __all__ = ["spec_facts", "spec_html"]
 
 
 def spec_html(spec: LabSpec) -> str:
-    """Return what a lab is, as HTML."""
+    """Return a spec as HTML."""
     return facts_html("spec", f"LabSpec {spec.name}", "", spec_facts(spec))
 
 
 def spec_facts(spec: LabSpec) -> dict[str, str]:
-    """Return what a reader asks of a lab, by its name."""
+    """Return the facts of a lab for a reader, each by its label."""
     facts = {
         "nodes": str(spec.nodes),
         "FAM": f"{format_size(spec.fam_size)} ({spec.books})",

@@ -13,15 +13,15 @@ __all__ = ["DEFAULT_SUBNET", "HOST_NAME", "MAC_PREFIX", "Subnet", "free_subnet"]
 
 DEFAULT_SUBNET = "192.168.42.0/24"
 HOST_NAME = "host"
-"""What the nodes call the host that they run on."""
+"""The host's name among its nodes."""
 
 MAC_PREFIX = "48:50:42"
-"""What the hardware address of a node's card in the lab's network begins with: HPB, as in FAME."""
+"""The beginning of the hardware address of a node's NIC in the lab's network: HPB, as in FAME."""
 
-#: Behind the nodes' 40 addresses, and the last that a /24 has.
+#: The host's number: behind the nodes' 40 addresses, and the last that a /24 has.
 _HOST = 254
 _PRIVATE = tuple(map(IPv4Network, ("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8")))
-#: Where each node has the card that SSH comes in by: QEMU's user-mode network.
+#: QEMU's user-mode network, in which each node has its NIC for SSH.
 _SSH = IPv4Network("10.0.2.0/24")
 
 
@@ -43,7 +43,7 @@ class Subnet:
         Raises
         ------
         SpecError
-            If it is none, not private, too small, or the one by which SSH comes in.
+            If it is none, not private, too small, or the one that carries SSH.
 
         Examples
         --------
@@ -51,28 +51,28 @@ class Subnet:
         '192.168.42.1'
         """
         example = f"give a private one of 24 bits or fewer, such as {DEFAULT_SUBNET!r}"
-        given = f"subnet is {shortened(text, 40) if isinstance(text, str) else quoted(text)}"
+        fault = f"subnet is {shortened(text, 40) if isinstance(text, str) else quoted(text)}"
         if isinstance(text, IPv4Network):
             text = str(text)
         if not isinstance(text, str) or "/" not in text:
-            raise SpecError(f"{given}, which is no IPv4 network: {example}")
+            raise SpecError(f"{fault}, which is no IPv4 network: {example}")
         try:
             network = IPv4Network(text.strip())
         except ValueError as error:
-            meant = _meant(text)
-            # The error has the text in it, of whatever length.
-            why = f"; did you mean {str(meant)!r}?" if meant else f": {shortened(str(error), 90)}; {example}"
-            raise SpecError(f"{given}, which is no IPv4 network{why}") from error
+            guess = _network_around(text)
+            # The error has all of the text in it, which may be long.
+            why = f"; did you mean {str(guess)!r}?" if guess else f": {shortened(str(error), 90)}; {example}"
+            raise SpecError(f"{fault}, which is no IPv4 network{why}") from error
         if not any(network.subnet_of(private) for private in _PRIVATE):
-            raise SpecError(f"{given}, which is not private (RFC 1918): {example}")
+            raise SpecError(f"{fault}, which is not private (RFC 1918): {example}")
         if network.prefixlen > 24:
             raise SpecError(
-                f"{given}, which has no room for the host's address, its 254th: "
+                f"{fault}, which has no room for the host's address, its 254th: "
                 f"{str(network.supernet(new_prefix=24))!r} has"
             )
         if network.overlaps(_SSH):
             raise SpecError(
-                f"{given}, and each node has another card in {_SSH}, by which SSH comes in",
+                f"{fault}, and each node has another card in {_SSH}, by which SSH comes in",
                 hint=f"give another one, such as {DEFAULT_SUBNET!r}",
             )
         return cls(network)
@@ -88,11 +88,11 @@ class Subnet:
 
     @staticmethod
     def mac(index: int) -> str:
-        """Return the hardware address of a node's card: its number in decimal digits, three times."""
+        """Return the hardware address of a node's NIC: its number in decimal digits, three times."""
         return ":".join([MAC_PREFIX, *[f"{index + 1:02d}"] * 3])
 
     def hosts(self, nodes: Sequence[str], *, with_host: bool) -> str:
-        """Write lines of /etc/hosts: of nodes, in order, and of the host where it has an address."""
+        """Return lines of /etc/hosts: of nodes, in order, and of the host where it has an address."""
         lines = [f"{self.address(index)} {node}\n" for index, node in enumerate(nodes)]
         return "".join([*lines, f"{self.host} {HOST_NAME}\n"] if with_host else lines)
 
@@ -100,10 +100,10 @@ class Subnet:
         return str(self.network)
 
 
-def free_subnet(taken: Iterable[IPv4Network]) -> Subnet | None:
-    """Find a network that overlaps none of those taken; None if there is none."""
-    taken = list(taken)
-    free = (each for each in _candidates() if not any(each.network.overlaps(one) for one in taken))
+def free_subnet(networks: Iterable[IPv4Network]) -> Subnet | None:
+    """Return a subnet that overlaps none of these networks; None if there is none."""
+    networks = list(networks)
+    free = (each for each in _candidates() if not any(each.network.overlaps(one) for one in networks))
     return next(free, None)
 
 
@@ -112,12 +112,12 @@ def _candidates() -> Iterator[Subnet]:
     yield Subnet(default)
     for private in _PRIVATE:
         for network in private.subnets(new_prefix=24):
-            # Upwards from the default, or from its like: the low ones are those that others take.
+            # Upwards from the default, or from its like: others take the low ones.
             if network.network_address.packed[2] > default.network_address.packed[2]:
                 yield Subnet(network)
 
 
-def _meant(text: str) -> IPv4Network | None:
+def _network_around(text: str) -> IPv4Network | None:
     try:
         return IPv4Interface(text.strip()).network
     except ValueError:

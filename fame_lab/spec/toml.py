@@ -18,23 +18,23 @@ _SIZES = ("fam", "memory", "book")
 
 
 def to_toml(spec: LabSpec) -> str:
-    """Write each field that has a value, sizes as people write them."""
+    """Return each field that has a value as TOML, sizes as people write them."""
     values = {field: value for field, value in spec.to_dict().items() if value is not None}
     return tomli_w.dumps(values | {field: format_size(values[field]) for field in _SIZES})
 
 
 def from_toml(text: str) -> LabSpec:
-    """Read fields of a spec; what is not given has its default.
+    """Read fields of a spec; a missing field has its default.
 
     Raises
     ------
     SpecError
         If it is not TOML, or a field is unknown, missing or wrong.
     """
-    return _made(text, {})
+    return _parse(text, {})
 
 
-def _made(text: str, changes: dict[str, object]) -> LabSpec:
+def _parse(text: str, changes: dict[str, object]) -> LabSpec:
     try:
         return LabSpec.from_dict(tomllib.loads(text) | changes)
     except SpecError:
@@ -45,12 +45,12 @@ def _made(text: str, changes: dict[str, object]) -> LabSpec:
 
 
 def read(path: Path, **changes: object) -> LabSpec:
-    """Read a spec from a file, with some fields other than it says.
+    """Read a spec from a file, with changes to some fields.
 
     Raises
     ------
     SpecError
-        If it cannot be read, or as of :func:`from_toml`.
+        If it cannot be read; see also :func:`from_toml`.
     """
     path = given_path("spec", path)
     try:
@@ -58,7 +58,7 @@ def read(path: Path, **changes: object) -> LabSpec:
     except (OSError, ValueError) as error:
         raise SpecError(f"cannot read a spec from {str(path)!r}: {error}") from error
     try:
-        return _made(text, changes)
+        return _parse(text, changes)
     except SpecError as error:
         error.args = (f"{path}: {error}",)
         raise

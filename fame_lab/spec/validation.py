@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 MIN_FAM = MIB
-#: What a node comes up with at the least, and what it has by default: the appliance, and anything else. A
-#: kernel and an initramfs may need more, which is computed before a start (guest/images/least_memory.py).
+#: The least memory that boots a node, and the default: of the appliance, and of any other image. A kernel and
+#: an initramfs may need more, which is computed before a start (guest/images/least_memory.py).
 #: (Debian was up with 128M on QEMU 7.2 and 10.0, at a quarter more processor time than with 160M.)
 MIN_MEMORY = 96 * MIB
 MIN_DISK_MEMORY = 128 * MIB
@@ -55,7 +55,7 @@ KVM_FAM_LIMIT = 4 << 40
 
 Accel = Literal["auto", "kvm", "tcg"]
 
-#: QEMUs that have a name, as image="debian" has: what the cache has of the distribution's backports.
+#: Names of QEMUs, as image="debian" is one of an image: the cache has that of the distribution's backports.
 QEMU_NAMES = ("backports",)
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
@@ -63,7 +63,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", re.ASCII)
 #: Debian images: the usual one, and those with further packages.
 _DEBIAN = re.compile(r"debian(-[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?)?", re.ASCII)
 
-#: What a field can be, for those that are one of a few; an image can be more.
+#: The values of fields that have few; an image can be another, too.
 CHOICES: dict[str, tuple[str | bool, ...]] = {
     "accel": get_args(Accel),
     "image": ("appliance", "debian"),
@@ -76,7 +76,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
 
 @contextlib.contextmanager
 def for_field(field: str) -> Iterator[None]:
-    """Name in an error the field that it is about, for a form that shows it there."""
+    """Set the field of a SpecError in the block, for a form that shows the message there."""
     try:
         yield
     except SpecError as error:
@@ -98,7 +98,7 @@ def check_name(name: object) -> str:
 
 
 def check_choice(field: str, value: object, choices: tuple[Any, ...]) -> Any:
-    """Return the one of the choices that is meant; raise SpecError if it is none of them."""
+    """Return the choice that equals `value`; raise SpecError if there is none."""
     single = value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
     for choice in choices:
         if single is choice or (isinstance(single, str) and single == choice):
@@ -131,7 +131,7 @@ def check_fam(size: int, accel: str) -> int:
 
 
 def is_debian(image: str) -> bool:
-    """Return whether an image's name is one of a Debian that :mod:`fame_lab.guest.images.debian` makes."""
+    """Return whether an image's name is that of a Debian which :mod:`fame_lab.guest.images.debian` builds."""
     return _DEBIAN.fullmatch(image) is not None
 
 
@@ -210,5 +210,5 @@ def check_path(path: object, field: str = "fam_path") -> Path:
         )
     try:
         return given_path(field, Path(text).expanduser().absolute())
-    except (RuntimeError, OSError) as error:  # whose home it names nobody knows, or where we are
+    except (RuntimeError, OSError) as error:  # the home of no known user; or the working directory is gone
         raise SpecError(f"{field} is {quoted(text)}: {error}", hint="give the path as it is") from error

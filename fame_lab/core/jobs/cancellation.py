@@ -16,9 +16,9 @@ _events: contextvars.ContextVar[tuple[threading.Event, ...]] = contextvars.Conte
 
 @contextlib.contextmanager
 def cancellable(event: threading.Event) -> Iterator[None]:
-    """Arrange that `event`, set from any thread, cancels the block's starts and its commands in guests.
+    """Cancel the block's starts and its commands in guests when any thread sets `event`.
 
-    A command ends in its guest too, raises SSHError, and no further one is begun. A start raises LabError.
+    A command ends in its guest too, raises SSHError, and no further one is started. A start raises LabError.
     Threads that the block starts are part of it if they run in a copy of its context, as those of
     :meth:`fame_lab.Lab.each` do.
 
@@ -39,7 +39,7 @@ def cancellable(event: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Shield the block from cancellation: it cleans up after what was cancelled."""
+    """Shield the block, which cleans up, from the cancellation that caused it."""
     token = _events.set(())
     try:
         yield
@@ -48,7 +48,7 @@ def shielded() -> Iterator[None]:
 
 
 def is_cancelled() -> bool:
-    """Return whether what runs here has been cancelled."""
+    """Return whether this context has been cancelled."""
     return any(event.is_set() for event in _events.get())
 
 

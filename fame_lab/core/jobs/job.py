@@ -9,18 +9,18 @@ __all__ = ["Job", "Listener", "State"]
 
 
 class Listener(Protocol):
-    """Whoever shows progress.
+    """A function that shows progress.
 
-    It is called in whichever thread tells of the job, one call at a time, and should be quick. What it raises
-    goes to whoever told, and so ends the job.
+    It is called in the thread that changes the job, one call at a time, and should be quick. An error that it
+    raises goes to that thread, and so ends the job.
     """
 
     def __call__(self, done: int, total: int | None, words: str, /) -> None:
-        """Take the number of steps done, their total if it is known, and what goes on."""
+        """Show the number of steps done, their total if it is known, and the present activity."""
 
 
 class State(NamedTuple):
-    """How far a job is: steps done, of how many if that is known, and what goes on."""
+    """The progress of a job: steps done, their total if it is known, and the present activity."""
 
     done: int
     total: int | None
@@ -28,40 +28,40 @@ class State(NamedTuple):
 
 
 class Job:
-    """Something that takes its time, in steps. Any thread may tell of it.
+    """A task of some duration, in steps. Any thread may report on it.
 
     Parameters
     ----------
     total : int, optional
-        How many steps there will be.
+        The number of steps.
     listener : Listener, optional
-        Told of every change.
+        Called at every change.
     """
 
     def __init__(self, total: int | None = None, listener: Listener | None = None) -> None:
         self._state = State(0, total, "")
         self._listener = listener
-        # Held while the listener is told, so that it never hears of less than it has heard of.
+        # Held while the listener is called, so that its calls are in the order of the changes.
         self._lock = threading.Lock()
 
     @property
     def state(self) -> State:
-        """How far it is."""
+        """Its progress."""
         return self._state
 
     def set_total(self, total: int) -> None:
-        """Set how many steps there will be in all."""
+        """Set the number of steps."""
         with self._lock:
             self._change(self._state._replace(total=total))
 
     def step(self, words: str = "", count: int = 1) -> None:
-        """Count one step more, or several; and set what goes on, unless that has not changed."""
+        """Count one step more, or several; and describe the next activity, unless `words` is empty."""
         with self._lock:
             done, total, before = self._state
             self._change(State(done + count, total, words or before))
 
     def describe(self, words: str) -> None:
-        """Describe what goes on."""
+        """Describe the present activity."""
         with self._lock:
             self._change(self._state._replace(words=words))
 

@@ -21,18 +21,18 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What its result is called by."""
+        """The key of its result."""
 
 
 def each(lab: str, nodes: Sequence[N], do: Callable[[N], T]) -> dict[str, T]:
-    """Do something with several nodes, in a thread and a copy of this context each.
+    """Call a function with each of several nodes, in a thread and a copy of this context each.
 
     See :meth:`fame_lab.Lab.each`.
 
     Parameters
     ----------
     lab : str
-        Its name, which the threads bear.
+        The lab's name, which the threads bear.
     nodes : sequence of Node
     do : callable
     """

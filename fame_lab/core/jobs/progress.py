@@ -1,8 +1,8 @@
 """Start and follow jobs, whose progress goes to a listener or to a bar.
 
-Whatever takes its time opens a :func:`job`; whatever is done in it tells :func:`current`, and need not know
-whether anybody looks. Both follow the context (:mod:`contextvars`), so that threads have to be started in a
-copy of it.
+A task of some duration opens a :func:`job`. Each step of it reports to :func:`current`, and need not know
+whether anybody looks. Both follow the context (:mod:`contextvars`), so threads have to be started in a copy
+of it.
 """
 
 from __future__ import annotations
@@ -51,36 +51,34 @@ def job(what: str, *, total: int | None = None, unit: str = "it", shown: bool = 
     Parameters
     ----------
     what : str
-        In a word or two.
+        Its name, in a word or two.
     total : int, optional
-        How many steps there will be, if it is known already.
+        The number of steps, if it is known already.
     unit : str
-        What a step is.
+        The name of a step.
     shown : bool
-        Whether there is a bar at all. A listener, or the job that this one is part of, is told in any case.
+        Whether there is a bar at all. A listener, or the outer job, gets each change in any case.
 
     Yields
     ------
     Job
-        The :func:`current` one of the block. Within another job it tells that one what goes on, and takes
-        none of its steps.
+        The :func:`current` one of the block. It describes its activity to an outer job, and counts none of
+        that job's steps.
     """
     outer, listener = _job.get(), _listener.get()
     if outer is not None:
         listener = _part_of(outer, what)
-    made = Job(total, listener)
+    inner = Job(total, listener)
     if listener is not None:
-        made.describe(what if outer is None else "")
+        inner.describe(what if outer is None else "")
     with contextlib.ExitStack() as stack:
         if shown and listener is None:
-            from fame_lab.core.jobs.progress_bar import (
-                ProgressDisplay,  # with it comes tqdm, which a job that is not shown does not need
-            )
+            from fame_lab.core.jobs.progress_bar import ProgressDisplay  # it imports tqdm, which takes time
 
-            stack.enter_context(ProgressDisplay(made, what, unit))
-        token = _job.set(made)
+            stack.enter_context(ProgressDisplay(inner, what, unit))
+        token = _job.set(inner)
         try:
-            yield made
+            yield inner
         finally:
             _job.reset(token)
 
@@ -89,13 +87,13 @@ SILENT = Job()
 
 
 def current() -> Job:
-    """Return the innermost job of this context; one that nobody hears if there is none."""
+    """Return the innermost job of this context; one without a listener if there is none."""
     return _job.get() or SILENT
 
 
 def _part_of(outer: Job, what: str) -> Listener:
-    def tell(done: int, total: int | None, words: str) -> None:
+    def report(done: int, total: int | None, words: str) -> None:
         how_far = f"{what} {done}/{total}" if total is not None else what
         outer.describe(f"{how_far}: {words}" if words else how_far)
 
-    return tell
+    return report

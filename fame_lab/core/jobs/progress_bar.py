@@ -25,22 +25,22 @@ DELAY = 1.0
 
 
 class View(Protocol):
-    """What shows a job, from its first second on."""
+    """A view of a job, from its first second on."""
 
     #: Seconds from one look at the job to the next.
     interval: float
 
     def show(self, state: State) -> None:
-        """Show how far it is."""
+        """Show its progress."""
 
     def end(self, state: State, *, failed: bool) -> None:
-        """Show how it ended."""
+        """Show its end."""
 
 
 class ProgressDisplay:
-    """A job, shown from its first second to its end.
+    """The display of a job from its first second to its end.
 
-    A thread looks at the job, for a step may be long: the bar is to appear, and its clock to go on, before
+    A thread looks at the job, for a step may be long: the bar has to appear, and its clock to go on, before
     the step is done.
 
     Parameters
@@ -49,7 +49,7 @@ class ProgressDisplay:
     what : str
         Its name.
     unit : str
-        What a step is.
+        The name of a step.
     """
 
     def __init__(self, job: Job, what: str, unit: str) -> None:
@@ -59,7 +59,7 @@ class ProgressDisplay:
         self._began = time.time()
         self._ended = threading.Event()
         self._view: View | None = None
-        # In our context, by which a notebook knows which cell shows what the thread does.
+        # In our context, by which a notebook finds the cell of the thread's output.
         work = contextvars.copy_context().run
         self._thread = threading.Thread(target=work, args=(self._work,), name=f"show-{what}", daemon=True)
 
@@ -76,7 +76,7 @@ class ProgressDisplay:
                 self._view.show(self._job.state)
                 wait = self._view.interval
         except (OSError, ValueError) as error:
-            # Nobody is there to see it any more, which is not to end what is done.
+            # The output is closed, and the job goes on without it.
             log.debug("%s is not shown any more: %s", self._what, error)
             self._view = None
 
@@ -90,8 +90,8 @@ class ProgressDisplay:
             if self._view is not None:
                 try:
                     self._view.end(self._job.state, failed=kind is not None)
-                except (OSError, ValueError) as gone:
-                    log.debug("%s is not shown any more: %s", self._what, gone)
+                except (OSError, ValueError) as failure:
+                    log.debug("%s is not shown any more: %s", self._what, failure)
 
 
 class Bar:
@@ -100,9 +100,9 @@ class Bar:
     Parameters
     ----------
     what, unit : str
-        The job's name, and what its steps are.
+        The names of the job and of a step.
     began : float
-        When, in seconds as of :func:`time.time`.
+        Its start, in seconds of :func:`time.time`.
     """
 
     interval = 0.5
@@ -114,7 +114,7 @@ class Bar:
         self._bar: Any = None
 
     def show(self, state: State) -> None:
-        """Draw it anew."""
+        """Draw the bar anew."""
         if self._bar is None:
             self._bar = tqdm.auto.tqdm(
                 desc=self._what, total=state.total, unit=self._unit, dynamic_ncols=True
@@ -126,11 +126,11 @@ class Bar:
         self._bar.set_postfix_str(state.words)
 
     def end(self, state: State, *, failed: bool) -> None:
-        """Leave it as it is in the end, or take it away."""
+        """Leave the bar as it is in the end, or remove it if the job failed."""
         if self._bar is None:
             return
         if failed:
-            # A notebook would keep what is not done, in red; the error that is raised tells more.
+            # A notebook would keep the unfinished bar, in red; the error that is raised tells more.
             self._bar.total, self._bar.leave = None, False
         else:
             self.show(state._replace(words=""))
@@ -143,11 +143,11 @@ class LogProgress:
     Parameters
     ----------
     what, unit : str
-        The job's name, and what its steps are.
+        The names of the job and of a step.
     began : float
-        When, in seconds as of :func:`time.time`.
+        Its start, in seconds of :func:`time.time`.
     file : file
-        Where it is written to.
+        The log.
     """
 
     def __init__(self, what: str, unit: str, began: float, file: IO[str]) -> None:
@@ -158,18 +158,18 @@ class LogProgress:
         self.interval = 10.0
 
     def show(self, state: State) -> None:
-        """Write how far it is."""
-        told = [self._how_far(state), self._left(state), state.words]
-        self._write(", ".join(filter(None, told)))
+        """Write its progress."""
+        parts = [self._how_far(state), self._left(state), state.words]
+        self._write(", ".join(filter(None, parts)))
         # The longer it takes, the less often anybody wants to read of it.
         self.interval = min(2 * self.interval, 120.0)
 
     def end(self, state: State, *, failed: bool) -> None:
-        """Write how it ended."""
+        """Write its end."""
         self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
 
     def _left(self, state: State) -> str:
-        """Return how long it takes yet, if its steps go on as they did."""
+        """Return an estimate of the remaining time, at the pace of the steps so far."""
         if not state.done or state.total is None or state.done >= state.total:
             return ""
         seconds = (time.time() - self._began) / state.done * (state.total - state.done)
@@ -186,8 +186,8 @@ class LogProgress:
 def _view(what: str, unit: str, began: float) -> View:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if (kernel := getattr(shell, "kernel", None)) is not None:
-        # Nobody sees a widget of a notebook that is executed for a report, or by nbclient, which, unlike
-        # those who have a person before them, takes no question.
+        # Nobody sees a widget of a notebook that is executed for a report or by nbclient. A kernel of
+        # nbclient's, unlike one with a person before it, allows no input.
         alone = RUN_VARIABLE in os.environ or not getattr(kernel, "_allow_stdin", True)
         return LogProgress(what, unit, began, sys.stdout) if alone else Bar(what, unit, began)
     return Bar(what, unit, began) if sys.stderr.isatty() else LogProgress(what, unit, began, sys.stderr)

@@ -20,13 +20,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def deferred(event: threading.Event) -> Iterator[None]:
     """Set `event` when a signal asks to stop, and deliver the signal itself at the end of the block.
 
-    An exception that may strike between any two instructions cannot be cleaned up after with certainty;
-    an event can. Python delivers signals to the main thread alone, so elsewhere this does nothing.
+    An exception may strike between any two instructions, and nothing cleans up after that with certainty.
+    An event is read at chosen points. Python delivers signals to the main thread alone, so elsewhere this
+    does nothing.
 
     Parameters
     ----------
     event : threading.Event
-        To be looked at by whatever the block does.
+        The block has to read it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -39,7 +40,7 @@ def deferred(event: threading.Event) -> Iterator[None]:
         log.warning("%s: cleaning up first", signal.Signals(number).name)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    # What is ignored stays so, and a handler that is not Python's own (None) could not be put back.
+    # An ignored signal stays ignored. A handler that is not Python's own (None) could not be put back.
     mine = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     for number in mine:
         signal.signal(number, remember)

@@ -10,22 +10,22 @@ __all__ = ["abort_after"]
 
 
 @contextlib.contextmanager
-def abort_after(seconds: float, give_up: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Stop a block after so many seconds; yield a function that returns whether it was stopped.
+def abort_after(seconds: float, abort: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Abort a block after so many seconds; yield a function that returns whether the time has expired.
 
-    paramiko's own timeouts go by the wall clock, which may jump; begin anew with each byte of a banner; and
-    are missing where a command waits for being taken.
+    paramiko's own timeouts go by the wall clock, which may jump, and begin anew with each byte of a banner.
+    Where a command waits to be accepted there is none.
     """
-    given_up = threading.Event()
+    expired = threading.Event()
 
     def end() -> None:
-        given_up.set()
-        give_up()
+        expired.set()
+        abort()
 
-    over = threading.Timer(seconds, end)
-    over.daemon = True
-    over.start()
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
     try:
-        yield given_up.is_set
+        yield expired.is_set
     finally:
-        over.cancel()
+        timer.cancel()

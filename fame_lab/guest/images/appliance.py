@@ -1,6 +1,6 @@
 """Build the guest image: a distribution's own kernel and an initramfs that holds all a node needs.
 
-It is kept in the cache under a hash of what went in, and built again when any of that changes::
+It is kept in the cache under a hash of its inputs, and built again when one of these changes::
 
     appliance/packages/           the .deb files, and packages.json: which ones, as apt verified them
     appliance/<digest>/           kernel, initrd, appliance.json
@@ -31,7 +31,7 @@ from fame_lab.guest.images.least_memory import least_memory
 
 __all__ = ["Appliance", "cached", "ensure", "load"]
 
-#: As guest/probe/awake.c has it.
+#: The same as in guest/probe/awake.c.
 SEED_SIZE = 64
 
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -44,13 +44,13 @@ class Appliance:
     Parameters
     ----------
     kernel : Path
-        What QEMU's ``-kernel`` takes; world readable.
+        The file for QEMU's ``-kernel``; world readable.
     initrd : Path
         The initramfs, without keys.
     digest : str
-        Hexadecimal SHA-256 over all that went in.
+        Hexadecimal SHA-256 over all inputs.
     kernel_release : str
-        What ``uname -r`` says in the guest.
+        The output of ``uname -r`` in the guest.
     """
 
     kernel: Path
@@ -64,7 +64,7 @@ class Appliance:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What QEMU's user has to be able to read."""
+        """The files that QEMU's user has to be able to read."""
         return self.kernel, self.initrd
 
     def least_memory(self, vcpus: int) -> int:
@@ -86,14 +86,14 @@ class Appliance:
         """
         words = ["console=ttyS0", "quiet", "panic=-1"]
         words.append("cryptomgr.notests")  # 0.3 s of an emulated boot
-        # The TSC is what the guest's clock should be; left to itself, Linux takes HPET (1 µs a look).
+        # The guest's clock should be the TSC. By itself Linux takes HPET, which costs 1 µs a reading.
         words += ["tsc=reliable", "no_timer_check"]
         if tsc_khz is not None:
             words.append(f"tsc_early_khz={tsc_khz}")
         return " ".join(words)
 
     def template_boot(self, *, tsc_khz: int | None) -> KernelBoot:
-        """Return what a guest boots that waits to be saved, and to be restored as one node or another."""
+        """Return the boot of a guest that waits to be saved, and to be restored as one node or another."""
         return KernelBoot(self.kernel, self.initrd, f"{self.cmdline(tsc_khz=tsc_khz)} fame.template")
 
     @staticmethod
@@ -118,35 +118,35 @@ class Appliance:
         }
 
 
-def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
-    """Return the guest image, building it if what goes in has changed or nothing is there.
+def ensure(on_stage: Callable[[str], None] | None = None) -> Appliance:
+    """Return the guest image, built if it is missing or its inputs have changed.
 
-    Needs the network the first time only. Two processes may call it at once: one builds, the other waits.
+    It needs the network the first time only. Two processes may call it at once: one builds, the other waits.
 
     Parameters
     ----------
-    progress : callable, optional
-        Told in a few words what goes on, instead of a bar over the steps. A job of which the build is part
-        hears of each step in any case.
+    on_stage : callable, optional
+        Called with a few words at each stage, instead of a bar over the steps. An outer job gets each step in
+        any case.
 
     Raises
     ------
     ImageError
-        If it cannot be built: the step, what the command said, and what to do.
+        If it cannot be built: the step, the command's messages, and a remedy.
     """
-    if found := cached():
-        return found
+    if image := cached():
+        return image
     root = own_cache() / "appliance"
     try:
-        with job("guest image", unit="step", shown=progress is None) as building:
+        with job("guest image", unit="step", shown=on_stage is None) as building:
 
-            def tell(words: str) -> None:
+            def report(words: str) -> None:
                 building.describe(words)
-                if progress is not None:
-                    progress(words)
+                if on_stage is not None:
+                    on_stage(words)
 
             with cache.changing(root):
-                return cached() or _build(root, building, tell)
+                return cached() or _build(root, building, report)
     except OSError as error:
         raise ImageError(
             f"could not write the guest image under {root}: {error.strerror} ({error.filename}). It "
@@ -156,7 +156,7 @@ def ensure(progress: Callable[[str], None] | None = None) -> Appliance:
 
 
 def cached() -> Appliance | None:
-    """Return the guest image for the present inputs if it is in the cache; nothing is built or fetched.
+    """Return the guest image for the present inputs if it is in the cache; none is built or fetched.
 
     Raises
     ------
@@ -164,32 +164,32 @@ def cached() -> Appliance | None:
         If the probe program, which is part of it, is missing.
     """
     for root in caches("appliance"):
-        if (known := _recorded(root)) and (found := load(root / _digest(known))):
-            return found
+        if (packages := _recorded(root)) and (image := load(root / _digest(packages))):
+            return image
     return None
 
 
-def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
+def _build(root: Path, building: Job, on_stage: Callable[[str], None]) -> Appliance:
     debs = root / "packages"
     with cache.scratch(root) as scratch:
-        known = _recorded(root)
-        if known is None or not _intact(debs, known):
-            known = apt_packages.fetch(debs, scratch / "apt", tell)
-            _record(root, known)
-        digest = _digest(known)
-        if found := load(root / digest):
-            return found
-        # Fetched, each unpacked, kernel and initramfs written.
-        building.set_total(1 + len(known) + 2)
+        packages = _recorded(root)
+        if packages is None or not _intact(debs, packages):
+            packages = apt_packages.fetch(debs, scratch / "apt", on_stage)
+            _record(root, packages)
+        digest = _digest(packages)
+        if appliance := load(root / digest):
+            return appliance
+        # The steps: the fetch, each package, the kernel and the initramfs.
+        building.set_total(1 + len(packages) + 2)
         building.step()
-        tell("unpacking packages")
+        on_stage("unpacking packages")
         tree = scratch / "tree"
         tree.mkdir()
-        for package in known:
+        for package in packages:
             building.describe(f"unpacking {package.name}")
             apt_packages.unpack(debs / package.file, tree)
             building.step()
-        tell("writing the initramfs")
+        on_stage("writing the initramfs")
         image = scratch / "image"
         image.mkdir(mode=0o755)
         kernel, release = rootfs.kernel(tree)
@@ -197,18 +197,18 @@ def _build(root: Path, building: Job, tell: Callable[[str], None]) -> Appliance:
         _write(image / "kernel", bzimage.uncompressed(compressed) or compressed)
         building.step()
         _write(image / "initrd", cpio.archive(rootfs.entries(tree, release, native.PROBE.binary())))
-        contents = {"kernel_release": release, "packages": [asdict(package) for package in known]}
+        contents = {"kernel_release": release, "packages": [asdict(package) for package in packages]}
         _write(image / "appliance.json", json.dumps(contents, indent=1).encode())
         image.chmod(0o755)
         image.rename(root / digest)
         building.step()
-    found = load(root / digest)
-    assert found is not None  # noqa: S101 - it was written above, under the lock
-    return found
+    appliance = load(root / digest)
+    assert appliance is not None  # noqa: S101 - it was written above, under the lock
+    return appliance
 
 
 def load(directory: Path) -> Appliance | None:
-    """Read an image; None if it is not there."""
+    """Read an image; None if it is missing."""
     try:
         release = json.loads((directory / "appliance.json").read_text())["kernel_release"]
     except FileNotFoundError:
@@ -216,9 +216,9 @@ def load(directory: Path) -> Appliance | None:
     return Appliance(directory / "kernel", directory / "initrd", directory.name, release)
 
 
-def _digest(known: list[apt_packages.Package]) -> str:
-    """Hash all that goes in: packages as recorded, so that no network is needed, our files, our code."""
-    inputs = [f"{each.name} {each.version} {each.sha256}" for each in sorted(known)]
+def _digest(packages: list[apt_packages.Package]) -> str:
+    """Return a hash of all inputs: packages as recorded, which needs no network; our files; our code."""
+    inputs = [f"{each.name} {each.version} {each.sha256}" for each in sorted(packages)]
     builder = (Path(__file__).with_name(f"{name}.py") for name in ("cpio", "rootfs", "bzimage"))
     inputs += [f"{file.name} {apt_packages.sha256(file)}" for file in builder]
     inputs += [f"{path} {apt_packages.sha256(file)}" for path, file in sorted(rootfs.own_files().items())]
@@ -233,7 +233,7 @@ def _table() -> list[str]:
 
 
 def _recorded(root: Path) -> list[apt_packages.Package] | None:
-    """Return what was fetched last, if it was what the table asks for now."""
+    """Return the packages that were fetched last, if they are those of the present table."""
     try:
         record = json.loads((root / "packages/packages.json").read_text())
         if record["table"] == _table():
@@ -243,21 +243,21 @@ def _recorded(root: Path) -> list[apt_packages.Package] | None:
     return None
 
 
-def _record(root: Path, known: list[apt_packages.Package]) -> None:
+def _record(root: Path, packages: list[apt_packages.Package]) -> None:
     debs = root / "packages"
-    wanted = {package.file for package in known}
+    names = {package.file for package in packages}
     for old in debs.glob("*.deb"):
-        if old.name not in wanted:
+        if old.name not in names:
             old.unlink()
-    record = {"table": _table(), "packages": [asdict(package) for package in known]}
+    record = {"table": _table(), "packages": [asdict(package) for package in packages]}
     temporary = debs / "packages.json.new"
     _write(temporary, json.dumps(record, indent=1).encode())
     temporary.replace(debs / "packages.json")
 
 
-def _intact(debs: Path, known: list[apt_packages.Package]) -> bool:
+def _intact(debs: Path, packages: list[apt_packages.Package]) -> bool:
     try:
-        return all(apt_packages.sha256(debs / package.file) == package.sha256 for package in known)
+        return all(apt_packages.sha256(debs / package.file) == package.sha256 for package in packages)
     except FileNotFoundError:
         return False
 

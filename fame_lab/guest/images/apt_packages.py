@@ -26,11 +26,11 @@ __all__ = [
     "unpack",
 ]
 
-# What the image is made of. A kernel's name leads to the package of its present version. Distributions that
-# are not named here are looked up by what they say they are like (ID_LIKE).
+# The packages of the image. A kernel's name leads to the package of its present version. A distribution that
+# is not named here is looked up by its relatives (ID_LIKE).
 KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
-# Where some of a kernel's drivers have a package of their own, which none that is asked for depends on: its
-# name begins so, and ends with the kernel's release. Ubuntu keeps qemu_fw_cfg there.
+# The beginning of the name of a package of further drivers, which ends with the kernel's release. No other
+# package here depends on it. Ubuntu keeps qemu_fw_cfg there.
 MORE_DRIVERS = {"ubuntu": "linux-modules-extra-"}
 USERLAND = ("busybox-static", "dropbear-bin", "kmod", "pci.ids", "pciutils")
 
@@ -56,9 +56,9 @@ class Package:
     Parameters
     ----------
     name, version : str
-        As in the distribution.
+        The distribution's.
     sha256 : str
-        Of the .deb file.
+        Digest of the .deb file.
     file : str
         The .deb file's name.
     """
@@ -70,7 +70,7 @@ class Package:
 
 
 def distribution() -> str:
-    """Name the distribution whose packages are used: a key of `KERNEL`.
+    """Return the distribution that supplies the packages: a key of `KERNEL`.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def distribution() -> str:
     )
 
 
-def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Package]:
-    """Download the image's packages and what they depend on.
+def fetch(into: Path, state: Path, on_stage: Callable[[str], None]) -> list[Package]:
+    """Download the image's packages and their dependencies.
 
     The package lists of the system are used if they do. If they are missing or stale, lists are fetched
     into a directory of our own, which needs no root either.
@@ -102,8 +102,8 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
         Directory for the .deb files. Other files in it are left alone.
     state : Path
         Directory for apt's own files, which may be thrown away afterwards.
-    progress : callable
-        Told in a few words what goes on.
+    on_stage : callable
+        Called with a few words at each stage.
 
     Raises
     ------
@@ -115,13 +115,13 @@ def fetch(into: Path, state: Path, progress: Callable[[str], None]) -> list[Pack
     into.mkdir(parents=True, exist_ok=True)
     base, private = apt_options(state)
     try:
-        progress("asking apt for the guest's packages")
-        return download(_select(kernel, more, into, base), into, base, progress)
+        on_stage("asking apt for the guest's packages")
+        return download(_select(kernel, more, into, base), into, base, on_stage)
     except AptError:
-        progress("fetching package lists")
+        on_stage("fetching package lists")
     updated = run("fetch package lists", ["apt-get", *private, "-q", "update"], into, DOWNLOAD_SECONDS)
     try:
-        return download(_select(kernel, more, into, private), into, private, progress)
+        return download(_select(kernel, more, into, private), into, private, on_stage)
     except AptError as error:
         # A source that nothing here needs may fail to update, so that only a missing package tells.
         raise ImageError(f"{error}\npackage lists: {tail(updated.stderr)}\n{ADVICE}") from None
@@ -133,11 +133,11 @@ def apt_options(state: Path) -> tuple[list[str], list[str]]:
     Parameters
     ----------
     state : Path
-        Directory for apt's own files, made if it is not there.
+        Directory for apt's own files, created if it is missing.
     """
     for directory in (state / "state/lists/partial", state / "cache/archives/partial"):
         directory.mkdir(parents=True, exist_ok=True)
-    # An empty dpkg status: what happens to be installed on this host must not shorten the list.
+    # An empty dpkg status: packages that this host happens to have must not shorten the list.
     base = ["-o", "Dir::State::status=/dev/null", "-o", f"Dir::Cache::archives={state / 'cache/archives'}",
             "-o", "APT::Get::AllowUnauthenticated=false"]  # fmt: skip
     own = {"State": state / "state", "State::lists": state / "state/lists", "Cache": state / "cache"}
@@ -145,28 +145,28 @@ def apt_options(state: Path) -> tuple[list[str], list[str]]:
 
 
 class AptError(Exception):
-    """apt could not do it with these lists."""
+    """apt failed with these lists."""
 
 
 def _select(kernel: str, more: str, into: Path, options: Sequence[str]) -> list[str]:
-    """Return name=version of all that goes in, as apt would install it on an empty system."""
+    """Return name=version of all packages, as apt would install them on an empty system."""
 
-    # A kernel depends on the tools that would make a disk bootable: those are not wanted.
+    # A kernel depends on tools that make a disk bootable, and a node has none.
     def kernels(*names: str) -> list[tuple[str, str]]:
-        return [found for found in selected(names, into, options) if _VERSIONED_KERNEL.match(found[0])]
+        return [package for package in selected(names, into, options) if _VERSIONED_KERNEL.match(package[0])]
 
-    found = kernels(kernel)
-    if not found:
+    packages = kernels(kernel)
+    if not packages:
         raise AptError(f"{kernel} depends on no package that holds a kernel")
-    releases = {match[1] for name, _ in found if (match := _VERSIONED_KERNEL.match(name))}
+    releases = {match[1] for name, _ in packages if (match := _VERSIONED_KERNEL.match(name))}
     for release in sorted(releases) if more else ():
         with contextlib.suppress(AptError):  # newer kernels have all drivers in one package
-            found += kernels(f"{more}{release}")
-    return sorted(f"{name}={version}" for name, version in {*found, *selected(USERLAND, into, options)})
+            packages += kernels(f"{more}{release}")
+    return sorted(f"{name}={version}" for name, version in {*packages, *selected(USERLAND, into, options)})
 
 
 def selected(names: Sequence[str], cwd: Path, options: Sequence[str]) -> list[tuple[str, str]]:
-    """Return name and version of all that apt would install for `names`."""
+    """Return name and version of all packages that apt would install for `names`."""
     command = ["apt-get", *options, "--no-install-recommends", "--simulate", "install", *names]
     step = f"find the packages {', '.join(names)}"
     answer = run(step, command, cwd, RESOLVE_SECONDS)
@@ -176,33 +176,33 @@ def selected(names: Sequence[str], cwd: Path, options: Sequence[str]) -> list[tu
 
 
 def download(
-    wanted: Sequence[str], into: Path, options: Sequence[str], progress: Callable[[str], None]
+    targets: Sequence[str], into: Path, options: Sequence[str], on_stage: Callable[[str], None]
 ) -> list[Package]:
     """Download packages that are given as name=version, verified by apt.
 
     Raises
     ------
     AptError
-        If one cannot be had.
+        If one cannot be downloaded.
     """
-    progress(f"downloading {len(wanted)} packages")
+    on_stage(f"downloading {len(targets)} packages")
     answer = run(
-        "download packages", ["apt-get", *options, "-q", "download", *wanted], into, DOWNLOAD_SECONDS
+        "download packages", ["apt-get", *options, "-q", "download", *targets], into, DOWNLOAD_SECONDS
     )
     if answer.returncode:
         raise AptError(f"could not download packages: {tail(answer.stderr)}")
     packages = []
-    for name, version in (each.split("=", 1) for each in wanted):
+    for name, version in (each.split("=", 1) for each in targets):
         # apt writes an epoch's colon as %3a
-        found = sorted(into.glob(f"{name}_{version.replace(':', '%3a')}_*.deb"))
-        if not found:
+        files = sorted(into.glob(f"{name}_{version.replace(':', '%3a')}_*.deb"))
+        if not files:
             raise AptError(f"apt-get download left no file of {name} {version}")
-        packages.append(Package(name, version, sha256(found[-1]), found[-1].name))
+        packages.append(Package(name, version, sha256(files[-1]), files[-1].name))
     return packages
 
 
 def unpack(deb: Path, into: Path) -> None:
-    """Unpack a package's files; nothing of it is run.
+    """Unpack a package's files; none of its scripts is run.
 
     Raises
     ------
@@ -247,5 +247,5 @@ def run(step: str, command: list[str], cwd: Path, seconds: float) -> subprocess.
 
 
 def tail(text: str, lines: int = 8) -> str:
-    """Return the last lines of what a tool said."""
+    """Return the last lines of a tool's messages."""
     return "\n".join(text.strip().splitlines()[-lines:]) or "it said nothing"

@@ -1,7 +1,7 @@
 """Fetch packages of the distribution's backports beside the host's, as any user, checked by apt.
 
 The host's own sources rarely name the backports. So a list of our own is written: the host's mirror, the
-keyring that the host trusts for this mirror, and the suite. Nothing of the host is changed.
+keyring that the host trusts for this mirror, and the suite. The host's own files do not change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fame_lab.guest.images.apt_packages import AptError, Package, apt_options, d
 
 __all__ = ["KEYRING", "depends", "fetch", "mirror", "not_installed", "suite"]
 
-#: What is asked where the host's sources do not tell.
+#: The mirror for a host with no suitable source of its own.
 _MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _FORMAT = "$(REPO_URI)\t$(RELEASE)\t$(CODENAME)\t$(COMPONENT)\t$(SOURCESENTRY)"
@@ -52,7 +52,7 @@ def suite() -> str:
     raise HostError("this host does not say what it is (/etc/os-release): backports are Debian's alone")
 
 
-def fetch(names: Sequence[str], into: Path, state: Path, progress: Callable[[str], None]) -> list[Package]:
+def fetch(names: Sequence[str], into: Path, state: Path, on_stage: Callable[[str], None]) -> list[Package]:
     """Download these packages of the backports, and no other.
 
     Parameters
@@ -63,13 +63,13 @@ def fetch(names: Sequence[str], into: Path, state: Path, progress: Callable[[str
         Directory for the .deb files.
     state : Path
         Directory for apt's own files, which may be thrown away afterwards.
-    progress : callable
-        Told in a few words what goes on.
+    on_stage : callable
+        Called with a few words at each stage.
 
     Raises
     ------
     HostError
-        If this host is no Debian, or apt finds or downloads a package not.
+        If this host is no Debian, or apt does not find or download a package.
     ImageError
         If apt-get is missing, or takes too long.
     """
@@ -79,20 +79,20 @@ def fetch(names: Sequence[str], into: Path, state: Path, progress: Callable[[str
     list_of_ours = state / "backports.sources"
     list_of_ours.write_text(_sources(backports, into))
     options += ["-o", f"Dir::Etc::sourcelist={list_of_ours}", "-o", "Dir::Etc::sourceparts=/dev/null"]
-    progress(f"fetching the package lists of {backports}")
+    on_stage(f"fetching the package lists of {backports}")
     updated = run(
         f"fetch the lists of {backports}", ["apt-get", *options, "-q", "update"], into, _LISTS_SECONDS
     )
     try:
-        found = selected(names, into, [*options, "--target-release", backports])
-        wanted = sorted(f"{name}={version}" for name, version in found if name in names)
-        return download(wanted, into, options, progress)
+        packages = selected(names, into, [*options, "--target-release", backports])
+        targets = sorted(f"{name}={version}" for name, version in packages if name in names)
+        return download(targets, into, options, on_stage)
     except AptError as error:
         raise HostError(f"{error}\npackage lists: {tail(updated.stderr)}\n{_ADVICE}") from None
 
 
 def depends(deb: Path) -> list[str]:
-    """Return the packages that one depends on, each the first of its alternatives.
+    """Return the packages that a package depends on, each the first of its alternatives.
 
     Raises
     ------
@@ -108,36 +108,36 @@ def depends(deb: Path) -> list[str]:
 
 
 def not_installed(names: Sequence[str]) -> list[str]:
-    """Return those of these packages that this host has not, as far as dpkg can tell."""
+    """Return the packages among these that this host lacks, as far as dpkg can tell."""
     command = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package} ${Provides}\n"]
     answer = run("ask what is installed", command, Path("/"), _SECONDS)
-    there = {
+    packages = {
         re.split(r"[\s:(]", word.strip())[0]
         for status, _, words in (line.partition(" ") for line in answer.stdout.splitlines())
         if status == "installed"
         for word in words.replace(" ", ",", 1).split(",")
     }
-    return [name for name in names if name not in there] if there else []
+    return [name for name in names if name not in packages] if packages else []
 
 
 def _sources(backports: str, cwd: Path) -> str:
-    """Write our list: the release and its backports, from the host's mirror."""
+    """Return our list: the release and its backports, from the host's mirror."""
     release = backports.removesuffix("-backports")
     uri, entry = mirror(release, cwd)
     signed_by = _signed_by(entry)
     if not signed_by and uri == _MIRROR and KEYRING.exists():
-        signed_by = f"Signed-By: {KEYRING}\n"  # else those that apt trusts for everything
+        signed_by = f"Signed-By: {KEYRING}\n"  # else the keyrings that apt trusts for everything
     return f"Types: deb\nURIs: {uri}\nSuites: {release} {backports}\nComponents: main\n{signed_by}"
 
 
 def mirror(release: str, cwd: Path) -> tuple[str, str]:
-    """Return where the host has its release from, and which entry of its sources says so."""
+    """Return the mirror of the host's own release, and the entry of its sources for it."""
     command = ["apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"]
     answer = run("ask apt for this host's mirror", command, cwd, _SECONDS)
     for line in answer.stdout.splitlines():
-        uri, named, codename, component, entry = [*line.split("\t"), "", "", "", ""][:5]
-        # Others' repositories may call a suite by Debian's name, at a place of their own.
-        if release in (named, codename) and component == "main" and re.search(r"debian/?$", uri):
+        uri, name, codename, component, entry = [*line.split("\t"), "", "", "", ""][:5]
+        # Other repositories may use Debian's name for a suite, at an address of their own.
+        if release in (name, codename) and component == "main" and re.search(r"debian/?$", uri):
             return uri, entry
     return _MIRROR, ""
 
@@ -148,18 +148,18 @@ def _signed_by(entry: str) -> str:
     Parameters
     ----------
     entry : str
-        File and number: of the line, or in a ``.sources`` file of the stanza.
+        File and number: of the line, or of the stanza in a ``.sources`` file.
     """
     file, _, number = entry.rpartition(":")
     try:
         text = Path(file).read_text(encoding="utf-8")
         if file.endswith(".sources"):
             stanzas = [part for part in re.split(r"\n(?:[ \t]*\n)+", text) if re.search(r"(?m)^[^#\s]", part)]
-            found = re.search(
+            match = re.search(
                 r"^Signed-By:.*(?:\n[ \t].*|\n#.*)*", stanzas[int(number) - 1], re.MULTILINE | re.IGNORECASE
             )
-            return f"{found[0]}\n" if found else ""
-        found = re.search(r"\[[^\]]*\bsigned-by=([^\s\]]+)", text.splitlines()[int(number) - 1])
-        return f"Signed-By: {found[1].replace(',', ' ')}\n" if found else ""
+            return f"{match[0]}\n" if match else ""
+        match = re.search(r"\[[^\]]*\bsigned-by=([^\s\]]+)", text.splitlines()[int(number) - 1])
+        return f"Signed-By: {match[1].replace(',', ' ')}\n" if match else ""
     except (OSError, ValueError, IndexError):
         return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fame_lab.core.lab_directory import LabDirectory
 
@@ -25,40 +26,42 @@ __all__ = [
     "Image",
     "KernelBoot",
     "NodeNetwork",
+    "private_key",
+    "public_key",
 ]
 
 READY = "fame: {node} ready"
-"""What a node writes on its serial line once its SSH server listens."""
+"""The line that a node writes on its serial line once its SSH server listens."""
 
 TEMPLATE = "template"
-"""What the guest that nodes are restored from goes by, in place of a node's name."""
+"""The name, in place of a node's, of the guest that nodes are restored from."""
 
 PERSONAL = "opt/fame_lab"
-"""Where QEMU's firmware configuration (fw_cfg) has what is a node's own: root alone reads it in the guest."""
+"""The place of a node's own data in QEMU's firmware configuration (fw_cfg), which only its root reads."""
 
 FAM_LINK = Path(__file__).parent.parent / "files/usr/sbin/fam-link"
 """The script that points /dev/fam at FAM, in any guest with a shell."""
 
 CONTROL_MAC = "52:54:00:12:34:56"
-"""Of the card by which the host reaches a node's SSH server: each is alone there, so one does for all."""
+"""Hardware address of the NIC for SSH: each node is alone in its network, so one address does for all."""
 
 SHELL = "console"
-"""Under that, of an exported node: its serial line, which is whoever's that started it, has root's shell."""
+"""Under :data:`PERSONAL`, of an exported node: its serial line, which is its starter's, has root's shell."""
 
 
 @dataclass(frozen=True)
 class NodeNetwork:
-    """A node's card in the lab's own network.
+    """A node's NIC in the lab's own network.
 
     Parameters
     ----------
     mac : str
-        By which the node finds it.
+        Its hardware address, by which the node finds it.
     address : IPv4Address
     netmask : IPv4Address
     leased : bool
-        Whether a server on the host leases it the address by DHCP, is its way out, and answers for names.
-        Otherwise it is the node that gives the card its address.
+        Whether a server on the host leases it the address by DHCP, routes for it, and answers for names.
+        Otherwise the node itself sets the address.
     hosts : str
         Lines for /etc/hosts: every node, and the host where it has an address.
     """
@@ -70,7 +73,7 @@ class NodeNetwork:
     hosts: str
 
     def personal(self) -> dict[str, bytes]:
-        """Return what the node finds under :data:`PERSONAL`: a line, ``network``, and the hosts file."""
+        """Return the node's files under :data:`PERSONAL`: a line, ``network``, and the hosts file."""
         how = "dhcp" if self.leased else f"{self.address} {self.netmask}"
         return {"network": f"{self.mac} {how}\n".encode(), "hosts": self.hosts_file.encode()}
 
@@ -80,9 +83,19 @@ class NodeNetwork:
         return f"127.0.0.1 localhost\n{self.hosts}"
 
 
+def private_key(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key in OpenSSH's format."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def public_key(key: Ed25519PrivateKey) -> bytes:
+    """Return the public key of a private one, as a line in OpenSSH's format."""
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+
+
 @dataclass(frozen=True)
 class Identity:
-    """What is one node's own.
+    """The name, keys and network of one node.
 
     Parameters
     ----------
@@ -91,9 +104,9 @@ class Identity:
     authorized_key : str
         The public key that may log in as root: a line in OpenSSH's format.
     host_key : Ed25519PrivateKey
-        The key that it shows.
+        The key of its SSH server.
     attachment : NodeNetwork, optional
-        To the lab's own network, if it has one.
+        Its NIC in the lab's own network, if the lab has one.
     """
 
     node: str
@@ -124,14 +137,14 @@ class DiskBoot:
     Parameters
     ----------
     disk : Path
-        A qcow2 file that this node alone writes to: a layer above `base`.
+        A qcow2 file that this node alone writes to: an overlay of `base`.
     base : Path
         A qcow2 file that stands alone, and that nobody writes to.
     seed : Path, optional
-        A second disk, read only, that tells the node who it is.
+        A second disk, read only, with the node's name and keys.
     kept : bool
-        Whether what the node writes is kept in `disk`. If not, it goes when the node ends, `disk` is `base`,
-        and several nodes may have it.
+        Whether the node's writes are kept in `disk`. If not, they end with the node, `disk` is `base`, and
+        several nodes may have it.
     """
 
     disk: Path
@@ -148,11 +161,11 @@ class Image(Protocol):
 
     @property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 over what went in."""
+        """Hexadecimal SHA-256 over all inputs."""
 
     @property
     def kernel_release(self) -> str:
-        """What ``uname -r`` says in the guest."""
+        """The output of ``uname -r`` in the guest."""
 
     @property
     def says_ready(self) -> bool:
@@ -160,7 +173,7 @@ class Image(Protocol):
 
     @property
     def has_probe(self) -> bool:
-        """Whether it has this very probe program in it."""
+        """Whether it contains this very probe program."""
 
     @property
     def deadline(self) -> float:
@@ -168,21 +181,21 @@ class Image(Protocol):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What QEMU's user has to be able to read, for as long as nodes run."""
+        """The files that QEMU's user has to be able to read, for as long as nodes run."""
 
     def least_memory(self, vcpus: int) -> int:
-        """Return the bytes of memory that a node with so many CPUs comes up with; 0 if nothing tells."""
+        """Return the least bytes of memory with which a node with so many CPUs boots; 0 if unknown."""
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> Boot:
-        """Return what a node boots; what is made for it lies in `directory`, and goes with the lab.
+        """Return how a node boots; files that are made for it lie in `directory`, and end with the lab.
 
         Parameters
         ----------
         identity : Identity
         directory : LabDirectory
         tsc_khz : int or None
-            The host's time stamp counter frequency in kHz, where the guest should be told.
+            The host's time stamp counter frequency in kHz, where the guest should know it.
         """
 
     def personal(self, identity: Identity) -> Mapping[str, bytes]:
-        """Return what a node finds under :data:`PERSONAL`, by name."""
+        """Return a node's files under :data:`PERSONAL`, by name."""

@@ -1,8 +1,8 @@
 """Take the kernel proper out of the compressed image that distributions ship.
 
 An emulated kernel takes 0.3 s to decompress itself. QEMU starts the uncompressed one by its PVH entry point
-instead, and all nodes then share its pages on the host: 28 MB less for each. The layout of the compressed
-image is that of the kernel's Documentation/arch/x86/boot.rst.
+instead, and all nodes then share its pages on the host: 28 MB less for each. The kernel's
+Documentation/arch/x86/boot.rst describes the compressed image.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _PVH_ENTRY = (b"Xen\0", 18)  # XEN_ELFNOTE_PHYS32_ENTRY
 def uncompressed(image: bytes) -> bytes | None:
     """Return the ELF kernel in a bzImage, or None if it has none that QEMU would start.
 
-    That is so if it is compressed in a way that is not read here, or was built without a PVH entry point;
-    the image as it is boots then too, but slower.
+    It has none if its compression is not known here, or if it was built without a PVH entry point. The image
+    as it is boots too, but slower.
     """
     try:
         kernel = _decompress(_payload(image))
@@ -47,7 +47,7 @@ def uncompressed(image: bytes) -> bytes | None:
 
 
 def _payload(image: bytes) -> bytes:
-    """Return what the boot header calls the payload."""
+    """Return the payload, as the boot header defines it."""
     version, setup_sectors = struct.unpack_from("<H", image, 0x206)[0], image[0x1F1]
     if image[0x202:0x206] != b"HdrS" or version < 0x208:
         raise ValueError("it is no bzImage of boot protocol 2.08 or newer")
@@ -66,7 +66,7 @@ def _decompress(payload: bytes) -> bytes:
     elif payload.startswith(b"\xfd7zXZ\0"):
         kernel = lzma.LZMADecompressor().decompress(payload)
     elif payload.startswith(_ZSTD):
-        # As Ubuntu has it. What the size says bounds what is allocated.
+        # As Ubuntu has it. The size bounds the allocation.
         kernel = zstandard.ZstdDecompressor().stream_reader(payload[:-4]).read(size + 1)
     else:
         raise ValueError(f"its payload begins {payload[:4].hex()}, which is not lz4, gzip, xz or zstd")
@@ -76,7 +76,7 @@ def _decompress(payload: bytes) -> bytes:
 
 
 def _lz4_legacy(data: bytes) -> bytes:
-    """Decompress the body of the format of ``lz4 -l``: blocks that each follow their length."""
+    """Decompress the body of the format of ``lz4 -l``: each block follows its length."""
     out = bytearray()
     at = 0
     while at < len(data):
@@ -88,9 +88,9 @@ def _lz4_legacy(data: bytes) -> bytes:
 
 def _notes(elf: bytes) -> set[tuple[bytes, int]]:
     """Return name and type of each note in a 64-bit little-endian ELF file; none if it is not one."""
-    found: set[tuple[bytes, int]] = set()
+    notes: set[tuple[bytes, int]] = set()
     if elf[:6] != b"\x7fELF\x02\x01":
-        return found
+        return notes
     (headers,) = struct.unpack_from("<Q", elf, 0x20)
     size, count = struct.unpack_from("<HH", elf, 0x36)
     for header in range(headers, headers + size * count, size):
@@ -98,6 +98,6 @@ def _notes(elf: bytes) -> set[tuple[bytes, int]]:
         end = at + length
         while kind == _PT_NOTE and at + 12 <= end:
             name_size, data_size, note = struct.unpack_from("<III", elf, at)
-            found.add((elf[at + 12 : at + 12 + name_size], note))
+            notes.add((elf[at + 12 : at + 12 + name_size], note))
             at += 12 + -(-name_size // 4) * 4 + -(-data_size // 4) * 4
-    return found
+    return notes

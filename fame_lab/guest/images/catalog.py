@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fame_lab.core import cache
 from fame_lab.core.cache import caches
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size
-from fame_lab.errors import HostError, LabError, SpecError
+from fame_lab.errors import LabError, SpecError
 from fame_lab.guest.images import appliance, custom, debian
 from fame_lab.guest.images.base import Image
 from fame_lab.spec.lab_spec import LabSpec
@@ -19,32 +19,32 @@ from fame_lab.spec.validation import for_field
 __all__ = ["CachedImage", "booted_by", "cached", "check_memory", "get", "remove"]
 
 
-def get(name: str, tell: Callable[[str], None] | None = None) -> Image:
-    """Return the image that a spec names, built if it is not there.
+def get(name: str, on_stage: Callable[[str], None] | None = None) -> Image:
+    """Return the image that a spec names, built if it is missing.
 
     Parameters
     ----------
     name : str
         ``appliance``, the name of a Debian image, or a path.
-    tell : callable, optional
-        Told in a few words what goes on.
+    on_stage : callable, optional
+        Called with a few words at each stage.
 
     Raises
     ------
     SpecError
-        If nothing of that name can be had, or the file is not what it should be.
+        If there is no image of that name, or the file cannot be one.
     ImageError
         If it cannot be built.
     """
     if name == "appliance":
-        return appliance.ensure(tell)
+        return appliance.ensure(on_stage)
     if "/" in name:
         return custom.find(Path(name))
-    return debian.ensure(name, tell)
+    return debian.ensure(name, on_stage)
 
 
 def check_memory(image: Image, spec: LabSpec) -> None:
-    """Raise SpecError, about the field `memory`, if a node with so little would not come up."""
+    """Raise SpecError, of the field `memory`, if a node with so little would not come up."""
     least = image.least_memory(spec.vcpus)
     if spec.memory_size < least:
         with for_field("memory"):
@@ -61,20 +61,20 @@ def booted_by(name: str, digest: str) -> Image:
     Raises
     ------
     LabError
-        If it is not there any more.
+        If it is gone.
     """
     if name == "appliance":
         return appliance.ensure()
     if "/" in name:
         return custom.find(Path(name))
-    found = debian.load(debian.root() / name / digest)
-    if found is None:
+    image = debian.load(debian.root() / name / digest)
+    if image is None:
         raise LabError(
             f"the image {quoted(name)} ({digest[:12]}) that this lab's nodes booted is not in "
             f"{debian.root()}",
             hint="set FAME_LAB_CACHE as it was when the lab started",
         )
-    return found
+    return image
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class CachedImage:
     name, digest : str
     directory : Path
     current : bool
-        Whether it is what a lab would boot now; others are left from before.
+        Whether a lab would boot it now; others are from before.
     kernel_release : str
         Empty if it cannot be read.
     packages : tuple of str
-        What it has besides the usual.
+        Its packages besides the usual.
     built : str
-        When, as ISO 8601 in UTC; empty of an appliance.
+        Time of the build, as ISO 8601 in UTC; empty of an appliance.
     """
 
     name: str
@@ -105,75 +105,67 @@ class CachedImage:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Bytes of the disk that it takes."""
         return sum(path.stat().st_blocks * 512 for path in self.directory.iterdir())
 
 
 def cached() -> list[CachedImage]:
-    """List the images in the cache: appliances, then Debian images; last of each what was asked for last."""
+    """List the images in the cache: appliances, then Debian images; of each the last used comes last."""
     return [*_appliances(), *_debians()]
 
 
-def remove(wanted: str | None, in_use: Iterable[str]) -> list[CachedImage]:
-    """Take images away: those of a name or a digest; without any, all that are left from before.
+def remove(selector: str | None, in_use: Iterable[str]) -> list[CachedImage]:
+    """Remove the images of a name or a digest; without one, all that are not current.
 
     Parameters
     ----------
-    wanted : str, optional
+    selector : str, optional
         A name, or the beginning of a digest.
     in_use : iterable of str
-        Digests of what the nodes that run have booted.
+        Digests of the images of nodes that run.
 
     Raises
     ------
     SpecError
         If there is none of that name.
     LabError
-        If a lab runs on one of them; then nothing is taken away.
+        If a lab runs on one of them; then none is removed.
     """
-    there, used = cached(), set(in_use)
-    if wanted is None:
-        going = [image for image in there if not image.current and image.digest not in used]
+    images, digests = cached(), set(in_use)
+    if selector is None:
+        chosen = [image for image in images if not image.current and image.digest not in digests]
     else:
-        going = [image for image in there if wanted == image.name or _begins(image.digest, wanted)]
-        if not going:
-            names = ", ".join(sorted({image.name for image in there})) or "none"
-            raise SpecError(f"there is no image {quoted(wanted)}; in the cache are: {names}")
-        for image in going:
-            if image.digest in used:
+        chosen = [image for image in images if selector == image.name or _begins(image.digest, selector)]
+        if not chosen:
+            names = ", ".join(sorted({image.name for image in images})) or "none"
+            raise SpecError(f"there is no image {quoted(selector)}; in the cache are: {names}")
+        for image in chosen:
+            if image.digest in digests:
                 raise LabError(
                     f"a lab runs on {image.name} ({image.digest[:12]})",
                     hint="end it first; `fame-lab ls` has it",
                 )
-    for image in going:
-        try:
-            # Out of sight at once, so that what is half gone is never booted.
-            gone = image.directory.with_name(f"building-{image.digest[:12]}")
-            image.directory.rename(gone)
-            shutil.rmtree(gone)
-        except OSError as error:
-            raise HostError(
-                f"cannot remove {image.directory}: {error.strerror} ({error.filename})"
-            ) from error
-    return going
+    for image in chosen:
+        cache.remove(image.directory)
+    return chosen
 
 
-def _begins(digest: str, wanted: str) -> bool:
-    return len(wanted) >= 8 and digest.startswith(wanted)  # enough to be meant
+def _begins(digest: str, prefix: str) -> bool:
+    return len(prefix) >= 8 and digest.startswith(prefix)  # no shorter one, which may be a mistake
 
 
 def _appliances() -> list[CachedImage]:
     current = appliance.cached()
-    found = []
-    kept = [path for root in caches("appliance") for path in root.glob("*/appliance.json")]
-    for path in sorted(kept, key=_made):
+    images = []
+    records = [path for root in caches("appliance") for path in root.glob("*/appliance.json")]
+    for path in sorted(records, key=_build_time):
         image = appliance.load(path.parent)
         if image is not None:
             is_current = current is not None and image.digest == current.digest
-            found.append(
+            images.append(
                 CachedImage("appliance", image.digest, path.parent, is_current, image.kernel_release)
             )
-    return found
+    return images
 
 
 def _debians() -> list[CachedImage]:
@@ -191,5 +183,5 @@ def _debians() -> list[CachedImage]:
     ]
 
 
-def _made(path: Path) -> tuple[int, Path]:
+def _build_time(path: Path) -> tuple[int, Path]:
     return path.stat().st_mtime_ns, path  # of equal times the order of a directory is the file system's own

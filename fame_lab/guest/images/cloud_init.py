@@ -10,13 +10,12 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pycdlib
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetwork
+from fame_lab.guest.images.base import CONTROL_MAC, FAM_LINK, Identity, NodeNetwork, private_key, public_key
 
 __all__ = ["documents", "iso"]
 
-#: What cloud-init looks for: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
+#: The label of cloud-init's disk: https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
 _LABEL = "CIDATA"
 _LINK_PROGRAM = "/usr/local/sbin/fam-link"
 # Wherever, and whenever, the device is plugged in.
@@ -26,7 +25,7 @@ _LINK_RULE = (
 
 
 def documents(identity: Identity) -> dict[str, str]:
-    """Return the files of the seed: the node's name, its host key, who may log in, and /dev/fam.
+    """Return the files of the seed: the node's name, its host key, its authorized key, and /dev/fam.
 
     Parameters
     ----------
@@ -37,9 +36,8 @@ def documents(identity: Identity) -> dict[str, str]:
     dict
         Contents by name. JSON, which YAML contains.
     """
-    key = identity.host_key
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    key, attachment = identity.host_key, identity.attachment
+    hosts = [] if attachment is None else [_file("/etc/hosts", attachment.hosts_file, "0644")]
     user_data: dict[str, Any] = {
         "users": [],  # nobody besides root, who gets the key
         "disable_root": False,
@@ -47,36 +45,35 @@ def documents(identity: Identity) -> dict[str, str]:
         "ssh_authorized_keys": [identity.authorized_key.strip()],
         "ssh_deletekeys": True,
         "ssh_genkeytypes": [],
-        "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
-        "manage_etc_hosts": "localhost" if identity.attachment is None else False,
+        "ssh_keys": {
+            "ed25519_private": private_key(key).decode(),
+            "ed25519_public": public_key(key).decode(),
+        },
+        "manage_etc_hosts": "localhost" if attachment is None else False,
         "write_files": [
-            *(
-                []
-                if identity.attachment is None
-                else [_file("/etc/hosts", identity.attachment.hosts_file, "0644")]
-            ),
+            *hosts,
             _file(_LINK_PROGRAM, FAM_LINK.read_text(), "0755"),
             _file("/etc/udev/rules.d/60-fame.rules", _LINK_RULE, "0644"),
         ],
         "runcmd": [["sh", _LINK_PROGRAM]],
-        # It would go on for minutes, emulated, and there is no way out.
+        # An emulated upgrade would take minutes, and the node does not reach a mirror.
         "package_update": False,
         "package_upgrade": False,
         "growpart": {"mode": "off"},
         "resize_rootfs": False,
         "locale": False,  # the image's own stays
     }
-    told = {
+    files = {
         "meta-data": json.dumps({"instance-id": identity.node, "local-hostname": identity.node}),
         "user-data": "#cloud-config\n" + json.dumps(user_data, indent=1),
     }
-    if identity.attachment is not None:
-        told["network-config"] = json.dumps(_network(identity.attachment), indent=1)
-    return told
+    if attachment is not None:
+        files["network-config"] = json.dumps(_network(attachment), indent=1)
+    return files
 
 
 def iso(files: Mapping[str, str]) -> bytes:
-    """Return such files as an ISO 9660 file system with Rock Ridge and Joliet names."""
+    """Return the files as an ISO 9660 file system with Rock Ridge and Joliet names."""
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
     for number, (name, text) in enumerate(files.items()):
@@ -84,14 +81,14 @@ def iso(files: Mapping[str, str]) -> bytes:
         image.add_fp(
             io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"
         )
-    written = io.BytesIO()
-    image.write_fp(written)
+    buffer = io.BytesIO()
+    image.write_fp(buffer)
     image.close()
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def _network(attachment: NodeNetwork) -> dict[str, Any]:
-    """Return both cards in netplan's words, the lab's own network as the way out where it is one."""
+    """Return both NICs for netplan, with the default route by the lab's own network where it has one."""
     if attachment.leased:
         lab: dict[str, Any] = {"dhcp4": True, "dhcp4-overrides": {"route-metric": 100}}
     else:

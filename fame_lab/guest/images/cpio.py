@@ -1,8 +1,8 @@
 """Write the archive format that Linux unpacks as its first root file system: cpio "newc".
 
 The format is described in the kernel's driver-api/early-userspace/buffer-format.rst. Device nodes are plain
-headers in it, so that no root is needed to write one. Of what PyPI has, the one live library that writes it
-(pycpio) is under the GPL and libarchive-c wants a system library; hence these few lines.
+headers in it, so a user can write one. PyPI's one live library for it (pycpio) is under the GPL, and
+libarchive-c wants a system library; hence these few lines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FIELD_LIMIT = 1 << 32  # a header field is eight hexadecimal digits
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in the archive, owned by root.
+    """One file, directory, link or device in the archive, owned by root.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def archive(entries: Mapping[str, Entry]) -> bytes:
     Parameters
     ----------
     entries : mapping of str to Entry
-        By path, relative to the root. Directories that are not given are made, mode 0755. Order does not
-        matter: a parent is written before what lies in it.
+        By path, relative to the root. Missing directories are added, mode 0755. Order does not matter: a
+        parent is written before its children.
 
     Raises
     ------
@@ -71,17 +71,17 @@ def archive(entries: Mapping[str, Entry]) -> bytes:
         For a path that is empty, absolute, or has an empty, ``.`` or ``..`` part, and for contents of 4 GiB
         or more, which the format cannot hold.
     """
-    whole = dict(entries)
+    tree = dict(entries)
     for path in entries:
         if path == _TRAILER or any(part in ("", ".", "..") or "\0" in part for part in path.split("/")):
             raise ValueError(f"{path!r} is not a path inside the archive; use one like 'etc/passwd'")
         parent = path.rpartition("/")[0]
         while parent:
-            whole.setdefault(parent, directory())
+            tree.setdefault(parent, directory())
             parent = parent.rpartition("/")[0]
 
     out = bytearray()
-    for number, (path, entry) in enumerate(sorted(whole.items()), start=1):
+    for number, (path, entry) in enumerate(sorted(tree.items()), start=1):
         if len(entry.data) >= _FIELD_LIMIT:
             raise ValueError(f"{path!r} has {len(entry.data)} bytes; a newc archive holds files below 4 GiB")
         _append(out, path, entry, inode=number)

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.core.sizes import KIB
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import cloud_init, cpio, overlay
 from fame_lab.guest.images.appliance import Appliance
-from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot
+from fame_lab.guest.images.base import DiskBoot, Identity, KernelBoot, private_key, public_key
 from fame_lab.guest.images.least_memory import least_memory
 from fame_lab.spec.validation import MIN_DISK_MEMORY
 
@@ -34,7 +32,7 @@ _PERSONAL = 32 * KIB
 
 @dataclass(frozen=True)
 class CustomDisk:
-    """A disk with cloud-init in it, which takes name and keys from a seed.
+    """A disk with cloud-init in it, which reads name and keys from a seed.
 
     Parameters
     ----------
@@ -53,21 +51,21 @@ class CustomDisk:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What QEMU's user has to be able to read."""
+        """The files that QEMU's user has to be able to read."""
         return (self.path,)
 
     @staticmethod
-    def least_memory(vcpus: int) -> int:  # noqa: ARG004 - what is on the disk is not looked at
-        """Return what a Debian comes up with; see :class:`fame_lab.guest.images.base.Image`."""
+    def least_memory(vcpus: int) -> int:  # noqa: ARG004 - nobody looks into the disk
+        """Return a Debian's least memory; see :class:`fame_lab.guest.images.base.Image`."""
         return MIN_DISK_MEMORY
 
     def boot(self, identity: Identity, directory: LabDirectory, *, tsc_khz: int | None) -> DiskBoot:  # noqa: ARG002 - its boot loader has the command line
-        """Return the node's layer and its seed; see :class:`fame_lab.guest.images.base.Image`."""
-        told = directory.seed(identity.node)
-        told.unlink(missing_ok=True)
-        directory.write(told, cloud_init.iso(cloud_init.documents(identity)))
-        directory.grant_to_qemu(told, 0o640)
-        return DiskBoot(overlay.overlay(directory, identity.node, self.path), self.path, told)
+        """Return the node's overlay and its seed; see :class:`fame_lab.guest.images.base.Image`."""
+        seed = directory.seed(identity.node)
+        seed.unlink(missing_ok=True)
+        directory.write(seed, cloud_init.iso(cloud_init.documents(identity)))
+        directory.grant_to_qemu(seed, 0o640)
+        return DiskBoot(overlay.overlay(directory, identity.node, self.path), self.path, seed)
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:  # noqa: ARG004 - the seed has it
@@ -83,7 +81,7 @@ class CustomKernel:
     ----------
     kernel, initrd : Path
     digest : str
-        As of :class:`CustomDisk`.
+        See :class:`CustomDisk`.
     """
 
     kernel: Path
@@ -97,7 +95,7 @@ class CustomKernel:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What QEMU's user has to be able to read."""
+        """The files that QEMU's user has to be able to read."""
         return self.kernel, self.initrd
 
     def least_memory(self, vcpus: int) -> int:
@@ -116,12 +114,12 @@ class CustomKernel:
 
     @staticmethod
     def personal(identity: Identity) -> dict[str, bytes]:
-        """Return what the appliance's /init reads, in case that this one is like it."""
+        """Return the files of the appliance, for an /init that is like its own."""
         return Appliance.personal(identity)
 
 
 def find(path: Path) -> CustomDisk | CustomKernel:
-    """Look at a user's image.
+    """Return a user's image, checked.
 
     Parameters
     ----------
@@ -131,7 +129,7 @@ def find(path: Path) -> CustomDisk | CustomKernel:
     Raises
     ------
     SpecError
-        If it is not there, is neither, or would have QEMU open further files.
+        If it does not exist, is neither, or would make QEMU open further files.
     """
     try:
         if path.is_dir():
@@ -160,7 +158,7 @@ def _kernel_refusal(kernel: Path) -> str:
 def _refusal(path: Path) -> str:
     """Return why a file cannot be a node's disk; nothing if it can.
 
-    Its header is read here and not by qemu-img, which would open what the header names: a file of the
+    Its header is read here and not by qemu-img, which would open the file that the header names: one of the
     host's, or a server's.
     """
     with path.open("rb") as file:
@@ -193,18 +191,13 @@ def _wrong(path: Path, why: str) -> SpecError:
 
 
 def _digest(*paths: Path) -> str:
-    told = []
-    for path in paths:
-        status = path.stat()
-        told.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+    lines = [f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in paths]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
-    """Return name and keys where OpenSSH and dropbear look for them."""
+    """Return name and keys, at the paths of OpenSSH and dropbear."""
     key = identity.host_key
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     hosts = (
         identity.attachment.hosts_file
         if identity.attachment
@@ -216,8 +209,8 @@ def _personal_files(identity: Identity) -> dict[str, cpio.Entry]:
         "etc/hostname": cpio.file(identity.node.encode() + b"\n"),
         "etc/hosts": cpio.file(hosts.encode()),
         "etc/ssh": cpio.directory(),
-        "etc/ssh/ssh_host_ed25519_key": cpio.file(private, 0o600),
-        "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public + b"\n"),
+        "etc/ssh/ssh_host_ed25519_key": cpio.file(private_key(key), 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": cpio.file(public_key(key) + b"\n"),
         "etc/dropbear": cpio.directory(),
         "etc/dropbear/dropbear_ed25519_host_key": cpio.file(Appliance.personal(identity)["host_key"], 0o600),
         "root": cpio.directory(0o700),

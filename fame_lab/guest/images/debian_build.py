@@ -1,6 +1,6 @@
 """Make a Debian from its packages by mmdebstrap, and a disk of it that a BIOS boots.
 
-It works as root, and as a user who has further user numbers (/etc/subuid): mmdebstrap chooses.
+It works as root, and as a user with further user numbers (/etc/subuid): mmdebstrap chooses.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from fame_lab.errors import ImageError
 __all__ = ["DISK_MIB", "SUITE", "build", "files", "inputs", "kernel_release", "missing", "versions"]
 
 SUITE = "bookworm"
-#: What the disk can grow to; as a file it takes what is in it.
+#: The largest size of the disk; its file takes only the room of its content.
 DISK_MIB = 8192
-#: What a node cannot do without. tiny-initramfs is 90 KiB where initramfs-tools' is 13 MB, which an emulated
-#: BIOS reads for seconds; the cloud kernel has the file system built in.
+#: A node cannot do without these. tiny-initramfs makes one of 90 KiB, and initramfs-tools one of 13 MB, which
+#: an emulated BIOS reads for seconds. The cloud kernel has the file system built in.
 PACKAGES = (
     "usr-is-merged", "linux-image-cloud-amd64", "tiny-initramfs", "systemd-sysv", "systemd-resolved", "udev",
     "openssh-server", "pciutils", "iproute2", "iputils-ping", "procps", "kmod", "ca-certificates", "less",
     "nano",
 )  # fmt: skip
-#: What systemd would start and no node needs. Emulated, each costs a tenth of a second up to some; all of it
-#: together, with udev's look at every device, is half of a boot.
+#: Units that systemd would start and no node needs. Emulated, each costs a tenth of a second up to some; all
+#: of them, with udev's look at every device, take half of a boot.
 MASKED = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
     "e2scrub_reap.service", "fstrim.timer", "serial-getty@ttyS0.service", "getty@tty1.service",
@@ -51,8 +51,8 @@ _GENERATORS = (
     "cryptsetup", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run",
     "system-update", "sysv", "veritysetup",
 )  # fmt: skip
-#: Keys and random numbers are not to be the same in two nodes, so none is in the image. What a machine is
-#: called it makes up at each boot (an empty machine-id).
+#: Keys and random numbers must not be the same in two nodes, so none is in the image. A machine makes up its
+#: machine-id at each boot, as the file is empty.
 _CUSTOMIZE = f"""
 # What came before our etc/dpkg/dpkg.cfg.d/fame. (mmdebstrap can leave it out, by a Python program a package.)
 find "$1/usr/share/doc" ! -type d ! -name copyright -delete
@@ -80,8 +80,8 @@ _TOOLS = {
     "grub-mkimage": "grub-common",
 }
 _SECONDS = 1800.0
-#: As root, mmdebstrap mounts /proc, /sys and this host's /dev/shm into what it makes. Killed it leaves them
-#: there, and whoever removes the rest empties /dev/shm. In namespaces of its own they end with it.
+#: As root, mmdebstrap mounts /proc, /sys and this host's /dev/shm into its tree. When it is killed it leaves
+#: them there, and the removal of the tree empties /dev/shm. In namespaces of its own they end with it.
 _APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
 _ADVICE = (
     "Check that this host reaches deb.debian.org and security.debian.org and that $TMPDIR (or /tmp) and the "
@@ -100,7 +100,7 @@ def files() -> dict[str, Path]:
 
 
 def inputs(packages: Sequence[str]) -> list[str]:
-    """Return all that decides what is built, but for the packages' versions."""
+    """Return all inputs of a build, except the packages' versions."""
     return [
         *(f"{path} {file.read_bytes()!r}" for path, file in sorted(files().items())),
         (_HERE / "debian_disk.sh").read_text(),
@@ -108,7 +108,7 @@ def inputs(packages: Sequence[str]) -> list[str]:
     ]
 
 
-def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -> tuple[Path, Path]:
+def build(scratch: Path, packages: Sequence[str], on_stage: Callable[[str], None]) -> tuple[Path, Path]:
     """Build the disk; it takes the network, some minutes under load, and 2 GB for a while.
 
     Parameters
@@ -116,19 +116,19 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
     scratch : Path
         An empty directory.
     packages : sequence of str
-        Names of what is to be in it besides.
-    tell : callable
-        Told in a few words what goes on.
+        Names of its packages besides the usual.
+    on_stage : callable
+        Called with a few words at each stage.
 
     Returns
     -------
     tuple of Path
-        The disk, a qcow2 file; and the list of what dpkg installed.
+        The disk, a qcow2 file; and dpkg's list of its packages.
 
     Raises
     ------
     ImageError
-        If a tool is missing or fails, with what it said.
+        If a tool is missing or fails, with its messages.
     """
     if lacking := missing():
         raise ImageError(
@@ -137,12 +137,12 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
         )
     tree, archive, status, disk = (scratch / name for name in ("tree", "root.tar", "status", "disk.qcow2"))
     _lay_out(tree)
-    wanted = ",".join(dict.fromkeys([*PACKAGES, *packages]))
+    names = ",".join(dict.fromkeys([*PACKAGES, *packages]))
     command = [
-        *("mmdebstrap", "--variant=minbase", "--architectures=amd64", f"--include={wanted}"),
+        *("mmdebstrap", "--variant=minbase", "--architectures=amd64", f"--include={names}"),
         *("--format=tar", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"'),
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-        # Before the kernel comes, whose initramfs is made as these files say.
+        # Before the kernel comes: these files configure its initramfs.
         f"--essential-hook=sync-in {tree} /",
         f"--customize-hook={_CUSTOMIZE}",
         f"--customize-hook=download /var/lib/dpkg/status {status}",
@@ -150,39 +150,41 @@ def build(scratch: Path, packages: Sequence[str], tell: Callable[[str], None]) -
     ]
     script = ["sh", "-c", (_HERE / "debian_disk.sh").read_text(), "debian-disk", str(DISK_MIB)]
     with _room() as room:
-        _run(f"install Debian's packages {wanted}", [*_APART, *command], tell, room=room)
-        tell("making the disk")
+        _run(f"install Debian's packages {names}", [*_APART, *command], on_stage, room=room)
+        on_stage("making the disk")
         with archive.open("rb") as source, disk.open("wb") as target:
-            _run("make a disk of it", [*_as_root(), *script], tell, source, target, room=room)
+            _run("make a disk of it", [*_as_root(), *script], on_stage, source, target, room=room)
     archive.unlink()
     return disk, status
 
 
 def versions(status: str) -> dict[str, str]:
-    """Read dpkg's list of what is installed: versions by package."""
+    """Read dpkg's list of installed packages: versions by package."""
     stanzas = re.findall(r"^Package: (\S+)$.*?^Version: (\S+)$", status, re.MULTILINE | re.DOTALL)
     return dict(stanzas)
 
 
 def kernel_release(installed: dict[str, str]) -> str:
-    """Find the kernel among what is installed.
+    """Return the release of the kernel among the installed packages.
 
     Raises
     ------
     ImageError
         If there is not exactly one.
     """
-    found = [name.removeprefix("linux-image-") for name in installed if re.match(r"linux-image-[0-9]", name)]
-    if len(found) != 1:
+    releases = [
+        name.removeprefix("linux-image-") for name in installed if re.match(r"linux-image-[0-9]", name)
+    ]
+    if len(releases) != 1:
         raise ImageError(
-            f"the image has {len(found)} kernels ({', '.join(found) or 'none'}) where one was expected",
+            f"the image has {len(releases)} kernels ({', '.join(releases) or 'none'}) where one was expected",
             hint="leave kernels out of its packages",
         )
-    return found[0]
+    return releases[0]
 
 
 def missing() -> list[str]:
-    """List the host's packages that a build needs and that are not there."""
+    """List the packages that a build needs and that this host lacks."""
     lacking = [package for tool, package in _TOOLS.items() if shutil.which(tool, path=_path()) is None]
     if not (_GRUB / "boot.img").is_file():
         lacking.append("grub-pc-bin")
@@ -193,21 +195,21 @@ def missing() -> list[str]:
 
 @contextlib.contextmanager
 def _room() -> Iterator[Path]:
-    """Return a directory for what the tools make, which goes whatever becomes of them."""
+    """Create a directory for the tools' own files, which is removed even if a tool fails."""
     room = Path(tempfile.mkdtemp(prefix="fame_lab-image-"))
-    # apt's user has to pass through, and root in a user's namespace, who is another one here, to write.
+    # apt's user has to pass through it. Root of a user's namespace, another user here, has to write to it.
     room.chmod(0o755 if os.geteuid() == 0 else 0o1777)
     try:
         yield room
     finally:
-        # As whoever made it. It has no mounts: those are in namespaces that have ended.
+        # Removed as the user that made it. It has no mounts: those are in namespaces that have ended.
         clear = ["find", str(room), "-xdev", "-mindepth", "1", "-delete"]
         subprocess.run([*_as_root(), *clear], capture_output=True, check=False)
         shutil.rmtree(room, ignore_errors=True)
 
 
 def _as_root() -> list[str]:
-    """Return what makes a command root, and owner of everybody's files, where we are not."""
+    """Return the command that makes another one root, and owner of all users' files, where we are not."""
     return [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
 
 
@@ -216,7 +218,7 @@ def _path() -> str:
 
 
 def _lay_out(tree: Path) -> None:
-    """Put our files and the boot loader where the image has them, with the modes that they have there."""
+    """Write our files and the boot loader to their places in the image, with their modes there."""
     for path, source in files().items():
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -234,37 +236,37 @@ def _lay_out(tree: Path) -> None:
 def _run(
     step: str,
     command: list[str],
-    tell: Callable[[str], None] = lambda _words: None,
+    on_stage: Callable[[str], None] = lambda _words: None,
     source: IO[bytes] | int = subprocess.DEVNULL,
     target: IO[bytes] | int = subprocess.DEVNULL,
     room: Path | None = None,
 ) -> None:
-    """Run a tool in a session of its own, told of by the lines that it writes, ended with all it started."""
+    """Run a tool in a session of its own; report the stages that it writes, and end all that it started."""
     environment = {
         **os.environ,
         "LC_ALL": "C",
         "PATH": _path(),
         **({} if room is None else {"TMPDIR": str(room)}),
     }
-    said: list[str] = []
+    lines: list[str] = []
     process = subprocess.Popen(
         command, stdin=source, stdout=target, stderr=subprocess.PIPE, text=True, errors="replace",
         env=environment, start_new_session=True,
     )  # fmt: skip
-    late = threading.Timer(_SECONDS, process.kill)
-    late.start()
+    timer = threading.Timer(_SECONDS, process.kill)
+    timer.start()
     with process:
         try:
             for line in process.stderr or ():
-                said = [*said[-30:], line.rstrip()]
+                lines = [*lines[-30:], line.rstrip()]
                 if line.startswith("I: "):
-                    tell(line.removeprefix("I: ").strip().rstrip("."))
+                    on_stage(line.removeprefix("I: ").strip().rstrip("."))
             process.wait()
         finally:
-            late.cancel()
+            timer.cancel()
             if process.poll() is None:
-                # Called off. What it made goes with its room, and its mounts with their namespace.
+                # Cancelled. Its files are removed with its room, and its mounts with their namespace.
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
-        words = "\n".join(line for line in said if line)[-2000:]
+        words = "\n".join(line for line in lines if line)[-2000:]
         raise ImageError(f"could not {step}: status {process.returncode}:\n{words}\n{_ADVICE}")

@@ -30,7 +30,7 @@ def authorized_keys(path: Path | None) -> str:
     Parameters
     ----------
     path : Path, optional
-        By default the first of your own that is there.
+        By default the first of your own that exists.
 
     Raises
     ------
@@ -56,19 +56,19 @@ def authorized_keys(path: Path | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def export(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None]) -> list[Path]:
+def export(image: DiskImage, output: Path, keys: str, on_stage: Callable[[str], None]) -> list[Path]:
     """Write an image into a directory of its own.
 
     Parameters
     ----------
     image : DiskImage
     output : Path
-        A directory that is not there yet.
+        A directory that does not exist yet.
     keys : str
-        Public keys that may log in as root. Nothing else in it is anybody's: it makes its host key when it
-        boots for the first time.
-    tell : callable
-        Told in a few words what goes on.
+        Public keys that may log in as root. The image holds no other secret: it makes its host key at its
+        first boot.
+    on_stage : callable
+        Called with a few words at each stage.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def export(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
     Raises
     ------
     SpecError
-        If `output` is there.
+        If `output` exists.
     HostError
         If a tool is missing or fails, or there is no room.
     """
@@ -92,23 +92,23 @@ def export(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
     except OSError as error:
         raise HostError(f"cannot make {output}: {error.strerror}") from error
     try:
-        return _write(image, output, keys, tell)
+        return _write(image, output, keys, on_stage)
     except BaseException:
         shutil.rmtree(output, ignore_errors=True)
         raise
 
 
-def _write(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None]) -> list[Path]:
+def _write(image: DiskImage, output: Path, keys: str, on_stage: Callable[[str], None]) -> list[Path]:
     name = image.name
     disk, domain, script, readme = (output / f"{name}{end}" for end in (".qcow2", ".xml", ".sh", ".README"))
-    tell("copying the disk")
+    on_stage("copying the disk")
     with tempfile.TemporaryDirectory(prefix=".export-", dir=output) as scratch:
         raw, keyfile = Path(scratch) / "disk", Path(scratch) / "keys"
         keyfile.write_text(keys)
         _run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(image.disk), str(raw))
-        tell("letting the key in")
+        on_stage("letting the key in")
         _write_into(raw, keyfile, "/root/.ssh/authorized_keys")
-        tell("compressing the disk")
+        on_stage("compressing the disk")
         _run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", str(raw), str(disk))
     domain.write_text(_domain(name, disk))
     script.write_text(_SCRIPT.format(disk=shlex.quote(disk.name), memory=_MEMORY_MIB))
@@ -118,13 +118,13 @@ def _write(image: DiskImage, output: Path, keys: str, tell: Callable[[str], None
 
 
 def _write_into(raw: Path, content: Path, path: str) -> None:
-    """Put a file, for root alone, into the disk's file system, which is not mounted: e2fsprogs can."""
+    """Write a file, for root alone, into the disk's file system by e2fsprogs, which needs no mount."""
     parent, _, name = path.rpartition("/")
     commands = [f"cd {parent}", f"write {content} {name}"]
     commands += [f"sif {path} {field}" for field in ("mode 0100600", "uid 0", "gid 0")]
     device = f"{raw}?offset={_PARTITION}"
     _run("debugfs", "-w", "-f", "/dev/stdin", device, stdin="\n".join(commands) + "\n")
-    # It ends with status 0 whatever happened: look.
+    # debugfs ends with status 0 even after an error, so the file is read back.
     if _run("debugfs", "-R", f"cat {path}", device) != content.read_text():
         raise HostError(f"debugfs could not write {path} into {raw}", hint="is the disk full?")
 
@@ -132,7 +132,7 @@ def _write_into(raw: Path, content: Path, path: str) -> None:
 def _run(*command: str, stdin: str = "") -> str:
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, input=stdin, capture_output=True, text=True, timeout=_SECONDS, check=False,
             env={**os.environ, "PATH": path, "LC_ALL": "C", "DEBUGFS_PAGER": "__none__"},
         )  # fmt: skip
@@ -140,13 +140,15 @@ def _run(*command: str, stdin: str = "") -> str:
         raise HostError(
             f"{command[0]} is missing: apt-get install qemu-utils e2fsprogs, or `make setup`"
         ) from error
-    if done.returncode:
-        raise HostError(f"{shlex.join(command)} ended with status {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
+    if completed.returncode:
+        raise HostError(
+            f"{shlex.join(command)} ended with status {completed.returncode}: {completed.stderr.strip()}"
+        )
+    return completed.stdout
 
 
 def _domain(name: str, disk: Path) -> str:
-    """Write a libvirt domain that boots the disk, as virt-manager would have made it."""
+    """Return a libvirt domain that boots the disk, as virt-manager would have made it."""
     domain = Element("domain", type="qemu")
     SubElement(domain, "name").text = name
     SubElement(domain, "memory", unit="MiB").text = str(_MEMORY_MIB)

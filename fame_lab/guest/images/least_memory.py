@@ -1,7 +1,7 @@
 """The least memory that a kernel and its initramfs come up with, computed from their sizes.
 
-Measured on Linux 6.1 and 6.12 under QEMU 7.2, with initramfs of 14 to 46 MiB, compressed or not, and 1 and 16
-CPUs: what is computed is at most 6 MiB more than the least that came up, and never less.
+It was measured on Linux 6.1 and 6.12 under QEMU 7.2, with initramfs of 14 to 46 MiB, compressed or not, and 1
+and 16 CPUs. The computed size is at most 6 MiB more than the least that came up, and never less.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fame_lab.errors import HostError
 
 __all__ = ["kernel_size", "least_memory", "unpacked_size"]
 
-#: What Linux needs besides, until /init runs: its tables, page descriptors, drivers.
+#: Linux needs as much besides, until /init runs: for its tables, page descriptors, drivers.
 _BESIDES = 20 * MIB
-#: Of each CPU but the first: its stacks, and its share of every cache.
+#: Each CPU but the first takes as much: for its stacks, and its share of every cache.
 _CPU = MIB
 #: Nobody has more. Data that claims to unpack to more is not read to its end.
 _MAX_BYTES = 64 << 30
@@ -62,8 +62,8 @@ _UNREADABLE = (
 def least_memory(kernel: Path, initrd: Path, vcpus: int, more: int = 0) -> int:
     """Return the bytes of memory, in whole MiB, that a node needs to come up with these.
 
-    Linux keeps the initramfs as it was loaded until it has unpacked it, into a file system that takes half of
-    what memory is free by then.
+    Linux keeps the initramfs as it was loaded until it has unpacked it. The file system that it unpacks to
+    takes half of the memory that is free by then.
 
     Parameters
     ----------
@@ -75,8 +75,7 @@ def least_memory(kernel: Path, initrd: Path, vcpus: int, more: int = 0) -> int:
     Returns
     -------
     int
-        The sizes of files in a form that is not known count as little as they can, so that nothing is refused
-        that would come up.
+        A file of an unknown format counts as little as it can: nothing that would come up is refused.
 
     Raises
     ------
@@ -97,7 +96,7 @@ def least_memory(kernel: Path, initrd: Path, vcpus: int, more: int = 0) -> int:
 
 
 def kernel_size(path: Path) -> int:
-    """Return the bytes that a kernel takes in memory: of an ELF file or a bzImage; else those of the file."""
+    """Return the bytes that an ELF or bzImage kernel takes in memory; of another file its size."""
     with path.open("rb") as file:
         head = file.read(64 * 1024)
     try:
@@ -152,7 +151,7 @@ def _archive_size(data: bytes, at: int) -> tuple[int, int]:
         at += _aligned(_HEADER + name_size) + _aligned(size)
         if name == b"TRAILER!!!":
             return total, at
-        if stat.S_ISREG(mode):  # what a link says is in its inode
+        if stat.S_ISREG(mode):  # a link's target is in its inode
             total += -(-size // _PAGE) * _PAGE
     return total, max(at, len(data))
 
@@ -169,12 +168,12 @@ def _stream_size(data: bytes) -> int:
             if total > _MAX_BYTES:
                 break
     except _UNREADABLE:
-        pass  # what came before counts
+        pass  # the readable part counts
     return max(total, len(data))
 
 
 def _pieces(data: bytes) -> Iterator[int]:
-    """Return the sizes of what compressed data unpacks to, bit by bit."""
+    """Yield the sizes of the pieces that compressed data unpacks to."""
     if data.startswith(_LZ4_LEGACY):
         yield from _lz4_pieces(data)
     for magic, unpacking in _READERS.items():

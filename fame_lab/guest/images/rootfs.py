@@ -36,8 +36,8 @@ _RESOLVED = re.compile(r"=> (\S+) \(0x")
 
 def own_files() -> dict[str, Path]:
     """Return the files written for the guest, by their path in it."""
-    found = (path for path in _FILES.rglob("*") if path.is_file())
-    return {path.relative_to(_FILES).as_posix(): path for path in found}
+    files = (path for path in _FILES.rglob("*") if path.is_file())
+    return {path.relative_to(_FILES).as_posix(): path for path in files}
 
 
 def kernel(tree: Path) -> tuple[Path, str]:
@@ -48,14 +48,14 @@ def kernel(tree: Path) -> tuple[Path, str]:
     ImageError
         If there is not exactly one.
     """
-    found = sorted(tree.glob("boot/vmlinuz-*"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    kernels = sorted(tree.glob("boot/vmlinuz-*"))
+    if len(kernels) != 1:
+        names = ", ".join(path.name for path in kernels) or "none"
         raise ImageError(
-            f"the kernel package holds {len(found)} kernels ({names}) where one was expected",
+            f"the kernel package holds {len(kernels)} kernels ({names}) where one was expected",
             hint="remove appliance/packages from the cache and try again",
         )
-    return found[0], found[0].name.removeprefix("vmlinuz-")
+    return kernels[0], kernels[0].name.removeprefix("vmlinuz-")
 
 
 def entries(tree: Path, release: str, probe: Path) -> dict[str, Entry]:
@@ -64,7 +64,7 @@ def entries(tree: Path, release: str, probe: Path) -> dict[str, Entry]:
     Parameters
     ----------
     tree : Path
-        Where the packages are unpacked. Nothing is installed there: symbolic links in it lead nowhere.
+        The directory of the unpacked packages. None is installed there: symbolic links in it lead nowhere.
     release : str
         The kernel's.
     probe : Path
@@ -96,7 +96,7 @@ def _copy(source: Path) -> Entry:
 
 
 def _in(tree: Path, path: str) -> Path:
-    """Return where a file or directory of the packages is, whether its package says /bin or /usr/bin."""
+    """Return the path of a file or directory of the packages, which may have it in /bin or in /usr/bin."""
     for candidate in (tree / path, tree / "usr" / path, tree / path.removeprefix("usr/")):
         if candidate.exists():
             return candidate
@@ -108,11 +108,11 @@ def _in(tree: Path, path: str) -> Path:
 
 
 def _busybox(tree: Path) -> dict[str, Entry]:
-    """Return busybox and a link for each of its commands, but those that a program of our own replaces."""
+    """Return busybox and a link for each of its commands, except those that a program of ours replaces."""
     busybox = _in(tree, "bin/busybox")
     names = set(_tool("list busybox's commands", [str(busybox), "--list-full"]).split()) - set(PROGRAMS)
-    # Where the kernel looks for it, it would be run for every driver that Linux asks for while it starts,
-    # and there is none: 0.13 s. /init tells the kernel later where it is.
+    # In the kernel's default place, modprobe would be run for every driver that Linux asks for while it
+    # starts, and there is none: 0.13 s. /init tells the kernel the other place later.
     names = names - {"sbin/modprobe"} | {"usr/sbin/modprobe"}
     return {**{name: cpio.symlink("/bin/busybox") for name in names}, "bin/busybox": _copy(busybox)}
 
@@ -125,8 +125,8 @@ def _programs(tree: Path) -> dict[str, Entry]:
         program = _in(tree, path)
         out[path] = _copy(program)
         command = [str(loader), "--library-path", _library_path(tree), "--list", str(program)]
-        for found in _RESOLVED.findall(_tool(f"find the libraries of {program.name}", command)):
-            library = Path(found)
+        for resolved in _RESOLVED.findall(_tool(f"find the libraries of {program.name}", command)):
+            library = Path(resolved)
             if not library.is_relative_to(tree):
                 raise ImageError(
                     f"{program.name} needs {library.name}, which none of the packages holds: please report it"
@@ -136,7 +136,7 @@ def _programs(tree: Path) -> dict[str, Entry]:
 
 
 def _modules(tree: Path, release: str) -> dict[str, Entry]:
-    """Return the drivers that a node needs, with those they need, and depmod's indices for just these."""
+    """Return the drivers that a node needs, with their dependencies, and depmod's indices for just these."""
     home = f"lib/modules/{release}"
     every = _module_base(tree / "every")
     _in(tree, home).rename(every / home)
@@ -170,8 +170,8 @@ def _modules(tree: Path, release: str) -> dict[str, Entry]:
 def _module_base(base: Path) -> Path:
     """Create a directory that depmod can index.
 
-    The packages' depmod looks into /lib/modules or /usr/lib/modules, as its release keeps them (Debian 13
-    has moved them). Here both names lead to one directory. busybox, in the guest, knows /lib/modules alone.
+    The packages' depmod reads /lib/modules or /usr/lib/modules, by its release (Debian 13 has moved them).
+    Here both names lead to one directory. busybox, in the guest, knows /lib/modules alone.
     """
     (base / "lib/modules").mkdir(parents=True)
     (base / "usr").mkdir()
@@ -180,7 +180,7 @@ def _module_base(base: Path) -> Path:
 
 
 def _dependencies(lines: Iterable[str]) -> dict[str, set[str]]:
-    """Read modules.dep: a module's name to its own file and those of all it depends on."""
+    """Read modules.dep: by a module's name, its own file and those of all its dependencies."""
     needs = {}
     for line in lines:
         path, _, others = line.partition(":")

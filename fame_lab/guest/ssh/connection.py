@@ -23,11 +23,11 @@ __all__ = ["Connection", "check_command"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which a guest must begin what it is asked for.
+#: Seconds in which a guest must start a command.
 _PATIENCE = 30.0
-#: Seconds that a guest has for ending a command.
+#: Seconds that a guest has to kill a command.
 _KILL_TIMEOUT = 5.0
-#: A process cannot end with a larger one, and a shell shows the rest of a division by 256.
+#: The largest exit status of a process: a shell shows the rest of a division by 256.
 _MAX_STATUS = 255
 #: Bytes of a command; a guest's shell holds several copies of it.
 _MAX_COMMAND = 8 << 20
@@ -41,11 +41,11 @@ class Connection:
     node : str
         For messages.
     port : callable
-        Returns the port of 127.0.0.1 that leads to the node; asked at each new connection.
+        Returns the port of 127.0.0.1 that leads to the node; called at each new connection.
     keys : LabKeys
     trouble : callable
-        Says what is seen to stop the node, for messages and for who waits without a limit; see
-        :mod:`fame_lab.host.fam_trouble`.
+        Returns the fault that stops the node, if one is seen. It is for messages, and ends a wait without a
+        timeout; see :mod:`fame_lab.host.fam_trouble`.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class Connection:
         self._trouble = trouble
         self._sessions = Sessions(node, self._link)
 
-    def _link(self, left: float) -> Link:
-        return Link.to(self.node, self._port(), self._keys, left=left, patience=_PATIENCE)
+    def _link(self, timeout: float) -> Link:
+        return Link.to(self.node, self._port(), self._keys, timeout=timeout, peer_timeout=_PATIENCE)
 
     def open(self, deadline: float = 30.0, *, settled: bool = True) -> None:
-        """Connect unless connected; tried again until `deadline` seconds have gone.
+        """Connect unless connected; retry until `deadline` seconds have passed.
 
         Parameters
         ----------
         deadline : float
         settled : bool
-            Whether the node has its keys by now. If not, one that shows another or does not let ours in is
-            tried again: its SSH server may be up before who it is.
+            Whether the node has its keys by now. If not, a wrong host key or a refusal of ours is retried: a
+            node's SSH server may be up before its keys are.
 
         Raises
         ------
@@ -85,19 +85,19 @@ class Connection:
         timeout: float | None = None,
         stdin: bytes | Iterable[bytes] = b"",
     ) -> RunResult:
-        """Run a command by the guest's shell, once. It has a mark in its environment, FAME_LAB_COMMAND.
+        """Run a command by the guest's shell, once. It has a tag in its environment, FAME_LAB_COMMAND.
 
         As many commands run at a time as the node's SSH server takes; more wait until one of them has ended.
 
         Parameters
         ----------
         command : str
-            Of up to 8 MiB. A longer one than an SSH server takes is sent before its standard input.
+            Up to 8 MiB. A longer one than an SSH server takes is sent before its standard input.
         check : bool
             Whether a status other than 0 raises.
         timeout : float, optional
-            Seconds after which it is given up, counted from the call: the wait for other commands is part of
-            them. By default it may take as long as it likes.
+            Seconds after which the command is killed, counted from the call: a wait for other commands is
+            part of them. By default there is no limit.
         stdin : bytes
 
         Raises
@@ -107,11 +107,11 @@ class Connection:
         CommandError
             If its status is not 0 and `check` holds.
         SSHError
-            If the node does not answer, goes away before the status, says more than 64 MiB, or takes
-            longer than `timeout`; or if it is called off, see :mod:`fame_lab.core.jobs.cancellation`. Without
-            a `timeout`, too, if it says nothing for a minute and the node may hang, as FAM was truncated or
-            has no room.
-            What it had started in the guest is ended, as far as the guest still listens.
+            If the node does not answer, goes away before the status, writes more than 64 MiB, or takes longer
+            than `timeout`; or if the call is cancelled, see :mod:`fame_lab.core.jobs.cancellation`. Without a
+            `timeout`, also if the command is silent for a minute and the node may hang, as FAM was truncated
+            or has no room.
+            The processes of the command are killed, as far as the guest still listens.
         """
         start = time.monotonic()
         stdout, stderr, status = self.execute(command, timeout=timeout, stdin=stdin)
@@ -131,7 +131,7 @@ class Connection:
         *,
         timeout: float | None = None,
         stdin: bytes | Iterable[bytes] = b"",
-        take: Sink | None = None,
+        sink: Sink | None = None,
         words: str = "",
     ) -> tuple[bytes, bytes, int]:
         """Run a command as :meth:`run` does, and return both streams as they came, and the status.
@@ -139,18 +139,18 @@ class Connection:
         Parameters
         ----------
         command, timeout
-            As there.
+            See :meth:`run`.
         stdin : bytes or iterable of bytes
-            What an iterable raises ends the command, and is raised here.
-        take : callable, optional
+            An error of an iterable ends the command, and is raised here.
+        sink : callable, optional
             Takes the pieces of standard output as they come. They are not kept then, and may be any number.
         words : str
-            What a message calls the command; by default its beginning.
+            The command's name in messages; by default its beginning.
         """
         check_command(command)
         timeout = None if timeout is None else check_seconds("timeout", timeout)
         try:
-            return self._execute(command, words or shortened(command), timeout, stdin, take)
+            return self._execute(command, words or shortened(command), timeout, stdin, sink)
         except SSHError as error:
             if is_cancelled() or not (trouble := self._trouble()):
                 raise
@@ -162,74 +162,74 @@ class Connection:
         words: str,
         timeout: float | None,
         stdin: bytes | Iterable[bytes],
-        take: Sink | None,
+        sink: Sink | None,
     ) -> tuple[bytes, bytes, int]:
         end = None if timeout is None else time.monotonic() + timeout
-        patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
-        its = process_tag.new_tag()
-        line, script = process_tag.framed(command, its)
+        start_timeout = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
+        tag = process_tag.new_tag()
+        line, script = process_tag.framed(command, tag)
         feed = Feed(script, stdin)
         what = f"{self.node}: {words}"
-        with self._session(what, patience, timeout, end) as session:
+        with self._session(what, start_timeout, timeout, end) as session:
             try:
                 if is_cancelled():
                     raise SSHError(f"{what} was called off before it began")
-                begin(self.node, session.channel, line, patience)
-                # Sent from aside, or a command that writes while it reads would wait for us forever.
+                begin(self.node, session.channel, line, start_timeout)
+                # A thread sends it, or a command that writes while it reads would wait for us forever.
                 feed.start(session.channel)
-                stdout, stderr = collect(session.channel, what, timeout, self._trouble, end=end, take=take)
+                stdout, stderr = collect(session.channel, what, timeout, self._trouble, end=end, sink=sink)
                 status = session.channel.recv_exit_status()
                 feed.check()
             except BaseException as error:
-                # Given up, called off or interrupted: it is not to go on unseen.
-                self._end(session, its)
+                # After a timeout, a cancellation or an interrupt the command must not go on unseen.
+                self._end(session, tag)
                 feed.check()
                 if isinstance(error, FameError) or not isinstance(error, Exception):
                     raise
                 why = shortened(str(error))
                 raise SSHError(f"{self.node} went away during {words}: {why}") from error
         if not 0 <= status <= _MAX_STATUS:
-            said = "no exit status came" if status < 0 else f"its exit status is said to be {status}"
-            raise SSHError(f"{self.node} went away during {words}: {said}")
+            reason = "no exit status came" if status < 0 else f"its exit status is said to be {status}"
+            raise SSHError(f"{self.node} went away during {words}: {reason}")
         return stdout, stderr, status
 
     def close(self) -> None:
-        """End the connections and their threads."""
+        """Close the connections and end their threads."""
         self._sessions.close()
 
     @contextlib.contextmanager
     def _session(
-        self, what: str, patience: float, timeout: float | None, end: float | None
+        self, what: str, start_timeout: float, timeout: float | None, end: float | None
     ) -> Iterator[Session]:
         with contextlib.ExitStack() as stack:
             try:
-                session = stack.enter_context(self._sessions.session(patience, end))
+                session = stack.enter_context(self._sessions.session(start_timeout, end))
             except BusyError:
                 words = "as many commands run there as its SSH server takes at a time; give a longer timeout"
                 raise SSHError(f"{what} was not begun within its {timeout:g} s: {words}") from None
             yield session
 
-    def _end(self, session: Session, its: str) -> None:
-        """End what was marked in the guest; one that does not answer is left alone."""
+    def _end(self, session: Session, tag: str) -> None:
+        """Kill the processes with a tag in the guest; a guest that does not answer is left alone."""
         if not session.link.is_alive:
             return
         with shielded():
-            began = time.monotonic()
+            start = time.monotonic()
             try:
                 try:
                     with contextlib.closing(session.link.session(_KILL_TIMEOUT)) as channel:
-                        self._finish(channel, its)
+                        self._finish(channel, tag)
                 except Exception:
-                    # Its server may take no further session on this connection. If it is silent, that is all.
-                    if not session.link.is_alive or time.monotonic() > began + _KILL_TIMEOUT / 2:
+                    # Its server may take no further session on this connection. A silent one gets no retry.
+                    if not session.link.is_alive or time.monotonic() > start + _KILL_TIMEOUT / 2:
                         raise
                     with self._sessions.session(_KILL_TIMEOUT, extra=True) as another:
-                        self._finish(another.channel, its)
-            except Exception as error:  # noqa: BLE001 - as above; what led here is raised
+                        self._finish(another.channel, tag)
+            except Exception as error:  # noqa: BLE001 - see above; the first error is raised
                 log.debug("%s: what ran may run on: %r", self.node, error)
 
-    def _finish(self, channel: Channel, its: str) -> None:
-        begin(self.node, channel, process_tag.kill_command(its).encode(), _KILL_TIMEOUT)
+    def _finish(self, channel: Channel, tag: str) -> None:
+        begin(self.node, channel, process_tag.kill_command(tag).encode(), _KILL_TIMEOUT)
         channel.shutdown_write()
         collect(channel, self.node, _KILL_TIMEOUT)
 

@@ -19,7 +19,7 @@ from fame_lab.guest.ssh.run_result import RunResult
 
 __all__ = ["get", "put"]
 
-#: Seconds that a guest has for removing what was not finished.
+#: Seconds that a guest has to remove a partial file.
 _KILL_TIMEOUT = 5.0
 
 
@@ -31,7 +31,7 @@ def put(
     mode: int | None = None,
     timeout: float | None = None,
 ) -> PurePosixPath:
-    """Copy a file into the guest; it appears whole or not at all, in place of one that is there.
+    """Copy a file into the guest; it appears whole or not at all, and replaces an existing one.
 
     Parameters
     ----------
@@ -44,51 +44,51 @@ def put(
     mode : int, optional
         Permissions, such as 0o755; by default those of the local file.
     timeout : float, optional
-        Seconds after which it is given up.
+        Seconds after which the copy fails.
 
     Returns
     -------
     PurePosixPath
-        Where it is: `remote`, or the file in it if that is a directory.
+        Its path: `remote`, or the file in it if that is a directory.
 
     Raises
     ------
     SpecError
-        If an argument cannot be right, as a directory for `local`.
+        If an argument cannot be right, such as a directory for `local`.
     HostError
         If the local file cannot be read.
     CommandError
-        If the guest cannot write it, as where there is no room for it.
+        If the guest cannot write it, for want of room, say.
     SSHError
-        As for :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+        See :meth:`fame_lab.guest.ssh.connection.Connection.run`.
     """
     path = local_path(local)
     target = _remote(remote)
     permissions = None if mode is None else whole(mode)
     if mode is not None and (permissions is None or not 0 <= permissions <= 0o7777):
         raise SpecError(f"mode is {quoted(mode)}", hint="give permissions, such as 0o755")
-    with source(path) as (file, size, own):
+    with source(path) as (file, size, local_mode):
         part = f".fame-put-{secrets.token_hex(8)}"
         command = copy_commands.put(
-            target, path.name, part, size=size, mode=own if permissions is None else permissions
+            target, path.name, part, size=size, mode=local_mode if permissions is None else permissions
         )
         try:
-            said, complaint, status = connection.execute(
+            stdout, stderr, status = connection.execute(
                 command,
                 timeout=timeout,
                 stdin=pieces(file, size, path),
                 words=f"the copy of {quoted(str(path))}",
             )
         except BaseException:
-            # What was ended could not remove what it had written.
+            # The command was killed, and could not remove its partial file.
             _remove(connection, copy_commands.remove(target, path.name, part))
             raise
-    within = said.startswith(b"in\n")
-    where = PurePosixPath(target, path.name) if within else PurePosixPath(target)
+    within = stdout.startswith(b"in\n")
+    place = PurePosixPath(target, path.name) if within else PurePosixPath(target)
     if status:
-        why = copy_commands.why_not_put(status, said, complaint, size)
-        raise _failure(connection, f"cannot put {quoted(str(path))} at {quoted(str(where))}: {why}", status)
-    return where
+        why = copy_commands.why_not_put(status, stdout, stderr, size)
+        raise _failure(connection, f"cannot put {quoted(str(path))} at {quoted(str(place))}: {why}", status)
+    return place
 
 
 def get(
@@ -99,7 +99,7 @@ def get(
     most: int | str = "64M",
     timeout: float | None = None,
 ) -> Path:
-    """Copy a file out of the guest; it appears whole or not at all, in place of one that is there.
+    """Copy a file out of the guest; it appears whole or not at all, and replaces an existing one.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ def get(
     remote : str or path
         A regular file in the guest; relative to root's home, which ``~`` is too. A link is followed.
     local : path
-        Where it is to be; ``~`` is your home. In a directory the file has its own name. A link to a file is
+        Its path here; ``~`` is your home. In a directory the file has its own name. A link to a file is
         followed. Permissions are those that the file has in the guest, less your umask.
     most : int or str
-        Bytes that it may have: what a guest sends is not to fill the host's disk.
+        Bytes that it may have: a guest must not fill the host's disk.
     timeout : float, optional
-        Seconds after which it is given up.
+        Seconds after which the copy fails.
 
     Returns
     -------
     Path
-        Where it is: `local`, or the file in it if that is a directory.
+        Its path: `local`, or the file in it if that is a directory.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def get(
     CommandError
         If the guest cannot read it.
     SSHError
-        As for :meth:`fame_lab.guest.ssh.connection.Connection.run`.
+        See :meth:`fame_lab.guest.ssh.connection.Connection.run`.
     """
     path = _remote(remote)
     limit = parse_size(most, "most")
@@ -137,16 +137,16 @@ def get(
     target = destination(local, PurePosixPath(path).name)
     with contextlib.ExitStack() as undo:
         arriving = Arriving(target, path, limit, undo)
-        _, complaint, status = connection.execute(
+        _, stderr, status = connection.execute(
             copy_commands.get(path, limit),
             timeout=timeout,
-            take=arriving.take,
+            sink=arriving.take,
             words=f"the copy of {quoted(path)}",
         )
         if status == copy_commands.TOO_LARGE:
             raise arriving.too_large()
         if status:
-            why = copy_commands.why_not_got(status, complaint)
+            why = copy_commands.why_not_got(status, stderr)
             raise _failure(connection, f"cannot get {quoted(path)}: {why}", status)
         arriving.finish()
     return target

@@ -18,14 +18,14 @@ class Feed:
     Parameters
     ----------
     script : bytes
-        What its shell reads first.
+        Its shell's part, which comes first.
     stdin : bytes or iterable of bytes
-        What the command reads.
+        The command's part.
 
     Raises
     ------
     SpecError
-        If that is neither.
+        If `stdin` is neither.
     """
 
     def __init__(self, script: bytes, stdin: bytes | Iterable[bytes]) -> None:
@@ -33,14 +33,14 @@ class Feed:
         self._failure: BaseException | None = None
 
     def start(self, channel: Channel) -> None:
-        """Begin to send it, from a thread of its own."""
+        """Start to send it, from a thread of its own."""
         if self._pieces is None:
             channel.shutdown_write()
         else:
             send(channel, self._pieces, self._failed)
 
     def check(self) -> None:
-        """Raise what the input raised."""
+        """Raise the error that the input raised, if any."""
         if self._failure is not None:
             raise self._failure
 
@@ -49,7 +49,7 @@ class Feed:
 
 
 def _pieces(script: bytes, stdin: bytes | Iterable[bytes]) -> Iterable[bytes] | None:
-    """Return what is to be sent; None if that is nothing."""
+    """Return the pieces to send; None if there are none."""
     if isinstance(stdin, str):
         raise SpecError(f"stdin is {quoted(stdin)}", hint=f"give bytes, such as {quoted(stdin)}.encode()")
     try:

@@ -28,14 +28,14 @@ Channel = paramiko.Channel
 
 HOST = "127.0.0.1"
 USER = "root"
-#: The least seconds in which a guest must open a session; how late paramiko may be.
+#: The least seconds that a guest has to open a session; and how late paramiko may be.
 _LEAST, _GRACE = 0.1, 2.0
-#: What paramiko says of a key that was refused; a server that is silent or gone raises the same error.
+#: paramiko's message for a refused key; a server that is silent or gone raises the same class of error.
 _REFUSED = "Authentication failed."
-#: Bytes of a packet and of all lines before the first one; OpenSSH takes no larger packet either.
+#: Bytes of a packet, and of all lines before the first packet; OpenSSH takes no larger packet either.
 _MAX_PACKET = 256 << 10
 _MAX_BANNER = 64 << 10
-#: Bytes that wait to be read of one stream: twice the window that we open, which a guest may not keep to.
+#: Bytes of one stream that wait to be read: twice the window that we open, which a guest may overrun.
 _MAX_WAITING = 4 << 20
 # paramiko logs each refused banner as an error, with a traceback, while a node is still coming up.
 logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
@@ -46,7 +46,7 @@ class RefusedError(Exception):
 
 
 class Link:
-    """A connection on which a node's SSH server has let the lab in.
+    """A connection on which a node's SSH server has accepted the lab's key.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ class Link:
     def __init__(self, client: paramiko.SSHClient) -> None:
         self._client = client
         version = getattr(client.get_transport(), "remote_version", "")
-        #: Whether the server is to be given one session at a time. When a command ends, dropbear closes all
-        #: sessions of that connection whose commands have not begun, and runs these commands all the same
+        #: Whether the server gets one session at a time. When a command ends, dropbear closes all sessions of
+        #: that connection in which no command has begun yet, and runs their commands all the same
         #: (svr-chansession.c: sesscheckclose, sessioncommand).
         self.is_single = "dropbear" in version.lower()
 
     @classmethod
-    def to(cls, node: str, port: int, keys: LabKeys, *, left: float, patience: float) -> Link:
-        """Connect to a node once, within `left` seconds.
+    def to(cls, node: str, port: int, keys: LabKeys, *, timeout: float, peer_timeout: float) -> Link:
+        """Connect to a node once, within `timeout` seconds.
 
         Parameters
         ----------
@@ -72,13 +72,13 @@ class Link:
         port : int
             The port of 127.0.0.1 that leads to the node.
         keys : LabKeys
-        left, patience : float
-            Seconds to connect, and until a peer that reads nothing is given up later on.
+        timeout, peer_timeout : float
+            Seconds to connect; and seconds after which a peer that reads nothing ends the connection.
 
         Raises
         ------
         Exception
-            Of paramiko's or the socket's; :func:`refusal` tells whether it is final.
+            An error of paramiko's or the socket's; :func:`refusal` tells whether it is final.
         """
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -86,12 +86,12 @@ class Link:
         client.get_host_keys().add(f"[{HOST}]:{port}", host.get_name(), host)
 
         def transport(sock: Any, **options: Any) -> _Transport:
-            # Or to write to one that reads nothing would keep us, and who else has this connection, for ever.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
+            # Or a write to a peer that reads nothing would block all users of this connection for ever.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(peer_timeout * 1000))
             return _Transport(sock, **options)
 
         try:
-            with abort_after(left, client.close):
+            with abort_after(timeout, client.close):
                 client.connect(
                     HOST,
                     port,
@@ -100,9 +100,9 @@ class Link:
                     transport_factory=transport,
                     allow_agent=False,
                     look_for_keys=False,
-                    timeout=left,
-                    banner_timeout=left,
-                    auth_timeout=left,
+                    timeout=timeout,
+                    banner_timeout=timeout,
+                    auth_timeout=timeout,
                 )
         except BaseException:
             client.close()
@@ -115,46 +115,46 @@ class Link:
         transport = self._client.get_transport()
         return transport is not None and transport.is_active()
 
-    def session(self, patience: float) -> Channel:
-        """Open a session within `patience` seconds.
+    def session(self, timeout: float) -> Channel:
+        """Open a session within `timeout` seconds.
 
         Raises
         ------
         RefusedError
-            If the server says that it opens none.
+            If the server refuses one.
         Exception
-            Of paramiko's, if the server is silent or the connection has ended.
+            An error of paramiko's, if the server is silent or the connection has ended.
         """
         transport = self._client.get_transport()
         if transport is None:
             raise EOFError("the connection is closed")
-        patience = max(patience, _LEAST)
+        timeout = max(timeout, _LEAST)
         try:
-            with abort_after(patience + _GRACE, self._client.close):
-                return transport.open_session(timeout=patience)
+            with abort_after(timeout + _GRACE, self._client.close):
+                return transport.open_session(timeout=timeout)
         except paramiko.ChannelException as error:
             raise RefusedError(str(error)) from error
 
     def close(self) -> None:
-        """End the connection and its thread."""
+        """Close the connection and end its thread."""
         self._client.close()
 
 
-def begin(node: str, channel: Channel, command: bytes, patience: float) -> None:
+def begin(node: str, channel: Channel, command: bytes, timeout: float) -> None:
     """Start a command on a session of its own.
 
     Raises
     ------
     SSHError
-        If the server says nothing within `patience` seconds.
+        If the server does not answer within `timeout` seconds.
     """
-    with abort_after(patience, channel.close) as given_up:
+    with abort_after(timeout, channel.close) as is_expired:
         try:
             channel.exec_command(command)
         except paramiko.SSHException as error:
-            if not given_up():
+            if not is_expired():
                 raise
-            raise SSHError(f"{node} begins nothing within {patience:g} s: it may hang") from error
+            raise SSHError(f"{node} begins nothing within {timeout:g} s: it may hang") from error
 
 
 def send(
@@ -166,9 +166,9 @@ def send(
     ----------
     channel : Channel
     pieces : iterable of bytes
-        If it raises, the session is closed: a command is not to take half of its input for the whole.
+        If it raises, the session is closed: a command must not take half of its input for the whole.
     failed : callable
-        Told what `pieces` raised.
+        Called with the error that `pieces` raised.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def send(
         while True:
             try:
                 piece = next(remaining, None)
-            except BaseException as error:  # noqa: BLE001 - it is raised by who waits for the command
+            except BaseException as error:  # noqa: BLE001 - the caller that waits for the command raises it
                 failed(error)
                 channel.close()
                 return
@@ -200,7 +200,7 @@ def send(
 
 
 def refusal(error: Exception) -> str:
-    """Return how a server refused us, or showed itself to be another; nothing if it did neither."""
+    """Return how a server refused our key, or showed another of its own; nothing if it did neither."""
     if isinstance(error, paramiko.BadHostKeyException):
         return "shows another host key than this lab's: something else answers there"
     if str(error) == _REFUSED or isinstance(error, paramiko.BadAuthenticationType):
@@ -209,7 +209,7 @@ def refusal(error: Exception) -> str:
 
 
 class _Packets(Packetizer):
-    """Packets of a size that may be: paramiko would keep 4 GiB of one, and any length of a line."""
+    """Packets of a bounded size: paramiko would keep 4 GiB of one, and any length of a line."""
 
     _banner = 0
 
@@ -219,34 +219,34 @@ class _Packets(Packetizer):
         return super().read_all(n, check_rekey)
 
     def _read_timeout(self, timeout: float) -> bytes:
-        found: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
-        self._banner += len(found)
+        data: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
+        self._banner += len(data)
         if self._banner > _MAX_BANNER:
             raise paramiko.SSHException(f"{self._banner} bytes came before the first packet")
-        return found
+        return data
 
 
 def _within(feed: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
-    """Return what keeps a channel's data within its window, and drops it once we have closed the channel."""
+    """Return a handler that refuses data beyond a channel's window, and drops those of a closed channel."""
 
-    def keep(channel: paramiko.Channel, message: paramiko.Message) -> None:
+    def handle(channel: paramiko.Channel, message: paramiko.Message) -> None:
         if channel.closed:
             return
         if max(len(channel.in_buffer), len(channel.in_stderr_buffer)) > _MAX_WAITING:
             raise paramiko.SSHException("it sends more than it was let")
         feed(channel, message)
 
-    return keep
+    return handle
 
 
 def _with_signals(handle: Callable[[paramiko.Channel, paramiko.Message], None]) -> Any:
-    """Return what gives a command that a signal ended the status that a shell gives it; paramiko does not."""
+    """Return a handler that sets a killed command's status as a shell does; paramiko sets none."""
 
     def handled(channel: paramiko.Channel, message: paramiko.Message) -> None:
-        told = paramiko.Message(message.get_remainder())
-        if told.get_string() == b"exit-signal":
-            told.get_boolean()
-            name = told.get_string().decode("ascii", errors="replace")
+        request = paramiko.Message(message.get_remainder())
+        if request.get_string() == b"exit-signal":
+            request.get_boolean()
+            name = request.get_string().decode("ascii", errors="replace")
             if (number := signal.Signals.__members__.get(f"SIG{name}")) is not None:
                 channel.exit_status = 128 + number
         handle(channel, message)
@@ -262,7 +262,7 @@ _WRAPPED = {
 
 
 class _Transport(paramiko.Transport):
-    """A transport whose peer cannot have it keep more than it asked for."""
+    """A transport that keeps no more of its peer's data than it asked for."""
 
     _channel_handler_table: ClassVar[dict[int, Any]] = {
         kind: _WRAPPED[kind](handle) if kind in _WRAPPED else handle

@@ -25,20 +25,20 @@ _MODES = 0o777
 
 
 class Arriving:
-    """A file that comes from a guest, beside the place where it is to be."""
+    """A file that comes from a guest, with a temporary name beside its target."""
 
-    def __init__(self, target: Path, source: str, most: int, undo: contextlib.ExitStack) -> None:
+    def __init__(self, target: Path, source: str, max_bytes: int, undo: contextlib.ExitStack) -> None:
         self._target = Path(os.path.realpath(target))
         self._source = source
-        self._most = most
+        self._max_bytes = max_bytes
         self._undo = undo
         self._head = b""
         self._file: BinaryIO | None = None
         self._part = self._target.with_name(f".fame-get-{secrets.token_hex(8)}")
-        self._came = 0
+        self._offset = 0
 
     def take(self, piece: bytes) -> None:
-        """Take a piece: first a line that tells size and permissions, then the content."""
+        """Write a piece: first comes a line with size and permissions, then the content."""
         if self._file is None:
             self._head += piece
             line, newline, piece = self._head.partition(b"\n")
@@ -47,8 +47,8 @@ class Arriving:
                     raise CommandError(f"{quoted(self._source)} is announced by something else than its size")
                 return
             self._file = self._opened(line)
-        self._came += len(piece)
-        if self._came > self._most:
+        self._offset += len(piece)
+        if self._offset > self._max_bytes:
             raise self.too_large()
         try:
             self._file.write(piece)
@@ -56,7 +56,7 @@ class Arriving:
             raise _not_written(self._target, error) from error
 
     def finish(self) -> None:
-        """Rename the file to its name."""
+        """Rename the file to its target."""
         if self._file is None:
             raise CommandError(f"{quoted(self._source)} did not come, though its node says that it did")
         try:
@@ -66,9 +66,9 @@ class Arriving:
             raise _not_written(self._target, error) from error
 
     def too_large(self) -> SpecError:
-        """Return the error for a file with more than `most` bytes."""
+        """Return the error for a file with more than `max_bytes` bytes."""
         return SpecError(
-            f"{quoted(self._source)} has more than the {format_size(self._most)} that are taken",
+            f"{quoted(self._source)} has more than the {format_size(self._max_bytes)} that are taken",
             hint="give a larger `most` (--most)",
         )
 
@@ -78,12 +78,12 @@ class Arriving:
         except ValueError:
             words = shortened(line.decode(errors="replace"))
             raise CommandError(f"{quoted(self._source)} is announced by {words}, which is no size") from None
-        if size > self._most:
+        if size > self._max_bytes:
             raise self.too_large()
         try:
-            room = os.statvfs(self._target.parent)
-            if size > room.f_bavail * room.f_frsize:
-                free = format_size(room.f_bavail * room.f_frsize)
+            filesystem = os.statvfs(self._target.parent)
+            if size > filesystem.f_bavail * filesystem.f_frsize:
+                free = format_size(filesystem.f_bavail * filesystem.f_frsize)
                 raise HostError(
                     f"no room for {quoted(self._source)} at {quoted(str(self._target))}: it has "
                     f"{format_size(size)} bytes, and {free} are free"
@@ -98,11 +98,11 @@ class Arriving:
 
 @contextlib.contextmanager
 def source(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
-    """Open a regular file to be read; yield it, its size and its permissions."""
+    """Open a regular file for reading; yield it, its size and its permissions."""
     with contextlib.ExitStack() as stack:
         try:
             _check_regular(path, path.stat())
-            # Had it become a FIFO by now, to open it would wait for who writes.
+            # If it has become a FIFO by now, to open it would wait for a writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             file: BinaryIO = stack.enter_context(os.fdopen(descriptor, "rb", buffering=0))
             status = os.fstat(descriptor)
@@ -130,7 +130,7 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
 
 
 def pieces(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
-    """Yield what a file held when it was opened."""
+    """Yield the content of a file, in the size that it had when it was opened."""
     while size > 0:
         try:
             piece = file.read(min(size, _PIECE))
@@ -143,7 +143,7 @@ def pieces(file: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
 
 
 def destination(local: str | os.PathLike[str], name: str) -> Path:
-    """Return the file that is meant, in a directory by its own name."""
+    """Return the path of the copy: `local`, or `name` in it if that is a directory."""
     path = local_path(local)
     try:
         if path.is_dir():

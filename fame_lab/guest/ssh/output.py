@@ -13,16 +13,16 @@ from fame_lab.errors import SSHError
 
 __all__ = ["MAX_OUTPUT", "Channel", "Sink", "collect"]
 
-#: A guest that says more than this in one command is stopped listening to.
+#: Bytes that a command may write, with both streams together.
 MAX_OUTPUT = 64 * MIB
 _CHUNK = 1 << 16
 _PIPE_WAIT = 0.25
-#: Seconds of silence after which a command without a limit is given up, if something is seen to stop nodes.
+#: Seconds of silence after which a command without a timeout fails, if a fault that stops nodes is seen.
 SILENCE = 60.0
 
 
 class Channel(Protocol):
-    """What is needed of an SSH channel on which a command runs."""
+    """The part of an SSH channel that a running command needs."""
 
     @property
     def closed(self) -> bool:
@@ -36,13 +36,13 @@ class Channel(Protocol):
         """Return a descriptor that is readable while there is something to receive."""
 
     def recv_ready(self) -> bool:
-        """Return whether there is output."""
+        """Return whether standard output has come."""
 
     def recv(self, nbytes: int) -> bytes:
         """Return some of it."""
 
     def recv_stderr_ready(self) -> bool:
-        """Return whether there are complaints."""
+        """Return whether standard error has come."""
 
     def recv_stderr(self, nbytes: int) -> bytes:
         """Return some of them."""
@@ -51,7 +51,7 @@ class Channel(Protocol):
         """Return whether it has ended."""
 
 
-#: Takes a piece of output.
+#: A function that takes a piece of output.
 Sink = Callable[[bytes], None]
 
 
@@ -62,47 +62,47 @@ def collect(
     trouble: Callable[[], str] = lambda: "",
     *,
     end: float | None = None,
-    take: Sink | None = None,
+    sink: Sink | None = None,
 ) -> tuple[bytes, bytes]:
-    """Read both streams to their end; neither is let fill its window while the other is waited for.
+    """Read both streams to their end, by turns: neither fills its window while the other is read.
 
     Parameters
     ----------
     channel : Channel
     what : str
-        The node and what it runs, for messages.
+        The node and its command, for messages.
     timeout : float, optional
-        Seconds after which it is given up.
+        Seconds after which the command fails.
     trouble : callable
-        Says what is seen to stop nodes. While it says something, a command without `timeout` is given up
+        Returns the fault that stops nodes, if one is seen. With a fault, a command without `timeout` fails
         after a minute of silence.
     end : float, optional
-        When that is, on the monotonic clock; by default the time begins here.
-    take : callable, optional
+        The end of `timeout`, on the monotonic clock; by default the time begins here.
+    sink : callable, optional
         Takes standard output, which is not kept then.
 
     Raises
     ------
     SSHError
-        If there are more than 64 MiB to keep, it takes longer, or it is called off.
+        If there are more than 64 MiB to keep, it takes longer, or it is cancelled.
     """
     stdout, stderr = bytearray(), bytearray()
     if end is None and timeout is not None:
         end = time.monotonic() + timeout
-    heard = time.monotonic()
+    last_output = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
         while True:
             selector.select(_PIPE_WAIT)
-            # One piece of each a round: a guest that never pauses is not to keep us from the checks below.
+            # One piece of each a round: a guest that never pauses must not keep us from the checks below.
             if channel.recv_ready() or channel.recv_stderr_ready():
-                heard = time.monotonic()
+                last_output = time.monotonic()
             if channel.recv_ready():
                 piece = channel.recv(_CHUNK)
-                if take is None:
+                if sink is None:
                     stdout += piece
                 else:
-                    take(piece)
+                    sink(piece)
             if channel.recv_stderr_ready():
                 stderr += channel.recv_stderr(_CHUNK)
             if len(stdout) + len(stderr) > MAX_OUTPUT:
@@ -114,5 +114,5 @@ def collect(
                 return bytes(stdout), bytes(stderr)
             if end is not None and time.monotonic() > end:
                 raise SSHError(f"{what} takes longer than its {timeout:g} s; given up")
-            if end is None and time.monotonic() > heard + SILENCE and trouble():
+            if end is None and time.monotonic() > last_output + SILENCE and trouble():
                 raise SSHError(f"{what} says nothing for {SILENCE:g} s; given up")

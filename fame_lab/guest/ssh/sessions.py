@@ -15,13 +15,13 @@ from fame_lab.guest.ssh.link import Channel, Link, RefusedError, refusal
 
 __all__ = ["BusyError", "Session", "Sessions"]
 
-#: Connections at a time: to a server that takes one session on each, and to others. Each is a process there.
+#: Connections at a time: to a server that takes one session on each, and to others. Each costs it a process.
 _MAX_SINGLE, _MAX_LINKS = 32, 4
 #: Connections without a session that are kept: a new one costs a key exchange, which the guest emulates.
 _SPARE = 2
-#: Seconds until a node that has not its keys yet is tried again: each try costs it a key exchange.
+#: Seconds until a node without its keys yet is tried again: each try costs it a key exchange.
 _UNSETTLED = 2.0
-#: Seconds between two looks at whether a wait was called off.
+#: Seconds between two checks whether a wait was cancelled.
 _POLL_INTERVAL = 0.1
 
 
@@ -31,14 +31,14 @@ class BusyError(Exception):
 
 @dataclass(eq=False)
 class _Place:
-    """A connection, and how much of it is in use."""
+    """A connection, with the number of its sessions."""
 
     link: Link
     busy: int = 0
-    #: Whether the server opened no further session, and none of ours has ended since.
+    #: Whether the server refused a further session, and none of ours has ended since.
     full: bool = False
-    #: Whether it has opened any.
-    used: bool = False
+    #: Whether it has ever opened one.
+    proven: bool = False
 
     @property
     def has_room(self) -> bool:
@@ -47,7 +47,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that a server has opened, and the connection that it is part of."""
+    """A session that a server has opened, and its connection."""
 
     link: Link
     channel: Channel
@@ -61,7 +61,7 @@ class Sessions:
     node : str
         For messages.
     connect : callable
-        Makes a connection, within the seconds that it is given.
+        Creates a connection within so many seconds.
     """
 
     def __init__(self, node: str, connect: Callable[[float], Link]) -> None:
@@ -76,80 +76,80 @@ class Sessions:
         self._release(self._place(deadline, None, settled=settled))
 
     @contextlib.contextmanager
-    def session(self, patience: float, end: float | None = None, *, extra: bool = False) -> Iterator[Session]:
-        """Hold a session while the block runs. It waits while the server is busy with other commands of ours.
+    def session(self, timeout: float, end: float | None = None, *, extra: bool = False) -> Iterator[Session]:
+        """Hold a session while the block runs; wait for one while other commands of ours take all.
 
         Parameters
         ----------
-        patience : float
+        timeout : float
             Seconds that the server has for a connection and for a session.
         end : float, optional
-            When the wait is over, on the monotonic clock; by default it takes as long as the other commands.
+            The end of the wait, on the monotonic clock; by default it takes as long as the other commands.
         extra : bool
             Whether one more connection may be made than is usual.
 
         Raises
         ------
         BusyError
-            If nothing became free in time.
+            If no session became free in time.
         SSHError
-            If the node does not answer, or the wait was called off.
+            If the node does not answer, or the wait was cancelled.
         """
-        place, channel = self._opened(patience, end, extra)
-        whole = False
+        place, channel = self._opened(timeout, end, extra)
+        complete = False
         try:
             yield Session(place.link, channel)
-            whole = True
+            complete = True
         finally:
             channel.close()
-            if not whole and place.link.is_single:
-                # What was called off may end at any moment, and take the next command's session with it.
+            if not complete and place.link.is_single:
+                # A cancelled command may end at any moment, and take the next command's session with it.
                 place.link.close()
             self._release(place)
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         with self._changed:
             places, self._places = self._places, []
             self._changed.notify_all()
         for place in places:
             place.link.close()
 
-    def _opened(self, patience: float, end: float | None, extra: bool) -> tuple[_Place, Channel]:
-        """Open a session; by another connection, if the one before was with an earlier life of the guest."""
-        over: float | None = None
+    def _opened(self, timeout: float, end: float | None, extra: bool) -> tuple[_Place, Channel]:
+        """Open a session; by another connection, if the first was to an earlier boot of the guest."""
+        deadline: float | None = None
         while True:
-            place = self._place(patience, end, extra=extra)
+            place = self._place(timeout, end, extra=extra)
             now = time.monotonic()
-            over = now + patience if over is None else over
+            deadline = now + timeout if deadline is None else deadline
             try:
-                channel = place.link.session(min(over, end or over) - now)
-                place.used = True
+                channel = place.link.session(min(deadline, end or deadline) - now)
+                place.proven = True
                 return place, channel
             except RefusedError as error:
-                # Nothing ran yet, so that to ask again runs nothing twice.
+                # Nothing ran yet, so a retry runs nothing twice.
                 if self._refused(place):
-                    over = None  # it waits for a session of ours to end
-                elif not place.used:
+                    deadline = None  # it waits for a session of ours to end
+                elif not place.proven:
                     raise SSHError(f"{self._node} opens no session: {shortened(str(error))}") from error
-                # Else the server may still count what was called off: a new connection has nothing to count.
+                # Else the server may still count a cancelled command: a new connection has none to count.
             except BaseException as error:
                 self._release(place)
                 if not isinstance(error, Exception):
                     raise
-                if is_cancelled() or time.monotonic() > over:
+                if is_cancelled() or time.monotonic() > deadline:
                     why = shortened(str(error)) or "it is silent"
                     raise SSHError(f"{self._node} opens no session: {why}") from error
 
     def _place(
         self,
-        patience: float,
+        timeout: float,
         end: float | None,
         *,
         settled: bool = True,
         extra: bool = False,
     ) -> _Place:
-        """Take a place on a connection that has room for a session, or on a new connection."""
+        """Reserve a session on a connection that has room for one, or on a new connection."""
         start = time.monotonic()
         enough = False
         while True:
@@ -160,17 +160,17 @@ class Sessions:
                         place.busy += 1
                         return place
                     busy = [each for each in self._places if each.link.is_alive]
-                    more = not enough and len(busy) < _most(busy)
+                    more = not enough and len(busy) < _max_links(busy)
                     if not self._opening and (extra or not busy or more):
                         opening = self._opening = True
                     else:
                         self._changed.wait(_POLL_INTERVAL)
                 now = time.monotonic()
-                # Where others run, the wait for them is no fault of the server's.
-                over = now + patience if busy else start + patience
-                left = (over if end is None else min(over, end)) - now
+                # A wait for other commands is no fault of the server's.
+                deadline = now + timeout if busy else start + timeout
+                remaining = (deadline if end is None else min(deadline, end)) - now
                 if opening:
-                    return self._new(left, settled=settled)
+                    return self._new(remaining, settled=settled)
             except SSHError:
                 if extra or not busy:
                     raise
@@ -182,13 +182,13 @@ class Sessions:
                         self._changed.notify_all()
             if is_cancelled():
                 raise SSHError(f"{self._node}: called off before it began")
-            if left < 0:
+            if remaining < 0:
                 if busy:
                     raise BusyError
-                raise SSHError(f"{self._node} does not answer SSH within {patience:.0f} s")
+                raise SSHError(f"{self._node} does not answer SSH within {timeout:.0f} s")
 
     def _new(self, deadline: float, *, settled: bool) -> _Place:
-        """Connect, and take the first place; tried again until `deadline` seconds have gone."""
+        """Connect, and reserve the first session; retry until `deadline` seconds have passed."""
         end = time.monotonic() + deadline
         while True:
             try:
@@ -196,7 +196,7 @@ class Sessions:
                 break
             except FameError:
                 raise  # its QEMU has ended, or hangs
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
+            except Exception as error:  # noqa: BLE001 - any error may be over at the next try
                 self._judge(error, end, deadline, settled=settled)
                 time.sleep(_UNSETTLED if refusal(error) else 0.05)
         with self._changed:
@@ -204,7 +204,7 @@ class Sessions:
         return place
 
     def _judge(self, error: Exception, end: float, deadline: float, *, settled: bool) -> None:
-        """Raise SSHError if it is not to be tried again."""
+        """Raise SSHError if a retry is of no use."""
         refused = refusal(error)
         if refused and (settled or is_cancelled() or time.monotonic() > end):
             raise SSHError(f"{self._node} {refused}") from error
@@ -216,7 +216,7 @@ class Sessions:
             raise SSHError(f"{self._node} does not answer SSH within {seconds:.0f} s: {why}") from error
 
     def _refused(self, place: _Place) -> bool:
-        """Leave a place that was refused a session; return whether the connection has others of ours."""
+        """Release a refused session; return whether its connection has others of ours."""
         with self._changed:
             shared = place.busy > 1
             place.full = shared
@@ -226,18 +226,18 @@ class Sessions:
         return shared
 
     def _release(self, place: _Place, *, freed: bool = True) -> None:
-        """Release a place; connections that have ended, or that nobody needs, go."""
+        """Release a session; close connections that have ended, or that nobody needs."""
         with self._changed:
             place.busy -= 1
             place.full = place.full and not freed
             idle = [each for each in self._places if each.busy == 0 and each.link.is_alive]
-            gone = [each for each in self._places if each.busy == 0 and not each.link.is_alive]
-            gone += idle[_SPARE:]
-            self._places = [each for each in self._places if each not in gone]
+            surplus = [each for each in self._places if each.busy == 0 and not each.link.is_alive]
+            surplus += idle[_SPARE:]
+            self._places = [each for each in self._places if each not in surplus]
             self._changed.notify_all()
-        for each in gone:
+        for each in surplus:
             each.link.close()
 
 
-def _most(places: list[_Place]) -> int:
+def _max_links(places: list[_Place]) -> int:
     return _MAX_SINGLE if any(each.link.is_single for each in places) else _MAX_LINKS

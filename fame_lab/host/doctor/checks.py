@@ -35,12 +35,12 @@ __all__ = [
 ]
 
 TUN = Path("/dev/net/tun")
-#: What a node takes of the host: 160 MiB were resident under TCG with the default memory, and something over.
+#: Bytes of a node on the host: 160 MiB were resident under TCG with the default memory; the rest is reserve.
 NODE_BYTES = 192 * MIB
 
 
 def kvm_device(path: Path = KVM) -> Check:
-    """Look at who may open /dev/kvm; whether KVM then works is the accelerator's question."""
+    """Check who may open /dev/kvm; whether KVM then works is the accelerator's question."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -48,8 +48,8 @@ def kvm_device(path: Path = KVM) -> Check:
     owner = f"{_user(status.st_uid)}:{_group(status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
     if stalls_libvirt(path):
         mend = f"chown root:kvm {path} && chmod 0660 {path}"
-        found = f"{owner}: libvirt's QEMU cannot open it, so that libvirtd takes minutes for each node"
-        return Check("/dev/kvm", "fail", found, mend)
+        summary = f"{owner}: libvirt's QEMU cannot open it, so that libvirtd takes minutes for each node"
+        return Check("/dev/kvm", "fail", summary, mend)
     if not os.access(path, os.R_OK | os.W_OK):
         mend = f"to try KVM, join its group: sudo adduser $USER {_group(status.st_gid)}, then log in anew"
         if status.st_gid == 0:  # as where no udev runs
@@ -59,19 +59,19 @@ def kvm_device(path: Path = KVM) -> Check:
 
 
 def lab_network() -> Check:
-    """Return whether a lab can have a network of its own, which takes programs that no other lab does."""
-    wanted = {"dnsmasq": "dnsmasq-base", "iptables": "iptables"}
+    """Return whether a lab can have a network of its own, which takes further programs."""
+    packages = {"dnsmasq": "dnsmasq-base", "iptables": "iptables"}
     if os.geteuid() != 0:
-        wanted = {"vde_switch": "vde2"}
+        packages = {"vde_switch": "vde2"}
     path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/sbin"
-    missing = [program for program in wanted if shutil.which(program, path=path) is None]
+    missing = [program for program in packages if shutil.which(program, path=path) is None]
     if missing:
-        packages = " ".join(wanted[program] for program in missing)
-        found = f"{' and '.join(missing)} missing: labs with network='libvirt' cannot run"
-        return Check("network", "warn", found, f"apt-get install {packages}, or `make setup`")
+        names = " ".join(packages[program] for program in missing)
+        summary = f"{' and '.join(missing)} missing: labs with network='libvirt' cannot run"
+        return Check("network", "warn", summary, f"apt-get install {names}, or `make setup`")
     if os.geteuid() == 0 and not TUN.exists():
-        found = f"no {TUN}: labs with network='libvirt' cannot run"
-        return Check("network", "warn", found, "load the module tun, or give the container that device")
+        summary = f"no {TUN}: labs with network='libvirt' cannot run"
+        return Check("network", "warn", summary, "load the module tun, or give the container that device")
     way = "a bridge of libvirt's" if os.geteuid() == 0 else "a switch of yours (vde_switch)"
     return Check("network", "ok", f"with network='libvirt' nodes reach each other through {way}")
 
@@ -84,24 +84,24 @@ def room_for_fam(free: int | None = None, size: int | None = None, on_disk: int 
     free, size : int, optional
         Bytes; by default those of /dev/shm.
     on_disk : int, optional
-        Bytes that are free where FAM lies otherwise; by default those of the cache's disk.
+        Bytes that are free in FAM's other place; by default those of the cache's disk.
     """
     if free is None or size is None:
-        there = os.statvfs(SHM)
-        free, size = there.f_bavail * there.f_frsize, there.f_blocks * there.f_frsize
-    found = f"{_bytes(free)} free of {_bytes(size)} in {SHM}"
+        filesystem = os.statvfs(SHM)
+        free, size = filesystem.f_bavail * filesystem.f_frsize, filesystem.f_blocks * filesystem.f_frsize
+    summary = f"{_bytes(free)} free of {_bytes(size)} in {SHM}"
     mend = f"mount -o remount,size=2G {SHM}   (in a container: --shm-size=2g), or free some"
     if free < LAB_BYTES + MIB:
-        return Check("room for FAM", "fail", f"{found}: a lab keeps its keys there", mend)
+        return Check("room for FAM", "fail", f"{summary}: a lab keeps its keys there", mend)
     if free < LAB_BYTES + 256 * MIB:
-        found += ", less than the default FAM of 256 MiB takes"
+        summary += ", less than the default FAM of 256 MiB takes"
         if on_disk is None:
             on_disk = fam_location.free_bytes(own_cache())
         if on_disk > free:
-            found += f": a larger one is a file on disk, in {own_cache()}, with {_bytes(on_disk)} free"
+            summary += f": a larger one is a file on disk, in {own_cache()}, with {_bytes(on_disk)} free"
         mend = f"{mend}; or a smaller fam=, or fam_path= on another file system"
-        return Check("room for FAM", "warn", found, mend)
-    return Check("room for FAM", "ok", f"{found}; the file is sparse and takes what is touched")
+        return Check("room for FAM", "warn", summary, mend)
+    return Check("room for FAM", "ok", f"{summary}; the file is sparse and takes what is touched")
 
 
 def room_for_nodes(available: int | None = None) -> Check:
@@ -110,24 +110,24 @@ def room_for_nodes(available: int | None = None) -> Check:
     Parameters
     ----------
     available : int, optional
-        Bytes; by default what is read.
+        Bytes; by default read from the host.
     """
     where = "available"
     if available is None:
         available = _mem_available()
-        left = _cgroup_left()
-        if left is not None and left < available:
-            available, where = left, "left in this control group (memory.max)"
+        headroom = _cgroup_left()
+        if headroom is not None and headroom < available:
+            available, where = headroom, "left in this control group (memory.max)"
     nodes = available // NODE_BYTES
-    found = f"{_bytes(available)} {where}: about {min(nodes, 40)} nodes of the default size"
+    summary = f"{_bytes(available)} {where}: about {min(nodes, 40)} nodes of the default size"
     mend = "end what takes the memory, or raise the limit"
     if nodes < 1:
-        return Check("room for nodes", "fail", found, mend)
-    return Check("room for nodes", "warn" if nodes < 2 else "ok", found, mend if nodes < 2 else "")
+        return Check("room for nodes", "fail", summary, mend)
+    return Check("room for nodes", "warn" if nodes < 2 else "ok", summary, mend if nodes < 2 else "")
 
 
 def open_files(soft: int | None = None) -> Check:
-    """Judge RLIMIT_NOFILE: a node takes a few descriptors of ours and some thirty of its QEMU's."""
+    """Judge RLIMIT_NOFILE: a node takes a few descriptors here and some thirty in its QEMU."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if soft is None else soft
     if limit == resource.RLIM_INFINITY or limit >= 512:
         return Check("open files", "ok", f"at most {_limit(limit)} (RLIMIT_NOFILE)")
@@ -137,7 +137,7 @@ def open_files(soft: int | None = None) -> Check:
 
 
 def locked_memory() -> Check:
-    """Read RLIMIT_MEMLOCK: nothing is locked today, so it is only told."""
+    """Report RLIMIT_MEMLOCK, which labs do not need: they lock no memory."""
     soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     return Check("locked memory", "ok", f"at most {_limit(soft, size=True)} (RLIMIT_MEMLOCK); labs lock none")
 
@@ -163,7 +163,7 @@ def cores() -> Check:
 
 
 def guest_image() -> Check:
-    """Return whether the guest image is there."""
+    """Return whether the guest image is built."""
     from fame_lab.guest.images import appliance  # it takes the cryptography package, which takes its time
 
     try:
@@ -184,7 +184,7 @@ def guest_image() -> Check:
 
 
 def disk_images() -> Check:
-    """Return whether Debian disk images can be built and booted; the appliance needs nothing of it."""
+    """Return whether Debian disk images can be built and booted; the appliance does without."""
     from fame_lab.guest.images import debian_build
 
     if lacking := debian_build.missing():
@@ -194,7 +194,7 @@ def disk_images() -> Check:
 
 
 def apparmor(path: Path | None = None) -> Check:
-    """Return whether AppArmor is on; nodes run outside its profiles, which know nothing of FAM."""
+    """Return whether AppArmor is on; nodes run outside its profiles, which do not know FAM."""
     on = host_apparmor.is_on() if path is None else host_apparmor.is_on(path)
     return Check("AppArmor", "ok", "on; nodes run without a profile, for none knows of FAM" if on else "off")
 
@@ -205,22 +205,22 @@ def _mem_available() -> int:
 
 
 def _cgroup_left(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Bytes left under the tightest memory.max from our control group (version 2) up; None if none is set."""
+    """Return the bytes left under the tightest memory.max (cgroup v2) around us; None if none is set."""
     try:
         line = next(line for line in own.read_text().splitlines() if line.startswith("0::"))
     except (OSError, StopIteration):
         return None
     group = root / line.removeprefix("0::").lstrip("/")
-    left = []
+    headroom = []
     while group.is_relative_to(root):
         try:
-            most = (group / "memory.max").read_text().strip()
-            if most != "max":
-                left.append(max(0, int(most) - int((group / "memory.current").read_text())))
+            limit = (group / "memory.max").read_text().strip()
+            if limit != "max":
+                headroom.append(max(0, int(limit) - int((group / "memory.current").read_text())))
         except OSError:
             pass  # the root has none, and a container shows a part of the tree only
         group = group.parent
-    return min(left, default=None)
+    return min(headroom, default=None)
 
 
 def _bytes(size: int) -> str:

@@ -1,7 +1,7 @@
 """The doctor: what this host can do, and how to mend the rest. No step of it hangs.
 
-Each check has a deadline, and the visit goes on when one fails. What has been seen to hang (libvirtd,
-a QEMU under a broken KVM) is asked from a process of its own, which can be killed as a thread cannot.
+Each check has a deadline, and the visit goes on when one fails. Programs that have been seen to hang
+(libvirtd, a QEMU under a broken KVM) are checked by another process, which unlike a thread can be killed.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class _Step(NamedTuple):
 
 
 def doctor() -> Diagnosis:
-    """Look at what this host can do for a lab.
+    """Check this host's abilities for a lab.
 
     Returns
     -------
     Diagnosis
-        Data that shows itself: a table in a notebook, text on a terminal. ``.can_run`` says whether a
-        lab can run here.
+        Data that shows itself: a table in a notebook, text on a terminal. ``.can_run`` is whether a lab can
+        run here.
 
     Examples
     --------
@@ -63,14 +63,14 @@ def doctor() -> Diagnosis:
 
 
 def _visit(*steps: _Step) -> Diagnosis:
-    """Take the steps side by side; one that misses its deadline is told and left behind."""
-    found: dict[str, Check] = {}
+    """Take the steps side by side; one that misses its deadline is reported and abandoned."""
+    results: dict[str, Check] = {}
 
     def take(step: _Step) -> None:
         try:
-            found[step.name] = step.look()
+            results[step.name] = step.look()
         except (FameError, OSError, ValueError, ImportError, subprocess.SubprocessError) as error:
-            found[step.name] = Check(step.name, "fail", f"could not be looked at: {error}")
+            results[step.name] = Check(step.name, "fail", f"could not be looked at: {error}")
 
     threads = [threading.Thread(target=take, args=[step], name=step.name, daemon=True) for step in steps]
     for thread in threads:
@@ -79,7 +79,7 @@ def _visit(*steps: _Step) -> Diagnosis:
         thread.join(step.deadline)
     return Diagnosis(
         tuple(
-            found.get(step.name) or Check(step.name, "fail", f"no answer within {step.deadline:.0f} s")
+            results.get(step.name) or Check(step.name, "fail", f"no answer within {step.deadline:.0f} s")
             for step in steps
         )
     )
@@ -106,7 +106,7 @@ def _qemu(label: str, name: str, path: str) -> _Step:
 
 
 def _apart(name: str, deadline: float, *words: str) -> Check:
-    """Look in another process, and end it with all that it started when its time is up."""
+    """Run a check in another process, and kill it with all that it started when its time is up."""
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", "fame_lab.host.doctor.isolated_check", name, *words],
         stdin=subprocess.DEVNULL,
@@ -122,8 +122,8 @@ def _apart(name: str, deadline: float, *words: str) -> Check:
         child.communicate()
         return Check(name, "fail", f"no answer within {deadline:.0f} s", _HUNG.get(name, ""))
     if child.returncode:
-        said = errors.strip().splitlines()[-1:] or [f"status {child.returncode}"]
-        return Check(name, "fail", f"could not be looked at: {said[0]}", "make setup")
+        lines = errors.strip().splitlines()[-1:] or [f"status {child.returncode}"]
+        return Check(name, "fail", f"could not be looked at: {lines[0]}", "make setup")
     answer = json.loads(output)
     if "abilities" in answer:
         answer["abilities"] = tuple(Ability(**each) for each in answer["abilities"])

@@ -1,8 +1,6 @@
 """Checks that may hang, run as a program of their own.
 
-``python -m fame_lab.host.doctor.isolated_check NAME`` runs one.
-
-Prints one check as JSON.
+``python -m fame_lab.host.doctor.isolated_check NAME`` runs one check and prints it as JSON.
 """
 
 from __future__ import annotations
@@ -45,13 +43,13 @@ def _libvirt() -> Check:
     kind = "system" if uri().endswith("system") else "session"
     user = qemu_user(connection)
     runs_as = "you" if user is None else f"uid {user.uid}, gid {user.gid}"
-    running = connection.numOfDomains()
-    found = f"{number} at {uri()} (the {kind} daemon); QEMU runs as {runs_as}; domains running: {running}"
-    return Check("libvirt", "ok", found)
+    domains = connection.numOfDomains()
+    summary = f"{number} at {uri()} (the {kind} daemon); QEMU runs as {runs_as}; domains running: {domains}"
+    return Check("libvirt", "ok", summary)
 
 
 def _accelerator() -> Check:
-    from fame_lab.guest.images import appliance  # what libvirt's check does without
+    from fame_lab.guest.images import appliance  # libvirt's check does without it
     from fame_lab.host import accelerator
 
     image = appliance.cached()
@@ -68,8 +66,7 @@ def _accelerator() -> Check:
     except HostError:  # libvirt has its own check
         chosen = accelerator.choose("auto", image)
     else:
-        theirs = None if user is None else (user.uid, user.gid)
-        chosen = accelerator.choose("auto", image, qemu_user=theirs, refused=lambda: kvm_refusal(connection))
+        chosen = accelerator.choose("auto", image, qemu_user=user, refused=lambda: kvm_refusal(connection))
     return Check("accelerator", "ok", f"{chosen.kind}: {chosen.reason}")
 
 

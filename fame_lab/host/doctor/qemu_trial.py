@@ -1,8 +1,8 @@
 """A trial of one QEMU: what it can do for a lab on this host.
 
-Nothing is concluded from a version where it can be tried: the guest image is booted in it, with the command
-line that a node has, and the trace plugin is loaded. Of restoring, only what libvirt needs for it is looked
-at: a start from a template finds out the rest, and falls back to a cold one.
+A version is no evidence where a trial is possible: the guest image is booted in the QEMU, with the command
+line of a node, and the trace plugin is loaded. For restoring only libvirt's part is checked: a start from a
+template finds out the rest, and falls back to a cold one.
 """
 
 from __future__ import annotations
@@ -58,38 +58,38 @@ def look(
     Parameters
     ----------
     name : str
-        What ``LabSpec(qemu=...)`` takes for it; ``auto`` is the host's own.
+        Its value for ``LabSpec(qemu=...)``; ``auto`` is the host's own.
     path : Path
     image : Appliance, optional
         The guest image, if it is built.
     user : QemuUser, optional
-        Whom it will run as, if not ourselves.
+        The user that it will run as, if another.
     connection : virConnect, optional
         libvirt, if it answers.
     """
     check = QemuCheck(_label(name), "ok", "", qemu=name, path=str(path))
     try:
-        found = qemu.read(path, user)
-        qemu.check_fit(found, trace=False, user=user)
+        candidate = qemu.read(path, user)
+        qemu.check_fit(candidate, trace=False, user=user)
     except HostError as error:
         mend = "install another QEMU" if name == "auto" else "fame-lab qemu rm, then fame-lab qemu get"
         return replace(check, verdict=_bad(name), found=str(error), mend=mend)
-    starts = _starts(found, image, user, connection, named=name != "auto")
-    counts = _counts(found, starts, user)
+    starts = _starts(candidate, image, user, connection, explicit=name != "auto")
+    counts = _counts(candidate, starts, user)
     abilities = (
         starts,
         counts,
         replace(counts, name=ORDER),
         _restores(starts, connection),
-        _checker(found, counts, user),
+        _checker(candidate, counts, user),
     )
     usual = [each.works for each in abilities if each.name != CHECKER]
     return replace(
         check,
         verdict="ok" if all(usual) else "warn" if starts.works else _bad(name),
-        found=f"{dotted(found.version)} {found.packaged}".rstrip() + f" at {path}",
+        found=f"{dotted(candidate.version)} {candidate.packaged}".rstrip() + f" at {path}",
         mend="" if all(each.works for each in abilities) else _mend(name),
-        version=dotted(found.version),
+        version=dotted(candidate.version),
         abilities=abilities,
     )
 
@@ -111,27 +111,32 @@ def _bad(name: str) -> Verdict:
 
 
 def _starts(
-    found: Qemu, image: Appliance | None, user: QemuUser | None, connection: virConnect | None, *, named: bool
+    candidate: Qemu,
+    image: Appliance | None,
+    user: QemuUser | None,
+    connection: virConnect | None,
+    *,
+    explicit: bool,
 ) -> Ability:
     if connection is None:
         return Ability(STARTS, False, "libvirt does not answer")
     try:
-        if named:
-            check_emulator(connection, found.path)
+        if explicit:
+            check_emulator(connection, candidate.path)
         if image is None:
             return Ability(STARTS, True, "not tried by a boot: the guest image is not built yet")
-        works, words = _booted(found, image, user)
+        works, words = _booted(candidate, image, user)
     except HostError as error:
         return Ability(STARTS, False, str(error))
     return Ability(STARTS, works, words)
 
 
-def _counts(found: Qemu, starts: Ability, user: QemuUser | None) -> Ability:
+def _counts(candidate: Qemu, starts: Ability, user: QemuUser | None) -> Ability:
     if not starts.works:
         return Ability(COUNTS, False, f"it {_STARTS_NONE}")
     try:
-        qemu.check_fit(found, trace=True, user=user)
-        version = trace_plugin.interface(found, user)
+        qemu.check_fit(candidate, trace=True, user=user)
+        version = trace_plugin.interface(candidate, user)
     except HostError as error:
         return Ability(COUNTS, False, str(error))
     return Ability(COUNTS, True, f"it loads the trace plugin, interface {version}")
@@ -145,49 +150,48 @@ def _restores(starts: Ability, connection: virConnect | None) -> Ability:
     return Ability(RESTORES, True, "not tried here; this libvirt hands the open files to QEMU that it takes")
 
 
-def _checker(found: Qemu, counts: Ability, user: QemuUser | None) -> Ability:
+def _checker(candidate: Qemu, counts: Ability, user: QemuUser | None) -> Ability:
     if not counts.works:
         return Ability(CHECKER, False, "it counts no accesses")
-    if (version := trace_plugin.interface(found, user)) < _READS_REGISTERS:
+    if (version := trace_plugin.interface(candidate, user)) < _READS_REGISTERS:
         return Ability(
             CHECKER, False, f"plugins read registers from QEMU 9.0 on, and it has interface {version}"
         )
     return Ability(CHECKER, True)
 
 
-def _booted(found: Qemu, image: Appliance, user: QemuUser | None) -> tuple[bool, str]:
+def _booted(candidate: Qemu, image: Appliance, user: QemuUser | None) -> tuple[bool, str]:
     """Boot the guest image as a node's, emulated and without FAM; a boot that worked is remembered."""
-    spec = LabSpec("doctor", nodes=1, fam="1M", accel="tcg", qemu=found.path)
+    spec = LabSpec("doctor", nodes=1, fam="1M", accel="tcg", qemu=candidate.path)
     record = NodeRecord(spec, 0, "", (0, 0), False, "tcg", "", image.digest)
     boot = KernelBoot(image.kernel, image.initrd, image.cmdline(tsc_khz=None))
     xml = domain_xml(
         record, boot, console=None, personal={"node": record.node}, user=None, models=None, fam=False
     )
     words = ["stdio" if word == "mon:stdio" else word for word in qemu_args(xml)]
-    file, memory = found.path.stat(), own_cache() / "qemu-trial.json"
+    file, memory = candidate.path.stat(), own_cache() / "qemu-trial.json"
     decisive = (words, file.st_size, file.st_mtime_ns, image.digest, user)
     key = hashlib.sha256(repr(decisive).encode()).hexdigest()
-    if (known := kvm_trials.remembered(memory, key)) is not None:
-        return known
-    works, said = _watched(words, record.node, user)
+    if (trial := kvm_trials.remembered(memory, key)) is not None:
+        return trial
+    works, reason = _watch(words, record.node, user)
     if works:
-        kvm_trials.remember(memory, key, works, said)
-    return works, said
+        kvm_trials.remember(memory, key, works, reason)
+    return works, reason
 
 
-def _watched(words: list[str], node: str, user: QemuUser | None) -> tuple[bool, str]:
-    started, said = time.monotonic(), ""
-    ids = None if user is None else (user.uid, user.gid)
+def _watch(words: list[str], node: str, user: QemuUser | None) -> tuple[bool, str]:
+    start, console = time.monotonic(), ""
     command = ["setpriv", "--pdeathsig", "KILL", *words]
-    with running(command, ids) as (process, complaints):
-        for said in output(process):
-            seconds = time.monotonic() - started
-            if READY.format(node=node) in said:
+    with running(command, user) as (process, complaints):
+        for console in output(process):
+            seconds = time.monotonic() - start
+            if READY.format(node=node) in console:
                 return True, f"the guest image booted in it in {seconds:.1f} s"
             if seconds > _BOOT_SECONDS:
-                last = shortened(said.strip()[-200:]) if said.strip() else "nothing"
+                last = shortened(console.strip()[-200:]) if console.strip() else "nothing"
                 return False, f"the guest image was not up in {seconds:.0f} s, and printed {last}"
         process.wait()
         complaints.seek(0)
-        text = complaints.read(4000).decode(errors="replace").strip()
-        return False, f"it ended while the guest image booted, and said {shortened(text, 300)}"
+        stderr = complaints.read(4000).decode(errors="replace").strip()
+        return False, f"it ended while the guest image booted, and said {shortened(stderr, 300)}"

@@ -35,33 +35,33 @@ __all__ = [
     "uri",
 ]
 
-#: Seconds after which daemons that the kit starts leave by themselves. A running domain keeps libvirtd.
-#: Nothing keeps virtlogd (libvirt 9.0), and with it goes what nodes write on their consoles: it has a day.
+#: Seconds of idleness after which daemons that the kit starts end by themselves. A running domain keeps
+#: libvirtd. Nothing keeps virtlogd (libvirt 9.0), and with it ends the nodes' console: it has a day.
 IDLE_SECONDS = {"libvirtd": 30, "virtlogd": 86_400}
 START_DEADLINE = 20.0
 _ATTEMPTS = 3
-#: Debian's package of libvirt's driver for QEMU, and where distributions have the driver.
+#: Debian's package of libvirt's driver for QEMU, and the driver's paths in distributions.
 _DRIVER = "libvirt-daemon-driver-qemu"
 _DRIVER_FILES = tuple(
     f"usr/{libraries}/libvirt/connection-driver/libvirt_driver_qemu.so" for libraries in ("lib/*", "lib64")
 )
 _SOCKETS = {"virtlogd": "virtlogd", "libvirtd": "libvirt"}
-#: Of our environment, what tells a session's daemon where its files are.
+#: The variables of our environment by which a session's daemon finds its files.
 _PLACES = ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def uri() -> str:
-    """Return which libvirt is meant: a root client is always given the system daemon."""
+    """Return libvirt's address: a client of root's always gets the system daemon."""
     return "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
 
 
 def connect() -> libvirt.virConnect:
-    """Open libvirt, starting its daemon where nothing else does.
+    """Open libvirt, starting its daemon where no other program does.
 
     Raises
     ------
     HostError
-        If it is missing, does not start or refuses, with its own words and what to do.
+        If it is missing, does not start or refuses, with its own message and a remedy.
     """
     # Without a handler of ours libvirt writes each error to stderr as well as raising it.
     libvirt.registerErrorHandler(lambda *_: None, None)
@@ -76,7 +76,7 @@ def connect() -> libvirt.virConnect:
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_CONNECT:
                 raise _without_driver(error) from error
-            # A daemon that is just dying may take a connection, and then be gone.
+            # A dying daemon may accept a connection, and then be gone.
             if error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR or attempt == _ATTEMPTS:
                 raise HostError(
                     f"libvirt at {uri()} refuses: {error}", hint="`fame-lab doctor` tells more"
@@ -86,7 +86,7 @@ def connect() -> libvirt.virConnect:
 
 
 class Libvirt:
-    """The way to libvirt for as long as a lab runs: its daemon may die and be started again meanwhile."""
+    """A lab's connection to libvirt, opened anew when the daemon has died and started again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,7 +99,7 @@ class Libvirt:
         Raises
         ------
         HostError
-            As of :func:`connect`.
+            See :func:`connect`.
         """
         with self._lock:
             if not _is_alive(self._connection):
@@ -107,14 +107,14 @@ class Libvirt:
             return self._connection
 
     def close(self) -> None:
-        """Release it."""
-        with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has gone by itself
+        """Close the connection."""
+        with self._lock, contextlib.suppress(libvirt.libvirtError):  # it has ended by itself
             abandon(self._connection)
             self._connection.close()
 
 
 def _is_alive(connection: libvirt.virConnect) -> bool:
-    # Its own isAlive() tells only what the last question came to.
+    # Its own isAlive() tells only the result of the last call.
     try:
         connection.getLibVersion()
     except libvirt.libvirtError:
@@ -123,12 +123,12 @@ def _is_alive(connection: libvirt.virConnect) -> bool:
 
 
 def libvirt_error(connection: libvirt.virConnect, words: str) -> HostError:
-    """Return the error for what libvirt refused: a DaemonError if that is because its daemon has gone."""
+    """Return the error for a refusal of libvirt's: a DaemonError if its daemon is gone."""
     return HostError(words) if _is_alive(connection) else DaemonError(words)
 
 
 def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
-    """Ask libvirt whom it runs QEMU as; None if it is ourselves."""
+    """Return the user that libvirt runs QEMU as; None if it is our own."""
     for model in _security_elements(connection):
         if model.findtext("model") != "dac":
             continue
@@ -143,14 +143,14 @@ def qemu_user(connection: libvirt.virConnect) -> QemuUser | None:
 def kvm_refusal(connection: libvirt.virConnect, emulator: str | None = None) -> str:
     """Return why libvirt starts no node under KVM; nothing if it does.
 
-    Its daemon opens /dev/kvm as whoever it was started as: a session's daemon from before its user joined
-    the group kvm has none, though a QEMU that is started now has.
+    Its daemon opens /dev/kvm with the groups that it was started with. A session's daemon from before its
+    user joined the group kvm has no KVM, though a QEMU that is started now has.
 
     Parameters
     ----------
     connection : libvirt.virConnect
     emulator : str, optional
-        Path of the QEMU that is meant; by default libvirt's own choice.
+        Path of the QEMU; by default libvirt's own choice.
     """
     try:
         connection.getDomainCapabilities(emulator, "x86_64", "q35", "kvm")
@@ -166,7 +166,7 @@ def emulator(connection: libvirt.virConnect) -> Path:
     Raises
     ------
     HostError
-        If libvirt knows of none.
+        If libvirt finds none.
     """
     for arch in _capabilities(connection).findall("guest/arch[@name='x86_64']"):
         if path := arch.findtext("emulator"):
@@ -175,7 +175,7 @@ def emulator(connection: libvirt.virConnect) -> Path:
 
 
 def security_models(connection: libvirt.virConnect) -> set[str]:
-    """Name the security drivers of this libvirt, such as ``dac`` and ``apparmor``."""
+    """Return the names of this libvirt's security drivers, such as ``dac`` and ``apparmor``."""
     return {model.findtext("model") or "" for model in _security_elements(connection)}
 
 
@@ -184,12 +184,12 @@ def _security_elements(connection: libvirt.virConnect) -> list[ElementTree.Eleme
 
 
 def _capabilities(connection: libvirt.virConnect) -> ElementTree.Element:
-    # It comes from the host's libvirt, which is trusted as the host itself is.
+    # It comes from the host's libvirt, which is trusted like the host itself.
     try:
-        told = connection.getCapabilities()
+        xml = connection.getCapabilities()
     except libvirt.libvirtError as error:
         raise libvirt_error(connection, f"libvirt does not tell what it can do: {error}") from error
-    return ElementTree.fromstring(told)  # noqa: S314
+    return ElementTree.fromstring(xml)  # noqa: S314
 
 
 def _check_kvm_device() -> None:
@@ -202,11 +202,11 @@ def _check_kvm_device() -> None:
 
 
 def ensure_daemons() -> None:
-    """Start the daemons that do not answer, where nothing else does.
+    """Start the daemons that do not answer, where no other program does.
 
-    Asked again before each domain: an idle log daemon leaves even while libvirtd stays, which then starts
-    nothing any more. Being asked keeps it for another while. A session's libvirtd starts by itself, and its
-    log daemon too, but one that leaves after two minutes.
+    It is called before each domain: an idle log daemon ends even while libvirtd stays, which then starts no
+    domain any more. A connection keeps the log daemon for another while. A session's libvirtd starts by
+    itself, and so does its log daemon, but that one ends after two minutes.
 
     Raises
     ------
@@ -228,10 +228,10 @@ def ensure_daemons() -> None:
 
 
 def _address() -> str:
-    """Return the address by which libvirt's client finds what :func:`uri` names."""
+    """Return the address by which libvirt's client finds the daemon of :func:`uri`."""
     if (runtime := session_runtime()) is None:
         return uri()
-    # The client would look for the socket where it looked when libvirt was loaded.
+    # By itself the client uses the path of the socket from when libvirt was loaded.
     return f"qemu+unix:///session?socket={runtime}/libvirt/{_SOCKETS['libvirtd']}-sock"
 
 
@@ -240,18 +240,18 @@ def _addresses() -> dict[str, str]:
         return {daemon: f"/run/libvirt/{name}-sock" for daemon, name in _SOCKETS.items()}
     directory = session_runtime() or os.environ.get("XDG_RUNTIME_DIR") or platformdirs.user_cache_dir()
     # A session's libvirtd starts by itself, in its usual place.
-    wanted = ["virtlogd"] if short_configuration() is None else ["virtlogd", "libvirtd"]
-    return {daemon: f"{directory}/libvirt/{_SOCKETS[daemon]}-sock" for daemon in wanted}
+    daemons = ["virtlogd"] if short_configuration() is None else ["virtlogd", "libvirtd"]
+    return {daemon: f"{directory}/libvirt/{_SOCKETS[daemon]}-sock" for daemon in daemons}
 
 
 def _start(program: str, address: str) -> None:
-    # Nothing else of our environment, directory or open files goes with a daemon that outlives us.
+    # A daemon that outlives us gets nothing else of our environment, directory or open files.
     places = {name: os.environ[name] for name in _PLACES if name in os.environ}
     if (short := short_configuration()) is not None:
         make(short)
         places |= {"XDG_CONFIG_HOME": str(short), "XDG_CACHE_HOME": str(session_cache())}
         places |= {"XDG_RUNTIME_DIR": str(runtime)} if (runtime := session_runtime()) else {}
-    started = subprocess.run(
+    completed = subprocess.run(
         [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
         env={"PATH": _search_path()} | places,
         cwd="/",
@@ -262,9 +262,9 @@ def _start(program: str, address: str) -> None:
         check=False,
         start_new_session=True,
     )
-    # Another process may have started it at the same moment: what counts is that it answers.
+    # Another process may have started it at the same moment: only its answer counts.
     if not wait_until(lambda: _answers(address), START_DEADLINE):
-        words = started.stderr.decode(errors="replace").strip()
+        words = completed.stderr.decode(errors="replace").strip()
         raise HostError(f"{program} does not answer at {address} after {START_DEADLINE:.0f} s: {words}")
 
 
@@ -279,18 +279,18 @@ def _answers(address: str) -> bool:
 
 
 def _without_driver(error: libvirt.libvirtError) -> HostError:
-    """Return the error for a libvirtd without its driver for QEMU, with the command that mends it."""
-    found = f"libvirt at {uri()} has no driver for QEMU ({error})"
+    """Return the error for a libvirtd without its driver for QEMU, with the command that repairs it."""
+    fault = f"libvirt at {uri()} has no driver for QEMU ({error})"
     if not any(path for pattern in _DRIVER_FILES for path in Path("/").glob(pattern)):
-        return _lacking(found)
+        return _lacking(fault)
     command = "pkill -x -u $(id -u) libvirtd"
     if os.geteuid() == 0 and Path("/run/systemd/system").is_dir():
         command = "systemctl restart libvirtd"
-    return _mended_by(command, f"{found}, which was installed after this libvirtd had started", "")
+    return _mended_by(command, f"{fault}, which was installed after this libvirtd had started", "")
 
 
 def _lacking(what: str) -> HostError:
-    """Return the error for a part of libvirt that is not on this host, with the command that brings it."""
+    """Return the error for a part of libvirt that this host lacks, with the command that installs it."""
     # Before Debian 13 the daemon depended on its driver for QEMU; since then it only recommends it.
     packages = "libvirt-daemon-system" if os.geteuid() == 0 else "libvirt-daemon"
     command = f"sudo apt-get install --no-install-recommends {packages} {_DRIVER}"

@@ -46,7 +46,7 @@ class Domain:
     handle : libvirt.virDomain, optional
         None for a node whose domain is no more.
     record : NodeRecord
-        What it carries about its lab.
+        Its metadata.
     """
 
     handle: libvirt.virDomain | None
@@ -54,11 +54,11 @@ class Domain:
 
     @property
     def name(self) -> str:
-        """The name that libvirt knows it by."""
+        """Its name in libvirt."""
         return domain_name(self.record.spec.name, self.record.node)
 
     def reconnected(self, connection: libvirt.virConnect) -> Domain:
-        """Return this domain as `connection` has it, if the one by which it was found is no more."""
+        """Return this domain on another connection, for the case that its own is gone."""
         if self.handle is None or self.handle.connect() is connection:
             return self
         try:
@@ -70,7 +70,7 @@ class Domain:
 
     def resume(self) -> None:
         """Resume a paused domain."""
-        with self._asked("cannot be resumed") as handle:
+        with self._live_handle("cannot be resumed") as handle:
             handle.resume()
 
     def state(self) -> State:
@@ -86,22 +86,22 @@ class Domain:
             raise libvirt_error(self.handle.connect(), words) from error
 
     def pid(self) -> int | None:
-        """Return the process of its QEMU, as libvirt wrote it down; None where it did not."""
+        """Return the process of its QEMU from libvirt's file; None where there is none."""
         try:
             return int((_run_directory() / f"{self.name}.pid").read_text())
         except (OSError, ValueError):
             return None
 
     def ssh_port(self) -> int:
-        """Ask QEMU which port of 127.0.0.1 it forwards to the node's SSH server."""
-        with self._asked("does not tell its SSH port") as handle:
+        """Return the port of 127.0.0.1 that QEMU forwards to the node's SSH server."""
+        with self._live_handle("does not tell its SSH port") as handle:
             answer = qemu_monitor.ask(handle, "info usernet", qemu_monitor.HUMAN)
         return qemu_monitor.forwarded_port(answer)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop its CPUs meanwhile, so that each of them comes by QEMU's hooks for that."""
-        with self._asked("cannot be paused") as handle:
+        """Stop its CPUs while the block runs, so that each of them calls QEMU's hooks for that."""
+        with self._live_handle("cannot be paused") as handle:
             runs = self.state() == "running"
             if runs:
                 handle.suspend()
@@ -124,7 +124,7 @@ class Domain:
         return self._ask(command, arguments)
 
     def send_fd(self, descriptor: int, name: str) -> None:
-        """Pass QEMU an open file, to be known to it by a name, as in ``fd:name``.
+        """Pass QEMU an open file, for use by a name, as in ``fd:name``.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Domain:
         self._ask("getfd", {"fdname": name}, descriptor)
 
     def send_fd_as_path(self, descriptor: int) -> int:
-        """Pass QEMU an open file, to be known to it by the path ``/dev/fdset/NUMBER``; return the number.
+        """Pass QEMU an open file, for use by the path ``/dev/fdset/NUMBER``; return the number.
 
         Raises
         ------
@@ -148,28 +148,28 @@ class Domain:
         return int(self._ask("add-fd", {}, descriptor)["fdset-id"])
 
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
-        with self._asked(f"does not answer {command}") as handle:
-            told = json.dumps({"execute": command, "arguments": arguments})
-            return qemu_monitor.qmp_result(qemu_monitor.ask(handle, told, qemu_monitor.MACHINE, *files))
+        with self._live_handle(f"does not answer {command}") as handle:
+            request = json.dumps({"execute": command, "arguments": arguments})
+            return qemu_monitor.qmp_result(qemu_monitor.ask(handle, request, qemu_monitor.MACHINE, *files))
 
     def fam_address(self, *, with_block: bool) -> int:
-        """Return the physical address of FAM's first byte, as QEMU tells addresses to plugins.
+        """Return the physical address of FAM's first byte, as QEMU gives addresses to plugins.
 
         It changes when the guest moves the BAR.
 
         Parameters
         ----------
         with_block : bool
-            Whether this QEMU adds the place of FAM's block in its own memory to the BAR's address.
+            Whether this QEMU adds the offset of FAM's block in its own memory to the BAR's address.
 
         Raises
         ------
         HostError
-            If QEMU does not tell, as while the BAR is not mapped.
+            If QEMU has no address, as while the BAR is not mapped.
         """
         block: int | None = 0
         if with_block:
-            with self._asked("does not tell where FAM is") as handle:
+            with self._live_handle("does not tell where FAM is") as handle:
                 block = qemu_monitor.fam_block(qemu_monitor.ask(handle, "info ramblock", qemu_monitor.HUMAN))
         bar = qemu_monitor.bar2(self.qmp("query-pci"))
         if bar is None or block is None:
@@ -177,7 +177,7 @@ class Domain:
         return bar + block
 
     def destroy(self) -> None:
-        """End it at once; nothing if it has ended. Its log goes too: it lies outside the lab's directory."""
+        """End it at once, unless it has ended; remove its log, which lies outside the lab's directory."""
         if self.handle is not None:
             try:
                 self.handle.destroy()
@@ -188,11 +188,11 @@ class Domain:
         qemu_log.remove(self.name)
 
     def qemu_log_tail(self) -> str:
-        """Return the last lines of what QEMU itself wrote."""
+        """Return QEMU's own last lines in its log."""
         return qemu_log.tail(self.name)
 
     def exit_report(self) -> str:
-        """Return a sentence: that it has ended, why as far as QEMU said, and what to do."""
+        """Return a sentence: its end, the cause by QEMU's messages, and a remedy."""
         words = self.qemu_log_tail()
         silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
         cause = f"QEMU said {words!r}" if words else silence
@@ -203,8 +203,8 @@ class Domain:
         )
 
     @contextlib.contextmanager
-    def _asked(self, failing: str) -> Iterator[libvirt.virDomain]:
-        """Return the handle to ask libvirt by; what libvirt refuses is an error that says so."""
+    def _live_handle(self, failing: str) -> Iterator[libvirt.virDomain]:
+        """Yield the handle; raise a refusal of libvirt's as an error that says `failing`."""
         if self.handle is None:
             raise BootError(f"{self.record.node} is gone: {self.exit_report()}")
         try:
@@ -222,11 +222,11 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
     Raises
     ------
     LabError
-        If one of that name is there.
+        If one of that name exists.
     HostError
         If libvirt or QEMU refuses, with QEMU's own message.
     DaemonError
-        If libvirt's daemon went away meanwhile: it may have been started all the same.
+        If libvirt's daemon went away meanwhile: the domain may have been started all the same.
     """
     try:
         return Domain(connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED), record)
@@ -242,35 +242,35 @@ def create(connection: libvirt.virConnect, xml: str, record: NodeRecord) -> Doma
 def find(
     connection: libvirt.virConnect, lab: str | None = None, kind: type[NodeRecord] = NodeRecord
 ) -> list[Domain]:
-    """Find the nodes of one lab, or of all, by what they carry; in order of their numbers.
+    """Find the nodes of one lab, or of all, by their metadata; in order of their numbers.
 
-    With `kind` TemplateRecord, find what nodes are being restored from.
+    With `kind` TemplateRecord, find the templates that nodes are being restored from.
     """
-    found = []
+    domains = []
     for handle in _all(connection):
         try:
             text = handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, kind.namespace)
         except libvirt.libvirtError as error:
             if error.get_error_code() in (*_GONE, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
-                continue  # none of ours, or gone since
+                continue  # it is none of ours, or has ended since
             raise libvirt_error(
                 connection, f"libvirt cannot tell what {handle.name()} is: {error}"
             ) from error
         try:
             record = kind.from_xml(text)
         except LabError as error:
-            # Another version's lab is not to stand in the way of all that concerns this one's.
+            # Another version's lab must not block the use of this version's.
             log.warning("%s is left alone: %s", handle.name(), error)
             continue
         if lab is None or record.spec.name == lab:
-            found.append(Domain(handle, record))
-    return sorted(found, key=lambda domain: (domain.record.spec.name, domain.record.index))
+            domains.append(Domain(handle, record))
+    return sorted(domains, key=lambda domain: (domain.record.spec.name, domain.record.index))
 
 
 def names(connection: libvirt.virConnect, lab: str) -> set[str]:
-    """Name the domains of a lab, whatever they carry: another version's cannot be read."""
-    its = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
-    return {name for handle in _all(connection) if its.fullmatch(name := handle.name())}
+    """Return the names of a lab's domains, whose metadata may be another version's and unreadable."""
+    pattern = re.compile(re.escape(domain_name(lab, "node")) + "[0-9]{2}")
+    return {name for handle in _all(connection) if pattern.fullmatch(name := handle.name())}
 
 
 def _all(connection: libvirt.virConnect) -> list[libvirt.virDomain]:
@@ -289,7 +289,7 @@ def labs(connection: libvirt.virConnect) -> dict[str, list[Domain]]:
 
 
 def _run_directory() -> Path:
-    """Return where libvirt writes down the processes that it started."""
+    """Return the directory of libvirt's files with the processes that it started."""
     if os.geteuid() == 0:
         return Path("/run/libvirt/qemu")
     runtime = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"

@@ -1,11 +1,11 @@
 """A spec read back from a domain in FAME's style: the kit's own, or one that somebody wrote.
 
-What makes a domain one of FAME's is a stanza on QEMU's command line::
+A domain of FAME's has a stanza on QEMU's command line::
 
     -object memory-backend-file,mem-path=/home/rocky/FAME/FAM,size=32G,id=FAM,share=on
     -device ivshmem-plain,memdev=FAM
 
-It may come from anywhere, so nothing in it is expanded, followed or believed: a spec checks each value.
+It may come from anywhere, so no value in it is expanded, followed or believed: a spec checks each.
 """
 
 from __future__ import annotations
@@ -66,36 +66,35 @@ def spec_of(text: str) -> LabSpec:
     Returns
     -------
     LabSpec
-        Name, memory, vCPUs, accelerator, FAM and QEMU are the domain's (where distributions have theirs,
-        ``auto``). What it cannot tell is as its fame_lab
-        metadata say, or by default; without them it is a lab of one node, with a name that is made of the
-        domain's.
+        Name, memory, vCPUs, accelerator, FAM and QEMU are the domain's; a QEMU in a distribution's place is
+        ``auto``. Other fields are those of its fame_lab metadata, or default. Without metadata it is a lab of
+        one node, with a name that is made from the domain's.
 
     Raises
     ------
     SpecError
         If it is no such domain, or no lab can be like it.
     """
-    domain = _parsed(text)
-    told, fam_path, accel, qemu = _metadata(domain)
+    domain = _parse(text)
+    fields, fam_path, accel, qemu = _metadata(domain)
     backend = _backend(domain)
-    told["memory"] = _memory(domain)
-    told["vcpus"] = _vcpus(domain)
+    fields["memory"] = _memory(domain)
+    fields["vcpus"] = _vcpus(domain)
     fam = size(backend.get("size"), "size of memory-backend-file")
-    if told.get("fam") != fam:
-        told |= {"fam": fam, "book": "auto"}
+    if fields.get("fam") != fam:
+        fields |= {"fam": fam, "book": "auto"}
     if (path := backend.get("mem-path", "")) != fam_path:
-        told["fam_path"] = path
+        fields["fam_path"] = path
     if (kind := _ACCELS.get(domain.get("type", ""))) is None:
         raise SpecError(f"the domain's type is {quoted(domain.get('type'))}: only kvm and qemu have FAM")
     if kind != accel:
-        told["accel"] = kind
+        fields["accel"] = kind
     if (emulator := (domain.findtext("devices/emulator") or "").strip()) != qemu:
-        told["qemu"] = "auto" if not emulator or is_hosts(emulator) else emulator
-    return LabSpec.from_dict(told)
+        fields["qemu"] = "auto" if not emulator or is_hosts(emulator) else emulator
+    return LabSpec.from_dict(fields)
 
 
-def _parsed(text: str) -> Element:
+def _parse(text: str) -> Element:
     if not isinstance(text, str):
         raise SpecError(f"a domain is given as {type(text).__name__}", hint="give its XML as a str")
     if len(text) > MAX_TEXT:
@@ -112,30 +111,30 @@ def _parsed(text: str) -> Element:
 
 
 def _metadata(domain: Element) -> tuple[dict[str, Any], str | None, str | None, str]:
-    """Return the fields that the kit noted, and which FAM, accelerator and QEMU it wrote the domain for."""
+    """Return the fields of the kit's metadata, and its FAM, accelerator and QEMU when it wrote the domain."""
     for tag in (f"{{{SPEC_NAMESPACE}}}spec", f"{{{NAMESPACE}}}node"):
-        if (noted := domain.find(f"metadata/{tag}")) is None:
+        if (element := domain.find(f"metadata/{tag}")) is None:
             continue
         try:
-            fields = LabSpec.from_dict(json.loads(noted.text or "")).to_dict()
+            fields = LabSpec.from_dict(json.loads(element.text or "")).to_dict()
         except (TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SpecError(
                 f"the domain's fame_lab metadata cannot be read: {error}", hint="leave them out"
             ) from error
-        return fields, noted.get("fam"), noted.get("accelerator"), noted.get("qemu", "")
+        return fields, element.get("fam"), element.get("accelerator"), element.get("qemu", "")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", (domain.findtext("name") or "").strip())[:32].strip("-_")
     return {"name": name, "nodes": 1}, None, None, ""
 
 
 def _backend(domain: Element) -> dict[str, Any]:
-    """Find the options of the file that the domain's one ivshmem device shows."""
+    """Return the options of the file behind the domain's one ivshmem device."""
     objects, devices = _commandline(domain)
     _check_devices(domain, devices)
     name = devices[0].get("memdev")
-    named = [each for each in objects if each.get("id") == name]
-    if not named:
+    backends = [each for each in objects if each.get("id") == name]
+    if not backends:
         raise SpecError(f"memdev is {quoted(name)}, and no -object of the domain has that id: {_WANTED}")
-    backend = named[-1]
+    backend = backends[-1]
     if (kind := backend.get("qom-type")) != _FILE:
         why = _NO_FILES.get(str(kind), "which is no file")
         raise SpecError(f"FAM is a {shortened(str(kind), 60)}, {why}: {_WANTED}")
@@ -154,7 +153,7 @@ def _backend(domain: Element) -> dict[str, Any]:
 
 
 def _commandline(domain: Element) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the objects, and the devices of shared memory, that QEMU's own arguments make."""
+    """Return the objects and the shared-memory devices of QEMU's own arguments."""
     values = [argument.get("value", "") for argument in domain.findall(f"{_QEMU}commandline/{_QEMU}arg")]
     objects, devices = [], []
     for flag, text in itertools.pairwise(values):

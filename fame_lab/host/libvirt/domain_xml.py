@@ -1,7 +1,7 @@
 """The libvirt domain of a node, as FAME describes it.
 
-FAM is given on QEMU's own command line (libvirt's ``<shmem>`` can only live in /dev/shm, and stays
-behind when its domain dies), at 00:09.0, out of the way of the slots that libvirt promises to others.
+FAM is on QEMU's own command line: libvirt's ``<shmem>`` can only live in /dev/shm, and stays behind when its
+domain dies. It is at 00:09.0, outside the slots that libvirt gives to other devices.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["domain_name", "domain_xml"]
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 ElementTree.register_namespace("qemu", QEMU_NAMESPACE)
 
-#: Slots on pcie.0: the network, and FAM where the background text has it.
+#: Slots on pcie.0: of the NIC for SSH, and of FAM as FAME has it.
 NET_SLOT = "0x8"
 FAM_SLOT = "0x9"
 DISK_SLOTS = {"vda": "0x4", "vdb": "0x5"}
@@ -44,7 +44,7 @@ LEAST_CPUS = 2
 
 
 def domain_name(lab: str, node: str) -> str:
-    """Return the name that libvirt knows a node by."""
+    """Return libvirt's name of a node."""
     return f"fame-{lab}-{node}"
 
 
@@ -63,34 +63,34 @@ def domain_xml(
     ssh_port: int = 0,
     metadata: Element | None = None,
 ) -> str:
-    """Write the domain of one node.
+    """Return the domain of one node.
 
     Parameters
     ----------
     record : NodeRecord
-        What the node is, and kept as the domain's metadata.
+        The node's description, which is also the domain's metadata.
     boot : KernelBoot or DiskBoot
     console : Path, optional
-        Where the serial line goes: a file that libvirt's log daemon keeps, of bounded size. Without one it
-        is a pseudo-terminal, for ``virsh console``.
+        The file of the serial line, which libvirt's log daemon writes, in bounded size. Without one it is a
+        pseudo-terminal, for ``virsh console``.
     personal : mapping of str to Path or str
-        What is the node's own, by the name that the guest finds it under: a file, or what anybody may know.
+        The node's own data, by their name in the guest: a file, or text that is no secret.
     user : QemuUser, optional
-        Whom libvirt runs QEMU as, if not ourselves.
+        The user that libvirt runs QEMU as, if another.
     models : set of str, optional
-        Security drivers of this libvirt; none where it is another one, which has its own way with owners.
+        Security drivers of this libvirt; None for an unknown libvirt, which labels files in its own way.
     trace : TracePlugin, optional
         Loaded to count the node's accesses.
     arguments : sequence of str
         More for QEMU's command line, as a template or a node restored from one needs.
     fam : bool
-        Whether it has FAM, which a template has not.
+        Whether it has FAM; a template has none.
     card : Nic, optional
-        In the lab's own network, if it has one.
+        Its NIC in the lab's own network, if the lab has one.
     ssh_port : int
         The port of 127.0.0.1 that leads to the node's SSH server; by default QEMU chooses.
     metadata : Element, optional
-        Carried instead of the record.
+        Metadata in place of the record.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _add_boot(domain: Element, boot: Boot, personal: Mapping[str, Path | str]) -
         configuration = SubElement(domain, "sysinfo", type="fwcfg")
         for name, content in personal.items():
             entry = SubElement(configuration, "entry", name=f"{PERSONAL}/{name}")
-            # What is secret is in a file: anybody may read a command line.
+            # A secret is in a file: anybody may read a command line.
             if isinstance(content, Path):
                 entry.set("file", str(content))
             else:
@@ -177,12 +177,12 @@ def _add_devices(domain: Element, boot: Boot, console: Path | None, card: Nic | 
 
 def _add_disk(devices: Element, target: str, path: Path, form: str, base: Path | None = None) -> None:
     disk = SubElement(devices, "disk", type="file", device="disk")
-    # Its form is given: a guest that wrote another one's header onto a raw disk could have it opened as that.
-    # A file system that is full is the guest's error then; libvirt would stop the node.
+    # The format is given: a guest could write another format's header onto a raw disk, and have it opened as
+    # that. If the file system is full, the guest gets an error; by default libvirt would stop the node.
     SubElement(disk, "driver", name="qemu", type=form, error_policy="report", discard="unmap")
     SubElement(disk, "source", file=str(path))
     if base is not None:
-        # Nor is it read from the files what else to open: of a user's image that could be anything.
+        # The backing file is given too: a user's image could name any file.
         backing = SubElement(disk, "backingStore", type="file")
         SubElement(backing, "format", type="qcow2")
         SubElement(backing, "source", file=str(base))
@@ -195,23 +195,23 @@ def _add_disk(devices: Element, target: str, path: Path, form: str, base: Path |
 
 def _add_labels(domain: Element, user: QemuUser | None, models: set[str] | None) -> None:
     if models is None:
-        # Of libvirt's first driver, whichever it is there: AppArmor's and SELinux's keep QEMU from FAM.
+        # It disables libvirt's first driver there: AppArmor's and SELinux's keep QEMU from FAM.
         SubElement(domain, "seclabel", type="none")
         return
     if user is not None and "dac" in models:
-        # libvirt is not to change the owner of the kernel, which labs share, nor of FAM.
+        # libvirt must not change the owner of the kernel, which labs share, nor of FAM.
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
         SubElement(label, "label").text = f"+{user.uid}:+{user.gid}"
     if "apparmor" in models:
-        # Its profile is made from the devices that libvirt knows, and FAM is none of them.
+        # libvirt makes its profile from the devices that it knows, and FAM is none of them.
         SubElement(domain, "seclabel", type="none", model="apparmor")
 
 
 def _skip_cpu_check(domain: Element) -> None:
     """Spare QEMU all but 3 of libvirt's 330 questions about its CPU.
 
-    At each start it compares the CPU with what was asked for, property by property, which takes 0.3 s of
-    processor time a node (measured on libvirt 9.0). An emulated CPU lacks nothing.
+    At each start libvirt compares the CPU with the requested one, property by property. That takes 0.3 s of
+    processor time a node (measured on libvirt 9.0). An emulated CPU lacks no feature.
     """
     capabilities = SubElement(domain, f"{{{QEMU_NAMESPACE}}}capabilities")
     SubElement(capabilities, f"{{{QEMU_NAMESPACE}}}del", capability="cpu-unavailable-features")
@@ -243,8 +243,8 @@ def _fam(record: NodeRecord) -> list[str]:
 
 def _forwarded(ssh_port: int) -> list[str]:
     return [
-        # With port 0 QEMU chooses, so none is taken in between; `restrict` keeps the guest off the host's
-        # own loopback. No boot ROM: nothing boots from this card.
+        # With port 0 QEMU chooses, so no other program can take the port in between. `restrict` keeps the
+        # guest off the host's own loopback. It has no boot ROM: no node boots from this NIC.
         "-netdev",
         f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
         "-device",

@@ -16,14 +16,14 @@ __all__ = ["check_emulator"]
 def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
     """Raise HostError if libvirt cannot start a QEMU that is not the host's own.
 
-    At first use of a QEMU libvirt finds out what it can do, which takes a second or two.
+    At the first use of a QEMU libvirt queries its capabilities, which takes a second or two.
     """
     try:
         connection.getDomainCapabilities(str(path), "x86_64", "q35", "qemu")
     except libvirt.libvirtError as error:
         words = f"libvirt at {uri()} cannot start {path}: {error}"
-        if said := complaints(path, qemu_user(connection)):
-            words += f"; asked what it has, QEMU itself says {said}"
+        if messages := complaints(path, qemu_user(connection)):
+            words += f"; asked what it has, QEMU itself says {messages}"
         elif apparmor.is_on():
             words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
         raise libvirt_error(connection, words) from error

@@ -18,7 +18,7 @@ __all__ = ["NAMESPACE", "SPEC_NAMESPACE", "TEMPLATE_NAMESPACE", "NodeRecord", "T
 
 NAMESPACE = "urn:fame_lab:node:1"
 TEMPLATE_NAMESPACE = "urn:fame_lab:template:1"
-#: Of what an exported domain carries: another one, for it is nobody's lab, and no lab's end is its own.
+#: Namespace of an exported domain's metadata: another one, for no lab has the domain, and none ends it.
 SPEC_NAMESPACE = "urn:fame_lab:spec:1"
 ElementTree.register_namespace("fame", NAMESPACE)
 ElementTree.register_namespace("fame-spec", SPEC_NAMESPACE)
@@ -34,27 +34,27 @@ class NodeRecord:
     index : int
         The node's number, from 0.
     fam_path : str
-        Where FAM lies.
+        The path of FAM's file.
     fam_identity : tuple of int
         Device and inode of the file.
     fam_created : bool
-        Whether the lab made the file, and so takes it away.
+        Whether the lab made the file, and so removes it.
     accelerator : {"kvm", "tcg"}
     accelerator_reason : str
-        Why it was chosen.
+        The reason for the accelerator.
     image : str
-        Digest of what the node booted.
+        Digest of the node's image.
     start : {"cold", "template"}
-        How the node came up.
+        The mode of the node's start.
     start_reason : str
-        Why so.
+        The reason for that mode.
     run : str
         Token of the report run that started the lab; empty for a person's.
     notebook : str
         Token of the notebook that started it, see :func:`fame_lab.core.kernel_env.this_notebook`; empty for
         none.
     qemu : Qemu, optional
-        What the node was started in; not known of an exported one.
+        The QEMU that the node was started in; unknown of an exported node.
     """
 
     namespace: ClassVar[str] = NAMESPACE
@@ -114,9 +114,9 @@ class NodeRecord:
         return element
 
     def to_exported_element(self) -> ElementTree.Element:
-        """Return what an exported domain carries: the spec, and the FAM and so on that it was written for."""
-        noted = {"fam": self.fam_path, "accelerator": self.accelerator, "qemu": self.emulator}
-        element = ElementTree.Element(f"{{{SPEC_NAMESPACE}}}spec", noted)
+        """Return an exported domain's metadata: the spec, with its FAM, accelerator and QEMU."""
+        attributes = {"fam": self.fam_path, "accelerator": self.accelerator, "qemu": self.emulator}
+        element = ElementTree.Element(f"{{{SPEC_NAMESPACE}}}spec", attributes)
         element.text = self.spec.to_json()
         return element
 
@@ -131,7 +131,7 @@ class NodeRecord:
         Raises
         ------
         LabError
-            If it is not one that this version wrote.
+            If another version wrote it.
         """
         try:
             element = ElementTree.fromstring(text)  # noqa: S314 - libvirt keeps it, no guest can write it
@@ -163,23 +163,23 @@ class NodeRecord:
 
 
 class TemplateRecord(NodeRecord):
-    """Of the domain that a lab's nodes are restored from: no node, so that none looks for it as one."""
+    """The metadata of a template's domain: in another namespace, so that no search finds it as a node."""
 
     namespace: ClassVar[str] = TEMPLATE_NAMESPACE
 
     @property
     def node(self) -> str:
-        """What it goes by in place of a node's name."""
+        """Its name, in place of a node's."""
         return TEMPLATE
 
 
 def _qemu(element: ElementTree.Element) -> Qemu | None:
     if (path := element.get("qemu")) is None:
-        return None  # a lab of a version that did not note it
+        return None  # a lab of a version that did not record it
     version = int(element.attrib["qemu-version"])
     return Qemu(Path(path), version, element.attrib.get("qemu-packaged", ""))
 
 
 def _for_xml(text: str) -> str:
-    """Show as their codes what XML cannot hold: control characters, of a console or an environment."""
+    """Replace control characters, which XML cannot hold, by their codes."""
     return plain(text, keep="")

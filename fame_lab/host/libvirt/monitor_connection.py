@@ -1,9 +1,9 @@
 """A connection to libvirt for QEMU's monitors alone.
 
-libvirt's client has one thread of a connection send and receive for all others. Now and then that thread
-misses that another one has something to send, and waits on until something arrives: ``virNetClientIO`` may
-quit the event loop just before the waiting thread runs it (seen in 9.0.0). A QEMU that hangs never answers,
-and then that other one would wait without end. So no other call shares a connection with a monitor's.
+In libvirt's client one thread of a connection sends and receives for all others. Now and then that thread
+misses a message that another one has to send, and waits on until one arrives: ``virNetClientIO`` may quit the
+event loop just before the waiting thread runs it (seen in 9.0.0). A QEMU that hangs never answers, and then
+the other thread would wait without end. So no other call shares a connection with a monitor's.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _lock = threading.Lock()
 
 
 def handle_for_monitor(handle: libvirt.virDomain) -> libvirt.virDomain:
-    """Return a domain as the connection for monitors has it, which goes with the domain's own one.
+    """Return a domain's handle on the connection for monitors, which ends with the domain's own connection.
 
     Raises
     ------
     libvirt.libvirtError
-        If libvirt's daemon is gone, or the domain.
+        If libvirt's daemon or the domain is gone.
     """
     own = handle.connect()
     with _lock:
@@ -36,12 +36,12 @@ def handle_for_monitor(handle: libvirt.virDomain) -> libvirt.virDomain:
     try:
         return beside.lookupByUUID(handle.UUID())
     except libvirt.libvirtError:
-        if not beside.isAlive():  # the next question gets one to the daemon that is there now
+        if not beside.isAlive():  # the next command gets a connection to the present daemon
             abandon(own)
         raise
 
 
 def abandon(connection: libvirt.virConnect) -> None:
-    """Leave the connection beside this one to whoever waits there; the next question gets another."""
+    """Forget the connection for monitors, on which a thread may wait; the next command opens another."""
     with _lock, contextlib.suppress(KeyError):
         del _beside[connection]

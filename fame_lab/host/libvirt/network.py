@@ -23,7 +23,7 @@ __all__ = ["bridge_name", "check_free", "create", "destroy", "labs", "network_na
 NAMESPACE = "urn:fame_lab:network:1"
 _TAG = f"{{{NAMESPACE}}}network"
 ElementTree.register_namespace("fame-net", NAMESPACE)
-#: Of an interface, in Linux.
+#: Characters of an interface's name, in Linux.
 _LONGEST_NAME = 15
 _STATE = Path("/run/libvirt/network")
 _ROUTES = Path("/proc/net/route")
@@ -35,25 +35,25 @@ _LACKING = (
 
 
 def network_name(lab: str) -> str:
-    """Return the name that libvirt knows a lab's network by."""
+    """Return libvirt's name of a lab's network."""
     return f"fame-{lab}"
 
 
 def bridge_name(lab: str) -> str:
-    """Return the name of a lab's bridge on the host: the network's, or where that is too long one like it."""
+    """Return the name of a lab's bridge on the host: the network's, or a hash of it if that is too long."""
     name = network_name(lab)
     return name if len(name) <= _LONGEST_NAME else f"fame-{hashlib.sha256(lab.encode()).hexdigest()[:10]}"
 
 
 def network_xml(spec: LabSpec, *, exported: bool = False) -> str:
-    """Write the network of a lab.
+    """Return the network of a lab.
 
     Parameters
     ----------
     spec : LabSpec
         One with ``network="libvirt"``.
     exported : bool
-        Whether it is to be no lab's, so that no lab's end is its own.
+        Whether it has no lab, so that no lab's end removes it.
 
     Returns
     -------
@@ -66,15 +66,15 @@ def network_xml(spec: LabSpec, *, exported: bool = False) -> str:
     if not exported:
         SubElement(SubElement(network, "metadata"), _TAG, lab=spec.name)
     SubElement(network, "forward", mode="nat")
-    # A port of it forwards at once: nothing that hangs on it can make a loop.
+    # Its ports forward at once: no node on it can make a loop.
     SubElement(network, "bridge", name=bridge_name(spec.name), stp="off", delay="0")
-    # Names without a dot are the lab's, and nobody else is asked for them.
+    # Names without a dot are the lab's, and the server forwards no query for them.
     dns = SubElement(network, "dns", forwardPlainNames="no")
     ip = SubElement(network, "ip", address=str(subnet.host), prefix=str(subnet.network.prefixlen))
     dhcp = SubElement(ip, "dhcp")
     for index, node in enumerate(spec.node_names):
         address = str(subnet.address(index))
-        # By its lease alone a name would be known only once its node is up.
+        # By a lease alone the server would know a name only once its node is up.
         SubElement(SubElement(dns, "host", ip=address), "hostname").text = node
         host = SubElement(dhcp, "host", mac=subnet.mac(index), name=node, ip=address)
         SubElement(host, "lease", expiry="0")  # never: a node need not come back for it
@@ -84,14 +84,14 @@ def network_xml(spec: LabSpec, *, exported: bool = False) -> str:
 
 
 def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
-    """Make a lab's network, which vanishes when it ends.
+    """Create a lab's network, which vanishes when it ends.
 
     Raises
     ------
     LabError
-        If it is there, as after a start that was killed.
+        If it exists, as after a start that was killed.
     SpecError
-        If its addresses are taken on this host; a network that is free is proposed.
+        If its addresses are in use on this host; a free network is proposed.
     HostError
         If libvirt cannot make it.
     """
@@ -103,7 +103,7 @@ def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
     try:
         connection.networkCreateXML(network_xml(spec))
     except libvirt.libvirtError as error:
-        # Someone may have come first since.
+        # Another network may have come first since.
         check_free(connection, spec)
         raise HostError(
             f"libvirt cannot make the network of {spec.name!r}, {spec.subnet}: {error}; {_LACKING}"
@@ -111,19 +111,19 @@ def create(connection: libvirt.virConnect, spec: LabSpec) -> None:
 
 
 def check_free(connection: libvirt.virConnect, spec: LabSpec) -> None:
-    """Raise SpecError if something on this host has addresses of the lab's network, and propose free ones."""
+    """Raise SpecError if this host has addresses of the lab's network in use, and propose free ones."""
     _check_free(connection, Subnet.parse(spec.subnet).network)
 
 
-def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
-    with _refused("cannot list its networks"):
-        taken = list(_taken(connection))
-    whose = [f"{network} is of {what}" for network, what in taken if network.overlaps(wanted)]
-    if not whose:
+def _check_free(connection: libvirt.virConnect, subnet: IPv4Network) -> None:
+    with _as_host_error("cannot list its networks"):
+        networks = list(_host_networks(connection))
+    overlaps = [f"{network} is of {what}" for network, what in networks if network.overlaps(subnet)]
+    if not overlaps:
         return
-    free = free_subnet(network for network, _ in taken)
+    free = free_subnet(network for network, _ in networks)
     error = SpecError(
-        f"subnet is {str(wanted)!r}, which is in use on this host ({'; '.join(dict.fromkeys(whose))}): "
+        f"subnet is {str(subnet)!r}, which is in use on this host ({'; '.join(dict.fromkeys(overlaps))}): "
         + (f"give subnet={str(free)!r}, which is free" if free else "no other private one is free either")
     )
     error.field = "subnet"
@@ -131,19 +131,19 @@ def _check_free(connection: libvirt.virConnect, wanted: IPv4Network) -> None:
 
 
 def labs(connection: libvirt.virConnect) -> dict[str, libvirt.virNetwork]:
-    """Find the networks of labs by what they carry, by the lab's name; none where libvirt has no networks."""
-    with _refused("cannot list its networks"):
+    """Return the networks of labs by the lab's name in their metadata; none where libvirt has no networks."""
+    with _as_host_error("cannot list its networks"):
         try:
-            found = {_lab(element): handle for handle, element in _networks(connection)}
+            handles = {_lab(element): handle for handle, element in _networks(connection)}
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
                 raise
             return {}
-    return {name: handle for name, handle in found.items() if name is not None}
+    return {name: handle for name, handle in handles.items() if name is not None}
 
 
 def destroy(connection: libvirt.virConnect, lab: str) -> bool:
-    """End a lab's network, with its bridge, its server and their files; say whether there was one.
+    """End a lab's network, with its bridge, its server and their files; return whether there was one.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def destroy(connection: libvirt.virConnect, lab: str) -> bool:
     except libvirt.libvirtError as error:
         if error.get_error_code() not in _GONE:
             raise HostError(f"libvirt cannot end the network of {lab!r}: {error}") from error
-    # What libvirt 9.0 forgets.
+    # libvirt 9.0 forgets these files.
     (_STATE / f"{network_name(lab)}.pid").unlink(missing_ok=True)
     shutil.rmtree(_STATE / network_name(lab), ignore_errors=True)
     return True
@@ -175,8 +175,8 @@ def _lab(network: Element) -> str | None:
     return None if ours is None else ours.get("lab")
 
 
-def _taken(connection: libvirt.virConnect) -> Iterator[tuple[IPv4Network, str]]:
-    """Return the networks that this host knows, and who has each."""
+def _host_networks(connection: libvirt.virConnect) -> Iterator[tuple[IPv4Network, str]]:
+    """Yield the networks that this host knows, each with its user."""
     bridges = {}
     for _, element in _networks(connection):
         lab = _lab(element)
@@ -206,7 +206,7 @@ def _routes(table: str) -> Iterator[tuple[str, IPv4Network]]:
 
 
 @contextlib.contextmanager
-def _refused(what: str) -> Iterator[None]:
+def _as_host_error(what: str) -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:

@@ -8,19 +8,19 @@ from xml.etree.ElementTree import Element, SubElement
 
 __all__ = ["Nic"]
 
-#: Behind the card by which SSH comes in, and FAM.
+#: Its PCI slot, behind those of the NIC for SSH and of FAM.
 SLOT = "0xa"
 
 
 @dataclass(frozen=True)
 class Nic:
-    """A card, and where its cable ends: at a network of libvirt's, or at a switch.
+    """A NIC, attached to a network of libvirt's or to a switch.
 
     Parameters
     ----------
     mac : str
     network : str
-        Its name; empty for a switch.
+        The network's name; empty for a switch.
     switch : Path, optional
         The directory of a VDE switch's sockets.
     """
@@ -30,7 +30,7 @@ class Nic:
     switch: Path | None = None
 
     def add_interface(self, devices: Element) -> None:
-        """Add the interface that libvirt connects, if it is one of its networks."""
+        """Add the interface that libvirt connects, if the network is one of its own."""
         if not self.network:
             return
         interface = SubElement(devices, "interface", type="network")
@@ -41,7 +41,7 @@ class Nic:
         SubElement(interface, "address", type="pci", domain="0", bus="0", slot=SLOT, function="0")
 
     def arguments(self) -> list[str]:
-        """Return QEMU's own words for a card at a switch, of which libvirt knows nothing."""
+        """Return QEMU's own arguments for a NIC at a switch, which libvirt does not know."""
         if self.switch is None:
             return []
         return [

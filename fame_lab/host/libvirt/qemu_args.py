@@ -16,7 +16,7 @@ __all__ = ["qemu_args"]
 
 
 def qemu_args(xml: str) -> list[str]:
-    """Return in QEMU's words what :func:`fame_lab.host.libvirt.domain_xml.domain_xml` says in libvirt's.
+    """Return QEMU's command line for a domain of :func:`fame_lab.host.libvirt.domain_xml.domain_xml`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def qemu_args(xml: str) -> list[str]:
     Raises
     ------
     SpecError
-        If the domain has something that plain QEMU cannot be given.
+        If the domain has an element that plain QEMU has no argument for.
     """
     domain = ElementTree.fromstring(xml)  # noqa: S314 - made here, by us
     words = [
@@ -45,20 +45,20 @@ def qemu_args(xml: str) -> list[str]:
     words += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     words += ["-accel", _accelerator(domain)]
     for element in domain:
-        words += _told(_PARTS, element)
+        words += _translate(_PARTS, element)
     return words
 
 
-Teller = Callable[[Element], list[str]]
+Translator = Callable[[Element], list[str]]
 
 
-def _told(tellers: dict[str, Teller], element: Element) -> list[str]:
-    # What is not known is not left out without a word.
-    if (teller := tellers.get(element.tag)) is None:
+def _translate(translators: dict[str, Translator], element: Element) -> list[str]:
+    # An unknown element is an error, and not left out silently.
+    if (translator := translators.get(element.tag)) is None:
         raise SpecError(
             f"QEMU alone cannot be given the domain's <{element.tag}>", hint="use the XML, with libvirt"
         )
-    return teller(element)
+    return translator(element)
 
 
 def _accelerator(domain: Element) -> str:
@@ -99,7 +99,7 @@ def _disk(element: Element) -> list[str]:
     name, form = _of(element, "target", "dev"), _of(element, "driver", "type")
     path, slot = escaped(_of(element, "source", "file")), _of(element, "address", "slot")
     options = ",readonly=on" if element.find("readonly") is not None else ""
-    # What lies beneath a layer its own header names: it is we who made it.
+    # The header of an overlay names its backing file, and the overlay is our own.
     options += ",snapshot=on" if element.find("transient") is not None else ""
     return [
         *("-drive", f"if=none,id={name},format={form},file={path}{options}"),
@@ -108,8 +108,8 @@ def _disk(element: Element) -> list[str]:
 
 
 def _interface(element: Element) -> list[str]:
-    # QEMU alone cannot make libvirt's bridge. What takes neither privilege nor a program of its own is a
-    # multicast group on loopback, one for each network's name.
+    # QEMU alone cannot make libvirt's bridge. A multicast group on loopback, one a network's name, needs
+    # neither privilege nor a program of its own.
     name = hashlib.sha256(_of(element, "source", "network").encode()).digest()
     group = f"239.192.{name[0]}.{name[1]}:{0x8000 + int.from_bytes(name[2:4]) // 2}"
     mac, slot = _of(element, "mac", "address"), _of(element, "address", "slot")
@@ -138,14 +138,14 @@ def _nothing(_element: Element) -> list[str]:
     return []  # QEMU does so by itself, or it is libvirt's alone
 
 
-_PARTS: dict[str, Teller] = {
+_PARTS: dict[str, Translator] = {
     "name": lambda element: ["-name", element.text or ""],
     "memory": lambda element: ["-m", f"{int(element.text or '') >> 20}M"],
     "vcpu": _vcpu,
     "cpu": _cpu,
     "os": _os,
     "sysinfo": _sysinfo,
-    "devices": lambda element: [word for device in element for word in _told(_DEVICES, device)],
+    "devices": lambda element: [word for device in element for word in _translate(_DEVICES, device)],
     f"{{{QEMU_NAMESPACE}}}commandline": _arguments,
     f"{{{QEMU_NAMESPACE}}}capabilities": _nothing,
     "metadata": _nothing,
@@ -155,7 +155,7 @@ _PARTS: dict[str, Teller] = {
     "on_crash": _nothing,
     "seclabel": _nothing,
 }
-_DEVICES: dict[str, Teller] = {
+_DEVICES: dict[str, Translator] = {
     "emulator": _nothing,  # it is the command itself
     "disk": _disk,
     "interface": _interface,

@@ -14,32 +14,32 @@ from fame_lab.host.libvirt.session_directory import session_cache
 
 __all__ = ["path_of", "remove", "remove_of_lab", "tail"]
 
-#: What libvirt writes there of its own: dated lines, and the command line with its environment.
+#: Lines of libvirt's own: dated ones, and the command line with its environment.
 _LIBVIRTS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} |[A-Z_]+=|/usr/bin/qemu|-|char device redirected|.*\\$")
 
 
 def path_of(name: str) -> Path:
-    """Return where libvirt keeps what QEMU wrote."""
+    """Return the path of the log in which libvirt keeps QEMU's output."""
     if os.geteuid() == 0:
         return Path("/var/log/libvirt/qemu") / f"{name}.log"
     return session_cache() / "libvirt/qemu/log" / f"{name}.log"
 
 
 def tail(name: str, max_bytes: int = 2000) -> str:
-    """Return the end of what QEMU itself wrote into a domain's log, without libvirt's own lines."""
+    """Return QEMU's last lines in a domain's log, without libvirt's own."""
     try:
         with path_of(name).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - max_bytes))
             lines = log.read(max_bytes).decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [line for line in lines if line.startswith("qemu")]
+    own = [line for line in lines if line.startswith("qemu")]
     others = [line for line in lines if line and not _LIBVIRTS.match(line)]
-    return "\n".join(map(plain, (said or others)[-5:]))
+    return "\n".join(map(plain, (own or others)[-5:]))
 
 
 def remove_of_lab(lab: str) -> None:
-    """Delete what libvirt kept of a lab's nodes: it may write a last line after a domain has ended."""
+    """Delete the logs of a lab's nodes: libvirt may write a last line after a domain has ended."""
     directory = path_of(lab).parent
     for log in directory.glob(f"{domain_name(lab, 'node')}[0-9][0-9].log"):
         remove(log.stem)
@@ -47,7 +47,7 @@ def remove_of_lab(lab: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Delete what libvirt kept of a domain of ours, rotated parts included."""
+    """Delete the log of a domain of ours, rotated parts included."""
     path = path_of(name)
     for part in path.parent.glob(f"{path.name}*"):
         with contextlib.suppress(FileNotFoundError):

@@ -17,10 +17,10 @@ from fame_lab.host.libvirt.monitor_connection import abandon, handle_for_monitor
 
 __all__ = ["HUMAN", "MACHINE", "ask", "bar2", "fam_block", "forwarded_port", "qmp_result"]
 
-#: What a command is worded in.
+#: The language of a command.
 MACHINE = 0
 HUMAN = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-#: Seconds that QEMU has: one that was stopped, or hangs, never answers, and libvirt waits without end.
+#: Seconds that QEMU has: a stopped or hanging one never answers, and libvirt waits without end.
 PATIENCE = 30.0
 
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+([0-9]{1,5})\s+\S+\s+22\s")
@@ -29,12 +29,12 @@ _IVSHMEM = {"vendor": 0x1AF4, "device": 0x1110}
 
 
 def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> str:
-    """Return QEMU's answer; `files` are open ones that go with the command.
+    """Return QEMU's answer to a command; `files` are descriptors that are passed with it.
 
     Raises
     ------
     HostError
-        If none comes.
+        If no answer comes.
     libvirt.libvirtError
         If libvirt or QEMU refuses.
     """
@@ -42,16 +42,16 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
 
     def work() -> None:
         try:
-            asked = handle_for_monitor(handle)
+            monitor = handle_for_monitor(handle)
             if files:
-                said, _ = libvirt_qemu.qemuMonitorCommandWithFiles(asked, command, list(files), wording)
+                output, _ = libvirt_qemu.qemuMonitorCommandWithFiles(monitor, command, list(files), wording)
             else:
-                said = libvirt_qemu.qemuMonitorCommand(asked, command, wording)
-            answer.set_result(said)
+                output = libvirt_qemu.qemuMonitorCommand(monitor, command, wording)
+            answer.set_result(output)
         except libvirt.libvirtError as error:
             answer.set_exception(error)
 
-    # Left to itself if it waits for ever; it ends with its QEMU.
+    # A thread that waits for ever is abandoned; it ends with its QEMU.
     threading.Thread(target=work, name="ask-qemu", daemon=True).start()
     try:
         return answer.result(PATIENCE)
@@ -63,25 +63,25 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
         ) from None
 
 
-def qmp_result(said: str) -> Any:
-    """Return what a command of QEMU's machine protocol, QMP, returned.
+def qmp_result(text: str) -> Any:
+    """Return the result of a command of QEMU's machine protocol, QMP.
 
     Raises
     ------
     HostError
-        If QEMU refused it, or answered something else.
+        If QEMU refused the command, or its answer has another form.
     """
     try:
-        answer = json.loads(said)
+        answer = json.loads(text)
         if "return" in answer:
             return answer["return"]
         why = str(answer["error"]["desc"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        why = said
+        why = text
     raise HostError(f"QEMU answers {shortened(why, 400)}")
 
 
-def forwarded_port(said: str) -> int:
+def forwarded_port(text: str) -> int:
     """Find in ``info usernet`` the port of 127.0.0.1 that leads to port 22 of the guest.
 
     Raises
@@ -89,15 +89,15 @@ def forwarded_port(said: str) -> int:
     HostError
         If there is none.
     """
-    match = _FORWARD.search(said)
+    match = _FORWARD.search(text)
     if match is None or not 0 < int(match[1]) < 1 << 16:
-        raise HostError(f"QEMU forwards no port to the SSH server: it says {shortened(said, 400)}")
+        raise HostError(f"QEMU forwards no port to the SSH server: it says {shortened(text, 400)}")
     return int(match[1])
 
 
-def fam_block(said: str) -> int | None:
+def fam_block(text: str) -> int | None:
     """Find in ``info ramblock`` the place of FAM's block in QEMU's own memory."""
-    match = _FAM_BLOCK.search(said)
+    match = _FAM_BLOCK.search(text)
     return int(match[1], 16) if match else None
 
 
@@ -111,8 +111,8 @@ def bar2(buses: Any) -> int | None:
     """
     try:
         for device in (device for bus in buses for device in bus["devices"]):
-            found = device["id"]
-            if found.get("vendor") == _IVSHMEM["vendor"] and found["device"] == _IVSHMEM["device"]:
+            ids = device["id"]
+            if ids.get("vendor") == _IVSHMEM["vendor"] and ids["device"] == _IVSHMEM["device"]:
                 for region in device["regions"]:
                     if region["bar"] == 2 and 0 < region["address"] < 1 << 63:
                         return int(region["address"])

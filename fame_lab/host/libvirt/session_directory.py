@@ -11,7 +11,7 @@ from fame_lab.errors import HostError
 
 __all__ = ["TOO_LONG", "make", "session_cache", "session_runtime", "short_configuration"]
 
-#: Said where libvirt finds no room all the same.
+#: The remedy where libvirt's paths are too long all the same.
 TOO_LONG = (
     "a libvirtd of yours runs already, with its sockets in your home: end it, so that the next lab starts "
     "one with a shorter path, or set XDG_CONFIG_HOME to a directory with one"
@@ -19,8 +19,8 @@ TOO_LONG = (
 
 #: Bytes of a socket's path on Linux, without the zero at its end.
 _MAX_SOCKET_PATH = 107
-#: The longest that libvirt puts behind the configuration's directory, where it takes 20 characters of a
-#: domain's name, and behind the directory of what runs.
+#: The longest paths of libvirt's in its directory of configuration, where it takes 20 characters of a
+#: domain's name, and in its runtime directory.
 _IN_CONFIGURATION = f"libvirt/qemu/lib/domain-9999-{'n' * 20}/monitor.sock"
 _IN_RUNTIME = "libvirt/virtlogd-admin-sock"
 
@@ -35,7 +35,7 @@ def short_configuration() -> Path | None:
 
 
 def session_cache() -> Path:
-    """Return the directory that a session's libvirtd takes for XDG_CACHE_HOME, where its logs are.
+    """Return the directory that a session's libvirtd takes for XDG_CACHE_HOME, with its logs.
 
     virtlogd takes no path with a space (libvirt 9.0), and libvirt finds no QEMU if a comma is in it.
     """
@@ -46,7 +46,7 @@ def session_cache() -> Path:
 def session_runtime() -> Path | None:
     """Return the directory that a session's daemons take for XDG_RUNTIME_DIR; None where it is the usual one.
 
-    Who came by ``su`` or into a container has none, and then libvirt's sockets are in the cache.
+    After ``su`` or in a container that variable is not set, and libvirt's sockets are in the cache.
     """
     return None if _cache_has_room() or os.geteuid() == 0 else _place()
 
@@ -72,19 +72,19 @@ def _is_odd(path: Path) -> bool:
 
 
 def make(path: Path) -> None:
-    """Make the directory for this user alone, unless it is there.
+    """Create the directory for this user alone, unless it exists.
 
     Raises
     ------
     HostError
-        If it cannot be made, or is somebody else's.
+        If it cannot be made, or is another user's.
     """
     try:
         path.mkdir(mode=0o700, exist_ok=True)
-        there = path.lstat()
+        status = path.lstat()
     except OSError as error:
         raise HostError(f"cannot make {path}, for libvirt's sockets: {error.strerror}") from error
-    if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise HostError(
             f"{path} is another user's, or open to others, and libvirt's sockets of yours would be there",
             hint="remove it, or set XDG_CONFIG_HOME to a directory with a short path",

@@ -18,18 +18,18 @@ MAX_FAM = 256 << 30
 
 @dataclass(frozen=True)
 class TemplateFiles:
-    """A template's files, which are there while nodes are restored from it.
+    """A template's files, which exist while nodes are restored from it.
 
     Parameters
     ----------
     memory : Path
         Its memory. It writes through to the file; restored nodes map it privately.
     size : int
-        Bytes of it.
+        Bytes of its memory.
     state : Path
-        The rest of it: CPUs and devices.
+        The rest of its state: CPUs and devices.
     fam_size : int
-        Bytes of FAM, for which there has to be room among its addresses.
+        Bytes of FAM, which need room among its addresses.
     """
 
     memory: Path
@@ -42,18 +42,18 @@ class TemplateFiles:
         return self._arguments("on")
 
     def restored(self) -> list[str]:
-        """Return QEMU's arguments for a node that takes its state in."""
-        # Not `fd:` at once: what memory is left out has to be said first.
+        """Return QEMU's arguments for a node that is restored from it."""
+        # Not `fd:` at once: first QEMU has to be told which memory is left out.
         return [*self._arguments("off"), "-incoming", "defer"]
 
     def _arguments(self, share: str) -> list[str]:
         return [
             "-object",
             f"memory-backend-file,id={_MEMORY},mem-path={escaped(self.memory)},size={self.size},share={share}",
-            # It comes after libvirt's own word for the same, whose memory is then never touched.
+            # It overrides libvirt's own earlier argument, and the memory of that is then never touched.
             "-machine",
             f"memory-backend={_MEMORY}",
-            # The firmware would have found FAM and made room for it, at a multiple of its size.
+            # A firmware that finds FAM makes room for it, at a multiple of its size.
             "-global",
             f"q35-pcihost.pci-hole64-size={max(_LEAST_WINDOW, 2 * self.fam_size)}",
         ]

@@ -36,7 +36,7 @@ class Shell:
         *,
         timeout: float | None = None,
         stdin: bytes | Iterable[bytes] = b"",
-        take: Sink | None = None,
+        sink: Sink | None = None,
         words: str = "",
     ) -> tuple[bytes, bytes, int]:
         del timeout, words
@@ -50,9 +50,9 @@ class Shell:
             cwd=self.home,
             env=os.environ | {"HOME": str(self.home)},
         )
-        for at in range(0, len(ran.stdout), 7) if take else ():
-            cast("Sink", take)(ran.stdout[at : at + 7])
-        return b"" if take else ran.stdout, ran.stderr, ran.returncode
+        for at in range(0, len(ran.stdout), 7) if sink else ():
+            cast("Sink", sink)(ran.stdout[at : at + 7])
+        return b"" if sink else ran.stdout, ran.stderr, ran.returncode
 
 
 SHELLS = [words for words in (("dash",), ("bash",), ("busybox", "sh")) if shutil.which(words[0])]
@@ -393,9 +393,9 @@ class Liar:
     def __init__(self, *said: bytes) -> None:
         self.said = said
 
-    def execute(self, _: str, *, take: Sink, **__: Any) -> tuple[bytes, bytes, int]:
+    def execute(self, _: str, *, sink: Sink, **__: Any) -> tuple[bytes, bytes, int]:
         for piece in self.said:
-            take(piece)
+            sink(piece)
         return b"", b"", 0
 
 

@@ -163,7 +163,7 @@ def test_a_trial_that_is_called_off_ends_its_qemu(programs: Path, image: Applian
 
     starts = install_qemu(programs, "exec sleep 60")
     with pytest.raises(LabError, match="called off"):
-        accelerator.choose("kvm", image, tell=call_off)
+        accelerator.choose("kvm", image, on_stage=call_off)
     assert gone(starts)
 
 
