@@ -9,6 +9,7 @@ import nbformat
 from nbconvert.exporters import HTMLExporter
 
 from fame_lab.errors import HostError
+from fame_lab.experiments.report.manifest import ReportManifest
 
 __all__ = ["exporter", "page"]
 
@@ -48,23 +49,23 @@ main { max-width: 1040px; margin: auto }
 {% endautoescape %}{% endblock %}
 {% block body_header %}
 {{ super() }}{% autoescape true %}
-{% if resources.told.stopped %}
-<p class="fame-stopped"><strong>{{ resources.told.stopped }}</strong></p>
+{% if resources.manifest.stopped %}
+<p class="fame-stopped"><strong>{{ resources.manifest.stopped }}</strong></p>
 {% endif %}
 {% endautoescape %}{% endblock %}
 {% block body_footer %}{% autoescape true %}
-{% set told = resources.told %}
+{% set manifest = resources.manifest %}
 <section class="fame-origin">
 <h2>Where this comes from</h2>
 <table>
-<tr><th>notebook</th><td>{{ told.notebook }}, sha256 {{ told.sha256 }}
-{%- if told.commit.notebook %}, commit {{ told.commit.notebook }}{% endif %}</td></tr>
+<tr><th>notebook</th><td>{{ manifest.notebook }}, sha256 {{ manifest.sha256 }}
+{%- if manifest.commit.notebook %}, commit {{ manifest.commit.notebook }}{% endif %}</td></tr>
 <tr><th>parameters</th><td>
-{%- for name, value in told.parameters.items() %}{{ name }} = {{ value | tojson }}<br>{% else -%}
+{%- for name, value in manifest.parameters.items() %}{{ name }} = {{ value | tojson }}<br>{% else -%}
 as the notebook has them{% endfor %}</td></tr>
-<tr><th>run</th><td>{{ told.time.began }} to {{ told.time.ended }}</td></tr>
-<tr><th>on</th><td>{{ told.host.cpu }}, {{ told.host.cores }} cores,
-{% for name, version in told.versions.items() %}{{ name }} {{ version }}{{ ", " if not loop.last }}
+<tr><th>run</th><td>{{ manifest.time.began }} to {{ manifest.time.ended }}</td></tr>
+<tr><th>on</th><td>{{ manifest.host.cpu }}, {{ manifest.host.cores }} cores,
+{% for name, version in manifest.versions.items() %}{{ name }} {{ version }}{{ ", " if not loop.last }}
 {%- endfor %}</td></tr>
 <tr><th>again</th><td><code>fame-lab rerun FOLDER</code>, which executes the notebook's code</td></tr>
 </table>
@@ -77,9 +78,9 @@ as the notebook has them{% endfor %}</td></tr>
 {% endfor %}
 </table>
 {% endif %}
-{% if told.missing %}
+{% if manifest.missing %}
 <p class="fame-stopped"><strong>Measured, and could not be saved:
-{% for each in told.missing %}{{ each.name }} of cell {{ each.cell }}{{ ", " if not loop.last }}
+{% for each in manifest.missing %}{{ each.name }} of cell {{ each.cell }}{{ ", " if not loop.last }}
 {%- endfor %}</strong></p>
 {% endif %}
 </section>{% endautoescape %}
@@ -117,7 +118,7 @@ def exporter() -> HTMLExporter:
 
 
 def page(
-    exporter: HTMLExporter, content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]
+    exporter: HTMLExporter, content: nbformat.NotebookNode, directory: Path, manifest: ReportManifest
 ) -> str:
     """Write a notebook's cells and outputs as HTML, and below them where they come from.
 
@@ -129,10 +130,9 @@ def page(
         Executed, as far as it came.
     directory : path
         Where the pictures lie that its prose shows.
-    told : dict
-        The report's manifest.
+    manifest : ReportManifest
     """
-    name = told["notebook"].removesuffix(".ipynb")
+    name = manifest.notebook.removesuffix(".ipynb")
     rows = [
         [
             each["cell"],
@@ -140,11 +140,11 @@ def page(
             each["label"],
             *(_at(each["manifest"], *path) for path in _COLUMNS.values()),
         ]
-        for each in told["results"]
+        for each in manifest.results
     ]
     resources = {
         "metadata": {"name": name, "path": str(directory)},
-        "told": told,
+        "manifest": manifest,
         "columns": list(_COLUMNS),
         "rows": rows,
     }
