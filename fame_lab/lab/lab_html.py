@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fame_lab.core.facts_html import facts_html
+from fame_lab.core.html import facts_html
 from fame_lab.core.sizes import format_size
 from fame_lab.spec.spec_html import spec_facts
 

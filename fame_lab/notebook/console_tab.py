@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from html import escape
 
 import ipywidgets
 
+from fame_lab.core.html import render
 from fame_lab.errors import FameError
 from fame_lab.lab.lab import Lab
 from fame_lab.lab.node import Node
@@ -16,6 +16,8 @@ from fame_lab.notebook.html import error_html, muted, pre_from_its_end
 from fame_lab.notebook.tab import LabTab, button
 
 __all__ = ["ConsoleBox"]
+
+_WAY_IN = '<span class="fame-faint">from a shell:</span> <code>{{ words }}</code>'
 
 
 class ConsoleBox(LabTab):
@@ -72,7 +74,7 @@ class ConsoleBox(LabTab):
         except FameError:
             return  # it is gone, or coming
         self._shown = node
-        self.ssh.value = f"{muted('from a shell:')} <code>{escape(words)}</code>"
+        self.ssh.value = render(_WAY_IN, words=words)
 
     def _begin(self) -> None:
         lab, name = self._lab(), self.node.value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from html import escape
 from typing import Any
 
 import ipywidgets
 
+from fame_lab.core.html import render
 from fame_lab.errors import FameError
 
 __all__ = ["STYLE", "error_html", "muted", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
@@ -43,6 +43,12 @@ STYLE = """\
 .fame-pre, .fame-console, .fame-run pre { unicode-bidi: isolate; }
 </style>"""
 
+_ERROR = """\
+<div class="fame-alert" role="alert">{{ message }}
+{%- if trace %}
+<details><summary>where it came from</summary><pre class="fame-pre">{{ trace }}</pre></details>
+{%- endif %}</div>"""
+
 
 def reason() -> Any:
     """Make the place beside a field for what is wrong with it, or what it means."""
@@ -51,36 +57,33 @@ def reason() -> Any:
 
 def muted(text: str) -> str:
     """Write a line of lesser weight."""
-    return f'<span class="fame-faint">{escape(text)}</span>' if text else ""
+    return render('<span class="fame-faint">{{ text }}</span>', text=text) if text else ""
 
 
 def pre(text: str) -> str:
     """Write text as it stands, in a box of bounded height."""
-    return f'<pre class="fame-pre">{escape(text)}</pre>'
+    return render('<pre class="fame-pre">{{ text }}</pre>', text=text)
 
 
 def pre_from_its_end(text: str) -> str:
     """Write text as it stands, in a box that shows its end, also when more is added."""
-    return f'<div class="fame-end">{pre(text)}</div>'
+    return render('<div class="fame-end"><pre class="fame-pre">{{ text }}</pre></div>', text=text)
 
 
 def reason_html(why: str) -> str:
     """Write why a field cannot be; what was typed may be of any length."""
     shown = why if len(why) <= _MAX_REASON else f"{why[:_MAX_REASON]} …"
-    return f'<div class="fame-reason" role="alert">{escape(shown)}</div>'
+    return render('<div class="fame-reason" role="alert">{{ why }}</div>', why=shown)
 
 
 def note_html(words: str) -> str:
     """Write what is worth knowing, and nobody's mistake."""
-    return f'<div class="fame-note">{escape(words)}</div>'
+    return render('<div class="fame-note">{{ words }}</div>', words=words)
 
 
 def error_html(what: str, error: BaseException) -> str:
     """Write what went wrong, in full; an error that is not the kit's own with where it came from."""
-    said = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
-    told = f"{what}: {said}" if what else said
-    trace = ""
-    if not isinstance(error, (FameError, OSError)):
-        whole = "".join(traceback.format_exception(error))
-        trace = f"<details><summary>where it came from</summary>{pre(whole)}</details>"
-    return f'<div class="fame-alert" role="alert">{escape(told)}{trace}</div>'
+    message = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
+    known = isinstance(error, (FameError, OSError))
+    trace = "" if known else "".join(traceback.format_exception(error))
+    return render(_ERROR, message=f"{what}: {message}" if what else message, trace=trace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import logging
 import os
@@ -17,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from fame_lab.core.html import render
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError
@@ -121,7 +121,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
                 self.picture.value = draw(self._recording.glance(), self._recording.source)
         except (FameError, OSError, ValueError) as error:
             # It may have stopped between two lines; what is wrong is told where it can be seen.
-            self.status.value = html.escape(str(error))
+            self.status.value = render("{{ error }}", error=error)
             log.debug("no picture: %s", error)
             return False
         self.picture.layout.display = None

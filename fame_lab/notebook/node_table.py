@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from fame_lab.core.html import render
 from fame_lab.core.sizes import MIB
 from fame_lab.lab.node_stats import NodeStats
 
@@ -15,18 +15,17 @@ _TABLE = """\
 <th style="width:5.5em">node</th><th style="width:8em">state</th><th style="width:9.5em">SSH</th>
 <th class="fame-number" style="width:6em">CPU</th><th class="fame-number" style="width:6.5em">memory</th>
 <th class="fame-number" style="width:5.5em">up</th><th>console's last line</th>
-</tr></thead><tbody>{rows}</tbody></table></div>"""
-
-_ROW = """\
-<tr data-node="{node}" data-state="{state}"><th>{node}</th><td>{mark} {state}</td><td>{ssh}</td>
-<td class="fame-number">{cpu}</td><td class="fame-number">{memory}</td><td class="fame-number">{up}</td>
-<td class="fame-console" title="{console}">{console}</td></tr>"""
+</tr></thead><tbody>
+{% for node, state, (colour, sign), ssh, cpu, memory, up, console in rows %}
+<tr data-node="{{ node }}" data-state="{{ state }}"><th>{{ node }}</th>
+<td><span style="color:{{ colour }}" aria-hidden="true">{{ sign }}</span> {{ state }}</td><td>{{ ssh }}</td>
+<td class="fame-number">{{ cpu }}</td><td class="fame-number">{{ memory }}</td>
+<td class="fame-number">{{ up }}</td><td class="fame-console" title="{{ console }}">{{ console }}</td></tr>
+{% endfor %}
+</tbody></table></div>"""
 
 # A sign of its own for each, beside the colour.
-_GOOD, _COMING, _BAD = (
-    f'<span style="color:{colour}" aria-hidden="true">{sign}</span>'
-    for colour, sign in (("#2f9e5f", "●"), ("#c98500", "◐"), ("#dc4545", "✕"))
-)
+_GOOD, _COMING, _BAD = ("#2f9e5f", "●"), ("#c98500", "◐"), ("#dc4545", "✕")
 _ENDED = ("gone", "off", "crashed", "unknown")
 
 
@@ -48,29 +47,28 @@ def node_rows(names: Sequence[str], vitals: Sequence[NodeStats], stages: Mapping
     True
     """
     seen = {each.node: each for each in vitals}
-    return _TABLE.format(rows="".join(_row(name, seen.get(name), stages.get(name)) for name in names))
+    rows = [_row(name, seen.get(name, NodeStats(name, "")), stages.get(name)) for name in names]
+    return render(_TABLE, rows=rows)
 
 
-def _row(name: str, vitals: NodeStats | None, stage: str | None) -> str:
+def _row(name: str, vitals: NodeStats, stage: str | None) -> tuple[object, ...]:
     state = _state(vitals, stage)
     good = state in ("ready", "running")
-    mark = _GOOD if good else _BAD if state in _ENDED else _COMING
-    told = {"port": None, "cpu": None, "memory": None, "uptime": None} if vitals is None else vars(vitals)
-    return _ROW.format(
-        node=escape(name),
-        state=escape(state),
-        mark=mark,
-        ssh="" if told["port"] is None else f"127.0.0.1:{told['port']}",
-        cpu="" if told["cpu"] is None else f"{told['cpu']:.0%}",
-        memory="" if told["memory"] is None else f"{told['memory'] / MIB:.0f} MiB",
-        up="" if told["uptime"] is None else _duration(told["uptime"]),
-        console=escape(vitals.console) if vitals is not None else "",
+    return (
+        name,
+        state,
+        _GOOD if good else _BAD if state in _ENDED else _COMING,
+        "" if vitals.port is None else f"127.0.0.1:{vitals.port}",
+        "" if vitals.cpu is None else f"{vitals.cpu:.0%}",
+        "" if vitals.memory is None else f"{vitals.memory / MIB:.0f} MiB",
+        "" if vitals.uptime is None else _duration(vitals.uptime),
+        vitals.console,
     )
 
 
-def _state(vitals: NodeStats | None, stage: str | None) -> str:
+def _state(vitals: NodeStats, stage: str | None) -> str:
     """Return what libvirt sees, and of a node that runs, how far it has come."""
-    if vitals is None:
+    if not vitals.state:  # it is not seen
         return stage if stage not in (None, "ready") else "gone"
     if stage is not None and (vitals.state == "running" or stage == "creating"):
         return stage

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from fame_lab.core.html import render
 from fame_lab.errors import HostError
 from fame_lab.notebook.html import error_html
 from fame_lab.notebook.node_table import node_rows
-from fame_lab.spec.spec_html import spec_html
+from fame_lab.spec.spec_html import spec_facts
 
 if TYPE_CHECKING:
     from fame_lab.lab.lab import Lab
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
 
 __all__ = ["facts_html", "rows_html", "title_html"]
+
+_FACTS = """\
+<details><summary>{{ spec }}</summary>
+{{ facts("spec", "LabSpec " ~ spec.name, "", values) }}
+</details>"""
 
 
 def rows_html(holding: LabSession, sight: HostSnapshot) -> str:
@@ -35,12 +40,13 @@ def rows_html(holding: LabSession, sight: HostSnapshot) -> str:
 def title_html(lab: Lab | None, doing: str) -> str:
     """Write which lab it is and what is being done with it."""
     if lab is None:
-        said = "no lab yet" if not doing else f"{doing} …"
+        words = f"{doing} …" if doing else "no lab yet"
     else:
-        said = f"{lab.spec.name}: {doing + ' …' if doing else 'running' if lab.is_running else 'not started'}"
-    return f'<span class="fame-title">fame_lab</span> &nbsp; {escape(said)}'
+        state = f"{doing} …" if doing else "running" if lab.is_running else "not started"
+        words = f"{lab.spec.name}: {state}"
+    return render('<span class="fame-title">fame_lab</span> &nbsp; {{ words }}', words=words)
 
 
 def facts_html(spec: LabSpec) -> str:
     """Write what the lab is, folded to a line."""
-    return f"<details><summary>{escape(str(spec))}</summary>{spec_html(spec)}</details>"
+    return render(_FACTS, spec=spec, values=spec_facts(spec))

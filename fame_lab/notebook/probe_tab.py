@@ -38,6 +38,7 @@ class ProbeBox(LabTab):
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
         super().__init__(lab, note)
         self._asked = ""
+        self._wrong: set[str] = set()
         self._fields: dict[str, tuple[Parameter, Any, ipywidgets.HTML]] = {}
         #: What was measured last.
         self.result: Result | None = None
@@ -64,8 +65,7 @@ class ProbeBox(LabTab):
     def show(self) -> None:
         """Show what can be done now."""
         lab, busy = self._lab(), self._task is not None
-        wrong = any(why.value.startswith("<div") for _, _, why in self._fields.values())
-        self.run.disabled = lab is None or busy or wrong
+        self.run.disabled = lab is None or busy or bool(self._wrong)
         self.probe.disabled = busy
         self.cancel.layout.display = None if busy else "none"
         if not busy:
@@ -75,6 +75,7 @@ class ProbeBox(LabTab):
         first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
         self.about.value = muted(first)
         before = self.parameters.children
+        self._wrong.clear()
         self._fields = {each.name: (each, _widget(each), reason()) for each in parameters(self.probe.value)}
         for each, widget, _ in self._fields.values():
             widget.observe(lambda _, name=each.name: self._look(name), "value")
@@ -93,8 +94,10 @@ class ProbeBox(LabTab):
         try:
             each.read(widget.value)
             why.value = muted(f"{each.kind}. {each.words}" if each.words else each.kind)
+            self._wrong.discard(name)
         except SpecError as error:
             why.value = reason_html(str(error))
+            self._wrong.add(name)
         self.show()
 
     def _begin(self) -> None:

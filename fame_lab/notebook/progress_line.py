@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from html import escape
 
 import ipywidgets
 
+from fame_lab.core.html import render
 from fame_lab.notebook.html import muted
 
 __all__ = ["ProgressLine"]
@@ -54,7 +54,10 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
 
     def wait_for(self, words: str) -> None:
         """Show what is to be done first; what was said before comes back when it is done."""
-        self.words.value = f'<span class="fame-reason">{escape(words)}</span>' if words else muted(self.said)
+        if words:
+            self.words.value = render('<span class="fame-reason">{{ words }}</span>', words=words)
+        else:
+            self.say(self.said)
 
     def hint(self, words: str) -> None:
         """Show what could be done first, as :meth:`wait_for` does, with less weight."""

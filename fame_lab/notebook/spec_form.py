@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets
 
 from fame_lab.core.sizes import format_size
 from fame_lab.errors import SpecError
-from fame_lab.notebook.html import reason, reason_html
+from fame_lab.notebook.html import muted, reason, reason_html
 from fame_lab.spec.lab_spec import CHOICES, LabSpec
 from fame_lab.spec.validation import QEMU_NAMES
 
@@ -145,8 +144,7 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         self.problems = found
         for field, beside in self._reasons.items():
             why = found.get(field, "")
-            hint = f'<span class="fame-faint">{escape(_FIELDS[field][1])}</span>'
-            beside.value = reason_html(why) if why else hint
+            beside.value = reason_html(why) if why else muted(_FIELDS[field][1])
         if set(found) & set(_MORE):
             self.more.selected_index = 0  # or the reason could not be seen
         self._changed()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import xarray as xr
 from fame_lab.core import above
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
+from fame_lab.results.measurement_html import Table, measurement_html
 from fame_lab.results.provenance import label
 from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.fabric import FabricModel
@@ -59,31 +58,23 @@ class Projection:
 
     def _repr_html_(self) -> str:
         latency, transfer = (self.dataset[each].sum(("op", "home")).values for each in _PARTS)
-        rows = "".join(
-            f"<tr><th>{escape(str(node))}</th><td>{a:,.0f}</td><td>{b:,.0f}</td><td>{a + b:,.0f}</td></tr>"
+        rows = [
+            [str(node), *(f"{time:,.0f}" for time in (a, b, a + b))]
             for node, a, b in zip(self.dataset["initiator"].values, latency, transfer, strict=True)
-        )
-        return _PAGE.format(
-            recorded=f"<strong>{escape(told)}</strong> " if (told := label(self.manifest["traffic"])) else "",
-            caveat=escape(CAVEAT),
-            formula=escape(FORMULA),
-            source=escape(str(self.manifest["model"]["source"])),
-            rows=rows,
-            manifest=escape(json.dumps(self.manifest, indent=2, default=str)),
+        ]
+        heads = ("initiator", "latency", "transfer", "sum")
+        return measurement_html(
+            "projection",
+            "projection",
+            [Table("projected time [ns]", heads, rows)],
+            self.manifest,
+            caveat=CAVEAT,
+            label=label(self.manifest["traffic"]),
+            notes=[f"{FORMULA}; {self.manifest['model']['source']}"],
         )
 
 
 _PARTS = ("latency_time", "transfer_time")
-
-_PAGE = """\
-<div class="fame-projection">
-<strong>projection</strong> {recorded}<em>{caveat}</em>
-<p>{formula}; {source}</p>
-<table><caption>projected time [ns]</caption>
-<thead><tr><th>initiator</th><th>latency</th><th>transfer</th><th>sum</th></tr></thead>
-<tbody>{rows}</tbody></table>
-<details><summary>manifest</summary><pre>{manifest}</pre></details>
-</div>"""
 
 
 def project(traffic: TrafficData, model: FabricModel) -> Projection:

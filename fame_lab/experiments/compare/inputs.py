@@ -14,8 +14,9 @@ from typing import Any
 import xarray as xr
 
 from fame_lab.core.paths import given_path
-from fame_lab.core.sanitize import plain, quoted
+from fame_lab.core.sanitize import plain
 from fame_lab.errors import SpecError
+from fame_lab.experiments.report.manifest import MANIFEST, ReportManifest
 from fame_lab.experiments.sweep.sweep import Sweep
 from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
@@ -24,8 +25,7 @@ __all__ = ["ComparisonInput", "Measurement", "Pair", "load_input", "match"]
 
 Measurement = Result | Traffic
 
-_MANIFEST, _RESULT, _TRAFFIC, _SWEEP = "manifest.json", "dataset.nc", "counts.nc", "plan.json"
-_MAX_BYTES = 64 << 20  # bytes of a manifest: far more than a thousand results have
+_RESULT, _TRAFFIC, _SWEEP = "dataset.nc", "counts.nc", "plan.json"
 _MAX_RESULTS = 10_000
 _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
 
@@ -169,15 +169,16 @@ def _from_path(place: Path) -> ComparisonInput:
     name = plain(str(place), keep="")
     if _is_measured(place):
         return _one(name, _load(place))
-    if not (place / "data").is_dir() and not (place / _MANIFEST).is_file():
+    if not (place / "data").is_dir() and not (place / MANIFEST).is_file():
         raise SpecError(
             f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
             "Result.save, Traffic.save, a sweep or `fame-lab report` wrote"
         )
     kept = _kept(place / "data")
     known = [path for path in kept if _is_measured(path)]
+    manifest = ReportManifest.read(place).to_dict()
     unread = tuple(f"{path.name}, which is not compared" for path in kept if path not in known)
-    return ComparisonInput(name, {path.name: _load(path) for path in known}, _told(place), True, unread)
+    return ComparisonInput(name, {path.name: _load(path) for path in known}, manifest, True, unread)
 
 
 def _kept(place: Path) -> list[Path]:
@@ -223,16 +224,3 @@ def _checked(measured: Measurement, where: str) -> Measurement:
     if "projected" in measured.manifest:
         raise SpecError(f"{where}: {_PROJECTED}")
     return measured
-
-
-def _told(place: Path) -> dict[str, Any]:
-    path = place / _MANIFEST
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError(f"it is {quoted(told, 60)}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise SpecError(f"{str(place)!r} holds no report that can be read: {_MANIFEST}: {error}") from error
-    return told

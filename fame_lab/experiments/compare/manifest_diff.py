@@ -123,6 +123,4 @@ def _rank(what: str) -> int:
 
 
 def _shown(value: Any) -> str:
-    if value == _UNTOLD:
-        return _UNTOLD
     return value if isinstance(value, str) and 0 < len(value) <= 60 else quoted(value, 60)

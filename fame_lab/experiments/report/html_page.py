@@ -9,6 +9,7 @@ import nbformat
 from nbconvert.exporters import HTMLExporter
 
 from fame_lab.errors import HostError
+from fame_lab.experiments.report.manifest import ReportManifest
 
 __all__ = ["exporter", "page"]
 
@@ -22,8 +23,8 @@ _COLUMNS = {
     "guest kernel": ("versions", "guest_kernel"),
 }
 
-# The page asks no other host for anything: a browser is told to refuse it, scripts included. What comes
-# from a guest is data, and stays so in the page.
+# The page asks no other host for anything: a browser is told to refuse it, scripts included. nbconvert's own
+# templates do not escape by themselves; what is here does.
 _TEMPLATE = """\
 {% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -40,49 +41,49 @@ main { max-width: 1040px; margin: auto }
 .fame-stopped { border: 2px solid #dc4545; padding: .8em }
 </style>
 {% endblock %}
-{% block data_png scoped %}
+{% block data_png scoped %}{% autoescape true %}
 <div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
-<img alt="Picture that {{ (cell.source.strip().splitlines() or [''])[-1] | e }} shows"
- src="data:image/png;base64,{{ output.data['image/png'] | e }}">
+<img alt="Picture that {{ (cell.source.strip().splitlines() or [''])[-1] }} shows"
+ src="data:image/png;base64,{{ output.data['image/png'] }}">
 </div>
-{% endblock %}
+{% endautoescape %}{% endblock %}
 {% block body_header %}
-{{ super() }}
-{% if resources.told.stopped %}
-<p class="fame-stopped"><strong>{{ resources.told.stopped | e }}</strong></p>
+{{ super() }}{% autoescape true %}
+{% if resources.manifest.stopped %}
+<p class="fame-stopped"><strong>{{ resources.manifest.stopped }}</strong></p>
 {% endif %}
-{% endblock %}
-{% block body_footer %}
-{% set told = resources.told %}
+{% endautoescape %}{% endblock %}
+{% block body_footer %}{% autoescape true %}
+{% set manifest = resources.manifest %}
 <section class="fame-origin">
 <h2>Where this comes from</h2>
 <table>
-<tr><th>notebook</th><td>{{ told.notebook | e }}, sha256 {{ told.sha256 | e }}
-{%- if told.commit.notebook %}, commit {{ told.commit.notebook | e }}{% endif %}</td></tr>
+<tr><th>notebook</th><td>{{ manifest.notebook }}, sha256 {{ manifest.sha256 }}
+{%- if manifest.commit.notebook %}, commit {{ manifest.commit.notebook }}{% endif %}</td></tr>
 <tr><th>parameters</th><td>
-{%- for name, value in told.parameters.items() %}{{ name | e }} = {{ value | tojson | e }}<br>{% else -%}
+{%- for name, value in manifest.parameters.items() %}{{ name }} = {{ value | tojson }}<br>{% else -%}
 as the notebook has them{% endfor %}</td></tr>
-<tr><th>run</th><td>{{ told.time.began | e }} to {{ told.time.ended | e }}</td></tr>
-<tr><th>on</th><td>{{ told.host.cpu | e }}, {{ told.host.cores }} cores,
-{% for name, version in told.versions.items() %}{{ name | e }} {{ version | e }}{{ ", " if not loop.last }}
+<tr><th>run</th><td>{{ manifest.time.began }} to {{ manifest.time.ended }}</td></tr>
+<tr><th>on</th><td>{{ manifest.host.cpu }}, {{ manifest.host.cores }} cores,
+{% for name, version in manifest.versions.items() %}{{ name }} {{ version }}{{ ", " if not loop.last }}
 {%- endfor %}</td></tr>
 <tr><th>again</th><td><code>fame-lab rerun FOLDER</code>, which executes the notebook's code</td></tr>
 </table>
 {% if resources.rows %}
 <table>
 <thead><tr><th>cell, text counted</th><th>data</th><th>is</th>
-{%- for column in resources.columns %}<th>{{ column | e }}</th>{% endfor %}</tr></thead>
+{%- for column in resources.columns %}<th>{{ column }}</th>{% endfor %}</tr></thead>
 {% for row in resources.rows %}
-<tr>{% for held in row %}<td>{{ held | e }}</td>{% endfor %}</tr>
+<tr>{% for held in row %}<td>{{ held }}</td>{% endfor %}</tr>
 {% endfor %}
 </table>
 {% endif %}
-{% if told.missing %}
+{% if manifest.missing %}
 <p class="fame-stopped"><strong>Measured, and could not be saved:
-{% for each in told.missing %}{{ each.name | e }} of cell {{ each.cell }}{{ ", " if not loop.last }}
+{% for each in manifest.missing %}{{ each.name }} of cell {{ each.cell }}{{ ", " if not loop.last }}
 {%- endfor %}</strong></p>
 {% endif %}
-</section>
+</section>{% endautoescape %}
 {{ super() }}
 {% endblock %}
 """
@@ -117,7 +118,7 @@ def exporter() -> HTMLExporter:
 
 
 def page(
-    exporter: HTMLExporter, content: nbformat.NotebookNode, directory: Path, told: dict[str, Any]
+    exporter: HTMLExporter, content: nbformat.NotebookNode, directory: Path, manifest: ReportManifest
 ) -> str:
     """Write a notebook's cells and outputs as HTML, and below them where they come from.
 
@@ -129,10 +130,9 @@ def page(
         Executed, as far as it came.
     directory : path
         Where the pictures lie that its prose shows.
-    told : dict
-        The report's manifest.
+    manifest : ReportManifest
     """
-    name = told["notebook"].removesuffix(".ipynb")
+    name = manifest.notebook.removesuffix(".ipynb")
     rows = [
         [
             each["cell"],
@@ -140,11 +140,11 @@ def page(
             each["label"],
             *(_at(each["manifest"], *path) for path in _COLUMNS.values()),
         ]
-        for each in told["results"]
+        for each in manifest.results
     ]
     resources = {
         "metadata": {"name": name, "path": str(directory)},
-        "told": told,
+        "manifest": manifest,
         "columns": list(_COLUMNS),
         "rows": rows,
     }

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
-import shlex
-import subprocess
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.experiments.report.parameters import as_options
-from fame_lab.lab.manifest import host
 
-__all__ = ["MANIFEST", "SOURCE", "ReportSource", "describe", "read", "read_limited"]
+__all__ = ["MANIFEST", "SOURCE", "ReportManifest", "read_limited"]
 
 MANIFEST = "manifest.json"
 #: The directory of the notebook as it was, byte by byte.
 SOURCE = "source"
 _FORMAT = 1
-_NAME = re.compile(r"[^/\0]{1,250}\.ipynb")
+_NAME = re.compile(r"[^/\0\ud800-\udfff]{1,250}\.ipynb")  # in UTF-8, for a page has it
 _COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 _MAX_BYTES = 64 << 20  # bytes of a manifest or a notebook: far more than a thousand results have
 
 
 @dataclass(frozen=True)
-class ReportSource:
-    """What is needed to make a report again.
+class ReportManifest:
+    """Where a report comes from, in values that JSON can hold. Each field is a key of the file.
 
     Parameters
     ----------
@@ -39,81 +33,90 @@ class ReportSource:
     sha256 : str
         Of that file.
     parameters : dict
-        Those that were given, as JSON has them.
-    commit : str, optional
-        That it was of, by its own account.
+        Those that were given to it.
+    commands : list of str
+        What was run, and what makes it again from within the folder.
+    commit : dict
+        Of the ``notebook`` and of this package, ``fame_lab``; None where it lies in no git clone. It ends in
+        ``-dirty`` if a file was changed.
+    versions : dict
+        Of this package, Python and the host's kernel. QEMU's and libvirt's are in each result's manifest.
+    packages : dict
+        All that are installed, with their versions.
+    host : dict
+        Its ``cpu`` and ``cores``.
+    stopped : str
+        Why it ended before its last cell; empty if it did not.
+    time : dict
+        When it ``began`` and ``ended``, UTC.
+    results, missing : list of dict
+        What was measured, and what of it could not be kept, as
+        :class:`fame_lab.results.capture.CapturedResults` lists it.
+    figures : list of dict
+        The ``cell``, counted from 1, and the ``file`` of each.
     """
 
     notebook: str
-    sha256: str
-    parameters: dict[str, Any]
-    commit: str | None
+    sha256: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    commit: dict[str, str | None] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    host: dict[str, Any] = field(default_factory=dict)
+    stopped: str = ""
+    time: dict[str, str] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[dict[str, Any]] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
 
+    @classmethod
+    def from_dict(cls, values: object) -> ReportManifest:
+        """Return a manifest from what JSON held; whoever wrote it is not trusted.
 
-def describe(source: Path, sha256: str, parameters: dict[str, Any], ran: list[str]) -> dict[str, Any]:
-    """Return what is known before the first cell runs, in values that JSON can hold.
-
-    Parameters
-    ----------
-    source : path
-        The notebook.
-    sha256 : str
-        Of it.
-    parameters : dict
-        Those that are given to it.
-    ran : list of str
-        The words of the command that is run, or would have the same done.
-
-    Returns
-    -------
-    dict
-        ``format``; ``notebook`` and its ``sha256``; ``parameters``; ``commands``: what was run, and what
-        makes it again from within the folder; ``commit`` of the notebook and of this package, where they
-        lie in a git clone, with ``-dirty`` if it was changed; ``versions``; ``packages``, all installed;
-        ``host``. The lab's side (QEMU, libvirt, accelerator, image, mapping) is in each result's own.
-    """
-    again = ["fame-lab", "report", f"{SOURCE}/{source.name}", *as_options(parameters), "--output", "../again"]
-    return {
-        "format": _FORMAT,
-        "notebook": source.name,
-        "sha256": sha256,
-        "parameters": parameters,
-        "commands": [shlex.join(ran), "fame-lab rerun .", shlex.join(again)],
-        "commit": {"notebook": _commit(source.parent), "fame_lab": _commit(Path(__file__).parent)},
-        "versions": {
-            "fame_lab": metadata.version("fame_lab"),
-            "python": platform.python_version(),
-            "host_kernel": platform.release(),
-        },
-        "packages": dict(sorted((each.name, each.version) for each in metadata.distributions())),
-        "host": host(),
-    }
-
-
-def read(folder: Path) -> ReportSource:
-    """Read what is needed to make a report again; whoever wrote it is not trusted.
-
-    Raises
-    ------
-    SpecError
-        If the folder holds no report that this version can repeat.
-    """
-    try:
-        told = json.loads(read_limited(folder / MANIFEST))
-        if not isinstance(told, dict) or told.get("format") != _FORMAT or "notebook" not in told:
-            raise ValueError(f"{MANIFEST} is no report's, or not of format {_FORMAT}")
-        notebook, parameters = told["notebook"], told.get("parameters", {})
+        Raises
+        ------
+        SpecError
+            If it is no report's, or a value is not what its field takes.
+        """
+        if not isinstance(values, dict) or values.get("format") != _FORMAT or "notebook" not in values:
+            raise SpecError(f"{MANIFEST} is no report's, or not of format {_FORMAT}")
+        taken = {name: values[name] for name in _KINDS if name in values}
+        for name, value in taken.items():
+            if not isinstance(value, _KINDS[name]):
+                raise SpecError(f"{name} is {quoted(value)}, and not a {_KINDS[name].__name__}")
         # A name, and no way out of the folder.
-        if not isinstance(notebook, str) or not _NAME.fullmatch(notebook):
-            raise ValueError(f"notebook is {quoted(notebook)}, and not the name of an .ipynb file")
-        if not isinstance(parameters, dict):
-            raise ValueError(f"parameters are {quoted(parameters)}, and not a mapping")
-        commit = told["commit"].get("notebook") if isinstance(told.get("commit"), dict) else None
-        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-            commit = None
-    except (OSError, ValueError, RecursionError) as error:
-        raise SpecError(f"{str(folder)!r} holds no report that can be read: {error}") from error
-    return ReportSource(notebook, str(told.get("sha256", "")), parameters, commit)
+        if not _NAME.fullmatch(taken["notebook"]):
+            raise SpecError(f"notebook is {quoted(taken['notebook'])}, and not the name of an .ipynb file")
+        for whose, commit in taken.get("commit", {}).items():
+            if commit is not None and not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
+                raise SpecError(f"the commit of {quoted(whose)} is {quoted(commit)}, and none of git's")
+        return cls(**taken)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the file holds."""
+        return {"format": _FORMAT} | vars(self)
+
+    @classmethod
+    def read(cls, folder: Path) -> ReportManifest:
+        """Read a report's manifest.
+
+        Raises
+        ------
+        SpecError
+            If the folder holds no report that this version can read.
+        """
+        try:
+            return cls.from_dict(json.loads(read_limited(folder / MANIFEST)))
+        except (OSError, ValueError, RecursionError) as error:
+            raise SpecError(f"{str(folder)!r} holds no report that can be read: {error}") from error
+
+    def write(self, folder: Path) -> None:
+        """Write it into a report's folder."""
+        (folder / MANIFEST).write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+
+
+_KINDS = {name: type(empty) for name, empty in vars(ReportManifest("n.ipynb")).items()}
 
 
 def read_limited(path: Path) -> bytes:
@@ -129,13 +132,3 @@ def read_limited(path: Path) -> bytes:
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f"{path.name} has more than {_MAX_BYTES} bytes")
     return path.read_bytes()
-
-
-def _commit(directory: Path) -> str | None:
-    """Name the commit that is checked out there; None where there is none, or no git."""
-    words = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        told = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return told.stdout.strip() or None

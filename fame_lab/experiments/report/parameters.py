@@ -82,9 +82,9 @@ def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> di
     taken = {}
     for name, value in parameters.items():
         try:
-            # A number of numpy's is one, and a path is text.
-            text = json.dumps(as_python(value), allow_nan=False, default=_plain)
-            taken[name] = json.loads(text)
+            # A number of numpy's is one, and a path is text. The notebook that holds it is of UTF-8.
+            text = json.dumps(as_python(value), allow_nan=False, ensure_ascii=False, default=_plain)
+            taken[name] = json.loads(text.encode())
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(
                 f"parameter {name} is {quoted(value)}: give a number, text, true, false, none, or a list or "

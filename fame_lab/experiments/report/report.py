@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +20,9 @@ from fame_lab.core.paths import given_path
 from fame_lab.errors import ReportError, SpecError
 from fame_lab.experiments.report.execute import execute
 from fame_lab.experiments.report.html_page import exporter, page
-from fame_lab.experiments.report.manifest import MANIFEST, SOURCE, describe, read
+from fame_lab.experiments.report.manifest import MANIFEST, SOURCE, ReportManifest
 from fame_lab.experiments.report.parameters import as_options, checked, with_parameters
+from fame_lab.experiments.report.provenance import describe
 from fame_lab.experiments.report.ro_crate import CRATE, write_crate
 from fame_lab.results.capture import CapturedResults
 from fame_lab.results.storage import save_directory
@@ -31,7 +32,6 @@ __all__ = ["CELL_DEADLINE", "_build", "report"]
 CELL_DEADLINE = 900.0
 
 _DATA, _FIGURES = "data", "figures"
-_INTERRUPTED = "it was interrupted"
 
 log = logging.getLogger(__name__)
 
@@ -125,31 +125,32 @@ def _build(
     ran = ran or ["fame-lab", "report", str(notebook), *as_options(given), "--output", str(output)]
     content = with_parameters(content, given)
     writer = exporter()
-    told = describe(source, hashlib.sha256(raw).hexdigest(), given, ran)
-    told["commit"]["notebook"] = commit or told["commit"]["notebook"]
+    begun = describe(source, hashlib.sha256(raw).hexdigest(), given, ran, commit)
+    failure: ReportError | KeyboardInterrupt | None
 
     def fill(folder: Path) -> None:
+        nonlocal failure
         (folder / SOURCE).mkdir()
         (folder / SOURCE / source.name).write_bytes(raw)
-        told.update(_run(content, source, folder / _DATA, cell_deadline, progress))
-        if told["stopped"] == _INTERRUPTED and place.exists():
-            raise KeyboardInterrupt  # the report that is there may be a whole one
-        told["figures"] = _save_figures(content, folder / _FIGURES)
+        manifest, failure = _run(content, begun, source.parent, folder / _DATA, cell_deadline, progress)
+        if isinstance(failure, KeyboardInterrupt) and place.exists():
+            raise failure  # the report that is there may be a whole one
+        manifest = dataclasses.replace(manifest, figures=_save_figures(content, folder / _FIGURES))
         (folder / source.name).write_text(nbformat.writes(content), encoding="utf-8")
         (folder / f"{source.stem}.html").write_text(
-            page(writer, content, source.parent, told), encoding="utf-8"
+            page(writer, content, source.parent, manifest), encoding="utf-8"
         )
-        (folder / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")
-        write_crate(folder, told)
+        manifest.write(folder)
+        write_crate(folder, manifest)
 
     held = {source.name, f"{source.stem}.html", MANIFEST, CRATE, SOURCE, _DATA, _FIGURES}
     save_directory(place, held, fill, f"a report of {source.name}")
     shown = place / f"{source.stem}.html"
-    if told["stopped"] == _INTERRUPTED:
+    if isinstance(failure, KeyboardInterrupt):
         log.warning("the report up to the interrupt is %s", shown)
-        raise KeyboardInterrupt
-    if told["stopped"]:
-        raise ReportError(f"{source}: {told['stopped']}; the report up to there is {shown}")
+        raise failure
+    if failure is not None:
+        raise ReportError(f"{source}: {failure}; the report up to there is {shown}")
     return shown
 
 
@@ -170,7 +171,7 @@ def _paths(source: Path, output: Path) -> tuple[Path, Path]:
 
 def _is_report(folder: Path, notebook: str) -> bool:
     try:
-        return read(folder).notebook == notebook
+        return ReportManifest.read(folder).notebook == notebook
     except SpecError:
         return False
 
@@ -185,32 +186,31 @@ def _read(source: Path, raw: bytes) -> nbformat.NotebookNode:
 
 def _run(
     content: nbformat.NotebookNode,
-    source: Path,
+    begun: ReportManifest,
+    directory: Path,
     data: Path,
     cell_deadline: float,
     progress: Callable[[str], None] | None,
-) -> dict[str, Any]:
-    """Execute the cells, and tell what came of it for the manifest."""
+) -> tuple[ReportManifest, ReportError | KeyboardInterrupt | None]:
+    """Execute the cells. Return the manifest with what came of them, and what ended them before the last."""
     kept, stopped, began = CapturedResults(data), "", _now()
+    failure: ReportError | KeyboardInterrupt | None = None
     try:
-        with job(source.name, total=len(content.cells), unit="cell", shown=progress is None) as running:
+        with job(begun.notebook, total=len(content.cells), unit="cell", shown=progress is None) as running:
 
             def tell(words: str) -> None:
                 running.describe(words)
                 if progress is not None:
                     progress(words)
 
-            execute(content, source.parent, cell_deadline, tell, kept)
+            execute(content, directory, cell_deadline, tell, kept)
     except ReportError as error:
-        stopped = str(error)
-    except KeyboardInterrupt:
-        stopped = _INTERRUPTED  # what was measured until then is worth having
-    return {
-        "stopped": stopped,
-        "time": {"began": began, "ended": _now()},
-        "results": kept.results(),
-        "missing": kept.missing(),
-    }
+        stopped, failure = str(error), error
+    except KeyboardInterrupt as error:
+        stopped, failure = "it was interrupted", error  # what was measured until then is worth having
+    time = {"began": began, "ended": _now()}
+    results, missing = kept.results(), kept.missing()
+    return dataclasses.replace(begun, stopped=stopped, time=time, results=results, missing=missing), failure
 
 
 def _save_figures(content: nbformat.NotebookNode, place: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fame_lab.core.paths import given_path
 from fame_lab.errors import SpecError
-from fame_lab.experiments.report.manifest import SOURCE, ReportSource, read, read_limited
+from fame_lab.experiments.report.manifest import SOURCE, ReportManifest, read_limited
 
 if TYPE_CHECKING:
     from fame_lab.experiments.compare.comparison import Comparison
@@ -69,7 +69,7 @@ def rerun(
     new = default_output(folder) if output is None else given_path("output", output).resolve()
     if new.is_relative_to(old):
         raise SpecError(f"output is {new}, in the report that is repeated: give another directory")
-    before = read(old)
+    before = ReportManifest.read(old)
     raw = _notebook(old, before)
     with tempfile.TemporaryDirectory(prefix="fame_lab-") as place:
         notebook = Path(place) / before.notebook
@@ -81,7 +81,7 @@ def rerun(
             CELL_DEADLINE if cell_deadline is None else cell_deadline,
             progress,
             ran=["fame-lab", "rerun", os.fspath(folder), "--output", os.fspath(output or new)],
-            commit=before.commit,
+            commit=before.commit.get("notebook"),
         )
     return compare(old, new)
 
@@ -104,12 +104,12 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
     return place.with_name(f"{place.name}-rerun")
 
 
-def _notebook(folder: Path, told: ReportSource) -> bytes:
-    path = folder / SOURCE / told.notebook
+def _notebook(folder: Path, manifest: ReportManifest) -> bytes:
+    path = folder / SOURCE / manifest.notebook
     try:
         raw = read_limited(path)
     except (OSError, ValueError) as error:
         raise SpecError(f"the notebook of the report in {str(folder)!r} cannot be read: {error}") from error
-    if hashlib.sha256(raw).hexdigest() != told.sha256:
+    if hashlib.sha256(raw).hexdigest() != manifest.sha256:
         raise SpecError(f"{str(path)!r} is not what the report was made from: its sha256 differs")
     return raw

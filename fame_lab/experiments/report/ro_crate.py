@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from fame_lab.experiments.report.manifest import SOURCE, ReportManifest
 
 __all__ = ["CRATE", "write_crate"]
 
 CRATE = "ro-crate-metadata.json"
 
 
-def write_crate(folder: Path, told: dict[str, Any]) -> None:
+def write_crate(folder: Path, manifest: ReportManifest) -> None:
     """Describe what is in a report's folder.
 
     Parameters
     ----------
     folder : path
         With all that it is to hold, but for this.
-    told : dict
-        The report's manifest.
+    manifest : ReportManifest
     """
     from rocrate.rocrate import ROCrate  # late, for it brings what only a report needs
 
     crate = ROCrate(folder, init=True)
-    crate.name = f"Report of {told['notebook']}"
+    crate.name = f"Report of {manifest.notebook}"
     crate.description = "A notebook on emulated fabric-attached memory, executed, with what it measured."
-    crate.datePublished = told["time"]["ended"]
-    for each in told["results"]:
+    crate.datePublished = manifest.time["ended"]
+    for each in manifest.results:
         entity = crate.dereference(f"{each['directory']}/")
         entity["name"] = each["name"]
         entity["description"] = f"{each['kind']} of cell {each['cell']}: see its manifest.json"
     kit = crate.add_jsonld({"@id": "#fame_lab", "@type": "SoftwareApplication", "name": "fame_lab"})
-    kit["softwareVersion"] = told["versions"]["fame_lab"]
+    kit["softwareVersion"] = manifest.versions["fame_lab"]
     crate.add_action(
         kit,
-        object=[crate.dereference(f"source/{told['notebook']}")],
-        result=[crate.dereference(told["notebook"])],
+        object=[crate.dereference(f"{SOURCE}/{manifest.notebook}")],
+        result=[crate.dereference(manifest.notebook)],
         properties={
-            "name": told["commands"][0],
-            "startTime": told["time"]["began"],
-            "endTime": told["time"]["ended"],
+            "name": manifest.commands[0],
+            "startTime": manifest.time["began"],
+            "endTime": manifest.time["ended"],
             "actionStatus": {
-                "@id": f"http://schema.org/{'Failed' if told['stopped'] else 'Completed'}ActionStatus"
+                "@id": f"http://schema.org/{'Failed' if manifest.stopped else 'Completed'}ActionStatus"
             },
         },
     )

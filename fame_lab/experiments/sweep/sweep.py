@@ -153,7 +153,7 @@ class _Keeper:
         self._folder.keep(point, outcome)
         if isinstance(outcome, Result):
             self._any_done = True
-        elif outcome.kind == "SpecError" and not self._any_done:
+        elif outcome.kind == SpecError.__name__ and not self._any_done:
             # It is most likely what was asked for all points: not worth the start of every lab.
             raise SpecError(f"the sweep ended at its first point: {outcome.error}")
         self._running.step()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from fame_lab.core.html import render
 from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import CommandError
 
@@ -18,10 +18,13 @@ _MAX_COMMAND = 200
 
 _RUN = """\
 <div class="fame-run" style="overflow-wrap:anywhere">
-<strong>{node}</strong> <code>{command}</code> {status}, {seconds:.2f} s
-{streams}</div>"""
-
-_STREAM = '<pre style="margin:.2em 0 .2em 1em;max-height:24em;overflow:auto{style}">{text}</pre>'
+<strong>{{ run.node }}</strong> <code>{{ command }}</code> {% if run.exit_status %}
+<strong>exit status {{ run.exit_status }}</strong>
+{%- else %}exit status 0{% endif %}, {{ "%.2f" % run.seconds }} s
+{% for text, style in streams if text %}
+<pre style="margin:.2em 0 .2em 1em;max-height:24em;overflow:auto{{ style }}">{{ text }}</pre>
+{% endfor %}
+</div>"""
 
 
 @dataclass(frozen=True)
@@ -89,17 +92,10 @@ class RunResults(dict[str, RunResult]):
 def run_html(result: RunResult) -> str:
     """Write what a command came to, each stream in a box of bounded height."""
     streams = [
-        _stream(result.stdout, ""),
-        _stream(result.stderr, ";border-left:3px solid;padding-left:.5em;opacity:.85"),
+        (_cut(result.stdout), ""),
+        (_cut(result.stderr), ";border-left:3px solid;padding-left:.5em;opacity:.85"),
     ]
-    failed = f"<strong>exit status {result.exit_status}</strong>"
-    return _RUN.format(
-        node=escape(result.node),
-        command=escape(_first_line(result.command)),
-        status=failed if result.exit_status else "exit status 0",
-        seconds=result.seconds,
-        streams="".join(streams),
-    )
+    return render(_RUN, run=result, command=_first_line(result.command), streams=streams)
 
 
 def runs_html(results: Mapping[str, RunResult]) -> str:
@@ -113,12 +109,7 @@ def _first_line(command: str) -> str:
     return f"{cut} …" if more or cut != first else first
 
 
-def _stream(text: str, style: str) -> str:
-    if not text:
-        return ""
-    shown = (
-        text
-        if len(text) <= _MAX_SHOWN
-        else f"{text[:_MAX_SHOWN]}\n… {len(text) - _MAX_SHOWN:,} characters more"
-    )
-    return _STREAM.format(style=style, text=escape(shown))
+def _cut(text: str) -> str:
+    if len(text) <= _MAX_SHOWN:
+        return text
+    return f"{text[:_MAX_SHOWN]}\n… {len(text) - _MAX_SHOWN:,} characters more"

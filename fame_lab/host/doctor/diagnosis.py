@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from fame_lab.core.html import render
 
 __all__ = ["Ability", "Check", "Diagnosis", "QemuCheck", "Verdict"]
 
@@ -16,6 +17,19 @@ _COLOURS: dict[Verdict, str] = {
     "warn": "#c98500",
     "fail": "#dc4545",
 }  # read on dark and light
+
+_PAGE = """\
+{% set cell = "text-align:left;vertical-align:top;padding:.2em .6em" %}
+<div style="max-width:60em"><table style="border-collapse:collapse;text-align:left"><tbody>
+{% for check, colour, abilities in rows %}
+<tr><td style="{{ cell }};color:{{ colour }};font-weight:bold">{{ check.verdict }}</td>
+<td style="{{ cell }};font-weight:bold;white-space:nowrap">{{ check.name }}</td>
+<td style="{{ cell }};white-space:normal;overflow-wrap:anywhere">{{ check.found }}
+{%- for ability in abilities %}<br>{{ ability }}{% endfor %}
+{% if check.mend %}<br><em style="opacity:.8">{{ check.mend }}</em>{% endif %}</td></tr>
+{% endfor %}
+</tbody></table>
+<p style="margin:.5em 0"><strong>{{ summary }}</strong></p></div>"""
 
 
 @dataclass(frozen=True)
@@ -125,12 +139,8 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(check) for check in self.checks)
-        return (
-            '<div style="max-width:60em"><table style="border-collapse:collapse;text-align:left">'
-            f"<tbody>{rows}</tbody></table>"
-            f'<p style="margin:.5em 0"><strong>{html.escape(self.summary)}</strong></p></div>'
-        )
+        rows = [(check, _COLOURS[check.verdict], _abilities(check)) for check in self.checks]
+        return render(_PAGE, rows=rows, summary=self.summary)
 
 
 def _abilities(check: Check) -> tuple[Ability, ...]:
@@ -146,15 +156,3 @@ def _folded(head: str, text: str) -> list[str]:
         break_on_hyphens=False,
         break_long_words=False,
     ) or [head.rstrip()]
-
-
-def _row(check: Check) -> str:
-    mend = f'<br><em style="opacity:.8">{html.escape(check.mend)}</em>' if check.mend else ""
-    more = "".join(f"<br>{html.escape(str(ability))}" for ability in _abilities(check))
-    cells = (
-        (f"color:{_COLOURS[check.verdict]};font-weight:bold", check.verdict),
-        ("font-weight:bold;white-space:nowrap", html.escape(check.name)),
-        ("white-space:normal;overflow-wrap:anywhere", html.escape(check.found) + more + mend),
-    )
-    frame = "text-align:left;vertical-align:top;padding:.2em .6em"
-    return "<tr>" + "".join(f'<td style="{frame};{style}">{text}</td>' for style, text in cells) + "</tr>"

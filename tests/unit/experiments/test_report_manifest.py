@@ -1,14 +1,15 @@
+import dataclasses
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fame_lab.errors import SpecError
-from fame_lab.experiments.report.manifest import ReportSource, describe, read
+from fame_lab.experiments.compare.inputs import load_input
+from fame_lab.experiments.report.manifest import ReportManifest
 
 TOLD = {"format": 1, "notebook": "n.ipynb", "sha256": "ab", "parameters": {"nodes": 4}}
 JSON = st.recursive(
@@ -24,62 +25,75 @@ def folder(place: Path, told: Any) -> Path:
 
 
 def test_what_is_needed_to_repeat_a_report_is_read(tmp_path: Path) -> None:
-    assert read(folder(tmp_path, TOLD)) == ReportSource("n.ipynb", "ab", {"nodes": 4}, None)
-    told = TOLD | {"commit": {"notebook": "0123456789-dirty"}}
-    assert read(folder(tmp_path, told)).commit == "0123456789-dirty"
+    assert ReportManifest.read(folder(tmp_path, TOLD)) == ReportManifest("n.ipynb", "ab", {"nodes": 4})
+    told = TOLD | {"commit": {"notebook": "0123456789-dirty", "fame_lab": None}}
+    assert ReportManifest.read(folder(tmp_path, told)).commit["notebook"] == "0123456789-dirty"
 
 
-@pytest.mark.parametrize("name", ["../n.ipynb", "/n.ipynb", "n.py", "a/n.ipynb", "..", 3, None, ["n.ipynb"]])
+def test_the_file_s_keys_are_those_of_the_first_reports(tmp_path: Path) -> None:
+    ReportManifest("n.ipynb").write(tmp_path)
+    assert list(json.loads((tmp_path / "manifest.json").read_text())) == [
+        "format", "notebook", "sha256", "parameters", "commands", "commit", "versions", "packages", "host",
+        "stopped", "time", "results", "missing", "figures",
+    ]  # fmt: skip
+
+
+@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()), st.text())
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, parameters: dict[str, Any], stopped: str
+) -> None:
+    place = tmp_path_factory.mktemp("kept")
+    manifest = ReportManifest("n.ipynb", parameters=parameters, stopped=stopped, time={"began": "now"})
+    manifest.write(place)
+    assert ReportManifest.read(place) == manifest
+
+
+def test_a_manifest_is_not_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ReportManifest("n.ipynb").stopped = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../n.ipynb", "/n.ipynb", "n.py", "a/n.ipynb", "..", "\ud800.ipynb", 3, None, ["n.ipynb"]],
+)
 def test_a_notebook_that_is_not_a_name_in_the_folder_is_refused(tmp_path: Path, name: Any) -> None:
     with pytest.raises(SpecError, match="holds no report that can be read: notebook is"):
-        read(folder(tmp_path, TOLD | {"notebook": name}))
+        ReportManifest.read(folder(tmp_path, TOLD | {"notebook": name}))
+
+
+@pytest.mark.parametrize("commit", ["", "v1", "0123456789\n", "--exec=x", 3, ["0123456789"]])
+def test_a_commit_that_is_none_of_git_s_is_refused(tmp_path: Path, commit: Any) -> None:
+    with pytest.raises(SpecError, match="holds no report that can be read: the commit of 'notebook' is"):
+        ReportManifest.read(folder(tmp_path, TOLD | {"commit": {"notebook": commit}}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "[" * 100_000, '{"format": 2}', "\udcff"[:0] + "é"])
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SpecError, match="holds no report that can be read"):
-        read(folder(tmp_path, text))
+        ReportManifest.read(folder(tmp_path, text))
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="holds no report that can be read"):
-        read(tmp_path / "none")
+        ReportManifest.read(tmp_path / "none")
 
 
-@given(JSON, st.sampled_from(["notebook", "sha256", "parameters", "commit", "format"]))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(JSON, st.sampled_from(["format", *vars(ReportManifest("n.ipynb"))]))
 def test_whatever_a_manifest_holds_ends_in_a_value_or_an_error(
-    tmp_path_factory: pytest.TempPathFactory, held: Any, key: str
+    tmp_path_factory: pytest.TempPathFactory, value: Any, key: str
 ) -> None:
-    place = tmp_path_factory.mktemp("forged")
+    place = folder(tmp_path_factory.mktemp("forged"), TOLD | {key: value})
     try:
-        found = read(folder(place, TOLD | {key: held}))
-    except SpecError:
+        manifest = ReportManifest.read(place)
+    except SpecError as error:
+        assert "holds no report that can be read" in str(error)
+        with pytest.raises(SpecError):
+            load_input(place, "a")
         return
-    assert "/" not in found.notebook and isinstance(found.parameters, dict)
-
-
-def test_a_clone_s_commit_is_told_and_whether_it_was_changed(tmp_path: Path) -> None:
-    def git(*words: str) -> str:
-        identity = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false"]
-        command = ["git", "-C", str(tmp_path), *identity, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    source = tmp_path / "n.ipynb"
-    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] is None
-    git("init", "--quiet")
-    source.write_text("{}")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "first")
-    git("tag", "v1")
-    head = git("rev-parse", "HEAD")
-    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] == head
-    source.write_text("[]")
-    assert describe(source, "ab", {}, ["x"])["commit"]["notebook"] == f"{head}-dirty"
-
-
-def test_it_names_versions_packages_and_host(tmp_path: Path) -> None:
-    told = describe(tmp_path / "n.ipynb", "ab", {}, ["fame-lab", "report", "a b"])
-    assert told["commands"][0] == "fame-lab report 'a b'"
-    assert told["versions"].keys() == {"fame_lab", "python", "host_kernel"}
-    assert told["packages"]["numpy"] and told["host"]["cpu"]
-    assert json.loads(json.dumps(told)) == told
+    assert "/" not in manifest.notebook
+    assert {name: type(of) for name, of in vars(manifest).items()} == {
+        name: type(of) for name, of in vars(ReportManifest("n.ipynb")).items()
+    }
+    assert load_input(place, "a").told == manifest.to_dict()

@@ -128,7 +128,7 @@ def test_an_unknown_parameter_is_refused_with_what_there_is() -> None:
         checked(nbformat.v4.new_notebook(), {"nodes": 4})
 
 
-@pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, b"x", [complex(1)]])
+@pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, b"x", [complex(1)], "\ud800"])
 def test_a_value_that_no_manifest_could_hold_is_refused(value: Any) -> None:
     with pytest.raises(SpecError, match=r"parameter nodes is .*: give a number"):
         checked(content(), {"nodes": value})

@@ -117,7 +117,7 @@ def test_html_has_a_row_for_each_thing_measured_and_says_that_it_is_emulated() -
     assert shown.count("<tr>") == 3
     assert "<th>dram</th>" in shown
     assert "latency [ns]" in shown
-    assert "emulated (TCG on this host): not a fabric&#x27;s latency" in shown
+    assert "emulated (TCG on this host): not a fabric&#39;s latency" in shown
 
 
 def test_html_escapes_what_came_from_elsewhere() -> None:
