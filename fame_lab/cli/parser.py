@@ -11,6 +11,7 @@ from fame_lab.cli import files, report, sweep
 from fame_lab.cli import image as cli_image
 from fame_lab.cli import qemu as cli_qemu
 from fame_lab.cli.arguments import as_path, parameter
+from fame_lab.cli.probe_help import ProbeHelp
 from fame_lab.core.sanitize import plain
 from fame_lab.core.version import __version__
 
@@ -139,7 +140,9 @@ def parser() -> argparse.ArgumentParser:
     )
     down.set_defaults(command="down")
 
-    probe = words.add_parser("probe", help="measure in a running lab")
+    probe = words.add_parser("probe", help="measure in a running lab", add_help=False)
+    more = "show this; after NAME PROBE, what the probe takes, too"
+    probe.add_argument("-h", "--help", nargs=0, action=ProbeHelp, help=more)
     probe.add_argument("name", metavar="NAME")
     probe.add_argument("probe", metavar="PROBE", help="such as chase; a wrong name lists all")
     probe.add_argument(
