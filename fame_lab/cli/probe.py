@@ -14,7 +14,28 @@ from fame_lab.errors import SpecError
 __all__ = ["probe"]
 
 
-@click.command(cls=Command, meant="-p NAME=VALUE for a probe's parameter")
+class _Probe(Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words for the help, which is printed while they are read."""
+        ctx.meta["words"] = [word for word in args if not word.startswith("-")]
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Add the parameters of the probe that is named, as its ``run`` declares them."""
+        if len(words := ctx.meta["words"]) < 2:
+            return
+        from fame_lab.probes.common.parameters import parameters  # it brings all that measures
+
+        with formatter.section(f"Parameters of {words[1]}, each by -p NAME=VALUE"):
+            formatter.write_dl(
+                [
+                    (each.name, f"{each.words} {each.takes}{f'; by default {each.text}' if each.text else ''}.")
+                    for each in parameters(words[1])
+                ]
+            )
+
+
+@click.command(cls=_Probe, meant="-p NAME=VALUE for a probe's parameter")
 @click.argument("name", metavar="NAME")
 @click.argument("probe", metavar="PROBE")
 @parameter_option("Of the probe, by default its own; may be given again: -p working_sets=4K,64K.")
@@ -22,7 +43,7 @@ __all__ = ["probe"]
 def probe(name: str, probe: str, parameters: tuple[tuple[str, Any], ...], output: Path | None) -> int:
     """Measure in a running lab.
 
-    PROBE is such as chase; a wrong name lists all.
+    PROBE is such as chase; a wrong name lists all. NAME PROBE --help shows what the probe takes.
     """
     from fame_lab.lab.lab import Lab
 

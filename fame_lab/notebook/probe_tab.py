@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -93,7 +92,7 @@ class ProbeBox(LabTab):
         each, widget, why = self._fields[name]
         try:
             each.read(widget.value)
-            why.value = muted(f"{each.kind}. {each.words}" if each.words else each.kind)
+            why.value = muted(f"{each.takes}. {each.words}" if each.words else each.takes)
             self._wrong.discard(name)
         except SpecError as error:
             why.value = reason_html(str(error))
@@ -139,9 +138,8 @@ class ProbeBox(LabTab):
 
 
 def _widget(each: Parameter) -> Any:
-    if each.kind.startswith("{") and isinstance(each.default, (str, int)):
-        options = [str(option) for option in json.loads(f"[{each.kind.strip('{}')}]")]
-        return ipywidgets.Dropdown(options=options, value=str(each.default), layout=_WIDE)
+    if each.choices:
+        return ipywidgets.Dropdown(options=each.choices, value=each.text, layout=_WIDE)
     return ipywidgets.Text(
         value=each.text, placeholder="the probe's choice", continuous_update=True, layout=_WIDE
     )

@@ -13,7 +13,6 @@ import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fame_lab.core.jobs.progress import job
-from fame_lab.core.numeric import as_python
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.results.capture import keep
@@ -80,19 +79,12 @@ def run(lab: TargetLab, name: str, /, **parameters: Any) -> Result:
         If it cannot give a right number.
     """
     probe = family(name)
-    known = list(inspect.signature(probe.run).parameters)[1:]
-    if unknown := sorted(set(parameters) - set(known)):
-        raise SpecError(
-            f"probe {quoted(name)} has no parameter {quoted(unknown[0])}; it has {', '.join(known)}"
-        )
-    from fame_lab.probes.common.parameter_types import check_kinds
+    # So late, for with it comes numpy, which a list of names does not need.
+    from fame_lab.probes.common.declaration import read_arguments
 
-    annotations = inspect.get_annotations(probe.run)
-    parameters = {each: _taken(value, str(annotations.get(each, ""))) for each, value in parameters.items()}
-    check_kinds(name, parameters)
+    parameters = read_arguments(probe.run, parameters, from_text=True, level=5)
     # A lab that starts in silence is measured in silence.
     with job(name, unit="run", shown=lab.progress):
-        # So late, for with it comes numpy, which a list of names does not need.
         from fame_lab.probes import timer
 
         clocks = None if name == "timer" else timer.short(lab, parameters.get("mapping", "uc"))
@@ -114,16 +106,6 @@ def __getattr__(name: str) -> Family:
     if found is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return found
-
-
-def _taken(value: Any, annotation: str) -> Any:
-    """Return a value as a probe takes it: numpy's as Python's own, and one value as a list of one."""
-    value = as_python(value)
-    if isinstance(value, float) and value.is_integer() and annotation == "int":
-        value = int(value)
-    if "Sequence[" in annotation and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        value = (value,)
-    return value
 
 
 def _find(name: str) -> Family | None:

@@ -7,7 +7,7 @@ the end. Whatever is missing was lost: the atomic operations are not atomic betw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,17 @@ import xarray as xr
 
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
-from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.errors import ProbeError
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range, Several
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
+from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
+from fame_lab.spec.fam_layout import MAX_NODES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,18 +41,18 @@ _COUNTS = {"attempts": "attempts to add 1", "successes": "attempts that succeede
 _WORD = 8
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
-    operations: Sequence[str] = OPERATIONS,
+    operations: Annotated[Sequence[str], Choices(*OPERATIONS)] = OPERATIONS,
     nodes: Sequence[int | str] | None = None,
-    contenders: int | Sequence[int] | None = None,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    batches: int = 50,
-    batch_ms: float = 2.0,
-    patience: float = 10.0,
+    contenders: Annotated[int | Sequence[int] | None, Several(Range(1, MAX_NODES))] = None,
+    offset: Annotated[int | str, Multiple(_WORD, 0)] = 0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 2.0,
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure 1 to N nodes that increment one word. Overwrites 8 bytes of FAM at `offset`.
 
@@ -62,7 +64,8 @@ def run(
     nodes : sequence of int or str, optional
         Those that may contend, by number, from 0, or by name; by default all.
     contenders : int or sequence of int, optional
-        How many of them do, the first ones; by default the powers of two that there are, and all.
+        How many of them do, from 1 to 40, the first ones; by default the powers of two that there are, and
+        all.
     offset : int or str
         Of the word, a multiple of 8: a locked operation across two lines is not atomic between nodes.
     mapping : {"uc", "wc", "wb"}
@@ -71,7 +74,7 @@ def run(
         How many timed batches each node takes, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
 
     Returns
@@ -89,39 +92,34 @@ def run(
     ProbeError
         If there are not so many nodes, one could not end its part, or its figures do not agree.
     """
-    wanted = [operations] if isinstance(operations, str) else list(operations)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
-        raise SpecError(f"operations is {quoted(operations)}: give one or both of {', '.join(OPERATIONS)}")
-    rules = ContestSettings(batches, batch_ms, patience)
+    rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = fam_options(mapping)
     at = check_offset(lab, offset, _WORD, _WORD)
     there = find_nodes(lab, nodes, 1)
-    counts = _check_contenders(contenders, len(there))
-    current().set_total(len(wanted) * sum(counts))
+    counts = _choose_contenders(contenders, len(there))
+    current().set_total(len(operations) * sum(counts))
     with Measurement(lab, "atomics") as measurement:
         runs = [
             _contend(lab, there[:count], operation, at, words, rules)
-            for operation in wanted
+            for operation in operations
             for count in counts
         ]
     contests = [run for run, _ in runs]
-    held = np.array([word for _, word in runs], "u8").reshape(len(wanted), len(counts))
-    found = dataset(contests, {"operation": wanted, "contenders": counts}, there, _COUNTS)
+    held = np.array([word for _, word in runs], "u8").reshape(len(operations), len(counts))
+    found = dataset(contests, {"operation": operations, "contenders": counts}, there, _COUNTS)
     _derive(found, contests, held)
     mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
-        "operations": wanted, "nodes": [node.name for node in there], "contenders": counts, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "operations": operations, "nodes": [node.name for node in there], "contenders": counts, "offset": at,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     return measurement.result(found, parameters, mappings, {"offset": at}, failed=_failure(found))
 
 
-def _check_contenders(contenders: int | Sequence[int] | None, there: int) -> list[int]:
+def _choose_contenders(contenders: int | Sequence[int] | None, there: int) -> list[int]:
     if contenders is None:
         return sorted({1 << power for power in range(there.bit_length()) if 1 << power <= there} | {there})
     counts = [contenders] if isinstance(contenders, int) else list(contenders)
-    if not counts or len(set(counts)) != len(counts) or any(type(c) is not int or c < 1 for c in counts):
-        raise SpecError(f"contenders is {quoted(contenders)}: give numbers of nodes from 1 on, each once")
     if max(counts) > there:
         raise ProbeError(f"contenders is {quoted(contenders)}: there are only {there} nodes to contend")
     return sorted(counts)

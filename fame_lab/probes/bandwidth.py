@@ -10,21 +10,18 @@ of it, and is over when a fence says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
-from fame_lab.probes.common.arguments import MEMORIES, check_memories, fam_options, find_node
-from fame_lab.probes.common.batches import Batches, check_batches, check_timeout, summary
+from fame_lab.probes.common.arguments import MAPPINGS, MEMORIES, fam_options, find_node
+from fame_lab.probes.common.batches import batch_options, summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range, Several
+from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -42,21 +39,21 @@ OPERATIONS = ("read", "write", "nt-write", "copy", "triad")
 CONVENTION = "bytes as in STREAM: a copy counts those read and written, a triad its three arrays; GB is 1e9"
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     node: int | str = 0,
-    memories: Sequence[str] = MEMORIES,
-    operations: Sequence[str] = OPERATIONS,
-    working_sets: Sequence[int | str] | None = None,
-    width: int = 8,
-    unroll: int = 1,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    batches: int = 30,
-    batch_ms: float = 1.0,
-    timeout: float = 120.0,
+    memories: Annotated[Sequence[str], Choices(*MEMORIES)] = MEMORIES,
+    operations: Annotated[Sequence[str], Choices(*OPERATIONS)] = OPERATIONS,
+    working_sets: Annotated[Sequence[int | str] | None, Several(Multiple(256))] = None,
+    width: Annotated[int, Choice(8, 16)] = 8,
+    unroll: Annotated[int, Choice(1, 8)] = 1,
+    offset: Annotated[int | str, Multiple(64, 0)] = 0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    batches: Annotated[int, Range(30, 1000)] = 30,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    timeout: Annotated[float, Range(1.0, 86400.0, "seconds")] = 120.0,
 ) -> Result:
     """Measure sequential bandwidth on one node. Overwrites the largest working set from `offset` on in FAM.
 
@@ -85,7 +82,7 @@ def run(
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000. It holds whole passes.
     timeout : float
-        Seconds for all working sets of one operation on one memory.
+        Seconds, from 1 to 86400, for all working sets of one operation on one memory.
 
     Returns
     -------
@@ -101,33 +98,22 @@ def run(
     ProbeError, CommandError
         If the node cannot measure it, for no memory has room for any size, for example.
     """
-    asked = check_batches(batches, batch_ms)
-    check_timeout(timeout)
-    chosen = check_memories(memories)
-    wanted = [operations] if isinstance(operations, str) else list(operations)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(OPERATIONS):
-        raise SpecError(
-            f"operations is {quoted(operations)}: give some of {', '.join(OPERATIONS)}, each once"
-        )
-    if type(width) is not int or width not in (8, 16):
-        raise SpecError(f"width is {quoted(width)}: give 8 or 16")
-    if type(unroll) is not int or unroll not in (1, 8):
-        raise SpecError(f"unroll is {quoted(unroll)}: give 1 or 8")
-    if "triad" in wanted and working_sets is not None and any(parse_size(s) == 256 for s in working_sets):
+    if "triad" in operations and working_sets is not None and 256 in working_sets:
         raise SpecError("a working set of 256 bytes is too small for the three arrays of a triad: give 512")
     measuring = find_node(lab, node)
-    shared = ["--width", str(width), "--unroll", str(unroll), *asked, *fam_options(mapping)]
-    sets = plan_working_sets(lab, measuring, chosen, working_sets, offset, multiple=256, step=16)
+    shared = ["--width", str(width), "--unroll", str(unroll), *batch_options(batches, batch_ms)]
+    shared += fam_options(mapping)
+    sets = plan_working_sets(lab, measuring, memories, working_sets, offset, step=16)
     per_operation = []
     mappings = []
-    current().set_total(sets.runs(len(wanted)))
+    current().set_total(sets.runs(len(operations)))
     with Measurement(lab, "bandwidth") as measurement:
-        for operation in wanted:
+        for operation in operations:
             command = ["bandwidth", "--op", operation, *shared]
             same: dict[str, str | int] = {"op": operation, "width": width, "unroll": unroll}
             rows = [
                 working_set_curve.sweep(measuring, command, each, sets, "bytes", batches, timeout, same)
-                for each in chosen
+                for each in memories
             ]
             # A byte a nanosecond is 1e9 bytes a second.
             units = {"units": "GB/s", "long_name": "bandwidth"}
@@ -137,23 +123,18 @@ def run(
                 )
             )
             mappings.append(working_set_curve.mapping(rows))
-    dataset = xr.concat(per_operation, dim=xr.DataArray(wanted, dims="operation", name="operation"))
+    dataset = xr.concat(per_operation, dim=xr.DataArray(operations, dims="operation", name="operation"))
     dataset["bandwidth_summary"] = summary(dataset["bandwidth"])
     attrs = {
         "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll,
         "convention": CONVENTION, "cut_short": sets.cut_short,
     }  # fmt: skip
     parameters = {
-        "node": measuring.name, "memories": chosen, "operations": wanted, "working_sets": sets.sizes,
-        "width": width, "unroll": unroll, "offset": sets.offset, "mapping": mapping,
-        "batches": batches, "batch_ms": batch_ms,
+        "node": measuring.name, "memories": memories, "operations": operations,
+        "working_sets": sets.sizes, "width": width, "unroll": unroll, "offset": sets.offset,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
     }  # fmt: skip
     return measurement.result(dataset, parameters, mappings, attrs)
-
-
-def _gigabytes_a_second(cell: Batches) -> npt.NDArray[np.float64]:
-    # A byte a nanosecond is 1e9 bytes a second.
-    return 1 / cell.ns_per_operation
 
 
 def plot(result: Result) -> Figure:

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import parse_size
-from fame_lab.errors import SpecError
 from fame_lab.probes.common import working_set_curve
-from fame_lab.probes.common.arguments import MEMORIES, check_memories, check_seed, fam_options, find_node
-from fame_lab.probes.common.batches import check_batches, check_timeout, summary
+from fame_lab.probes.common.arguments import MAPPINGS, MEMORIES, fam_options, find_node
+from fame_lab.probes.common.batches import batch_options, summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, PowerOfTwo, Range, Several
+from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.working_sets import plan_working_sets
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -41,21 +39,21 @@ ORDERS = ("random", "page-grouped")
 STRIDES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     node: int | str = 0,
-    memories: Sequence[str] = MEMORIES,
-    working_sets: Sequence[int | str] | None = None,
-    orders: str | Sequence[str] = ORDERS,
-    strides: int | str | Sequence[int | str] = 64,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    seed: int = 1,
-    batches: int = 50,
-    batch_ms: float = 1.0,
-    timeout: float = 120.0,
+    memories: Annotated[Sequence[str], Choices(*MEMORIES)] = MEMORIES,
+    working_sets: Annotated[Sequence[int | str] | None, Several(Multiple(64))] = None,
+    orders: Annotated[str | Sequence[str], Choices(*ORDERS)] = ORDERS,
+    strides: Annotated[int | str | Sequence[int | str], Several(PowerOfTwo(64, 4096))] = 64,
+    offset: Annotated[int | str, Multiple(64, 0)] = 0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    seed: Annotated[int, Range(0, 2**64 - 1)] = 1,
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    timeout: Annotated[float, Range(1.0, 86400.0, "seconds")] = 120.0,
 ) -> Result:
     """Measure load-to-use latency on one node. Overwrites the largest working set from `offset` on in FAM.
 
@@ -78,13 +76,13 @@ def run(
     mapping : {"uc", "wc", "wb"}
         How the CPU is asked to treat FAM.
     seed : int
-        Of the cycle. The same seed gives the same order of lines.
+        Of the cycle, from 0 to 2^64-1. The same seed gives the same order of lines.
     batches : int
         How many timed batches for each working set, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
     timeout : float
-        Seconds for all working sets of one memory, in one order with one stride.
+        Seconds, from 1 to 86400, for all working sets of one memory, in one order with one stride.
 
     Returns
     -------
@@ -100,13 +98,11 @@ def run(
     ProbeError, CommandError
         If the node cannot measure it, for no memory has room for any size, for example.
     """
-    asked = check_batches(batches, batch_ms)
-    check_timeout(timeout)
-    chosen = check_memories(memories)
-    in_orders, in_strides = _check_orders(orders), _check_strides(strides)
     measuring = find_node(lab, node)
-    shared = ["--seed", str(check_seed(seed)), *asked, *fam_options(mapping)]
-    sets = plan_working_sets(lab, measuring, chosen, working_sets, offset, multiple=max(in_strides), step=4)
+    in_orders = [orders] if isinstance(orders, str) else list(orders)
+    in_strides = [int(each) for each in ([strides] if isinstance(strides, (int, str)) else strides)]
+    shared = ["--seed", str(seed), *batch_options(batches, batch_ms), *fam_options(mapping)]
+    sets = plan_working_sets(lab, measuring, memories, working_sets, offset, multiple=max(in_strides), step=4)
     mappings = set()
 
     def measure(order: str, stride: int) -> xr.Dataset:
@@ -114,7 +110,7 @@ def run(
         same: dict[str, str | int] = {"order": order, "stride": stride}
         rows = [
             working_set_curve.sweep(measuring, command, each, sets, "loads", batches, timeout, same)
-            for each in chosen
+            for each in memories
         ]
         mappings.add(working_set_curve.mapping(rows))
         told = {"units": "ns", "long_name": "latency of a dependent load"}
@@ -137,28 +133,11 @@ def run(
     dataset["latency_summary"] = summary(dataset["latency"])
     attrs = {"node": measuring.name, "offset": sets.offset, "cut_short": sets.cut_short}
     parameters = {
-        "node": measuring.name, "memories": chosen, "working_sets": sets.sizes, "orders": in_orders,
+        "node": measuring.name, "memories": memories, "working_sets": sets.sizes, "orders": in_orders,
         "strides": in_strides, "offset": sets.offset, "mapping": mapping, "batches": batches,
         "batch_ms": batch_ms,
     }  # fmt: skip
     return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
-
-
-def _check_orders(orders: str | Sequence[str]) -> list[str]:
-    chosen = [orders] if isinstance(orders, str) else list(orders)
-    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(ORDERS):
-        raise SpecError(f"orders is {quoted(orders)}: give one or both of {', '.join(ORDERS)}")
-    return chosen
-
-
-def _check_strides(strides: int | str | Sequence[int | str]) -> list[int]:
-    given = [strides] if isinstance(strides, (int, str)) else list(strides)
-    chosen = [parse_size(stride, "stride") for stride in given]
-    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(STRIDES):
-        raise SpecError(
-            f"strides is {quoted(strides)}: give some of {', '.join(map(str, STRIDES))}, each once"
-        )
-    return chosen
 
 
 def plot(result: Result) -> Figure:

@@ -8,21 +8,20 @@ line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import summary
+from fame_lab.probes.common.constraints import Choice, Multiple, Range, Several
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import crowding, host_note
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -41,17 +40,17 @@ _WORD = 8
 _FARTHEST = 4096
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
-    distances: Sequence[int] = DISTANCES,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    batches: int = 50,
-    batch_ms: float = 2.0,
-    patience: float = 10.0,
+    distances: Annotated[Sequence[int], Several(Multiple(_WORD, _WORD, _FARTHEST))] = DISTANCES,
+    offset: Annotated[int | str, Multiple(128, 0)] = 0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 2.0,
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure each node as it adds to a counter of its own. Overwrites the counters in FAM from `offset` on.
 
@@ -61,8 +60,8 @@ def run(
     nodes : sequence of int or str, optional
         Two or more, by number, from 0, or by name; by default all.
     distances : sequence of int
-        Bytes from one counter to the next, multiples of 8 up to 4096. The largest is what the others are
-        compared with.
+        From one counter to the next, multiples of 8 bytes, from 8 to 4K. The largest is what the others
+        are compared with.
     offset : int or str
         Where in FAM, a multiple of 128.
     mapping : {"uc", "wc", "wb"}
@@ -71,7 +70,7 @@ def run(
         How many timed batches each node takes, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
 
     Returns
@@ -89,13 +88,8 @@ def run(
     ProbeError
         If there are no two nodes, one could not end its part, or its figures do not agree.
     """
-    apart = list(distances)
-    if not apart or len(set(apart)) != len(apart) or not all(map(_is_distance, apart)):
-        raise SpecError(
-            f"distances is {quoted(distances)}: give multiples of 8 from 8 to {_FARTHEST}, each once"
-        )
-    apart.sort()
-    rules = ContestSettings(batches, batch_ms, patience)
+    apart = sorted(distances)
+    rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = fam_options(mapping)
     there = find_nodes(lab, nodes, 2)
     size = len(there) * apart[-1]
@@ -109,13 +103,9 @@ def run(
     attrs = {"offset": at, "addition": "a plain load and a plain store"}
     parameters = {
         "nodes": [node.name for node in there], "distances": apart, "offset": at, "mapping": mapping,
-        "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     return measurement.result(found, parameters, mappings, attrs, failed=_failure(found))
-
-
-def _is_distance(distance: object) -> bool:
-    return type(distance) is int and 0 < distance <= _FARTHEST and distance % _WORD == 0
 
 
 def _contend(
@@ -151,7 +141,7 @@ def _derive(found: xr.Dataset, held: npt.NDArray[np.uint64]) -> None:
     expected = found["all_additions"].astype("i8")
     found["expected"] = expected.assign_attrs(long_name="additions that the node made, warm-up included")
     found["held"] = (dims, held, {"long_name": "what the counter held in the end"})
-    found["oversubscribed"] = oversubscribed(found.sizes["node"])
+    found["oversubscribed"] = crowding(found.sizes["node"])
 
 
 def _failure(found: xr.Dataset) -> str:
@@ -177,15 +167,13 @@ def plot(result: Result) -> Figure:
         f"n = {data.sizes['batch']} batches a mark ({int(preempted.sum())} of {preempted.size} "
         "preempted in the guest); marker: median, bar: min to p90\n"
         f"an addition is a plain load and a plain store; FAM mapped {data.attrs['mapping']}\n"
-        f"{contention_note(data.attrs['host_cpu_wait'])}"
+        f"{host_note(data)}"
     )
     names = [str(node) for node in data["node"].values]
     # More than there are looks have one, and are told by where they are.
     alike = len(names) > plots.N_STYLES
     if alike:
         note += f"\nat each distance, from left to right: {names[0]} to {names[-1]}"
-    if bool(data["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     made, (rates, ratios) = plots.figure(
         f"False sharing: {data.sizes['node']} nodes that add to counters of their own",
         result.manifest,

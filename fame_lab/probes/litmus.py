@@ -9,23 +9,22 @@ one that it allows is a finding. What was not observed may still be possible: th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.numeric import check_whole
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, check_seed, fam_options, find_nodes
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
+from fame_lab.errors import ProbeError
+from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
 from fame_lab.probes.common.binomial import describe_share, share_bounds
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range
 from fame_lab.probes.common.contest import progress_slots
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, crowding, oversubscribed
 from fame_lab.probes.common.litmus_tests import FORBIDDEN, RELAXED, SEQUENTIAL, TESTS, LitmusTest
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -39,24 +38,24 @@ __all__ = ["plot", "run"]
 
 #: Bytes of FAM: 1024 cells of 256 bytes, and what each of four nodes saw in them.
 _SIZE = 1024 * (256 + 4)
-_MAX_ITERATIONS = 10**9
+_UNORDERED = "x86-TSO says nothing of write-combined memory, so that no outcome could be called forbidden"
 
 #: Nodes wait for each other every so many cells. With a core each they meet the more often the fewer these
 #: are; without, each wait is for the host's scheduler.
 _BURST, _BURST_CROWDED = 8, 256
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
-    tests: Sequence[str] | None = None,
-    iterations: int = 500_000,
+    tests: Annotated[Sequence[str] | None, Choices(*TESTS)] = None,
+    iterations: Annotated[int, Range(1000, 10**9)] = 500_000,
     nodes: Sequence[int | str] | None = None,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    seed: int = 1,
-    patience: float = 10.0,
+    offset: Annotated[int | str, Multiple(128, 0)] = 0,
+    mapping: Annotated[str, Choice("uc", "wb", why=_UNORDERED)] = "uc",
+    seed: Annotated[int, Range(0, 2**64 - 1)] = 1,
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Play litmus tests and count their outcomes. Overwrites 260 KiB of FAM from `offset` on.
 
@@ -75,8 +74,8 @@ def run(
     mapping : {"uc", "wb"}
         How the CPUs are asked to treat FAM. Write-combined memory is not ordered as x86-TSO says.
     seed : int
-        Of the short times after which a node begins a cell.
-    patience : float
+        Of the short times after which a node begins a cell, from 0 to 2^64-1.
+    peer_timeout : float
         Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
 
     Returns
@@ -100,20 +99,13 @@ def run(
     The bounds take the iterations as independent. Collisions come in runs, so that another run's share may
     lie outside.
     """
-    check_whole("iterations", iterations, 1000, _MAX_ITERATIONS)
-    check_patience(patience)
     at = check_offset(lab, offset, _SIZE, 128)
-    words = [*fam_options(mapping), "--offset", str(at), "--seed", str(check_seed(seed))]
-    if mapping == "wc":
-        raise SpecError(
-            "mapping is 'wc': x86-TSO says nothing of write-combined memory, so that no outcome could be "
-            "called forbidden; give uc or wb"
-        )
+    words = [*fam_options(mapping), "--offset", str(at), "--seed", str(seed)]
     players = find_nodes(lab, nodes, 2)
     chosen, left_out = _choose(tests, len(players))
     current().set_total(sum(test.nodes for test in chosen))
     with Measurement(lab, "litmus") as measurement:
-        played = [_play(lab, players[: test.nodes], test, iterations, words, patience) for test in chosen]
+        played = [_play(lab, players[: test.nodes], test, iterations, words, peer_timeout) for test in chosen]
     mappings = {mapped for _, mapped, _ in played}
     if any("write-combining" in mapped for mapped in mappings):
         effective = " and ".join(sorted(mappings))
@@ -121,7 +113,8 @@ def run(
     dataset = _dataset(chosen, [counts for counts, _, _ in played], iterations)
     parameters = {
         "tests": [test.name for test in chosen], "iterations": iterations,
-        "nodes": [node.name for node in players], "offset": at, "mapping": mapping, "patience": patience,
+        "nodes": [node.name for node in players], "offset": at, "mapping": mapping,
+        "peer_timeout": peer_timeout,
     }  # fmt: skip
     avx = int(all(avx for _, _, avx in played))
     attrs = {"offset": at, "model": "x86-TSO", "left_out": left_out, "avx": avx}
@@ -134,10 +127,7 @@ def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest]
         without = [test for test in TESTS.values() if test.nodes > players]
         said = "; ".join(f"{test.name} takes {test.nodes} nodes, and there are {players}" for test in without)
         return [test for test in TESTS.values() if test not in without], said
-    names = [tests] if isinstance(tests, str) else list(tests)
-    if not names or len(set(names)) != len(names) or not set(names) <= set(TESTS):
-        raise SpecError(f"tests is {quoted(tests)}: give some of {', '.join(TESTS)}, each once")
-    chosen = [TESTS[name] for name in names]
+    chosen = [TESTS[name] for name in tests]
     for test in chosen:
         if test.nodes > players:
             raise ProbeError(f"{test.name} takes {test.nodes} nodes, and there are only {players}")
@@ -154,16 +144,16 @@ def _play(
     test: LitmusTest,
     iterations: int,
     words: list[str],
-    patience: float,
+    peer_timeout: float,
 ) -> tuple[list[int], str, bool]:
     """Play one test: how often each outcome was seen, how FAM was mapped, whether all CPUs have AVX."""
     asked = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]
     arguments = {
         node: ["litmus", *asked, *words, *place] for node, place in progress_slots(lab, players).items()
     }
-    timeout = 4 * patience + 60 + iterations / 10_000
+    timeout = 4 * peer_timeout + 60 + iterations / 10_000
     lines = run_at_barrier(
-        lab, arguments, patience=patience, timeout=timeout, unit=f"iterations of {test.name}"
+        lab, arguments, peer_timeout=peer_timeout, timeout=timeout, unit=f"iterations of {test.name}"
     )
     told = [single_record(lines, node, "litmus") for node in players]
     counted = []
@@ -192,11 +182,15 @@ def _dataset(tests: list[LitmusTest], counts: list[list[int]], iterations: int) 
             "share": ("outcome", found / iterations, {"long_name": "share of the iterations"}),
             "share_low": ("outcome", bounds[:, 0], {"long_name": f"the share's lower bound, {interval}"}),
             "share_high": ("outcome", bounds[:, 1], {"long_name": f"the share's upper bound, {interval}"}),
-            "finding": ("outcome", [describe_share(int(count), iterations) for count in found]),
+            "finding": (
+                "outcome",
+                [describe_share(int(count), iterations) for count in found],
+                {"long_name": "how often, in words"},
+            ),
             "iterations": ("test", [iterations] * len(tests), {"long_name": "how often it was played"}),
-            "program": ("test", [test.program for test in tests]),
+            "program": ("test", [test.program for test in tests], {"long_name": "what each node does"}),
             "burst": ("test", [_burst(test) for test in tests], {"long_name": "cells between two waits"}),
-            "oversubscribed": ("test", [oversubscribed(test.nodes) for test in tests]),
+            "oversubscribed": xr.concat([crowding(test.nodes) for test in tests], "test"),
         },
         coords={
             "test": [test.name for test in tests],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,16 @@ import xarray as xr
 
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import KIB, MIB, format_size, parse_size
-from fame_lab.errors import ProbeError, SpecError
+from fame_lab.core.sizes import KIB, MIB
+from fame_lab.errors import ProbeError
 from fame_lab.probes.chase import ORDERS
-from fame_lab.probes.common.arguments import check_offset, check_seed, fam_options, find_node, find_nodes
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
-from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_node, find_nodes
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
+from fame_lab.probes.common.batches import PREEMPTED, TIMER, Batches, batch_options, read_batches, summary
+from fame_lab.probes.common.constraints import Choice, Multiple, Range, Several
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import host_note, oversubscribed
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -47,8 +48,8 @@ OPERATIONS = ("read", "write")
 UNLOADED = np.inf
 
 _LINE = 64
+_PAGE = 4 * KIB
 _LARGEST = 32 * MIB
-_MAX_TURNS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,22 +62,22 @@ class _Point:
     mapping: str
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     node: int | str = 0,
     loaders: Sequence[int | str] | None = None,
-    operation: str = "read",
-    delays: Sequence[int] = DELAYS,
-    working_set: int | str | None = None,
-    order: str = "page-grouped",
-    offset: int | str = 0,
-    mapping: str = "uc",
-    seed: int = 1,
-    batches: int = 50,
-    batch_ms: float = 1.0,
-    patience: float = 30.0,
+    operation: Annotated[str, Choice(*OPERATIONS)] = "read",
+    delays: Annotated[Sequence[int], Several(Range(0, 1_000_000))] = DELAYS,
+    working_set: Annotated[int | str | None, Multiple(_PAGE)] = None,
+    order: Annotated[str, Choice(*ORDERS)] = "page-grouped",
+    offset: Annotated[int | str, Multiple(_PAGE, 0)] = 0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    seed: Annotated[int, Range(0, 2**64 - 1)] = 1,
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 30.0,
 ) -> Result:
     """Measure load-to-use latency in FAM under load. Overwrites a working set a node from `offset` on in FAM.
 
@@ -90,7 +91,7 @@ def run(
     operation : {"read", "write"}
         What they do to a line, in words of 8 bytes.
     delays : sequence of int
-        Turns of an empty loop that a loader waits after each line of 64 bytes, from 0 to a million. The
+        Turns of an empty loop that a loader waits after each line of 64 bytes, from 0 to 1000000. The
         latency without any load is measured in any case, and first.
     working_set : int or str, optional
         Bytes for each node, a multiple of 4096; by default 32 MiB, or the largest power of two of which FAM
@@ -102,12 +103,12 @@ def run(
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     seed : int
-        Of the cycle. The same seed gives the same order of lines.
+        Of the cycle, from 0 to 2^64-1. The same seed gives the same order of lines.
     batches : int
         How many timed batches for each delay, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for the others to begin, from 1 to 3600.
 
     Returns
@@ -126,31 +127,15 @@ def run(
     ProbeError, CommandError
         If there is no node to load FAM, one does not come, or goes away before the end.
     """
-    asked = check_batches(batches, batch_ms)
-    check_patience(patience)
     chasing = find_node(lab, node)
     others = _find_loaders(lab, loaders, chasing)
-    if operation not in OPERATIONS:
-        raise SpecError(f"operation is {quoted(operation)}: give one of {', '.join(OPERATIONS)}")
-    if order not in ORDERS:
-        raise SpecError(f"order is {quoted(order)}: give one of {', '.join(ORDERS)}")
-    turns = _check_delays(delays)
     at, size = _choose_range(lab, working_set, offset, 1 + len(others))
     control = lab.fam.control
     # The second barrier serves as the word that ends the load.
     stop = control.barrier(1)
     shared = [*fam_options(mapping), "--stop", str(stop), "--size", str(size)]
-    chase = [
-        "loaded",
-        *shared,
-        "--offset",
-        str(at),
-        "--order",
-        order,
-        "--seed",
-        str(check_seed(seed)),
-        *asked,
-    ]
+    chase = ["loaded", *shared, "--offset", str(at), "--order", order, "--seed", str(seed)]
+    chase += batch_options(batches, batch_ms)
     counted = ",".join(str(control.progress(each.index)) for each in others)
 
     def measure(delay: int | None) -> _Point:
@@ -159,27 +144,29 @@ def run(
         for number, each in enumerate(others if delay is not None else [], start=1):
             place = ["--offset", str(at + number * size), "--op", operation, "--delay", str(delay)]
             arguments[each] = ["pressure", *shared, *place]
-        timeout = 4 * patience + 60 + 8 * batches * batch_ms / 1000
-        lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout, unit="batches or lines")
+        timeout = 4 * peer_timeout + 60 + 8 * batches * batch_ms / 1000
+        lines = run_at_barrier(
+            lab, arguments, peer_timeout=peer_timeout, timeout=timeout, unit="batches or lines"
+        )
         moved = {
             each.name: single_record(lines, each, "pressure") for each in arguments if each is not chasing
         }
         total = sum(line.integer("lines", 0, 1 << 53) for line in moved.values())
         return _read(single_record(lines, chasing, "loaded"), batches, total)
 
-    current().set_total(1 + len(turns) * (1 + len(others)))
+    current().set_total(1 + len(delays) * (1 + len(others)))
     with Measurement(lab, "loaded_latency") as measurement:
-        points = [measure(None), *(measure(delay) for delay in turns)]
-    dataset = _dataset([UNLOADED, *turns], points, oversubscribed(1 + len(others)))
+        points = [measure(None), *(measure(delay) for delay in delays)]
+    dataset = _dataset([UNLOADED, *delays], points, oversubscribed(1 + len(others)))
     names = [each.name for each in others]
     attrs = {
         "node": chasing.name, "loaders": " ".join(names), "operation": operation, "order": order,
         "offset": at, "working_set": size,
     }  # fmt: skip
     parameters = {
-        "node": chasing.name, "loaders": names, "operation": operation, "delays": turns, "working_set": size,
-        "order": order, "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
-        "patience": patience,
+        "node": chasing.name, "loaders": names, "operation": operation, "delays": delays,
+        "working_set": size, "order": order, "offset": at, "mapping": mapping, "batches": batches,
+        "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     mappings = {point.mapping for point in points}
     return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
@@ -201,31 +188,17 @@ def _find_loaders(
     return others
 
 
-def _check_delays(delays: Sequence[int]) -> list[int]:
-    given = list(delays)
-    sound = all(type(turns) is int and 0 <= turns <= _MAX_TURNS for turns in given)
-    if not given or len(given) > 64 or len(set(given)) != len(given) or not sound:
-        raise SpecError(
-            f"delays is {quoted(delays)}: give 1 to 64 whole numbers from 0 to {_MAX_TURNS}, each once"
-        )
-    return given
-
-
 def _choose_range(
     lab: TargetLab, working_set: int | str | None, offset: int | str, nodes: int
 ) -> tuple[int, int]:
     """Return where in FAM the ranges begin, and the bytes of each."""
-    at = check_offset(lab, offset, 4 * KIB, 4 * KIB)
+    at = check_offset(lab, offset, _PAGE, _PAGE)
     if working_set is None:
-        room = max((lab.fam.control.offset - at) // nodes, 4 * KIB)
+        room = max((lab.fam.control.offset - at) // nodes, _PAGE)
         size = min(_LARGEST, 1 << (room.bit_length() - 1))
     else:
-        size = parse_size(working_set, "working_set")
-        if size <= 0 or size % (4 * KIB):
-            raise SpecError(
-                f"working_set is {quoted(working_set)}: give a multiple of {format_size(4 * KIB)}"
-            )
-    return check_offset(lab, at, nodes * size, 4 * KIB), size
+        size = int(working_set)
+    return check_offset(lab, at, nodes * size, _PAGE), size
 
 
 def _read(line: OutputRecord, count: int, total: int) -> _Point:
@@ -254,9 +227,9 @@ def _dataset(delays: list[float], points: list[_Point], too_many: bool) -> xr.Da
             "latency": (of_batches, np.array([cell.ns_per_operation for cell in found]), nanoseconds),
             "bandwidth": (of_batches, bandwidth, gigabytes),
             "achieved": ("delay", achieved, gigabytes),
-            "preempted": (of_batches, np.array([cell.preempted for cell in found])),
+            "preempted": (of_batches, np.array([cell.preempted for cell in found]), PREEMPTED),
             "operations": ("delay", [cell.operations for cell in found], {"long_name": "loads in a batch"}),
-            "timer": ("delay", [cell.timer_ns for cell in found], {"units": "ns"}),
+            "timer": ("delay", [cell.timer_ns for cell in found], TIMER),
         },
         coords,
     )
@@ -274,10 +247,8 @@ def plot(result: Result) -> Figure:
         f"n = {dataset.sizes['batch']} batches a point ({count}); marker: median, bar, band: min to p90\n"
         f"numbers: turns of an empty loop after each line of {_LINE} bytes; "
         f"{plots.size_label(told['working_set'])} a node, {told['order']}; FAM mapped {told['mapping']}\n"
-        f"{contention_note(told['host_cpu_wait'])}"
+        f"{host_note(dataset)}"
     )
-    if bool(dataset["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     loaders = told["loaders"].split()
     others = loaders[0] if len(loaders) == 1 else f"{len(loaders)} nodes"
     made, (axes,) = plots.figure(

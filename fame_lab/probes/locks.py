@@ -14,21 +14,19 @@ part of it, and so is what it does while it keeps the lock to itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.numeric import check_whole
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import SpecError
 from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
 from fame_lab.probes.common.batches import STATISTICS, summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range
 from fame_lab.probes.common.contest import Contender, ContestSettings, contest, dataset, jain_index
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import crowding, host_note
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -50,21 +48,21 @@ _COUNTS = {
 
 #: Where in FAM what the lock guards lies, and how much there is before the nodes' places in the queue.
 _GUARDED, _QUEUE, _STRIDE = 256, 384, 128
-_MAX_OUTSIDE = 1_000_000
+_UNORDERED = "stores to write-combined memory may overtake each other, so that no lock would hold"
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
-    locks: Sequence[str] = LOCKS,
+    locks: Annotated[Sequence[str], Choices(*LOCKS)] = LOCKS,
     nodes: Sequence[int | str] | None = None,
-    outside: int = 128,
-    offset: int | str = 0,
-    mapping: str = "uc",
-    batches: int = 50,
-    batch_ms: float = 2.0,
-    patience: float = 10.0,
+    outside: Annotated[int, Range(0, 1_000_000)] = 128,
+    offset: Annotated[int | str, Multiple(_STRIDE, 0)] = 0,
+    mapping: Annotated[str, Choice("uc", "wb", why=_UNORDERED)] = "uc",
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 2.0,
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure nodes that take turns. Overwrites 384 bytes of FAM from `offset` on, and 128 a node.
 
@@ -87,7 +85,7 @@ def run(
         How many timed batches each node takes, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
 
     Returns
@@ -113,24 +111,15 @@ def run(
     A node whose wait is long naps now and then, so that with more nodes than host cores the next in a queue
     gets one; such runs are flagged.
     """
-    wanted = [locks] if isinstance(locks, str) else list(locks)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(LOCKS):
-        raise SpecError(f"locks is {quoted(locks)}: give some of {', '.join(LOCKS)}, each once")
-    check_whole("outside", outside, 0, _MAX_OUTSIDE)
-    rules = ContestSettings(batches, batch_ms, patience)
+    rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = ["--outside", str(outside), *fam_options(mapping)]
-    if mapping == "wc":
-        raise SpecError(
-            "mapping is 'wc': stores to write-combined memory may overtake each other, so that no lock would "
-            "hold; give uc or wb"
-        )
     there = find_nodes(lab, nodes, 2)
     at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
-    current().set_total(len(wanted) * len(there))
+    current().set_total(len(locks) * len(there))
     with Measurement(lab, "locks") as measurement:
-        runs = [_contend(lab, there, lock, at, words, rules) for lock in wanted]
+        runs = [_contend(lab, there, lock, at, words, rules) for lock in locks]
     contests = [run for run, _, _ in runs]
-    found = dataset(contests, {"lock": wanted}, there, _COUNTS)
+    found = dataset(contests, {"lock": locks}, there, _COUNTS)
     _derive(found, contests)
     for name, values, what in (
         ("expected", [sum(c.in_all["acquisitions"] for c in run) for run in contests], "acquisitions in all"),
@@ -140,8 +129,8 @@ def run(
         found[name] = ("lock", np.array(values, "u8"), {"long_name": what})
     mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
-        "locks": wanted, "nodes": [node.name for node in there], "outside": outside, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "locks": locks, "nodes": [node.name for node in there], "outside": outside, "offset": at,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     failed = _failure(found)
     return measurement.result(found, parameters, mappings, {"offset": at, "outside": outside}, failed=failed)
@@ -187,7 +176,7 @@ def _derive(found: xr.Dataset, runs: list[list[Contender]]) -> None:
     found["repeat_share"] = (repeated / acquired).assign_attrs(
         long_name="share of the acquisitions in the common windows by the node that had the lock before"
     )
-    found["oversubscribed"] = oversubscribed(found.sizes["node"])
+    found["oversubscribed"] = crowding(found.sizes["node"])
 
 
 def _summary_of_some(values: xr.DataArray) -> xr.DataArray:
@@ -228,10 +217,8 @@ def plot(result: Result) -> Figure:
         f"{preempted.size} preempted in the guest, {without} without a hand-over)\n"
         "vertical line: median; time of a hand-over: a batch's, over the hand-overs between any nodes in it\n"
         f"after its release a node stays away for {data.attrs['outside']} turns of an empty loop; FAM mapped "
-        f"{data.attrs['mapping']}\n{contention_note(data.attrs['host_cpu_wait'])}"
+        f"{data.attrs['mapping']}\n{host_note(data)}"
     )
-    if bool(data["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     made, (times, shares) = plots.figure(
         f"Locks: {data.sizes['node']} nodes that take turns",
         result.manifest,

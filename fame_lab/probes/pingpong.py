@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import xarray as xr
@@ -28,13 +28,14 @@ import xarray as xr
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
-from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
+from fame_lab.probes.common.batches import Batches, batch_options, read_batches, summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import host_note, oversubscribed
 from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.pair_heat_map import heat_map
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -53,18 +54,18 @@ Pairs = Literal["one", "all"]
 _SIZE = 256
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
     pairs: Pairs = "one",
-    variants: Sequence[str] = VARIANTS,
-    offset: int | str = 0,
-    batches: int = 50,
-    batch_ms: float = 1.0,
-    mapping: str = "uc",
-    patience: float = 10.0,
+    variants: Annotated[Sequence[str], Choices(*VARIANTS)] = VARIANTS,
+    offset: Annotated[int | str, Multiple(128, 0)] = 0,
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure round trips between nodes. Overwrites 256 bytes of FAM from `offset` on.
 
@@ -88,7 +89,7 @@ def run(
         Milliseconds that a batch lasts at least, from 1 to 1000.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
 
     Returns
@@ -107,39 +108,32 @@ def run(
     ProbeError, CommandError
         If there are no two nodes, one does not come or does not answer, or their counts differ.
     """
-    asked = check_batches(batches, batch_ms)
-    wanted = [variants] if isinstance(variants, str) else list(variants)
-    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(VARIANTS):
-        raise SpecError(f"variants is {quoted(variants)}: give some of {', '.join(VARIANTS)}, each once")
-    check_patience(patience)
     playing = _players(lab, nodes, pairs)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
-    command = [*fam_options(mapping), "--offset", str(at), *asked]
+    command = [*fam_options(mapping), "--offset", str(at), *batch_options(batches, batch_ms)]
     matches = [(playing[0], playing[1])] if pairs == "one" else list(itertools.permutations(playing, 2))
     found: dict[tuple[str, str, str], Batches] = {}
     mappings = set()
-    current().set_total(2 * len(wanted) * len(matches))
+    current().set_total(2 * len(variants) * len(matches))
     with Measurement(lab, "pingpong") as measurement:
-        for variant, (initiator, responder) in itertools.product(wanted, matches):
-            played, seen = _play(lab, initiator, responder, variant, command, batches, patience)
+        for variant, (initiator, responder) in itertools.product(variants, matches):
+            played, seen = _play(lab, initiator, responder, variant, command, batches, peer_timeout)
             found[variant, initiator.name, responder.name] = played
             mappings.add(seen)
     names = [node.name for node in playing]
     if pairs == "one":
-        dataset = _dataset(found, wanted, names[:1], names[1:], batches).isel(initiator=0, responder=0)
+        dataset = _dataset(found, variants, names[:1], names[1:], batches).isel(initiator=0, responder=0)
     else:
-        dataset = _dataset(found, wanted, names, names, batches)
+        dataset = _dataset(found, variants, names, names, batches)
     parameters = {
-        "nodes": names, "pairs": pairs, "variants": wanted, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "nodes": names, "pairs": pairs, "variants": variants, "offset": at,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     return measurement.result(dataset, parameters, mappings, {"offset": at})
 
 
 def _players(lab: TargetLab, nodes: Sequence[int | str] | None, pairs: str) -> list[TargetNode]:
-    if not isinstance(pairs, str) or pairs not in get_args(Pairs):
-        raise SpecError(f"pairs is {quoted(pairs)}: give one of {', '.join(get_args(Pairs))}")
-    if isinstance(nodes, str) or (nodes is not None and len(nodes) < 2):
+    if nodes is not None and len(nodes) < 2:
         raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or more for pairs='all'")
     if pairs == "one" and nodes is not None and len(nodes) > 2:
         raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or pairs='all' as well")
@@ -155,13 +149,13 @@ def _play(
     variant: str,
     asked: list[str],
     count: int,
-    patience: float,
+    peer_timeout: float,
 ) -> tuple[Batches, str]:
     """Play one match; the batches of the one who asks, flagged where either was preempted."""
     shared = ["pingpong", "--variant", variant, *asked]
     arguments = {initiator: [*shared, "--role", "ping"], responder: [*shared, "--role", "pong"]}
-    # The program's own patience ends first, and tells more.
-    lines = run_at_barrier(lab, arguments, patience=patience, timeout=4 * patience + 60)
+    # The program's own timeout ends first, and tells more.
+    lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=4 * peer_timeout + 60)
     ping, pong = (single_record(lines, node, "pingpong") for node in (initiator, responder))
     for line in (ping, pong):
         line.choice("variant", [variant])
@@ -176,7 +170,7 @@ def _play(
 
 def _dataset(
     found: Mapping[tuple[str, str, str], Batches],
-    variants: list[str],
+    variants: Sequence[str],
     initiators: list[str],
     responders: list[str],
     count: int,
@@ -216,10 +210,8 @@ def plot(result: Result) -> Figure:
         f"n = {dataset.sizes['batch']} batches a {'match' if every_pair else 'variant'} "
         f"({int(dataset['preempted'].sum())} of {played} preempted in the guest); "
         f"{'colour' if every_pair else 'vertical line'}: median; FAM mapped {dataset.attrs['mapping']}\n"
-        f"{contention_note(dataset.attrs['host_cpu_wait'])}"
+        f"{host_note(dataset)}"
     )
-    if bool(dataset["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     if every_pair:
         return heat_map(
             dataset["latency_summary"].sel(statistic="p50"),

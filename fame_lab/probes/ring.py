@@ -13,7 +13,7 @@ not counted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import xarray as xr
@@ -21,14 +21,15 @@ from matplotlib.axes import Axes
 
 from fame_lab.core.jobs.progress import current
 from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import MIB, parse_size
+from fame_lab.core.sizes import MIB
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier
-from fame_lab.probes.common.batches import Batches, check_batches, read_batches, summary
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import run_at_barrier
+from fame_lab.probes.common.batches import Batches, batch_options, read_batches, summary
+from fame_lab.probes.common.constraints import Choice, Multiple, PowerOfTwo, Range, Several
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import host_note, oversubscribed
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -45,23 +46,22 @@ MESSAGE_SIZES = (8, 64, 256, 1024, 4096)
 #: Bytes of FAM before the slots: the consumer's line and the producer's, 128 bytes apart.
 _LINES = 256
 _ALIGNMENT = 128
-_MAX_SLOTS = 1 << 16
 _MANY = 1 << 62
 _U64 = (1 << 64) - 1
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     nodes: Sequence[int | str] = (0, 1),
-    message_sizes: int | str | Sequence[int | str] = MESSAGE_SIZES,
-    slots: int = 64,
-    offset: int | str = 0,
-    batches: int = 30,
-    batch_ms: float = 1.0,
-    mapping: str = "uc",
-    patience: float = 10.0,
+    message_sizes: Annotated[int | str | Sequence[int | str], Several(Multiple(8, 8, MIB))] = MESSAGE_SIZES,
+    slots: Annotated[int, PowerOfTwo(2, 65536)] = 64,
+    offset: Annotated[int | str, Multiple(_ALIGNMENT, 0)] = 0,
+    batches: Annotated[int, Range(30, 1000)] = 30,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure a queue between two nodes. Overwrites 256 bytes and all slots of FAM, from `offset` on.
 
@@ -71,7 +71,7 @@ def run(
     nodes : pair of int or str
         The producer and the consumer, by number, from 0, or by name.
     message_sizes : int, str, or sequence of these
-        Bytes: multiples of 8 up to 1 MiB, each once. Messages lie next to each other: several small ones
+        Multiples of 8 bytes, from 8 to 1M, each once. Messages lie next to each other: several small ones
         share a line.
     slots : int
         Messages that the ring holds: a power of two from 2 to 65536.
@@ -84,7 +84,7 @@ def run(
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM. With ``"wc"``, whose stores linger and pass each other, both
         nodes put fences around each index that they write.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
 
     Returns
@@ -104,23 +104,20 @@ def run(
     ProbeError, CommandError
         If there are no two nodes, one does not come or does not go on, or their counts differ.
     """
-    asked = check_batches(batches, batch_ms)
-    sizes = _check_sizes(message_sizes)
-    if type(slots) is not int or not 2 <= slots <= _MAX_SLOTS or slots & (slots - 1):
-        raise SpecError(f"slots is {quoted(slots)}: give a power of two from 2 to {_MAX_SLOTS}")
-    check_patience(patience)
-    if isinstance(nodes, str) or len(nodes) != 2:
+    if len(nodes) != 2:
         raise SpecError(f"nodes is {quoted(nodes)}: give the producer and the consumer")
+    given = [message_sizes] if isinstance(message_sizes, (int, str)) else message_sizes
+    sizes = [int(size) for size in given]
     producer, consumer = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _LINES + -(-slots * max(sizes) // 64) * 64, _ALIGNMENT)
     shared = ["ring", "--sizes", ",".join(map(str, sizes)), "--slots", str(slots)]
-    shared += [*fam_options(mapping), "--offset", str(at), *asked]
+    shared += [*fam_options(mapping), "--offset", str(at), *batch_options(batches, batch_ms)]
     arguments = {producer: [*shared, "--role", "producer"], consumer: [*shared, "--role", "consumer"]}
-    # The program's own patience ends first, and tells more.
-    timeout = (4 * patience + 60) * len(sizes)
+    # The program's own timeout ends first, and tells more.
+    timeout = (4 * peer_timeout + 60) * len(sizes)
     current().set_total(2)
     with Measurement(lab, "ring") as measurement:
-        lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout)
+        lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=timeout)
     for name, written in lines.items():
         if len(written) != len(sizes):
             raise ProbeError(f"{name}: the probe wrote {len(written)} lines for {len(sizes)} sizes")
@@ -138,20 +135,9 @@ def run(
     dataset = _dataset(found, sizes, producer.name, consumer.name)
     parameters = {
         "nodes": [producer.name, consumer.name], "message_sizes": sizes, "slots": slots, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "patience": patience,
+        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
     return measurement.result(dataset, parameters, mappings, {"slots": slots, "offset": at})
-
-
-def _check_sizes(sizes: int | str | Sequence[int | str]) -> list[int]:
-    asked = [sizes] if isinstance(sizes, (int, str)) else sizes
-    chosen = [parse_size(size, "message_size") for size in asked]
-    if not 1 <= len(chosen) <= 64 or len(set(chosen)) != len(chosen):
-        raise SpecError(f"message_sizes is {quoted(sizes)}: give 1 to 64 sizes, each once")
-    for size in chosen:
-        if not 8 <= size <= MIB or size % 8:
-            raise SpecError(f"a message of {size} bytes cannot be: give a multiple of 8, from 8 to {MIB}")
-    return chosen
 
 
 class _Flow:
@@ -228,10 +214,8 @@ def plot(result: Result) -> Figure:
         f"n = {dataset.sizes['batch']} batches a size ({int(preempted.sum())} of {preempted.size} "
         "preempted in the guest), marker: median, bar: its 95 % interval, band: min to p90\n"
         f"{int(dataset['messages'].sum()):,} messages, every word of each checked; FAM mapped "
-        f"{dataset.attrs['mapping']}\n{contention_note(dataset.attrs['host_cpu_wait'])}"
+        f"{dataset.attrs['mapping']}\n{host_note(dataset)}"
     )
-    if bool(dataset["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     made, (rate, throughput) = plots.figure(
         f"Ring of {dataset.attrs['slots']} slots from {dataset['producer'].item()} to "
         f"{dataset['consumer'].item()}",

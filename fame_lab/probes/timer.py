@@ -8,21 +8,22 @@ before every other probe, and is kept in the manifest of each result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
 from fame_lab.core.jobs.progress import current, job
-from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError, ProbeError
-from fame_lab.probes.common.arguments import fam_options, find_nodes
-from fame_lab.probes.common.batches import check_batches, summary
+from fame_lab.probes.common.arguments import MAPPINGS, fam_options, find_nodes
+from fame_lab.probes.common.batches import PREEMPTED, batch_options, summary
 from fame_lab.probes.common.clock_sync import READINGS
+from fame_lab.probes.common.constraints import Choice, Range
+from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.guest_clocks import CLOCKS, ClockReport, measure
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, Contention, contention_note, oversubscribed
-from fame_lab.probes.common.parameter_types import takes_numpy
+from fame_lab.probes.common.host_contention import host_note, oversubscribed
+from fame_lab.probes.common.measurement import Measurement
 from fame_lab.results import plots
 from fame_lab.results.result import Result
 
@@ -39,15 +40,15 @@ _SHORT = ["--batches", str(_SHORT_BATCHES), "--batch-us", "100", "--ms", "80"]
 _SHORT_TIMEOUT = 30.0
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     nodes: Sequence[int | str] | None = None,
-    mapping: str = "uc",
-    batches: int = 50,
-    batch_ms: float = 1.0,
-    seconds: float = 0.5,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    batch_ms: Annotated[float, Range(1.0, 1000.0, "milliseconds")] = 1.0,
+    seconds: Annotated[float, Range(0.05, 10.0)] = 0.5,
 ) -> Result:
     """Measure the clocks of nodes, all at once. Overwrites none of the user's FAM.
 
@@ -83,27 +84,22 @@ def run(
     ProbeError, CommandError
         If a node's clock stands still, or the node does not answer.
     """
-    asked = check_batches(batches, batch_ms)
-    check_number("seconds", seconds, 0.05, 10)
     chosen = find_nodes(lab, nodes, 1)
-    words = [*fam_options(mapping), *asked, "--ms", str(round(seconds * 1000))]
+    words = [*fam_options(mapping), *batch_options(batches, batch_ms), "--ms", str(round(seconds * 1000))]
     timeout = 60 + seconds + 4 * batches * batch_ms / 1000
     current().set_total(len(chosen))
-    with Contention() as contention:
+    with Measurement(lab, "timer") as measurement:
         told = {}
         for name, found in measure(lab, chosen, words, batches, timeout).items():
             if isinstance(found, FameError):
                 raise found
             told[name] = found
-    dataset = _dataset(told)
-    effective = " and ".join(sorted({found.mapping for found in told.values()}))
-    dataset.attrs = {"mapping": effective, "host_cpu_wait": contention.share}
     parameters = {
         "nodes": list(told), "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "seconds": seconds,
     }  # fmt: skip
     timer = {name: _in_short(found) for name, found in told.items()}
-    kept = {"probe": "timer", "parameters": parameters, "mapping": effective, "timer": timer}
-    return Result("timer", dataset, lab.manifest() | kept)
+    mappings = {found.mapping for found in told.values()}
+    return measurement.result(_dataset(told), parameters, mappings, {}, timer=timer)
 
 
 def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
@@ -117,11 +113,6 @@ def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
         None if too few questions were answered; ``guest_over_host_bound``, by which it may be wrong;
         ``mapping``. A node that could not measure it has ``error`` instead, for the probe proper may do
         without that node.
-
-    Raises
-    ------
-    SpecError
-        If there is no such mapping.
     """
     words = [*fam_options(mapping), *_SHORT]
     # A job of its own, whose runs are none of the probe's that follows.
@@ -164,18 +155,30 @@ def _dataset(told: dict[str, ClockReport]) -> xr.Dataset:
         {
             "cost": cost,
             "cost_summary": summary(cost),
-            "preempted": (cost.dims, [[cell.preempted for cell in row] for row in costs]),
-            "operations": (cost.dims[:2], [[cell.operations for cell in row] for row in costs]),
+            "preempted": (cost.dims, [[cell.preempted for cell in row] for row in costs], PREEMPTED),
+            "operations": (
+                cost.dims[:2],
+                [[cell.operations for cell in row] for row in costs],
+                {"long_name": "reads in a batch"},
+            ),
             "difference": (
                 ("node", "look"),
                 [found.differences for found in every],
                 {"units": "ns", "long_name": "from one read of the clock to the next"},
             ),
-            "step": ("node", [found.step_ns for found in every], {"units": "ns"}),
-            "tsc_khz": ("node", [found.khz for found in every], {"units": "kHz"}),
+            "step": (
+                "node",
+                [found.step_ns for found in every],
+                {"units": "ns", "long_name": "the smallest difference above zero"},
+            ),
+            "tsc_khz": (
+                "node",
+                [found.khz for found in every],
+                {"units": "kHz", "long_name": "rate of the time stamp counter"},
+            ),
             **{name: ("node", row, of_each) for name, row in zip(names, ratios, strict=True)},
             **_readings(every),
-            "mapping": ("node", [found.mapping for found in every]),
+            "mapping": ("node", [found.mapping for found in every], {"long_name": "how FAM is mapped"}),
         },
         coords={"oversubscribed": oversubscribed(len(every))},
     )
@@ -188,8 +191,15 @@ def _readings(every: list[ClockReport]) -> dict[str, Any]:
         rows = found.readings
         for row, values in enumerate((rows.before, rows.guest, rows.after)):
             kept[row, number, : values.size] = values - (rows.guest if row == 1 else rows.before)[0]
-    names = ("host_before", "guest_clock", "host_after")
-    return {name: (("node", "reading"), row, {"units": "ns"}) for name, row in zip(names, kept, strict=True)}
+    names = {
+        "host_before": "the host's clock before a reading",
+        "guest_clock": "the reading of the guest's clock",
+        "host_after": "the host's clock after a reading",
+    }
+    return {
+        name: (("node", "reading"), row, {"units": "ns", "long_name": said})
+        for (name, said), row in zip(names.items(), kept, strict=True)
+    }
 
 
 def plot(result: Result) -> Figure:
@@ -197,13 +207,11 @@ def plot(result: Result) -> Figure:
     dataset = result.dataset
     names = [str(name) for name in dataset["node"].values]
     note = f"n = {dataset.sizes['batch']} batches of reads a node; left: median, and from min to p90"
-    if bool(dataset["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     made, (costs, ratios) = plots.figure(
         "What the nodes' clocks are worth",
         result.manifest,
         f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}\n"
-        f"{contention_note(dataset.attrs['host_cpu_wait'])}",
+        f"{host_note(dataset)}",
         columns=2,
         height=2.9 + 0.28 * len(names),
     )

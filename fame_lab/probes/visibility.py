@@ -12,7 +12,7 @@ that round trip.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +20,17 @@ import xarray as xr
 from matplotlib.ticker import EngFormatter, FuncFormatter
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.numeric import check_number, check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.arguments import check_offset, fam_options, find_nodes
-from fame_lab.probes.common.barrier import Records, check_patience, run_at_barrier
+from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
+from fame_lab.probes.common.barrier import Records, run_at_barrier
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.clock_bounds import Exchanges, Times
-from fame_lab.probes.common.host_contention import OVERSUBSCRIBED, contention_note, oversubscribed
+from fame_lab.probes.common.constraints import Choice, Multiple, Range
+from fame_lab.probes.common.declaration import check_arguments
+from fame_lab.probes.common.host_contention import host_note, oversubscribed
 from fame_lab.probes.common.host_round_trip import HostRoundTrips, host_round_trips
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
 from fame_lab.results.result import Result
@@ -50,17 +50,17 @@ _MAX_EXCHANGES = 100_000
 _LATEST = 1 << 62
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
     nodes: Sequence[int | str] = (0, 1),
-    offset: int | str = 0,
-    batches: int = 50,
-    exchanges: int = 100,
-    max_drift: float = 0.05,
-    mapping: str = "uc",
-    patience: float = 10.0,
+    offset: Annotated[int | str, Multiple(128, 0)] = 0,
+    batches: Annotated[int, Range(30, 1000)] = 50,
+    exchanges: Annotated[int, Range(1, 1000)] = 100,
+    max_drift: Annotated[float, Range(0.001, 0.5)] = 0.05,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 10.0,
 ) -> Result:
     """Measure when a store is seen. Overwrites 256 bytes of FAM from `offset` on.
 
@@ -80,7 +80,7 @@ def run(
         intervals hold if this does; where they contradict each other it does not, and there is no result.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM. No fence follows a store.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
 
     Returns
@@ -101,18 +101,17 @@ def run(
         If there are no two nodes, one does not come or does not answer, a clock goes back, or the clocks
         contradict each other.
     """
-    _check_counts(batches, exchanges)
-    check_number("max_drift", max_drift, 0.001, 0.5, "a share")
-    check_patience(patience)
-    if isinstance(nodes, str) or len(nodes) != 2:
+    if batches * exchanges > _MAX_EXCHANGES:
+        raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MAX_EXCHANGES:,} in all")
+    if len(nodes) != 2:
         raise SpecError(f"nodes is {quoted(nodes)}: give the writer and the reader")
     writer, reader = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     shared = ["visibility", *fam_options(mapping), "--offset", str(at)]
     bursts = [*shared, "--batches", str(batches), "--exchanges", str(exchanges)]
     arguments = {writer: [*bursts, "--role", "writer"], reader: [*bursts, "--role", "reader"]}
-    # The program's own patience ends first, and tells more.
-    limits = {"patience": patience, "timeout": 4 * patience + 60}
+    # The program's own timeout ends first, and tells more.
+    limits = {"peer_timeout": peer_timeout, "timeout": 4 * peer_timeout + 60}
     current().set_total(3)  # both nodes, and the reader once more for the host
     with Measurement(lab, "visibility") as measurement:
         lines = run_at_barrier(lab, arguments, unit="bursts", **limits)
@@ -124,16 +123,9 @@ def run(
     dataset = _dataset(wrote, read, host, max_drift)
     parameters = {
         "nodes": [writer.name, reader.name], "offset": at, "batches": batches, "exchanges": exchanges,
-        "max_drift": max_drift, "mapping": mapping, "patience": patience,
+        "max_drift": max_drift, "mapping": mapping, "peer_timeout": peer_timeout,
     }  # fmt: skip
     return measurement.result(dataset, parameters, {wrote.mapping, read.mapping}, {"offset": at})
-
-
-def _check_counts(batches: int, exchanges: int) -> None:
-    for name, value, low in (("batches", batches, 30), ("exchanges", exchanges, 1)):
-        check_whole(name, value, low, 1000)
-    if batches * exchanges > _MAX_EXCHANGES:
-        raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MAX_EXCHANGES:,} in all")
 
 
 class _Side:
@@ -216,10 +208,8 @@ def plot(result: Result) -> Figure:
         "1 ns stands for 1 ns or less; "
         f"proved if the clocks drift by {100 * dataset.attrs['max_drift']:g} % or less; each time holds a "
         f"clock reading of {float(dataset['timer'].max()):.0f} ns; FAM mapped {dataset.attrs['mapping']}\n"
-        f"{contention_note(dataset.attrs['host_cpu_wait'])}"
+        f"{host_note(dataset)}"
     )
-    if bool(dataset["oversubscribed"]):
-        note += f"\n{OVERSUBSCRIBED}"
     writer, reader = dataset["writer"].item(), dataset["reader"].item()
     title = f"From a store on {writer} to its first sight on {reader}: what the clocks prove"
     made, (axes,) = plots.figure(title, result.manifest, note)

@@ -30,26 +30,25 @@ seven words of value are stored; they follow from each other, so that each read 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
-from fame_lab.core.numeric import check_number, check_whole
 from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import KIB, parse_size
+from fame_lab.core.sizes import KIB
 from fame_lab.errors import SpecError
-from fame_lab.probes.common.arguments import check_seed, fam_options, find_nodes
-from fame_lab.probes.common.barrier import check_patience
-from fame_lab.probes.common.batches import check_batches, check_timeout, summary
+from fame_lab.probes.common.arguments import MAPPINGS, find_nodes
+from fame_lab.probes.common.batches import PREEMPTED, TIMER, summary
+from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range
+from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.host_contention import oversubscribed
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.parameter_types import takes_numpy
 from fame_lab.probes.common.workload_checks import Outcome
-from fame_lab.probes.common.workload_placement import check_placement
+from fame_lab.probes.common.workload_placement import PLACEMENTS
 from fame_lab.probes.common.workload_plot import plot
-from fame_lab.probes.common.workload_run import KINDS, NodeShare, Run, Workload, WorkloadSettings, run_one
+from fame_lab.probes.common.workload_run import KINDS, NodeShare, Run, WorkloadSettings, run_one
 from fame_lab.results.result import Result
 
 if TYPE_CHECKING:
@@ -58,29 +57,27 @@ __all__ = ["WORKLOADS", "plot", "run"]
 
 WORKLOADS = tuple(KINDS)
 
-_MAX_OPERATIONS = 1 << 20
-_LEAST, _LARGEST = 4 * KIB, 16 << 30
 _RECORD = 64
 
 
-@takes_numpy
+@check_arguments
 def run(
     lab: TargetLab,
     *,
-    workloads: str | Sequence[str] = WORKLOADS,
-    placement: str = "own",
+    workloads: Annotated[str | Sequence[str], Choices(*WORKLOADS, "histogram")] = WORKLOADS,
+    placement: Annotated[str, Choice(*PLACEMENTS)] = "own",
     nodes: Sequence[int | str] | None = None,
-    size: int | str = "1M",
-    operations: int = 1 << 17,
-    batches: int = 30,
-    seed: int = 1,
-    stride: int | str = 256,
-    theta: float = 0.99,
-    bins: int = 4096,
-    reads: float = 0.95,
-    mapping: str = "uc",
-    patience: float = 60.0,
-    timeout: float = 600.0,
+    size: Annotated[int | str, Multiple(_RECORD, 4 * KIB, 16 << 30)] = "1M",
+    operations: Annotated[int, Range(1, 2**20)] = 1 << 17,
+    batches: Annotated[int, Range(30, 1000)] = 30,
+    seed: Annotated[int, Range(0, 2**64 - 1)] = 1,
+    stride: Annotated[int | str, Multiple(8)] = 256,
+    theta: Annotated[float, Range(0.0, 10.0)] = 0.99,
+    bins: Annotated[int, Range(1, 2**20)] = 4096,
+    reads: Annotated[float, Range(0.0, 1.0)] = 0.95,
+    mapping: Annotated[str, Choice(*MAPPINGS)] = "uc",
+    peer_timeout: Annotated[float, Range(1.0, 3600.0, "seconds", whole=True)] = 60.0,
+    timeout: Annotated[float, Range(1.0, 86400.0, "seconds")] = 600.0,
 ) -> Result:
     """Run workloads in turn, each on several nodes at once. Overwrites FAM from the start of each home.
 
@@ -98,28 +95,29 @@ def run(
         Who takes part, by number, from 0, or by name; by default all. They start at one barrier, and go
         through their batches each at its own pace.
     size : int or str
-        Bytes of a node's own data, and of a shared table: a multiple of 64, from 4K to 16G.
+        Bytes of a node's own data, and of a shared table: a multiple of 64 bytes, from 4K to 16G.
     operations : int
-        How many a batch has, up to 2^20. STREAM does whole rounds of its four kernels, one or more.
+        How many a batch has, from 1 to 2^20. STREAM does whole rounds of its four kernels, one or more.
     batches : int
         How many timed batches, from 30 to 1000. Before them come 3 that are not kept, but counted.
     seed : int
-        What is drawn at random follows from it, and from the node's place among those that take part.
+        From 0 to 2^64-1. What is drawn at random follows from it, and from the node's place among those that
+        take part.
     stride : int or str
         Bytes, a multiple of 8 that divides `size`.
     theta : float
-        How uneven ``zipf``'s words and ``kv``'s keys are: the k-th is had as often as k to the -theta; from
-        0, all alike, to 10.
+        How uneven ``zipf``'s words and ``kv``'s keys are: the k-th is had as often as k to the -theta,
+        from 0 to 10. With 0 all are alike.
     bins : int
         Of a histogram, from 1 to 2^20.
     reads : float
         The share of ``kv``'s operations that read, from 0 to 1; the others write.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
     timeout : float
-        Seconds for one workload.
+        Seconds, from 1 to 86400, for one workload.
 
     Returns
     -------
@@ -144,24 +142,14 @@ def run(
         If there are too few nodes, one does not come or cannot end its part, or its counts contradict
         each other.
     """
-    check_batches(batches, 1)
-    check_timeout(timeout)
     kinds = [KINDS[name] for name in _chosen(workloads)]
+    if int(size) % int(stride) and any(kind.name == "strided" for kind in kinds):
+        raise SpecError(f"stride is {stride}: give a multiple of 8 bytes that divides the size, {size}")
     settings = WorkloadSettings(
-        placement=check_placement(placement),
-        mapping=mapping,
-        size=_check_size(size),
-        bins=8 * _check_whole("bins", bins),
-        operations=_check_whole("operations", operations),
-        batches=batches,
-        seed=check_seed(seed),
-        stride=_check_stride(stride, size, kinds),
-        theta=_check_number("theta", theta, 10),
-        reads=_check_number("reads", reads, 1),
-        patience=check_patience(patience),
+        placement=placement, mapping=mapping, size=int(size), bins=8 * bins, operations=operations,
+        batches=batches, seed=seed, stride=int(stride), theta=theta, reads=reads, peer_timeout=peer_timeout,
         timeout=timeout,
-    )
-    fam_options(mapping)
+    )  # fmt: skip
     members = find_nodes(lab, nodes, 1)
     current().set_total(len(kinds) * len(members))
     with Measurement(lab, "workloads") as measurement:
@@ -173,7 +161,7 @@ def run(
         "workloads": [kind.name for kind in kinds], "placement": placement,
         "nodes": [node.name for node in members], "size": settings.size, "operations": operations,
         "batches": batches, "stride": settings.stride, "theta": theta, "bins": bins, "reads": reads,
-        "mapping": mapping, "patience": patience,
+        "mapping": mapping, "peer_timeout": peer_timeout,
     }  # fmt: skip
     mappings = {part.mapping for run in runs for part in run.parts}
     failures = "; ".join(failed) or None
@@ -208,23 +196,14 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[s
             "rate": rate,
             "bandwidth": bandwidth,
             "accesses": each(lambda part: part.accesses, *of_batch, long_name="accesses in a batch"),
-            "preempted": each(
-                lambda part: part.batches.preempted,
-                *of_batch,
-                long_name="something else had the guest's CPU during the batch",
-            ),
+            "preempted": each(lambda part: part.batches.preempted, *of_batch, **PREEMPTED),
             "operations": (
                 "workload",
                 [run.parts[0].batches.operations for run in runs],
                 {"long_name": "operations in a batch"},
             ),
             "retries": each(lambda part: part.retries, "node", long_name="attempts that had to be repeated"),
-            "timer": each(
-                lambda part: part.batches.timer_ns,
-                "node",
-                units="ns",
-                long_name="what reading the clock costs",
-            ),
+            "timer": each(lambda part: part.batches.timer_ns, "node", **TIMER),
             "loads": each(lambda part: part.loads, *of_home, long_name="loads of 8 bytes, all of them"),
             "stores": each(lambda part: part.stores, *of_home, long_name="stores of 8 bytes, all of them"),
             "checked": ("workload", [o.of for o in outcomes], {"long_name": "words or records looked at"}),
@@ -252,35 +231,9 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[s
 
 
 def _chosen(workloads: str | Sequence[str]) -> list[str]:
-    wanted = [workloads] if isinstance(workloads, str) else list(workloads)
     names: list[str] = []
-    for name in wanted:
+    for name in [workloads] if isinstance(workloads, str) else workloads:
         names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]
-    if not names or len(set(names)) != len(names) or not set(names) <= set(KINDS):
+    if len(set(names)) != len(names):
         raise SpecError(f"workloads is {quoted(workloads)}: give some of {', '.join(KINDS)}, each once")
     return names
-
-
-def _check_size(size: int | str) -> int:
-    found = parse_size(size)
-    if not _LEAST <= found <= _LARGEST or found % _RECORD:
-        raise SpecError(f"size is {quoted(size)}: give a multiple of {_RECORD} bytes, from 4K to 16G")
-    return found
-
-
-def _check_stride(stride: int | str, size: int | str, kinds: Sequence[Workload]) -> int:
-    found = parse_size(stride, "stride")
-    matters = any(kind.name == "strided" for kind in kinds)
-    if found <= 0 or found % 8 or (matters and parse_size(size) % found):
-        raise SpecError(
-            f"stride is {quoted(stride)}: give a multiple of 8 bytes that divides the size, {quoted(size)}"
-        )
-    return found
-
-
-def _check_whole(what: str, number: int) -> int:
-    return check_whole(what, number, 1, _MAX_OPERATIONS)
-
-
-def _check_number(what: str, number: float, most: int) -> float:
-    return check_number(what, number, 0, most)

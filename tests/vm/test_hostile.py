@@ -216,8 +216,8 @@ def test_a_node_that_scribbles_over_the_control_area_hangs_nobody(
     lab.fam.write(MIB, b"the user's own")
     evil.run(f"setsid {SCRIBBLER} {lab.fam.size} {first} >/dev/null 2>&1 </dev/null & echo $! >/tmp/pid")
     try:
-        in_time(lambda: lab.probe("pingpong", variants=["cas"], batches=30, patience=2))
-        in_time(lambda: lab.probe("visibility", batches=30, patience=2))
+        in_time(lambda: lab.probe("pingpong", variants=["cas"], batches=30, peer_timeout=2))
+        in_time(lambda: lab.probe("visibility", batches=30, peer_timeout=2))
         assert NAME in [entry.name for entry in lab.list()]
         the_others_work(lab)
     finally:

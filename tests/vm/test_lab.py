@@ -76,7 +76,7 @@ def test_additions_by_two_nodes_to_one_word_lose_nothing(lab: Lab) -> None:
     for _ in range(10):
         lab.fam.write(offset, bytes(8))
         words = ["add", "--fam", "/dev/fam", "--offset", str(offset), "--count", str(count)]
-        run_at_barrier(lab, dict.fromkeys(lab.nodes, words), patience=10, timeout=120)
+        run_at_barrier(lab, dict.fromkeys(lab.nodes, words), peer_timeout=10, timeout=120)
         assert int.from_bytes(lab.fam.read(offset, 8), "little") == 2 * count
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fame_lab.core.sanitize import plain, quoted
+from fame_lab.probes.common.parameters import saved_parameters
 
 __all__ = ["Difference", "differences", "merged", "sort"]
 
@@ -99,6 +100,9 @@ def merged(found: Sequence[tuple[str, Sequence[Difference]]]) -> list[Difference
 
 def _leaves_of(manifest: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
     kept = {str(key): value for key, value in manifest.items() if key not in _LEFT_OUT}
+    probe, parameters = manifest.get("probe"), manifest.get("parameters")
+    if isinstance(probe, str) and isinstance(parameters, dict):
+        kept["parameters"] = saved_parameters(probe, parameters)
     # As it would be once saved, when tuples are lists.
     saved = json.loads(json.dumps(kept, default=str))
     leaves = (leaf for key, value in saved.items() for leaf in _leaves(value, (key,)))

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fame_lab import probes
 from fame_lab.core.numeric import as_python
 from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError
-from fame_lab.probes.common.parameter_types import fits, hints, takes_several
+from fame_lab.probes.common.declaration import Declaration, current_names, declarations
+from fame_lab.probes.common.parameter_types import fits, takes_several, type_name
 from fame_lab.spec.lab_spec import LabSpec
 
 __all__ = ["SIZES", "Axis", "check_parameters", "parse_axes"]
@@ -85,8 +87,10 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
         raise SpecError(
             f'over is {quoted(over)}: give a dict of names and values, such as {{"nodes": [2, 4]}}'
         )
-    kinds = hints(probe)
-    axes = tuple(_axis(name, values, probe, kinds) for name, values in over.items())
+    declared = declarations(probes.family(probe).run)
+    # Whoever asks for a sweep is warned of an earlier name: not this module, nor the plan.
+    current = current_names(over, declared, 5)
+    axes = tuple(_axis(name, values, probe, declared) for name, values in current.items())
     for number, axis in enumerate(axes):
         if any((axis.of, axis.target) == (other.of, other.target) for other in axes[:number]):
             raise SpecError(f"over has {quoted(axis.target)} twice: give it once, with all its values")
@@ -101,23 +105,24 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
     SpecError
         If the probe has no such parameter, it cannot have such a value, or it is swept as well.
     """
-    kinds = hints(probe)
+    declared = declarations(probes.family(probe).run)
+    parameters = current_names(parameters, declared, 5)
     swept = {axis.target for axis in axes if axis.of == "probe"}
     for name in parameters:
-        if name not in kinds:
+        if name not in declared:
             raise SpecError(
                 f"{quoted(name)} is a field of the lab: give it in spec=LabSpec(...), or in over"
                 if name in _FIELDS
-                else f"probe {quoted(probe)} has no parameter {quoted(name)}; it has {', '.join(kinds)}"
+                else f"probe {quoted(probe)} has no parameter {quoted(name)}; it has {', '.join(declared)}"
             )
         if name in swept:
             raise SpecError(
                 f"{quoted(name)} is in over, and is given for all points as well: leave one of them out"
             )
-    return {name: _checked(name, value, kinds[name]) for name, value in parameters.items()}
+    return {name: _checked(value, declared[name]) for name, value in parameters.items()}
 
 
-def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
+def _axis(name: str, values: Any, probe: str, declared: Mapping[str, Declaration]) -> Axis:
     several = list(itertools.islice(values, _MAX_VALUES + 1)) if _is_several(values) else [values]
     if not 0 < len(several) <= _MAX_VALUES:
         found = "more" if several else "none"
@@ -125,17 +130,16 @@ def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
     several = [_to_json(value) for value in several]
     if name in _FIELDS:
         axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))
-    elif (target := _parameter(name, kinds)) is not None:
+    elif (target := _parameter(name, declared)) is not None:
         if name != target and any(isinstance(value, list) for value in several):
             raise SpecError(
                 f"{quoted(name)} is one of {target}: give single values, or name it {quoted(target)}"
             )
-        kind = kinds[target]
-        axis = Axis(name, "probe", target, tuple(_checked(name, value, kind) for value in several))
+        axis = Axis(name, "probe", target, tuple(_checked(value, declared[target]) for value in several))
     else:
         raise SpecError(
             f"over has {quoted(name)}, which is no field of a lab ({', '.join(_FIELDS)}) and no parameter of "
-            f"probe {quoted(probe)} ({', '.join(kinds)})"
+            f"probe {quoted(probe)} ({', '.join(declared)})"
         )
     labels = axis.labels
     if twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
@@ -143,11 +147,11 @@ def _axis(name: str, values: Any, probe: str, kinds: Mapping[str, Any]) -> Axis:
     return axis
 
 
-def _parameter(name: object, kinds: Mapping[str, Any]) -> str | None:
-    if name in kinds:
+def _parameter(name: object, declared: Mapping[str, Declaration]) -> str | None:
+    if name in declared:
         return str(name)
     plural = f"{name}s"
-    return plural if plural in kinds and takes_several(kinds[plural]) else None
+    return plural if plural in declared and takes_several(declared[plural].type) else None
 
 
 def _of_field(field: str, value: Any) -> Any:
@@ -159,12 +163,15 @@ def _of_field(field: str, value: Any) -> Any:
     return parse_size(value, field) if field in SIZES and value != "auto" else value
 
 
-def _checked(name: str, value: Any, kind: Any) -> Any:
+def _checked(value: Any, declared: Declaration) -> Any:
+    kind = declared.type
     value = _to_json(value)
     value = [_sized(each, kind) for each in value] if isinstance(value, list) else _sized(value, kind)
     if not fits(value, kind):
-        raise SpecError(f"{name} is {quoted(value)}: the probe takes {_type_name(kind)}")
-    return int(value) if kind is int and isinstance(value, float) else value
+        raise SpecError(f"{declared.name} is {quoted(value)}: the probe takes {type_name(kind)}")
+    value = int(value) if kind is int and isinstance(value, float) else value
+    declared.read(value)
+    return value
 
 
 def _sized(value: Any, kind: Any) -> Any:
@@ -187,7 +194,3 @@ def _to_json(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _type_name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind).replace("collections.abc.", "")

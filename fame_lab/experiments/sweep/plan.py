@@ -15,6 +15,7 @@ from fame_lab.core.numeric import check_whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.experiments.sweep.axes import Axis, check_parameters, parse_axes
+from fame_lab.probes.common.parameters import saved_parameters
 from fame_lab.spec.fam_layout import auto_book
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.spec.validation import check_memory
@@ -206,16 +207,19 @@ class Plan:
         """
         if told["format"] != _FORMAT:
             raise ValueError(f"format is {quoted(told['format'])}, and not {_FORMAT}")
-        axes = []
-        for name, values in told["over"].items():
-            of, target = told["targets"][name]
+        probe, axes = str(told["probe"]), []
+        targets = saved_parameters(probe, told["targets"])
+        for name, values in saved_parameters(probe, told["over"]).items():
+            of, target = targets[name]
+            (target,) = saved_parameters(probe, {target: None})
             if of not in ("lab", "probe") or not isinstance(target, str) or not isinstance(values, list):
                 raise ValueError(f"{quoted(name)} is no axis")
             axes.append(Axis(name, of, target, tuple(values)))
         order = tuple(tuple(map(int, each)) for each in told["order"])
         plan = cls(
-            str(told["probe"]), tuple(axes), int(told["repeats"]), int(told["seed"]),
-            LabSpec.from_dict(told["spec"]), dict(told["parameters"]), str(told["token"]), order,
+            probe, tuple(axes), int(told["repeats"]), int(told["seed"]),
+            LabSpec.from_dict(told["spec"]), saved_parameters(probe, told["parameters"]), str(told["token"]),
+            order,
         )  # fmt: skip
         count = math.prod(plan.shape)
         if not axes or not 0 < count <= _MAX_POINTS or sorted(order) != sorted(_cells(plan.shape)):

@@ -6,16 +6,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fame_lab.core.numeric import real
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import FameError, ProbeError, SpecError
+from fame_lab.errors import FameError, ProbeError
 from fame_lab.probes.common.host_contention import oversubscribed
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["check_patience", "run_at_barrier", "single_record"]
+__all__ = ["run_at_barrier", "single_record"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ def run_at_barrier(
     lab: TargetLab,
     arguments: Mapping[TargetNode, Sequence[str]],
     *,
-    patience: float,
+    peer_timeout: float,
     timeout: float,
     unit: str = "batches",
 ) -> dict[str, Records]:
@@ -39,7 +37,7 @@ def run_at_barrier(
     lab : Lab
     arguments : mapping of Node to sequence of str
         The program's command and options, without those of its meeting.
-    patience : float
+    peer_timeout : float
         Seconds, whole ones, that a node waits for another.
     timeout : float
         Seconds for all of it.
@@ -64,7 +62,7 @@ def run_at_barrier(
     for node in nodes:
         lab.fam.write(control.release(node.index), bytes(8), control=True)
         lab.fam.write(control.progress(node.index), bytes(8), control=True)
-    meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(patience))]
+    meeting = ["--barrier", str(barrier), "--parties", str(len(nodes)), "--timeout", str(round(peer_timeout))]
     if oversubscribed(len(nodes)):
         meeting += ["--yield", "1"]
     failed: list[tuple[TargetNode, FameError]] = []
@@ -112,18 +110,3 @@ def single_record(found: Mapping[str, Records], node: TargetNode, probe: str) ->
     fields = OutputRecord(lines[0], node.name)
     fields.choice("probe", [probe])
     return fields
-
-
-def check_patience(patience: float) -> float:
-    """Return the seconds that a node waits for another.
-
-    Raises
-    ------
-    SpecError
-        If it is not a whole number from 1 to 3600.
-    """
-    if (found := real(patience)) is None or not 1 <= found <= 3600:
-        raise SpecError(f"patience is {quoted(patience)}: give 1 to 3600 seconds")
-    if found != round(found):
-        raise SpecError(f"patience is {quoted(patience)}: give whole seconds")
-    return found

@@ -10,27 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fame_lab.core.numeric import check_whole, real
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import ProbeError, SpecError
+from fame_lab.errors import ProbeError
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results.sample import CONFIDENCE, Sample
 
-__all__ = [
-    "STATISTICS",
-    "Batches",
-    "check_batches",
-    "check_timeout",
-    "read_batches",
-    "summary",
-]
+__all__ = ["PREEMPTED", "STATISTICS", "TIMER", "Batches", "batch_options", "read_batches", "summary"]
 
 #: What is kept of a distribution. The last two bound the median, by :class:`fame_lab.results.sample.Sample`.
 STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
 
+#: What is said of two variables that nearly every probe has.
+PREEMPTED = {"long_name": "something else had the guest's CPU during the batch"}
+TIMER = {"units": "ns", "long_name": "what reading the clock costs"}
+
 _LONGEST_NS = 3600 * 10**9
 _TIMER_SHARE = 0.01
-_INTERVAL = f"p50_low to p50_high: {CONFIDENCE:.0%}, for batches that depend on each other"
 _QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
@@ -61,31 +55,9 @@ class Batches:
         return self.nanoseconds / self.operations
 
 
-def check_timeout(timeout: float) -> float:
-    """Return the seconds that a node has for its part.
-
-    Raises
-    ------
-    SpecError
-        If it is not a number from 1 to 86400.
-    """
-    if (found := real(timeout)) is None or not 1 <= found <= 86400:
-        raise SpecError(f"timeout is {quoted(timeout)}: give 1 to 86400 seconds")
-    return found
-
-
-def check_batches(batches: int, batch_ms: float) -> list[str]:
-    """Turn the two parameters that all probes share into the program's arguments.
-
-    Raises
-    ------
-    SpecError
-        If fewer batches than a distribution needs, or shorter ones than the clock can time, are asked for.
-    """
-    count = check_whole("batches", batches, 30, 1000)
-    if (found := real(batch_ms)) is None or not 1 <= found <= 1000:
-        raise SpecError(f"batch_ms is {quoted(batch_ms)}: give 1 to 1000 milliseconds")
-    return ["--batches", str(count), "--batch-us", str(round(found * 1000))]
+def batch_options(batches: int, batch_ms: float) -> list[str]:
+    """Return the probe program's options for the two parameters that nearly all probes share."""
+    return ["--batches", str(batches), "--batch-us", str(round(batch_ms * 1000))]
 
 
 def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:

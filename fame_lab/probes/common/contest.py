@@ -18,8 +18,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier, single_record
-from fame_lab.probes.common.batches import check_batches
+from fame_lab.probes.common.barrier import run_at_barrier, single_record
+from fame_lab.probes.common.batches import PREEMPTED, TIMER, batch_options
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.spec.fam_layout import BARRIER_SIZE
 
@@ -42,34 +42,25 @@ class ContestSettings:
         How many, from 30 to 1000.
     batch_ms : float
         Milliseconds that a batch lasts at least, from 1 to 1000.
-    patience : float
+    peer_timeout : float
         Whole seconds that a node waits for another.
-
-    Raises
-    ------
-    SpecError
-        If one of them cannot be.
     """
 
     batches: int
     batch_ms: float
-    patience: float
-
-    def __post_init__(self) -> None:
-        check_batches(self.batches, self.batch_ms)
-        check_patience(self.patience)
+    peer_timeout: float
 
     @property
     def words(self) -> list[str]:
         """The probe program's options."""
-        return check_batches(self.batches, self.batch_ms)
+        return batch_options(self.batches, self.batch_ms)
 
     def timeout(self, nodes: int) -> float:
-        """Return the seconds after which it has gone wrong; a node's own patience ends first, and tells more.
+        """Return the seconds after which it has gone wrong; a node's own timeout ends first, and tells more.
 
         With more nodes than host cores, each batch waits for every node to have had one.
         """
-        return 4 * self.patience + 60 + self.batches * (4 * self.batch_ms / 1000 + 0.1 * nodes)
+        return 4 * self.peer_timeout + 60 + self.batches * (4 * self.batch_ms / 1000 + 0.1 * nodes)
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,7 @@ def contest(
     """
     places = progress_slots(lab, nodes)
     arguments = {node: [*words, *rules.words, *places[node]] for node in nodes}
-    lines = run_at_barrier(lab, arguments, patience=rules.patience, timeout=rules.timeout(len(nodes)))
+    lines = run_at_barrier(lab, arguments, peer_timeout=rules.peer_timeout, timeout=rules.timeout(len(nodes)))
     return [_read(single_record(lines, node, words[0]), counts, rules) for node in nodes]
 
 
@@ -242,13 +233,9 @@ def dataset(
     found = xr.Dataset(
         {
             "elapsed": array(lambda c: c.nanoseconds, units="ns", long_name="how long a batch took"),
-            "preempted": array(
-                lambda c: c.preempted,
-                absent=False,
-                long_name="something else had the guest's CPU during the batch",
-            ),
+            "preempted": array(lambda c: c.preempted, absent=False, **PREEMPTED),
             "window": array(lambda c: c.window_ns, units="ns", long_name="the windows common to all nodes"),
-            "timer": array(lambda c: c.timer_ns, units="ns", long_name="what reading the clock costs"),
+            "timer": array(lambda c: c.timer_ns, **TIMER),
         }
     )
 

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import xarray as xr
 
-__all__ = ["OVERSUBSCRIBED", "Contention", "contention_note", "oversubscribed"]
+__all__ = ["OVERSUBSCRIBED", "Contention", "contention_note", "crowding", "host_note", "oversubscribed"]
 
 _PRESSURE = Path("/proc/pressure/cpu")
 
@@ -50,6 +51,11 @@ def oversubscribed(spinning: int) -> bool:
     return spinning > len(os.sched_getaffinity(0))
 
 
+def crowding(spinning: int) -> xr.DataArray:
+    """Return the same, labelled."""
+    return xr.DataArray(oversubscribed(spinning), attrs={"long_name": OVERSUBSCRIBED})
+
+
 def contention_note(share: float) -> str:
     """Write the share for a figure.
 
@@ -63,6 +69,12 @@ def contention_note(share: float) -> str:
     if share != share:
         return "whether programs of the host waited for a CPU is unknown"
     return f"the host had programs waiting for a CPU {100 * share:.0f} % of the time"
+
+
+def host_note(dataset: xr.Dataset) -> str:
+    """Write for a figure how busy the host was, and whether the nodes had to take turns on its cores."""
+    note = contention_note(dataset.attrs["host_cpu_wait"])
+    return f"{note}\n{OVERSUBSCRIBED}" if bool(dataset["oversubscribed"]) else note
 
 
 def _waited() -> float:

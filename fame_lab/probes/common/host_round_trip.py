@@ -46,7 +46,7 @@ def host_round_trips(
     *,
     count: int,
     warm_up: int,
-    patience: float,
+    peer_timeout: float,
     timeout: float,
 ) -> HostRoundTrips:
     """Store numbers through numpy, and look through numpy until the node has answered each.
@@ -62,7 +62,7 @@ def host_round_trips(
         Where in FAM: 256 bytes.
     count, warm_up : int
         Round trips that are kept, and those before them that are not.
-    patience : float
+    peer_timeout : float
         Whole seconds that the node waits for the host.
     timeout : float
         Seconds for all of it.
@@ -79,7 +79,7 @@ def host_round_trips(
     ) as player:
         try:
             arguments = {node: [*command, "--role", "echo"]}
-            lines = run_at_barrier(lab, arguments, patience=patience, timeout=timeout, unit="answers")
+            lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=timeout, unit="answers")
             told, _ = player.communicate(timeout=_KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise ProbeError(f"the host did not see all answers of {node.name}") from None

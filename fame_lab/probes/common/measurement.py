@@ -38,6 +38,7 @@ class Measurement(Contention):
         *,
         failed: str | None = None,
         seed: int | None = None,
+        **fields: Any,
     ) -> Result:
         """Return the result of a dataset.
 
@@ -54,6 +55,8 @@ class Measurement(Contention):
         failed : str, optional
             What should not have happened and did, for a probe that checks.
         seed : int, optional
+        **fields
+            What else is to be in the manifest.
 
         Returns
         -------
@@ -65,4 +68,4 @@ class Measurement(Contention):
         if failed is not None:
             dataset.attrs["failed"] = failed
         told = {"probe": self._probe, "parameters": dict(parameters), "mapping": mapping}
-        return Result(self._probe, dataset, self._lab.manifest() | told | seeded)
+        return Result(self._probe, dataset, self._lab.manifest() | told | seeded | fields)

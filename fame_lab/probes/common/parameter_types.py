@@ -1,76 +1,19 @@
-"""Whether a value can be a parameter's at all, by the annotation of the probe's ``run``."""
+"""Whether a value can be a parameter's at all, by the type that the probe's ``run`` declares."""
 
 from __future__ import annotations
 
 import collections.abc
-import functools
 import types
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
-from fame_lab.core import above
-from fame_lab.core.numeric import as_python, real
-from fame_lab.core.sanitize import quoted
-from fame_lab.errors import SpecError
-from fame_lab.probes.common.parameters import parameters as known_parameters
+from fame_lab.core.numeric import real
 
-__all__ = ["check_kinds", "fits", "hints", "takes_numpy", "takes_several"]
-
-#: These are imported for a type checker only, and are no parameters.
-_UNREAD = {"Lab": object, "TargetLab": object, "Result": object}
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def hints(probe: str) -> dict[str, Any]:
-    """Return the types that the parameters of a probe have, by their names.
-
-    Raises
-    ------
-    SpecError
-        If there is no such probe.
-
-    Examples
-    --------
-    >>> hints("timer")["batches"]
-    <class 'int'>
-    """
-    found = get_type_hints(above.load("probes").family(probe).run, localns=_UNREAD)
-    return {name: kind for name, kind in found.items() if name not in ("lab", "return")}
-
-
-def takes_numpy(run: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a probe's ``run``: it gets numpy's numbers and arrays as Python's own, which JSON can hold."""
-
-    @functools.wraps(run)
-    def taken(*lab: P.args, **parameters: P.kwargs) -> R:
-        plain = {name: as_python(value) for name, value in parameters.items()}
-        check_kinds(run.__module__.rpartition(".")[2], plain)
-        return run(*lab, **plain)
-
-    return taken
-
-
-def check_kinds(probe: str, parameters: Mapping[str, Any]) -> None:
-    """Check that what has to be a word, or several values, is; the probe itself looks at numbers and sizes.
-
-    Raises
-    ------
-    SpecError
-        If a parameter is of another kind.
-    """
-    kinds = hints(probe)
-    for name, value in parameters.items():
-        kind = kinds.get(name, object)
-        if (kind is str or takes_several(kind)) and not fits(value, kind):
-            words = next(each.kind for each in known_parameters(probe) if each.name == name)
-            raise SpecError(f"{name} is {quoted(value)}: give {words or kind}")
+__all__ = ["fits", "options", "takes_several", "type_name"]
 
 
 def takes_several(kind: Any) -> bool:
     """Return whether a parameter of that type takes several values, too."""
-    return get_origin(kind) is collections.abc.Sequence or any(map(takes_several, _choices(kind)))
+    return get_origin(kind) is collections.abc.Sequence or any(map(takes_several, options(kind)))
 
 
 def fits(value: object, kind: Any) -> bool:
@@ -81,10 +24,10 @@ def fits(value: object, kind: Any) -> bool:
     >>> fits(3, int), fits("many", int), fits(True, int)
     (True, False, False)
     """
-    if choices := _choices(kind):
-        return any(fits(value, choice) for choice in choices)
+    if either := options(kind):
+        return any(fits(value, option) for option in either)
     if get_origin(kind) is Literal:
-        return value in get_args(kind)
+        return isinstance(value, str) and value in get_args(kind)
     if get_origin(kind) is collections.abc.Sequence:
         several = value if isinstance(value, (list, tuple)) else [value]
         return all(fits(each, get_args(kind)[0]) for each in several)
@@ -94,5 +37,11 @@ def fits(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _choices(kind: Any) -> tuple[Any, ...]:
+def options(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a union, and none of another type."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
+
+
+def type_name(kind: Any) -> str:
+    """Return a type as one writes it."""
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("collections.abc.", "")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fame_lab.core import above
-from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
+from fame_lab.probes.common.constraints import Choice
+from fame_lab.probes.common.declaration import Declaration, current_names, declarations
 
-__all__ = ["Parameter", "parameters", "value"]
+__all__ = ["Parameter", "parameters", "saved_parameters", "value"]
 
 # NumPy's style, as far as this package uses it; numpydoc reads all of it, and brings Sphinx for that.
 _SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -20,9 +22,6 @@ _ENTRY = re.compile(r"^(\w[\w, ]*) : ([^\n]*)\n((?:    [^\n]*(?:\n|\Z)|\n)*)", r
 
 # Sphinx's: roles, and names in backquotes.
 _MARKUP = re.compile(r"(?::\w+:)?`+~?([^`]*)`+")
-
-#: JSON has numbers and text, and no sense beyond these.
-_NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,26 @@ class Parameter:
         What it takes, in the docstring's words.
     words : str
         What it means.
-    annotation : str
-        Its type, in the signature's words.
+    declaration : Declaration
+        Its type, and which values it can have.
     """
 
     name: str
     default: Any
     kind: str
     words: str
-    annotation: str
+    declaration: Declaration
+
+    @property
+    def takes(self) -> str:
+        """What to give: the range and its unit, or the choices; without either, the docstring's words."""
+        return str(self.declaration.constraint or self.kind)
+
+    @property
+    def choices(self) -> list[str]:
+        """The values that it can have, as one types them; empty if they are not listed."""
+        constraint = self.declaration.constraint
+        return [str(each) for each in constraint.values] if isinstance(constraint, Choice) else []
 
     @property
     def text(self) -> str:
@@ -61,17 +71,13 @@ class Parameter:
         Raises
         ------
         SpecError
-            If it is no number where there must be one.
+            If the probe would refuse it, whatever the lab.
         """
         text = text.strip()
         if not text:
             return self.default
-        if self.annotation == "str":
-            return text
-        found = value(text)
-        wanted = _NUMBERS.get(self.annotation)
-        if wanted and (isinstance(found, bool) or not isinstance(found, (int, float))):
-            raise SpecError(f"{self.name} is {quoted(text)}: give {wanted}")
+        found = text if self.declaration.type is str else value(text)
+        self.declaration.read(self.declaration.from_text(found))
         return found
 
 
@@ -95,10 +101,19 @@ def parameters(probe: str) -> list[Parameter]:
         for names, kind, words in _ENTRY.findall(section[1] if section else "")
         for name in names.split(",")
     }
+    declared = declarations(run)
     return [
-        Parameter(name, each.default, *told.get(name, ("", "")), str(each.annotation))
+        Parameter(name, each.default, *told.get(name, ("", "")), declared[name])
         for name, each in list(inspect.signature(run).parameters.items())[1:]
     ]
+
+
+def saved_parameters(probe: str, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was saved of a probe's parameters, an older version's too, by their names of now."""
+    try:
+        return current_names(saved, declarations(above.load("probes").family(probe).run))
+    except SpecError:  # no probe of ours, and as it is
+        return dict(saved)
 
 
 def value(text: str) -> Any:

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from fame_lab.errors import ProbeError
-from fame_lab.probes.common.batches import Batches, read_batches
+from fame_lab.probes.common.batches import PREEMPTED, TIMER, Batches, read_batches
 from fame_lab.probes.common.host_contention import contention_note
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.probes.common.working_sets import WorkingSets
@@ -139,14 +139,12 @@ def labelled(
     def table(of: Callable[[Batches], object]) -> npt.NDArray[np.generic]:
         return np.array([[of(cell) for cell in row.batches] for row in rows])
 
-    preempted = {"long_name": "something else had the guest's CPU during the batch"}
-    timer = {"units": "ns", "long_name": "what reading the clock costs"}
     return xr.Dataset(
         {
             name: ((*dims, "batch"), table(value), attrs),
-            "preempted": ((*dims, "batch"), table(lambda cell: cell.preempted), preempted),
+            "preempted": ((*dims, "batch"), table(lambda cell: cell.preempted), PREEMPTED),
             "operations": (dims, table(lambda cell: cell.operations), {"long_name": "operations in a batch"}),
-            "timer": (dims, table(lambda cell: cell.timer_ns), timer),
+            "timer": (dims, table(lambda cell: cell.timer_ns), TIMER),
         },
         coords,
     )

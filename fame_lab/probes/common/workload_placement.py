@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import KIB, format_size
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import Books, ControlArea
 
-__all__ = ["PLACEMENTS", "Placement", "StripedRange", "check_placement"]
+__all__ = ["PLACEMENTS", "Placement", "StripedRange"]
 
 PLACEMENTS = ("own", "remote", "interleaved")
 
@@ -143,16 +142,3 @@ class Placement:
         books = self.books.at_home(home)
         before = range(books.start, min(books.stop, whole), books.step)
         return len(before) * self.books.book + (rest if whole in books else 0)
-
-
-def check_placement(placement: str) -> str:
-    """Return where data are to be at home.
-
-    Raises
-    ------
-    SpecError
-        If it is none of :data:`PLACEMENTS`.
-    """
-    if placement not in PLACEMENTS:
-        raise SpecError(f"placement is {quoted(placement)}: give one of {', '.join(PLACEMENTS)}")
-    return placement

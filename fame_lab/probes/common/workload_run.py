@@ -87,7 +87,7 @@ class WorkloadSettings:
     stride : int
         Bytes.
     theta, reads : float
-    patience, timeout : float
+    peer_timeout, timeout : float
         Seconds.
     """
 
@@ -101,7 +101,7 @@ class WorkloadSettings:
     stride: int
     theta: float
     reads: float
-    patience: float
+    peer_timeout: float
     timeout: float
 
     def words(self) -> list[str]:
@@ -183,7 +183,7 @@ def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], setting
         node: [*common, "--rank", str(rank), *(private[node].words("private") if private else [])]
         for rank, node in enumerate(nodes)
     }
-    lines = run_at_barrier(lab, arguments, patience=settings.patience, timeout=settings.timeout)
+    lines = run_at_barrier(lab, arguments, peer_timeout=settings.peer_timeout, timeout=settings.timeout)
     parts = [
         _part(
             single_record(lines, node, "workload"), kind, settings, lab.spec.nodes, private.get(node), shared

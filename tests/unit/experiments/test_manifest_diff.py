@@ -71,3 +71,10 @@ def test_no_manifest_steers_a_terminal_or_fills_it(evil: Any) -> None:
     (found,) = differences({"host": evil}, {"host": ""})
     assert str(found).isprintable()
     assert len(str(found)) < 200
+
+
+def test_a_parameter_under_its_earlier_name_is_the_same() -> None:
+    a = {"probe": "ring", "parameters": {"slots": 64, "patience": 10.0}}
+    assert differences(a, {"probe": "ring", "parameters": {"slots": 64, "peer_timeout": 10.0}}) == []
+    (found,) = differences(a, {"probe": "ring", "parameters": {"slots": 64, "peer_timeout": 5.0}})
+    assert str(found) == "parameters.peer_timeout: 10.0 | 5.0"

@@ -68,7 +68,7 @@ def test_the_same_call_finds_its_directory_and_another_has_its_own(
     sweep("chase", OVER, repeats=1)
     sweep("chase", OVER, repeats=1)
     assert len(labs.asked) == 4
-    sweep("chase", OVER, repeats=1, batches=5)
+    sweep("chase", OVER, repeats=1, batches=50)
     assert len(list((tmp_path / "sweeps").iterdir())) == 2
 
 
@@ -245,12 +245,12 @@ def test_on_the_command_line(
     labs: type[StandInLab], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sweep", "chase", "--over", "nodes=1,2", "--over", "stride=64,4K", "--repeats", "1"]
-    words += ["--output", str(tmp_path / "out"), "-p", "batches=5", "--plot", str(tmp_path / "sweep.png")]
+    words += ["--output", str(tmp_path / "out"), "-p", "batches=50", "--plot", str(tmp_path / "sweep.png")]
     assert main.main(words) == 0
     assert "latency" in capsys.readouterr().out
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert {parameters["strides"] for _, parameters in labs.asked} == {64, 4096}
-    assert all(parameters["batches"] == 5 for _, parameters in labs.asked)
+    assert all(parameters["batches"] == 50 for _, parameters in labs.asked)
     fail(labs, ProbeError("no"), nodes=2)
     assert main.main([*words[:7], "2", *words[8:9], str(tmp_path / "other"), "--json"]) == 1
     said = capsys.readouterr()

@@ -52,6 +52,8 @@ def test_labels_are_of_one_kind() -> None:
         ({"colour": ["red"]}, "'colour', which is no field of a lab .*nodes.* and no parameter"),
         ({"name": ["a", "b"]}, "'name', which is no field"),
         ({"batches": ["many"]}, "batches is 'many': the probe takes int"),
+        ({"batches": [30, 29]}, "batches is 29: give a whole number from 30 to 1000"),
+        ({"mapping": ["uc", "wt"]}, "mapping is 'wt': give one of uc, wc, wb"),
         ({"nodes": [[0, 1]]}, "nodes .0, 1.: 'nodes' is the lab's"),
         ({"nodes": []}, "1 to 10000 values, and has none"),
         ({"nodes": iter(range(10**9))}, "1 to 10000 values, and has more"),

@@ -16,14 +16,14 @@ FAILURE = Failure("ProbeError", "it cannot be", "far", "2025-03-04T05:06:07+00:0
 
 
 def test_each_axis_is_a_dimension_and_each_number_at_its_place() -> None:
-    plan = a_plan(parameters={"batches": 4})
+    plan = a_plan(parameters={"batches": 40})
     made = combined(plan, measured(plan), {})
     assert dict(made.sizes) == {
-        "nodes": 2, "stride": 3, "repeat": 3, "memory": 2, "node": 2, "batch": 4, "statistic": 7,
+        "nodes": 2, "stride": 3, "repeat": 3, "memory": 2, "node": 2, "batch": 40, "statistic": 7,
     }  # fmt: skip
     assert made["latency"].dims == ("nodes", "stride", "repeat", "memory", "node", "batch")
     at = made["latency"].sel(nodes=2, stride=256, repeat=1, memory="fam", node="node02")
-    assert at.values.tolist() == [512.0] * 4
+    assert at.values.tolist() == [512.0] * 40
 
 
 def test_units_are_kept() -> None:
@@ -34,11 +34,11 @@ def test_units_are_kept() -> None:
 
 
 def test_points_of_different_shapes_are_joined_with_nothing_where_one_has_none() -> None:
-    plan = a_plan({"nodes": [1, 2], "batches": [2, 5]})
+    plan = a_plan({"nodes": [1, 2], "batches": [32, 35]})
     made = combined(plan, measured(plan), {})
     assert np.isnan(made["latency"].sel(nodes=1, node="node02")).all()
-    assert made["latency"].sel(nodes=2, batches=2).notnull().sum("batch").values.max() == 2
-    assert made["seen"].sel(nodes=1, batches=2, repeat=0).values.tolist() == ["seen by node01", ""]
+    assert made["latency"].sel(nodes=2, batches=32).notnull().sum("batch").values.max() == 32
+    assert made["seen"].sel(nodes=1, batches=32, repeat=0).values.tolist() == ["seen by node01", ""]
 
 
 def test_a_point_that_failed_is_nan_and_says_why() -> None:

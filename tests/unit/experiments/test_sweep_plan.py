@@ -105,3 +105,25 @@ def test_what_another_plan_asked_for_otherwise_is_named() -> None:
         "spec.book was 524288 and is 1048576",
         "parameters.batches was 30 and is not given",
     ]
+
+
+def test_a_plan_of_the_release_before_is_the_same_sweep_under_the_names_of_now() -> None:
+    over, parameters = {"peer_timeout": [5, 10]}, {"slots": 64}
+    plan = a_plan(over, probe="ring", parameters=parameters)
+    saved = json.loads(json.dumps(plan.to_dict()).replace("peer_timeout", "patience"))
+    assert "patience" in saved["over"]
+    assert Plan.from_dict(saved).axes == plan.axes
+    assert Plan.from_dict(saved).differences(plan) == []
+    plan = a_plan({"slots": [2, 4]}, probe="ring", parameters={"peer_timeout": 5})
+    saved = json.loads(json.dumps(plan.to_dict()).replace("peer_timeout", "patience"))
+    assert Plan.from_dict(saved).parameters_of(plan.points[0])["peer_timeout"] == 5
+    assert Plan.from_dict(saved).differences(plan) == []
+
+
+def test_a_sweep_asked_for_by_an_earlier_name_is_the_same_and_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="patience is called peer_timeout"):
+        plan = a_plan({"patience": [5, 10]}, probe="ring")
+    assert plan.differences(a_plan({"peer_timeout": [5, 10]}, probe="ring")) == []
+    with pytest.warns(DeprecationWarning, match="patience is called peer_timeout"):
+        plan = a_plan({"slots": [2, 4]}, probe="ring", parameters={"patience": 5})
+    assert plan.parameters == {"peer_timeout": 5}

@@ -40,6 +40,6 @@ def test_missing_points_are_counted_on_it() -> None:
 
 def test_what_a_figure_leaves_out_it_says() -> None:
     names = {"layout": ["contiguous", "interleaved"], "mapping": ["uc", "wb"]}
-    plan = a_plan({"nodes": [4], "batches": [2, 3], "stride": [64, 128]} | names, repeats=1)
+    plan = a_plan({"nodes": [4], "batches": [32, 33], "stride": [64, 128]} | names, repeats=1)
     foot = Sweep(combined(plan, measured(plan), {})).plot().get_supxlabel()
     assert "at stride 128 B" in foot and "6 of 8 panels" in foot

@@ -161,6 +161,17 @@ def test_a_closed_panel_leaves_no_widget_and_no_thread() -> None:
     fame_lab.panel().close()
 
 
+def test_a_parameter_s_range_is_shown_and_kept_to_as_it_is_typed(panel: Panel) -> None:
+    panel.probes.probe.value = "litmus"
+    _, iterations, why = panel.probes._fields["iterations"]
+    assert "a whole number from 1000 to 1000000000" in why.value
+    iterations.value = "999"
+    assert "iterations is 999: give a whole number from 1000 to 1000000000" in why.value
+    iterations.value = "1e6"
+    assert "iterations is" not in why.value
+    assert panel.probes._fields["mapping"][1].options == ("uc", "wb")
+
+
 def test_a_button_that_fails_says_so(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down() -> LabSpec:
         raise ZeroDivisionError("by nothing")

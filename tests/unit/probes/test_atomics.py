@@ -92,21 +92,7 @@ def test_an_update_too_many_makes_a_failed_result(lab: Any) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"operations": "swap"},
-        {"operations": []},
-        {"operations": ["cas", "cas"]},
-        {"contenders": []},
-        {"contenders": [0]},
-        {"contenders": [1, 1]},
-        {"contenders": [True]},
-        {"offset": 4},
-        {"offset": 60},
-        {"offset": -8},
         {"offset": (4 << 20) - (64 << 10)},
-        {"mapping": "writeback"},
-        {"batches": 29},
-        {"batch_ms": 0},
-        {"patience": 0},
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, Any]) -> None:

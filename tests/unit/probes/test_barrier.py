@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fame_lab.errors import ProbeError, SpecError, SSHError
-from fame_lab.probes.common.barrier import check_patience, run_at_barrier
+from fame_lab.errors import ProbeError, SSHError
+from fame_lab.probes.common.barrier import run_at_barrier
 from fame_lab.testing import LocalLab, LocalNode
 
 
@@ -19,7 +19,7 @@ def adding(lab: Any, count: int) -> dict[Any, list[str]]:
 
 
 def test_nodes_start_together_and_each_line_comes_back(lab: Any) -> None:
-    found = run_at_barrier(lab, adding(lab, 1000), patience=10, timeout=60)
+    found = run_at_barrier(lab, adding(lab, 1000), peer_timeout=10, timeout=60)
     assert sorted(found) == ["node01", "node02", "node03"]
     assert max(lines[0]["last"] for lines in found.values()) == 3000
 
@@ -28,7 +28,7 @@ def test_it_begins_well_after_a_run_that_left_in_the_middle(lab: Any) -> None:
     control = lab.fam.control
     lab.fam.write(control.barrier(0), (1).to_bytes(4, "little"))
     lab.fam.write(control.release(1), (1).to_bytes(8, "little"))
-    run_at_barrier(lab, adding(lab, 10), patience=10, timeout=60)
+    run_at_barrier(lab, adding(lab, 10), peer_timeout=10, timeout=60)
     assert int.from_bytes(lab.fam.read(0, 8), "little") == 30
 
 
@@ -50,7 +50,7 @@ def test_a_node_that_dies_is_named_with_how_far_it_got_and_the_others_are_releas
         ProbeError, match=r"node03 had done 12 batches when it failed: .* went away.*other 2 were released"
     ):
         # Without a release it would take an hour.
-        run_at_barrier(lab, adding(lab, 10), patience=3600, timeout=3700)
+        run_at_barrier(lab, adding(lab, 10), peer_timeout=3600, timeout=3700)
     assert threading.active_count() == before
 
 
@@ -60,12 +60,6 @@ def test_an_interrupt_releases_all(lab: Any, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(LocalLab, "each", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_at_barrier(lab, adding(lab, 10), patience=10, timeout=60)
+        run_at_barrier(lab, adding(lab, 10), peer_timeout=10, timeout=60)
     for node in lab.nodes:
         assert lab.fam.read(lab.fam.control.release(node.index), 8) != bytes(8)
-
-
-@pytest.mark.parametrize("patience", [0, 3601, True, "10", 1.5])
-def test_a_patience_that_cannot_be_is_refused(patience: Any) -> None:
-    with pytest.raises(SpecError, match="patience is"):
-        check_patience(patience)

@@ -4,8 +4,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.errors import ProbeError, SpecError
-from fame_lab.probes.common.batches import STATISTICS, check_batches, read_batches, summary
+from fame_lab.errors import ProbeError
+from fame_lab.probes.common.batches import STATISTICS, batch_options, read_batches, summary
 from fame_lab.probes.common.program_output import OutputRecord
 
 
@@ -35,17 +35,8 @@ def test_a_clock_that_costs_over_a_hundredth_of_a_batch_gives_no_number() -> Non
         read_batches(fields(timer_ns=10.1), "loads", 3)
 
 
-@pytest.mark.parametrize(
-    ("batches", "batch_ms"),
-    [(29, 1), (1001, 1), (True, 1), (50.0, 1), (50, 0.9), (50, "1"), (50, float("nan"))],
-)
-def test_batches_nobody_could_judge_are_refused(batches: int, batch_ms: float) -> None:
-    with pytest.raises(SpecError, match="batch"):
-        check_batches(batches, batch_ms)
-
-
 def test_batches_asked_for_become_arguments() -> None:
-    assert check_batches(30, 1.5) == ["--batches", "30", "--batch-us", "1500"]
+    assert batch_options(30, 1.5) == ["--batches", "30", "--batch-us", "1500"]
 
 
 def test_summary_replaces_batches_by_statistics_in_order() -> None:

@@ -146,28 +146,7 @@ def test_a_node_that_is_not_there_is_refused(lab: Any, node: Any) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"working_sets": []},
-        {"working_sets": [0]},
-        {"working_sets": [100]},
-        {"working_sets": [-64]},
-        {"working_sets": ["4K", 4096]},
-        {"working_sets": ["many"]},
-        {"memories": ["hbm"]},
-        {"memories": []},
-        {"memories": ["fam", "fam"]},
-        {"offset": 8},
-        {"offset": -64},
-        {"seed": -1},
-        {"seed": True},
-        {"orders": "sorted"},
-        {"orders": []},
-        {"strides": 32},
-        {"strides": 192},
-        {"strides": [64, "64"]},
-        {"strides": True},
         {"strides": [64, 4096], "working_sets": [2048]},
-        {"batches": 3},
-        {"batch_ms": 0},
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, Any]) -> None:

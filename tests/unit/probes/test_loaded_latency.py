@@ -66,21 +66,8 @@ def test_a_node_cannot_load_fam_while_it_chases(lab: Any) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"operation": "copy"},
-        {"order": "sorted"},
-        {"delays": []},
-        {"delays": [-1]},
-        {"delays": [1, 1]},
-        {"delays": [0.5]},
-        {"delays": [1_000_001]},
-        {"working_set": 64},
         {"working_set": "2M"},
-        {"offset": 64},
         {"offset": "4M"},
-        {"mapping": "wt"},
-        {"patience": 0},
-        {"batches": 1},
-        {"seed": -1},
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, Any]) -> None:

@@ -1,9 +1,15 @@
 import inspect
+from typing import Any
 
 import pytest
 
 from fame_lab import probes
-from fame_lab.probes.common.parameter_types import fits, hints, takes_several
+from fame_lab.probes.common.declaration import declarations
+from fame_lab.probes.common.parameter_types import fits, takes_several
+
+
+def hints(probe: str) -> dict[str, Any]:
+    return {name: each.type for name, each in declarations(probes.family(probe).run).items()}
 
 
 @pytest.mark.parametrize("name", probes.names())

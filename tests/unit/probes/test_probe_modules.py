@@ -43,26 +43,6 @@ def test_the_parameters_of_a_probe_can_be_read_with_nothing_else_imported() -> N
         _ = probes.levitate
 
 
-@pytest.mark.parametrize(
-    ("value", "annotation", "taken"),
-    [
-        (4096, "Sequence[int | str] | None", (4096,)),
-        ("4K", "Sequence[int | str] | None", ("4K",)),
-        (["4K", 8192], "Sequence[int | str] | None", ["4K", 8192]),
-        (None, "Sequence[int | str] | None", None),
-        ("4K", "int | str", "4K"),
-        (1e5, "int", 100_000),
-        (1.5, "int", 1.5),
-        (np.int64(30), "int", 30),
-        (np.float64(0.5), "float", 0.5),
-    ],
-)
-def test_values_are_taken_as_a_person_or_numpy_gives_them(value: Any, annotation: str, taken: Any) -> None:
-    found = probes._taken(value, annotation)
-    assert found == taken
-    assert type(found) is type(taken)
-
-
 def test_one_value_does_for_a_sequence(tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path)
     result = probes.run(lab, "chase", working_sets="4K", memories="fam", batches=np.int64(30))

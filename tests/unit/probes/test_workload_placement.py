@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import workloads
-from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, StripedRange, check_placement
+from fame_lab.probes.common.workload_placement import PLACEMENTS, Placement, StripedRange
 from fame_lab.spec.fam_layout import Books
 from fame_lab.testing import LocalLab
 
@@ -77,11 +77,6 @@ def test_data_that_do_not_fit_before_the_control_area_are_refused() -> None:
 def test_one_node_alone_has_no_other_home() -> None:
     with pytest.raises(ProbeError, match="takes 2 nodes"):
         Placement(Books(4 * MIB, MIB, 1, "contiguous"), "remote", [0])
-
-
-def test_an_unknown_placement_is_refused() -> None:
-    with pytest.raises(SpecError, match="placement is 'far'"):
-        check_placement("far")
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "interleaved"])
