@@ -24,15 +24,17 @@ class _Probe(Command):
         """Add the parameters of the probe that is named, as its ``run`` declares them."""
         if len(words := ctx.meta["words"]) < 2:
             return
-        from fame_lab.probes.common.parameters import parameters  # it brings all that measures
+        from fame_lab.probes.common.parameters import Parameter, parameters  # it brings all that measures
 
+        def takes(each: Parameter) -> str:
+            return f"{each.takes}; by default {each.text}" if each.text else each.takes
+
+        try:
+            entries = [(each.name, f"{takes(each)}. {each.words}") for each in parameters(words[1])]
+        except SpecError as error:
+            raise click.UsageError(str(error), ctx) from error
         with formatter.section(f"Parameters of {words[1]}, each by -p NAME=VALUE"):
-            formatter.write_dl(
-                [
-                    (each.name, f"{each.words} {each.takes}{f'; by default {each.text}' if each.text else ''}.")
-                    for each in parameters(words[1])
-                ]
-            )
+            formatter.write_dl(entries)
 
 
 @click.command(cls=_Probe, meant="-p NAME=VALUE for a probe's parameter")

@@ -342,26 +342,3 @@ def test_a_plot_that_cannot_be_is_refused_before_the_recording(
 ) -> None:
     assert main.main(["trace", "demo", "--plot", path]) == 1
     assert path in capsys.readouterr().err
-
-
-def test_the_help_of_a_probe_lists_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        parse(["probe", "demo", "chase", "--help"])
-    assert end.value.code == 0
-    told = capsys.readouterr().out
-    assert "usage: fame-lab probe" in told
-    assert "  batches: a whole number from 30 to 1000; by default 50\n" in told
-    assert "  batch_ms: 1 to 1000 milliseconds; by default 1.0\n" in told
-    assert "  mapping: one of uc, wc, wb; by default uc\n      How the CPU is asked" in told
-
-
-def test_the_help_without_a_probe_lists_none_and_of_a_wrong_one_what_there_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for words, code in ((["probe", "-h"], 0), (["probe", "demo", "levitate", "-h"], 2)):
-        with pytest.raises(SystemExit) as end:
-            parse(words)
-        assert end.value.code == code
-    told = capsys.readouterr()
-    assert "parameters of" not in told.out
-    assert "there are atomics, bandwidth" in told.err
