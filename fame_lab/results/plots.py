@@ -1,6 +1,6 @@
 """The house style of every figure: what it shows, in which units, on what, and how often measured.
 
-Figures are made without pyplot, whose state belongs to the user and to one thread.
+Figures are made without pyplot: its state belongs to the user and to one thread.
 """
 
 from __future__ import annotations

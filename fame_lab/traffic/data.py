@@ -40,7 +40,7 @@ class TrafficData:
     manifest : dict
         The numbers' provenance: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
     ended : dict
-        Nodes whose counts ended before the recording did, and why.
+        Nodes with counts that ended before the recording, and why.
     """
 
     counts: xr.Dataset

@@ -126,7 +126,7 @@ def _differs(a: ComparisonInput, b: ComparisonInput, pairs: list[Pair]) -> list[
     """List the differences of the reports themselves, and the further ones of their results."""
     of_reports = differences(a.manifest, b.manifest)
     keys = {(each.what, str(each.a), str(each.b)) for each in of_reports}
-    of_results = merged([(pair.name, differences(_made(pair.a), _made(pair.b))) for pair in pairs])
+    of_results = merged([(pair.name, differences(_fields(pair.a), _fields(pair.b))) for pair in pairs])
     others = [each for each in of_results if (each.what, str(each.a), str(each.b)) not in keys]
     return sort([*of_reports, *others])
 
@@ -143,7 +143,7 @@ def _host_cpu_wait(side: ComparisonInput) -> float:
     return max((float(each) for each in shares if isinstance(each, (float, np.floating))), default=math.nan)
 
 
-def _made(measured: Measurement) -> dict[str, Any]:
+def _fields(measured: Measurement) -> dict[str, Any]:
     """Return the manifest, with the settings that the measurement keeps elsewhere."""
     if isinstance(measured, Traffic):
         window = [*measured.window]

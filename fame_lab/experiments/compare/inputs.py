@@ -172,14 +172,14 @@ def _from_path(place: Path) -> ComparisonInput:
             f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
             "Result.save, Traffic.save, a sweep or `fame-lab report` wrote"
         )
-    directories = _kept(place / "data")
+    directories = _entries(place / "data")
     readable = [path for path in directories if _is_measured(path)]
     unread = tuple(f"{path.name}, which is not compared" for path in directories if path not in readable)
     measured = {path.name: _load(path) for path in readable}
     return ComparisonInput(name, measured, _manifest(place), True, unread)
 
 
-def _kept(place: Path) -> list[Path]:
+def _entries(place: Path) -> list[Path]:
     if not place.is_dir():  # a notebook that measured nothing
         return []
     # No link: it could lead out of the folder, which may be a stranger's.

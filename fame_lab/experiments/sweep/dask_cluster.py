@@ -99,13 +99,13 @@ def measure(plan: Plan, waiting: list[Point], keep: Keep, cluster: str | distrib
     with _client(cluster) as client, client.as_current():
         name = _name(plan)
         try:
-            _seat(client, plan)
+            _register(client, plan)
             _deal(client, plan, name, list(waiting), keep)
         finally:
             _end(client, plan, name)
 
 
-def _seat(client: distributed.Client, plan: Plan) -> None:
+def _register(client: distributed.Client, plan: Plan) -> None:
     try:
         client.register_plugin(WorkerLab(plan))
     except Exception as error:  # of any kind, from a worker's host or Dask

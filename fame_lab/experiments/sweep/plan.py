@@ -228,9 +228,9 @@ class Plan:
         """Return the settings in which another plan differs."""
         mine, theirs = dict(_flat(self.settings())), dict(_flat(other.settings()))
         return [
-            f"{name} was {_given(mine, name)} and is {_given(theirs, name)}"
+            f"{name} was {_setting(mine, name)} and is {_setting(theirs, name)}"
             for name in dict.fromkeys([*mine, *theirs])
-            if _given(mine, name) != _given(theirs, name)
+            if _setting(mine, name) != _setting(theirs, name)
         ]
 
 
@@ -267,5 +267,5 @@ def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _given(settings: Mapping[str, Any], name: str) -> str:
+def _setting(settings: Mapping[str, Any], name: str) -> str:
     return quoted(settings[name]) if name in settings else "not given"

@@ -70,7 +70,7 @@ def plot(dataset: xr.Dataset, manifests: Sequence[Mapping[str, Any]]) -> Figure:
     notes = [
         f"n = {n:,} measurements in {repeats} repeat{'s' * (repeats > 1)}; marks: median of the repeats' "
         "medians, bars: lowest to highest",
-        "; ".join(_said(dataset, fixed, len(panel_values), len(combinations))),
+        "; ".join(_notes(dataset, fixed, len(panel_values), len(combinations))),
     ]
     columns = min(len(panel_values), _COLUMNS)
     rows = -(-len(panel_values) // columns)
@@ -139,7 +139,7 @@ def _draw(panel: Axes, data: xr.DataArray, first: str, second: str | None) -> No
         panel.set_xticks(places)
 
 
-def _said(dataset: xr.Dataset, fixed: list[str], panels: int, of: int) -> list[str]:
+def _notes(dataset: xr.Dataset, fixed: list[str], panels: int, of: int) -> list[str]:
     notes = []
     if fixed:
         notes.append(f"at {', '.join(fixed)}")

@@ -98,9 +98,7 @@ class SweepStore:
                 )
             # It has no points to lose: most likely its settings were refused at the first one.
             shutil.rmtree(self._failures, ignore_errors=True)
-            self._write(self.path / _PLAN, plan.to_dict())
-            return plan
-        if names := sorted(path.name for path in self.path.iterdir()):
+        elif names := sorted(path.name for path in self.path.iterdir()):
             raise SpecError(
                 f"{str(self.path)!r} holds {quoted(names[0])} and is no sweep: give a directory of its own"
             )

@@ -52,7 +52,7 @@ def sweep(
 
     The order is random within blocks: each repeat goes through all labs in a random order, and in each lab
     through all its points in a random order. So a host that warms up or gets busy is not mistaken for an
-    effect of the swept values, and yet a lab is started only once a repeat. (A randomized block design of
+    effect of the swept values. Yet a lab is started only once a repeat. (A randomized block design of
     split plots: Montgomery, Design and Analysis of Experiments, on blocking and on split plots. On repeats
     that start at the top, with a lab of their own: Kalibera and Jones, Rigorous Benchmarking in Reasonable
     Time, ISMM 2013.)

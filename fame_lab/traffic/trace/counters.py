@@ -37,7 +37,7 @@ _MAX_AT_ONCE = 1 << 22
 class Counters:
     """One node's open counters: they outlive the node, and the file's name.
 
-    Nobody else can open them until they are closed, or this process ends in whatever way.
+    Nobody else can open them until they are closed, or this process ends, even by a kill.
 
     Parameters
     ----------
