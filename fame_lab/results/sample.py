@@ -84,7 +84,7 @@ class Sample:
         Parameters
         ----------
         quantile : float
-            Of the standard normal distribution, such as 1.96 for 95 %; without effect on :attr:`interval`.
+            Of the standard normal distribution, such as 1.96 for 95 %; without effect on a given `interval`.
 
         Returns
         -------
