@@ -1,4 +1,4 @@
-"""What a program writes that should be a QEMU, and may be anything: within a deadline, and not all of it."""
+"""Output of a program that should be a QEMU and may be anything: in bounded time, of bounded size."""
 
 from __future__ import annotations
 

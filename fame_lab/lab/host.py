@@ -1,4 +1,4 @@
-"""What a lab asks of the machine that its nodes run on, from its start to its end.
+"""The host as a lab needs it, from start to end: a protocol.
 
 :class:`fame_lab.lab.libvirt_host.LibvirtHost` asks libvirt and SSH for it. In a test
 :class:`fame_lab.testing.InMemoryHost` stands for it, whose nodes come up or fail as they are scripted.

@@ -1,7 +1,7 @@
 """Capture what a notebook measures while a report is made of it, in order.
 
-The kernel keeps, in the directory that the environment names; whoever runs the kernel looks there after each
-cell, and so knows which of them made what.
+The kernel saves measurements in the directory that the environment names. The report looks there after each
+cell, and so knows the cell of each measurement.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["DATA_VARIABLE", "CapturedResults", "keep", "kept_as_one"]
 
 log = logging.getLogger(__name__)
 
-#: Set by whoever runs a notebook for a report: the directory for what it measures.
+#: The report sets it when it runs a notebook: the directory for its measurements.
 DATA_VARIABLE = "FAME_LAB_REPORT_DATA"
 
 _NAME = re.compile(r"(\d{3,})-(\w+)", re.ASCII)
 _MANIFEST = "manifest.json"
-#: What was saved whole is known by a file of it.
+#: A saved measurement is known by one of its files.
 _KINDS = {"dataset.nc": "result", "counts.nc": "traffic", "plan.json": "sweep"}
-#: What a recording's numbers are, by its source.
+#: The label of a recording's numbers, by its source.
 _LABELS = {"trace": "traced", "samples": "sampled"}
 
 _numbering = threading.Lock()
@@ -40,17 +40,17 @@ _part_of_another: ContextVar[bool] = ContextVar("fame_lab_part_of_another", defa
 
 
 def keep(name: str, save: Callable[[Path], object]) -> None:
-    """Save a measurement for the report that is made; where none is, do nothing.
+    """Save a measurement for a report; without one, do nothing.
 
-    What cannot be saved is told, in the cell's output, and missing in the report: the cell goes on, for it
-    has measured, and may save it elsewhere.
+    If it cannot be saved, the cell's output says so, and the report lacks it. The cell goes on, for it has
+    measured, and may save it elsewhere.
 
     Parameters
     ----------
     name : str
         A word for it, such as the probe's name.
     save : callable
-        Saves it in the directory that it is given, which is there and empty.
+        It saves the measurement in the directory of its argument, which exists and is empty.
     """
     place = os.environ.get(DATA_VARIABLE)
     if not place or _part_of_another.get():
@@ -63,7 +63,7 @@ def keep(name: str, save: Callable[[Path], object]) -> None:
 
 @contextlib.contextmanager
 def kept_as_one() -> Iterator[None]:
-    """Keep nothing that this block measures: it is part of something that is kept as a whole."""
+    """Save no measurement of this block alone: it is part of one that is saved as a whole."""
     token = _part_of_another.set(True)
     try:
         yield
@@ -76,25 +76,25 @@ def _next(place: Path, name: str) -> Path:
         place.mkdir(exist_ok=True)
         last = max((at for at, _ in _numbered(place)), default=0)
         for number in itertools.count(last + 1):
-            made = place / f"{number:03d}-{name}"
+            directory = place / f"{number:03d}-{name}"
             with contextlib.suppress(FileExistsError):  # another process was quicker
-                made.mkdir()
+                directory.mkdir()
                 break
-    return made
+    return directory
 
 
 def _numbered(place: Path) -> list[tuple[int, str]]:
-    found = [_NAME.fullmatch(path.name) for path in place.iterdir()] if place.is_dir() else []
-    return sorted((int(match[1]), match[0]) for match in found if match)
+    matches = [_NAME.fullmatch(path.name) for path in place.iterdir()] if place.is_dir() else []
+    return sorted((int(match[1]), match[0]) for match in matches if match)
 
 
 class CapturedResults:
-    """What a notebook that is run has kept so far.
+    """The measurements that a running notebook has saved so far.
 
     Parameters
     ----------
     place : path
-        The directory; not there as long as nothing was kept.
+        The directory. It does not exist before the first measurement.
     """
 
     def __init__(self, place: Path) -> None:
@@ -102,27 +102,27 @@ class CapturedResults:
         self._cells: dict[str, int] = {}
 
     def look(self, cell: int) -> None:
-        """Take what has come since the last look as made by that cell, counted from 1."""
+        """Assign all new measurements to that cell, counted from 1."""
         for _, directory in _numbered(self.place):
             self._cells.setdefault(directory, cell)
 
     def results(self) -> list[dict[str, Any]]:
-        """List each, as made: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
+        """List each, in order: ``cell``, ``kind``, ``name``, ``directory``, ``label`` and ``manifest``.
 
-        The label says what its numbers are: emulated, traced or sampled.
+        The label of its numbers is emulated, traced or sampled.
         """
-        told = []
+        entries = []
         for directory, cell in self._cells.items():
-            kind, saved = self._saved(directory)
+            kind, manifest = self._saved(directory)
             if kind is not None:
                 entry = {"cell": cell, "kind": kind, "name": directory.partition("-")[2]}
                 entry["directory"] = f"{self.place.name}/{directory}"
-                entry["label"] = _LABELS.get(str(saved.get("source")), "emulated")
-                told.append(entry | {"manifest": saved.get("manifest", {})})
-        return told
+                entry["label"] = _LABELS.get(str(manifest.get("source")), "emulated")
+                entries.append(entry | {"manifest": manifest.get("manifest", {})})
+        return entries
 
     def missing(self) -> list[dict[str, Any]]:
-        """List what was measured and could not be saved, by its ``cell`` and ``name``."""
+        """List the measurements that could not be saved, by ``cell`` and ``name``."""
         return [
             {"cell": cell, "name": directory.partition("-")[2]}
             for directory, cell in self._cells.items()
@@ -130,7 +130,7 @@ class CapturedResults:
         ]
 
     def _saved(self, directory: str) -> tuple[str | None, dict[str, Any]]:
-        """Return the kind of what lies there, None if nothing whole does, and what its manifest file says."""
+        """Return a saved measurement's kind, None if it is not whole, and the fields of its manifest file."""
         place = self.place / directory
         kind = next((kind for file, kind in _KINDS.items() if (place / file).is_file()), None)
         if not (place / _MANIFEST).is_file():

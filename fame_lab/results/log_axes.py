@@ -63,12 +63,12 @@ def _label(
 
 
 class _WithRoom(Locator):
-    """Of several choices of ticks, ever fewer, the first whose labels have room beside each other."""
+    """A locator: of several choices of ticks, ever fewer, the first with room for all labels."""
 
     def __init__(
         self, choices: Callable[[float, float], Iterator[_Ticks]], label: Callable[[float], str]
     ) -> None:
-        self._choices, self._written = choices, label
+        self._choices, self._label = choices, label
 
     def __call__(self) -> list[float]:
         return self.tick_values(*self.axis.get_view_interval())  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ class _WithRoom(Locator):
             inside = ticks[(ticks >= low) & (ticks <= high)]
             most = inside if inside.size > most.size else most
             if self._fit(inside, low, high):
-                # One alone tells nothing of a scale.
+                # A single tick shows no scale.
                 return [*(inside if inside.size > 1 or not most.size else most[[0, -1]])]
         return [*most[:1]]
 
@@ -91,13 +91,13 @@ class _WithRoom(Locator):
         box = axis.axes.bbox
         across = isinstance(axis, XAxis)
         length = (box.width if across else box.height) * 72 / axis.get_figure(root=True).dpi
-        apart = np.diff(np.log(ticks)) / np.log(high / low) * length
+        gaps = np.diff(np.log(ticks)) / np.log(high / low) * length
         if across:
-            wide = np.array([len(self._written(tick)) for tick in ticks]) * 0.6 + 1
-            needed = TICK_POINTS * (wide[:-1] + wide[1:]) / 2
+            widths = np.array([len(self._label(tick)) for tick in ticks]) * 0.6 + 1
+            needed = TICK_POINTS * (widths[:-1] + widths[1:]) / 2
         else:
-            needed = np.full(apart.size, 1.6 * TICK_POINTS)
-        return bool((apart >= needed).all())
+            needed = np.full(gaps.size, 1.6 * TICK_POINTS)
+        return bool((gaps >= needed).all())
 
 
 def _linear(low: float, high: float) -> Iterator[_Ticks]:
@@ -106,7 +106,7 @@ def _linear(low: float, high: float) -> Iterator[_Ticks]:
 
 
 def _decimal(low: float, high: float) -> Iterator[_Ticks]:
-    if high / low < 10:  # within a decade there may be no power of ten at all, and hardly a 2 or a 5
+    if high / low < 10:  # a decade may hold no power of ten at all, and hardly a 2 or a 5
         yield from _linear(low, high)
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     for subs in ((1, 2, 5), (1, 3)):
@@ -119,7 +119,7 @@ def _binary(low: float, high: float) -> Iterator[_Ticks]:
     first, last = int(np.floor(np.log2(low))), int(np.ceil(np.log2(high)))
     if high / low < 4:
         for most in (6, 4, 3, 2, 1):
-            apart = 2.0 ** np.ceil(np.log2((high - low) / most))
-            yield np.arange(np.ceil(low / apart), high // apart + 1) * apart
+            spacing = 2.0 ** np.ceil(np.log2((high - low) / most))
+            yield np.arange(np.ceil(low / spacing), high // spacing + 1) * spacing
     for step in (1, *range(2, last - first + 2, 2)):
         yield 2.0 ** np.arange(-(-first // step) * step, last + 1, step)

@@ -1,4 +1,4 @@
-"""What results, recordings and projections show alike in a notebook: their data alone, escaped."""
+"""Parts of the HTML that results, recordings and projections share."""
 
 from __future__ import annotations
 

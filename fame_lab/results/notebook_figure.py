@@ -24,8 +24,8 @@ _BACKEND = "ipympl.backend_nbagg"
 class NotebookFigure(Figure):
     """A figure that a notebook shows whether or not pyplot was ever loaded.
 
-    It is a picture; or after ``%matplotlib widget`` a widget, which lasts as long as the notebook's kernel,
-    or until ``figure.canvas.close()``.
+    It is a picture, or after ``%matplotlib widget`` a widget. The widget lasts as long as the notebook's
+    kernel, or until ``figure.canvas.close()``.
     """
 
     def _repr_png_(self) -> bytes:
@@ -44,27 +44,27 @@ class NotebookFigure(Figure):
                 "version_minor": 0,
                 "model_id": canvas.model_id,
             },
-            # For a page that is made of the notebook, where no widget lives.
+            # For a page made from the notebook, where no widget lives.
             "image/png": base64.b64encode(self._repr_png_()).decode(),
             "text/plain": repr(self),
         }
 
     def _widget(self) -> Canvas:
-        """Return the widget that shows it: one, however often it is shown."""
+        """Return the figure's one widget, however often it is shown."""
         from ipympl.backend_nbagg import Canvas, FigureManager
 
         if isinstance(self.canvas, Canvas) and self.canvas.comm is not None:
             return self.canvas
         canvas = Canvas(self)
         canvas.header_visible = False  # it has its title
-        FigureManager(canvas, 0)  # which the canvas keeps; pyplot hears of neither
+        FigureManager(canvas, 0)  # the canvas keeps it; pyplot learns of neither
         return canvas
 
 
 def _interactive() -> bool:
-    if _BACKEND not in sys.modules:  # so that nobody asked for it, and asking matplotlib could load pyplot
+    if _BACKEND not in sys.modules:  # not in use; a question to matplotlib could load pyplot
         return False
     if matplotlib.get_backend().removeprefix("module://") not in ("ipympl", "widget", _BACKEND):
         return False
-    # A notebook that is executed for a report has nobody who could zoom.
+    # Nobody can zoom in a notebook that is executed for a report.
     return RUN_VARIABLE not in os.environ

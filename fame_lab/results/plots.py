@@ -1,6 +1,6 @@
 """The house style of every figure: what it shows, in which units, on what, and how often measured.
 
-Figures are made without pyplot, whose state belongs to the user and to one thread.
+Figures are made without pyplot: its state belongs to the user and to one thread.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ __all__ = [
 _TITLE_POINTS, _LABEL_POINTS, _FOOT_POINTS = 12.0, 9.0, 8.0
 _FOOT_WIDTH, _FOOT_LINE = 116, 0.15  # characters, and inches of a line
 
-# Okabe and Ito's colours, which colour-blind readers tell apart, each with a marker of its own: nothing
-# rests on colour alone.
+# Okabe and Ito's colours, which colour-blind readers tell apart. Each has a marker of its own, so that no
+# line rests on colour alone.
 _STYLES = (
     ("#0072B2", "o"),
     ("#D55E00", "s"),
@@ -52,7 +52,7 @@ _STYLES = (
     ("#000000", "X"),
 )
 
-#: As many lines have a look of their own.
+#: The number of lines that look different.
 N_STYLES = len(_STYLES)
 
 
@@ -68,12 +68,12 @@ def style(number: int) -> dict[str, Any]:
     return {"color": colour, "marker": marker}
 
 
-#: What the two memories look like in every figure.
+#: The style of the two memories in every figure.
 MEMORY = {"dram": style(0), "fam": style(1)}
 
 
 def caveat(manifest: Mapping[str, Any]) -> str:
-    """Return what a measured number is not; every figure bears it."""
+    """Return the caveat of measured numbers, which every figure bears."""
     accelerator = manifest.get("accelerator")
     kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
     where = "on that host" if recorded_label(manifest) else "on this host"
@@ -92,67 +92,67 @@ def figure(
     share_y: bool = True,
     failed: str = "",
 ) -> tuple[NotebookFigure, list[Axes]]:
-    """Begin a figure as wide as a notebook's cell.
+    """Create a figure as wide as a notebook's cell.
 
     Parameters
     ----------
     title : str
-        What is shown.
+        The title.
     manifest : mapping
-        Of the result: it tells the accelerator.
+        The result's manifest, which has the accelerator.
     note : str
-        How often it was measured, and what else is needed to judge it.
+        The number of measurements, and whatever else a reader needs to judge them.
     columns, rows : int
         Panels beside and above each other; the axes come row by row.
     height : float
-        Inches of all but the foot, whose lines add to it; the width is 8.
+        Inches of all but the foot; the foot's lines add to it. The width is 8.
     share_y : bool
         Whether the panels have one vertical axis.
     failed : str
-        What the result failed at, see :attr:`fame_lab.Result.failed`; it heads the figure.
+        The result's failure, see :attr:`fame_lab.Result.failed`; it heads the figure.
 
     Returns
     -------
     NotebookFigure, list of Axes
         The panels, row by row.
     """
-    made = new_figure(title, f"{caveat(manifest)}\n{note}", manifest, height=height, failed=failed)
-    panels = made.subplots(rows, columns, sharey=share_y, squeeze=False)
+    figure = new_figure(title, f"{caveat(manifest)}\n{note}", manifest, height=height, failed=failed)
+    panels = figure.subplots(rows, columns, sharey=share_y, squeeze=False)
     axes = [*panels.flat]
     for panel in axes:
         style_axes(panel)
-    return made, axes
+    return figure, axes
 
 
 def new_figure(
     title: str, foot: str, *manifests: Mapping[str, Any], height: float, failed: str = ""
 ) -> NotebookFigure:
-    """Begin a figure without panels: its size, its title, and at its foot what its numbers are.
+    """Create a figure without panels: its size, its title, and the caption at its foot.
 
     Parameters
     ----------
     title, height, failed
         As of :func:`figure`.
     foot : str
-        What kind of numbers it shows and what they are not, such as :func:`caveat`; how many there are.
+        The kind and the number of the values, and their caveat, such as :func:`caveat`.
     *manifests : mapping
-        Of all that it shows.
+        The manifests of all that it shows.
     """
     head = [title]
     if failed:
         head += textwrap.wrap(f"FAILED: {failed}", 90)
     recorded = dict.fromkeys(map(recorded_label, manifests))
     lines = [*recorded, *foot.split("\n"), provenance(*manifests)]
-    told = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
-    height += _FOOT_LINE * (1 + told.count("\n"))
-    made = NotebookFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
-    made.suptitle(plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
-    made.supxlabel(plain(told), fontsize=_FOOT_POINTS, color="0.35")
-    return made
+    caption = "\n".join(textwrap.fill(line, _FOOT_WIDTH) for line in lines if line)
+    height += _FOOT_LINE * (1 + caption.count("\n"))
+    figure = NotebookFigure(figsize=(8, height), dpi=100, layout="constrained", facecolor="white")
+    figure.suptitle(plain("\n".join(head)), fontsize=_TITLE_POINTS, color="#B00020" if failed else "black")
+    figure.supxlabel(plain(caption), fontsize=_FOOT_POINTS, color="0.35")
+    return figure
 
 
 def provenance(*manifests: Mapping[str, Any]) -> str:
-    """Return in a line whose numbers a figure shows, and when they were taken.
+    """Return in a line the labs of a figure's numbers, and the time of their measurement.
 
     Examples
     --------
@@ -163,16 +163,16 @@ def provenance(*manifests: Mapping[str, Any]) -> str:
     """
     labs = [*dict.fromkeys(lab for lab in map(_lab, manifests) if lab)]
     times = sorted({time for time in map(_time, manifests) if time})
-    told = labs if len(labs) <= 2 else [f"{len(labs)} labs"]
+    parts = labs if len(labs) <= 2 else [f"{len(labs)} labs"]
     if times:
-        told = [*told, f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC"]
-    return "; ".join(told)
+        parts = [*parts, f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC"]
+    return "; ".join(parts)
 
 
 def _lab(manifest: Mapping[str, Any]) -> str:
-    """Write what a manifest has of these: it may have been loaded from anywhere."""
+    """Return the lab in words, as far as a manifest has it: the manifest may come from anywhere."""
     spec, accelerator = (
-        found if isinstance(found := manifest.get(part), Mapping) else {} for part in ("spec", "accelerator")
+        value if isinstance(value := manifest.get(part), Mapping) else {} for part in ("spec", "accelerator")
     )
     nodes, kind = spec.get("nodes"), accelerator.get("kind")
     if not isinstance(nodes, int):
@@ -185,19 +185,19 @@ def _lab(manifest: Mapping[str, Any]) -> str:
 
 def _time(manifest: Mapping[str, Any]) -> str:
     try:
-        taken = datetime.datetime.fromisoformat(str(manifest.get("time")))
-        return f"{taken.astimezone(datetime.UTC):%Y-%m-%d %H:%M}"
+        moment = datetime.datetime.fromisoformat(str(manifest.get("time")))
+        return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         return ""
 
 
 def plain(text: str) -> str:
-    """Keep a dollar sign, which may come from anywhere, from beginning mathematics."""
+    """Escape dollar signs, which may come from anywhere, so that none begins mathematics."""
     return text.replace("$", r"\$")
 
 
 def style_axes(axes: Axes) -> None:
-    """Set a panel's grid, spines and sizes of letters."""
+    """Set a panel's grid, spines and font sizes."""
     axes.grid(visible=True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -205,21 +205,21 @@ def style_axes(axes: Axes) -> None:
 
 
 def set_font_sizes(axes: Axes) -> None:
-    """Set the sizes of a panel's letters."""
+    """Set a panel's font sizes."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_fontsize(_LABEL_POINTS)
         axis.set_tick_params(labelsize=TICK_POINTS)
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Explain a panel's marks above it, where no mark can be."""
+    """Draw a panel's legend above it, where no mark can be."""
     axes.legend(
         frameon=False, fontsize=TICK_POINTS, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1)
     )
 
 
 def legend_beside(axes: Axes, title: str = "") -> None:
-    """Explain the marks that all panels of a figure share, on its right; `axes` is one of them."""
+    """Draw the legend that all panels of a figure share, on its right; `axes` is one of them."""
     axes.get_figure(root=True).legend(  # type: ignore[union-attr]
         *axes.get_legend_handles_labels(), frameon=False, fontsize=TICK_POINTS, loc="outside right upper",
         title=title or None, title_fontsize=TICK_POINTS,
@@ -227,7 +227,7 @@ def legend_beside(axes: Axes, title: str = "") -> None:
 
 
 def text_colour(ground: Any) -> str:
-    """Choose black or white for what is written on a colour, whichever stands out more.
+    """Return black or white for text on a colour, whichever stands out more.
 
     Examples
     --------

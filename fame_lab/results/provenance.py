@@ -13,12 +13,12 @@ _KEY = "recorded"
 
 
 def labelled(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a manifest with the label of recorded data, for good."""
+    """Return a manifest with the permanent label of recorded data."""
     return {**manifest, _KEY: {"as": name, "why": "shipped with fame_lab, to be looked at without a lab"}}
 
 
 def label(manifest: Mapping[str, Any]) -> str:
-    """Return in a line that numbers are recorded, when and on what; empty if they are not.
+    """Return a line with date and CPU of recorded numbers; empty if they are not recorded.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def label(manifest: Mapping[str, Any]) -> str:
     """
     if not manifest.get(_KEY):
         return ""
-    # It may have been loaded from anywhere.
+    # The manifest may come from anywhere.
     host, time = manifest.get("host"), str(manifest.get("time", ""))[:10]
     cpu = host.get("cpu", "") if isinstance(host, Mapping) else ""
     words = [_KEY, time, f"on {str(cpu)[:60]}" if cpu else ""]

@@ -30,16 +30,16 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A probe's data and its provenance. It needs no lab: it can be saved, loaded and drawn without one.
+    """A probe's data and its provenance. It can be saved, loaded and drawn without a lab.
 
     Parameters
     ----------
     probe : str
         The probe that measured it.
     dataset : xarray.Dataset
-        What was measured, every batch of it, with named dimensions and units in ``attrs``.
+        The measurements, every batch of them, with named dimensions and units in ``attrs``.
     manifest : dict
-        Where the numbers come from: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
+        The numbers' provenance: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
     """
 
     probe: str
@@ -48,11 +48,11 @@ class Result:
 
     @property
     def failed(self) -> str:
-        """What must not happen and did, such as a lost update or a forbidden outcome; empty if nothing."""
+        """An event that must not happen and did, such as a lost update or a forbidden outcome; else empty."""
         return str(self.dataset.attrs.get("failed", ""))
 
     def plot(self) -> Figure:
-        """Draw it, as the probe that made it does."""
+        """Draw the figure of the probe that measured it."""
         figure: Figure = above.load("probes").plot(self)
         return figure
 
@@ -62,7 +62,7 @@ class Result:
         Parameters
         ----------
         directory : path
-            Made if it is not there. One that holds an earlier result is replaced as a whole.
+            It is created if need be. One that holds an earlier result is replaced as a whole.
 
         Returns
         -------
@@ -72,15 +72,15 @@ class Result:
         Raises
         ------
         SpecError
-            If there is something else.
+            If it holds something else.
         HostError
-            If it cannot be written; what was there before is there still.
+            If it cannot be written. An earlier result stays then.
         """
         return save_directory(directory, {_DATASET, _MANIFEST}, self._write, "a result")
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Result:
-        """Load what :meth:`save` saved.
+        """Load a result that :meth:`save` saved.
 
         Parameters
         ----------
@@ -93,18 +93,18 @@ class Result:
         Raises
         ------
         SpecError
-            If there is no result, or one that this version cannot read.
+            If there is no result, or this version cannot read it.
         """
         place = given_path("directory", directory)
         try:
-            told = json.loads((place / _MANIFEST).read_text())
-            if not isinstance(told, dict) or told.get("format") != _FORMAT:
+            fields = json.loads((place / _MANIFEST).read_text())
+            if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
                 raise ValueError(f"{_MANIFEST} is not of format {_FORMAT}")
-            probe, manifest = told.get("probe"), told.get("manifest")
+            probe, manifest = fields.get("probe"), fields.get("manifest")
             if not isinstance(probe, str) or not isinstance(manifest, dict):
                 raise ValueError(f"{_MANIFEST} names no probe, or has no manifest")
-            if "sha256" in told:
-                check_digest(place / _DATASET, told["sha256"])
+            if "sha256" in fields:
+                check_digest(place / _DATASET, fields["sha256"])
             check_size(place / _DATASET)
             dataset = xr.load_dataset(place / _DATASET, engine="h5netcdf")
         except BROKEN as error:
@@ -113,9 +113,9 @@ class Result:
 
     def _write(self, place: Path) -> None:
         self.dataset.to_netcdf(place / _DATASET, engine="h5netcdf")
-        told = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
-        told["sha256"] = digest(place / _DATASET)
-        (place / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
+        fields = {"format": _FORMAT, "probe": self.probe, "manifest": self.manifest}
+        fields["sha256"] = digest(place / _DATASET)
+        (place / _MANIFEST).write_text(json.dumps(fields, indent=2) + "\n")
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.dataset.sizes.items())
@@ -125,7 +125,7 @@ class Result:
             if "units" in variable.attrs
         )
         failed = f" FAILED: {self.failed}" if self.failed else ""
-        recorded = f", {told}" if (told := label(self.manifest)) else ""
+        recorded = f", {origin}" if (origin := label(self.manifest)) else ""
         return f"<Result of {self.probe!r} ({sizes}): {measured}{recorded}>{failed}"
 
     def _repr_html_(self) -> str:

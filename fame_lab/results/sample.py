@@ -1,10 +1,11 @@
 """One quantity of one run, batch by batch: its median, and that median's confidence interval.
 
-Batches that follow each other are not independent: what slows one down, slows down the next. A bootstrap
-that draws single batches does not know that. Of two runs of one thing, 30 to 300 batches whose neighbours
-correlate with 0.6, its interval of 95 % left out no difference at all in 23 to 28 of 100 tries; the one
-here in 3 to 5. At 0.9 it was 57 to 63, and 7 to 22: few batches do not tell how much they depend on each
-other (``tests/benchmarks/coverage.py``, 600 tries of the one here, 150 of the bootstrap).
+Batches that follow each other are not independent: a cause that slows one down slows down the next. A
+bootstrap that draws single batches ignores that. It was tried on two runs of one thing, with 30 to 300
+batches and a correlation of 0.6 between neighbours. Its interval of 95 % excluded a difference of zero in 23
+to 28 of 100 tries, the interval here in 3 to 5. At 0.9 it was 57 to 63, and 7 to 22: few batches do not show
+how much they depend on each other (``tests/benchmarks/coverage.py``, 600 tries of the interval here, 150 of
+the bootstrap).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 __all__ = ["CONFIDENCE", "Sample"]
 
-#: Of the intervals that the kit gives.
+#: The confidence of the kit's intervals.
 CONFIDENCE = 0.95
 
 
@@ -30,21 +31,21 @@ class Sample:
     ----------
     values : ndarray of float64, shape (n,)
         In the order of measuring; finite, one or more.
-    given : tuple of float, optional
-        What bounds the median, where that is known already.
+    interval : tuple of float, optional
+        Bounds of the median, where the probe itself has them.
     """
 
     values: npt.NDArray[np.float64]
-    given: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
 
     @property
     def n(self) -> int:
-        """How many batches there are."""
+        """The number of batches."""
         return self.values.size
 
     @cached_property
     def median(self) -> float:
-        """In the quantity's own unit."""
+        """The median, in the quantity's own unit."""
         return float(np.median(self.values))
 
     @cached_property
@@ -55,12 +56,12 @@ class Sample:
 
     @cached_property
     def inefficiency(self) -> float:
-        """How many of its batches tell as much of the median as one that is independent; 1 or more.
+        """The number of its batches that are worth one independent batch for the median; 1 or more.
 
-        One and twice the sum of the autocorrelations of *is it above the median?*, up to where C. J. Geyer's
-        initial monotone sequence ends (Practical Markov Chain Monte Carlo, Statistical Science 7(4), 1992);
-        that question in place of the values after A. Vehtari et al. (Rank-Normalization, Folding, and
-        Localization, Bayesian Analysis 16(2), 2021): it is what the median depends on, and outliers do not
+        It is one and twice the sum of the autocorrelations of *is it above the median?*. The sum ends with
+        C. J. Geyer's initial monotone sequence (Practical Markov Chain Monte Carlo, Statistical Science 7(4),
+        1992). That question replaces the values after A. Vehtari et al. (Rank-Normalization, Folding, and
+        Localization, Bayesian Analysis 16(2), 2021): the median depends on it alone, and outliers do not
         disturb it.
         """
         above = (self.values > self.median) - np.mean(self.values > self.median)
@@ -69,29 +70,29 @@ class Sample:
         if covariance[0] <= 0:  # all are alike
             return 1.0
         pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
-        ended = np.flatnonzero(pairs <= 0)
-        kept = np.minimum.accumulate(pairs[: ended[0] if ended.size else None])
-        return max(1.0, 2 * float(kept.sum()) - 1)
+        ends = np.flatnonzero(pairs <= 0)
+        sequence = np.minimum.accumulate(pairs[: ends[0] if ends.size else None])
+        return max(1.0, 2 * float(sequence.sum()) - 1)
 
     def bounds(self, quantile: float) -> tuple[float, float] | None:
         """Bound the median by two of the values, whatever their distribution.
 
         As many of n independent values lie below the median as heads fall in n throws: n/2, with a standard
-        deviation of sqrt(n)/2 (H. A. David and H. N. Nagaraja, Order Statistics, 3rd ed., 7.1). Those that
-        depend on each other are fewer, by :attr:`inefficiency`, and so their number below spreads more.
+        deviation of sqrt(n)/2 (H. A. David and H. N. Nagaraja, Order Statistics, 3rd ed., 7.1). Dependent
+        values count as fewer, by :attr:`inefficiency`, and so their number below spreads more.
 
         Parameters
         ----------
         quantile : float
-            Of the standard normal distribution, such as 1.96 for 95 %; without effect on what is given.
+            Of the standard normal distribution, such as 1.96 for 95 %; without effect on a given `interval`.
 
         Returns
         -------
         low, high : float
             None if there are too few values to be so sure.
         """
-        if self.given is not None:
-            return self.given
+        if self.interval is not None:
+            return self.interval
         rank = math.floor((self.n - quantile * math.sqrt(self.n * self.inefficiency)) / 2)
         if rank < 1:
             return None

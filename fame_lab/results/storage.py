@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BROKEN", "check_digest", "check_size", "digest", "save_directory"]
 
-#: What h5py, h5netcdf and xarray are seen to raise of files that are not what they should be.
+#: Errors that h5py, h5netcdf and xarray were seen to raise for broken files.
 BROKEN = (
     OSError,
     ValueError,
@@ -38,13 +38,13 @@ def save_directory(
     Parameters
     ----------
     directory : path
-        Made if it is not there. One that holds nothing but `names` is replaced as a whole.
+        It is created if need be. One that holds nothing but `names` is replaced as a whole.
     names : set of str
         The files that `write` makes.
     write : callable
-        Makes them in the directory that it is given. What was there before stays until it is done.
+        It makes them in the directory of its argument. The earlier files stay until it is done.
     what : str
-        What is saved, for messages, such as "a result".
+        The saved thing, for messages, such as "a result".
 
     Returns
     -------
@@ -54,21 +54,21 @@ def save_directory(
     Raises
     ------
     SpecError
-        If there is something else.
+        If it holds something else.
     HostError
-        If it cannot be written; what was there before is there still.
+        If it cannot be written. The earlier files stay then.
     """
     place = given_path("directory", directory).absolute()
     replaces = _may_replace(place, names, what)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
-            made = Path(passing) / "new"
-            made.mkdir()
-            write(made)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            write(new)
             if replaces:
-                place.rename(Path(passing) / "old")
-            made.rename(place)
+                place.rename(Path(temporary) / "old")
+            new.rename(place)
     except OSError as error:
         raise HostError(f"cannot save {what} in {str(place)!r}: {error}") from error
     return place
@@ -80,25 +80,25 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_digest(path: Path, wanted: object) -> None:
-    """Raise ValueError if a file is not as it was saved: HDF5's reader may run for ever on it."""
-    if digest(path) != wanted:
+def check_digest(path: Path, expected: object) -> None:
+    """Raise ValueError if a file changed since it was saved: HDF5's reader may run for ever on it."""
+    if digest(path) != expected:
         raise ValueError(f"{path.name} is not as it was saved")
 
 
 def check_size(path: Path) -> None:
     """Raise ValueError if a few bytes of HDF5 claim to be a terabyte of zeroes, before it is allocated."""
-    import h5py  # as heavy as what it is for
+    import h5py  # heavy, as are the files that it reads
 
     with h5py.File(path) as file:
-        held = [each for each in file.values() if isinstance(each, h5py.Dataset)]
-        claimed = sum((each.size or 0) * each.dtype.itemsize for each in held)
-    if claimed > _MAX_DEFLATE_RATIO * path.stat().st_size:
-        raise ValueError(f"{path.name} claims to hold {claimed} bytes")
+        datasets = [each for each in file.values() if isinstance(each, h5py.Dataset)]
+        size = sum((each.size or 0) * each.dtype.itemsize for each in datasets)
+    if size > _MAX_DEFLATE_RATIO * path.stat().st_size:
+        raise ValueError(f"{path.name} claims to hold {size} bytes")
 
 
 def _may_replace(place: Path, names: Set[str], what: str) -> bool:
-    """Return whether there is one to replace; refuse to touch anything else."""
+    """Return whether there is an earlier one to replace. Raise SpecError if there is anything else."""
     if not place.exists() and not place.is_symlink():
         return False
     if place.is_dir() and not place.is_symlink() and {path.name for path in place.iterdir()} <= names:

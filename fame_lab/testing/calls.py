@@ -1,4 +1,4 @@
-"""What a lab asked of a host in memory, in its order, and what is to happen at each question."""
+"""The calls that a lab makes to a host in memory, in order, and the scripted effect of each."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class InMemoryConnection(Connection):
         *,
         timeout: float | None = None,  # noqa: ARG002 - nothing takes time
         stdin: bytes | Iterable[bytes] = b"",  # noqa: ARG002 - nothing reads
-        take: Sink | None = None,
+        sink: Sink | None = None,
         words: str = "",  # noqa: ARG002
     ) -> tuple[bytes, bytes, int]:
         """Return what a command writes, nothing on its standard error, and status 0."""
@@ -73,8 +73,8 @@ class InMemoryConnection(Connection):
                 raise SSHError(f"{self.node} went away during {command!r}")
             self.is_open = True
             output = machine.execute(command)
-            if take is not None:
-                take(output)
+            if sink is not None:
+                sink(output)
                 output = b""
             return output, b"", 0
 

@@ -24,7 +24,7 @@ def record(
     interval: float,
     order: str | os.PathLike[str] | None,
 ) -> Recording:
-    """Make a recording of the kind that was asked for; see :meth:`fame_lab.Lab.record`."""
+    """Create a recording of the requested source; see :meth:`fame_lab.Lab.record`."""
     from fame_lab.traffic.sampling.recording import SampleRecording
     from fame_lab.traffic.trace.recording import TraceRecording
 

@@ -20,11 +20,11 @@ __all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "over_time", "r
 _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
-def require_trace(traffic: TrafficData, asked: str) -> None:
-    """Raise TrafficError of samples, which know neither loads nor who stored."""
+def require_trace(traffic: TrafficData, question: str) -> None:
+    """Raise TrafficError of samples, which have neither loads nor authors."""
     if traffic.source != "trace":
         raise TrafficError(
-            f"samples have no author and no loads, so they cannot tell {asked}; changed() tells what they "
+            f"samples have no author and no loads, so they cannot tell {question}; changed() tells what they "
             "saw. To count accesses give the lab trace=True, which needs accel='tcg', and record again"
         )
 
@@ -56,7 +56,7 @@ def by_home(values: npt.NDArray[Any], homes: npt.NDArray[np.intp], nodes: int) -
     ----------
     values : ndarray of int, shape (..., places)
     homes : ndarray of int, shape (places,)
-        Node number, from 0, of each place. Quickest where neighbours have the same.
+        Node number, from 0, of each place. It is quickest where neighbours have the same home.
     nodes : int
 
     Returns
@@ -74,19 +74,19 @@ def by_home(values: npt.NDArray[Any], homes: npt.NDArray[np.intp], nodes: int) -
 
 def remote_share(traffic: TrafficData, what: str) -> xr.Dataset:
     """Divide remote by all: see :meth:`fame_lab.traffic.views.TrafficViews.remote_share`."""
-    counted = matrix(traffic, what)
-    local = counted.values.diagonal(axis1=1, axis2=2)
-    of_all = counted.values.sum(axis=2)
+    counts = matrix(traffic, what)
+    local = counts.values.diagonal(axis1=1, axis2=2)
+    of_all = counts.values.sum(axis=2)
     dims: dict[str, tuple[str, ...]] = {
         "share": ("op", "initiator"), "by_op": ("op",), "by_initiator": ("initiator",), "overall": (),
     }  # fmt: skip
     shares = {}
-    for name, kept in dims.items():
-        over = tuple(axis for axis, dimension in enumerate(("op", "initiator")) if dimension not in kept)
+    for name, result_dims in dims.items():
+        over = tuple(axis for axis, dim in enumerate(("op", "initiator")) if dim not in result_dims)
         every = np.asarray(of_all.sum(axis=over), "f8")
         remote = np.asarray((of_all - local).sum(axis=over), "f8")
         share = np.divide(remote, every, out=np.full(every.shape, np.nan), where=every > 0)
-        shares[name] = (kept, share, {"units": "1", "long_name": f"remote share of {what}"})
+        shares[name] = (result_dims, share, {"units": "1", "long_name": f"remote share of {what}"})
     return xr.Dataset(shares, coords={"op": list(OPS), "initiator": list(traffic.nodes)})
 
 
@@ -98,14 +98,14 @@ def heat(traffic: TrafficData, what: str) -> xr.DataArray:
 
 
 def changed(traffic: TrafficData) -> xr.DataArray:
-    """Return what samples saw change: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
+    """Return the changes that samples saw: see :meth:`fame_lab.traffic.views.TrafficViews.changed`."""
     if traffic.source != "samples":
         raise TrafficError("a trace counts accesses, not what changed: heat() has them, by node and granule")
     return traffic.counts["changed"].assign_attrs(units="looks", long_name="looks that saw it changed")
 
 
 def changed_by(traffic: TrafficData) -> xr.DataArray:
-    """Return it by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
+    """Return the changes by node: see :meth:`fame_lab.traffic.views.TrafficViews.changed_by`."""
     changed(traffic)
     if "changed_by" not in traffic.counts:
         raise TrafficError(

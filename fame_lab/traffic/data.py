@@ -21,26 +21,26 @@ class TrafficData:
     Parameters
     ----------
     counts : xarray.Dataset
-        Of a trace: ``accesses`` and ``bytes`` [B], uint64, over (op, node, granule). ``op`` is load, store;
+        Of a trace: ``accesses`` and ``bytes`` [B], uint64, over (op, node, granule). ``op`` is load, store.
         ``granule`` is the offset in FAM [B] of a granule's first byte, ascending, and only of granules that
-        anyone touched; ``attrs["granule"]`` is their size [B]. A granule may have bytes and no access: an
+        anyone touched. ``attrs["granule"]`` is their size [B]. A granule may have bytes and no access: an
         access counts where it begins, its bytes where they lie.
-        Of samples: ``changed`` (granule), the number of looks in which it had changed, and on kernels with
+        Of samples: ``changed`` (granule), the number of looks that saw it changed, and on kernels with
         soft-dirty pages ``changed_by`` (node, granule).
     timeline : xarray.Dataset
-        The same over time, by what was added between looks: ``accesses`` and ``bytes`` over (time, op,
-        node, bin); of samples ``changed`` (time, bin). ``time`` [s] since the start, at the end of each
-        interval; ``bin`` is the offset [B] of bins of ``attrs["bin"]`` bytes. There may be no row.
+        The increments between looks: ``accesses`` and ``bytes`` over (time, op, node, bin); of samples
+        ``changed`` (time, bin). ``time`` [s] since the start is the end of each interval. ``bin`` is the
+        offset [B] of bins of ``attrs["bin"]`` bytes. There may be no row.
     spec : dict
-        The lab's, from :meth:`fame_lab.LabSpec.to_dict`. It tells the nodes, and the homes of books.
+        The lab's, from :meth:`fame_lab.LabSpec.to_dict`. It has the nodes, and the homes of books.
     source : {"trace", "samples"}
-        Exact counts by author, or what the host saw change.
+        Exact counts by author, or changes that the host saw.
     window : tuple of int
-        Offset and size of the part of FAM that was watched [B].
+        Offset and size of the recorded part of FAM [B].
     manifest : dict
-        Where the numbers come from: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
+        The numbers' provenance: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
     ended : dict
-        Nodes whose counts ended before the recording did, and why.
+        Nodes with counts that ended before the recording, and why.
     """
 
     counts: xr.Dataset

@@ -19,7 +19,7 @@ __all__ = ["FabricModel"]
 
 @dataclass(frozen=True, kw_only=True)
 class FabricModel:
-    """Latencies and bandwidth of a fabric. No figure has a default: each is given, or is a preset's.
+    """Latencies and bandwidth of a fabric. No figure has a default: each is an argument, or a preset's.
 
     The presets' figures, and where they were published:
 
@@ -39,17 +39,17 @@ class FabricModel:
     Parameters
     ----------
     local_ns : float
-        Of an access to memory at home on the accessing node [ns].
+        Latency of an access to memory at home on the accessing node [ns].
     remote_ns : float, optional
-        Of an access to any other node's memory [ns]. Either this or `hop_ns`.
+        Latency of an access to any other node's memory [ns]. Either this or `hop_ns`.
     hop_ns : float, optional
-        What each hop more than to the node's own memory adds, there and back [ns]. It needs `hops`.
+        Latency of each hop beyond those to the node's own memory, there and back [ns]. It needs `hops`.
     hops : sequence of sequence of int, optional
         Hops from initiator (row) to home (column), a row and a column for each node.
     link_gbps : float
-        What a node's link carries each way, in gigabits (1e9) a second.
+        Bandwidth of a node's link each way, in gigabits (1e9) a second.
     source : str
-        Where the figures come from; a projection bears it.
+        The origin of the figures; a projection bears it.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class FabricModel:
             self._keep("hops", _check_hops(self.hops))
 
     def _keep(self, field: str, value: object) -> None:
-        object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
+        object.__setattr__(self, field, value)  # the only way in a frozen dataclass's __post_init__
 
     @classmethod
     def pond(cls) -> FabricModel:
@@ -110,7 +110,7 @@ class FabricModel:
         Parameters
         ----------
         local_ns : float
-            Nanoseconds of an access to local memory.
+            Latency of an access to local memory [ns].
 
         Returns
         -------
@@ -122,8 +122,8 @@ class FabricModel:
             If it is not above 0.
         """
         local_ns = _positive("local_ns", local_ns, "nanoseconds")
-        told = f"remote and link: AnandTech, November 2019; local_ns={local_ns:g} as given"
-        return cls(local_ns=local_ns, remote_ns=400, link_gbps=240, source=told)
+        source = f"remote and link: AnandTech, November 2019; local_ns={local_ns:g} as given"
+        return cls(local_ns=local_ns, remote_ns=400, link_gbps=240, source=source)
 
     @classmethod
     def the_machine(
@@ -137,7 +137,7 @@ class FabricModel:
         hops: tuple[int, int, int] = (1, 3, 5),
         source: str = "topology of The Machine; figures as given",
     ) -> FabricModel:
-        """Return enclosures of nodes, as The Machine has them.
+        """Return the topology of The Machine: enclosures of nodes.
 
         Parameters
         ----------
@@ -148,8 +148,8 @@ class FabricModel:
         enclosure : int
             Nodes in an enclosure.
         hops : tuple of int
-            To a node's own memory (its own switch), to another node of its enclosure (both nodes' switches
-            and the enclosure's), and to a node of another enclosure.
+            Hops to a node's own memory (its own switch), to another node of its enclosure (both nodes'
+            switches and the enclosure's), and to a node of another enclosure.
 
         Returns
         -------
@@ -185,12 +185,12 @@ class FabricModel:
         return cls(local_ns=local_ns, hop_ns=hop_ns, hops=rows, link_gbps=link_gbps, source=source)
 
     def latency(self, nodes: int) -> npt.NDArray[np.float64]:
-        """Return what an access takes.
+        """Return the latency of an access.
 
         Parameters
         ----------
         nodes : int
-            How many nodes the lab has.
+            The number of the lab's nodes.
 
         Returns
         -------
@@ -219,10 +219,10 @@ class FabricModel:
 
 
 def _positive(name: str, value: object, unit: str) -> float:
-    found = real(value)
-    if found is None or not 0 < found <= sys.float_info.max:
+    number = real(value)
+    if number is None or not 0 < number <= sys.float_info.max:
         raise SpecError(f"{name} is {quoted(value)}", hint=f"give {unit}, more than 0")
-    return float(found)
+    return float(number)
 
 
 def _check_hops(hops: Any) -> tuple[tuple[int, ...], ...]:

@@ -26,23 +26,23 @@ _UNITS = {"offset": "B", "accesses": "accesses", "bytes": "B", "changed": "looks
 
 
 def write(traffic: TrafficData, path: str | os.PathLike[str]) -> Path:
-    """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
-    import pyarrow.parquet  # a third of a second, which only who writes a table pays
+    """Write a recording: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
+    import pyarrow.parquet  # a third of a second, for those alone who write a table
 
     place = given_path("path", path).absolute()
-    made = table(traffic)
+    rows = table(traffic)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as passing:
-            pyarrow.parquet.write_table(made, Path(passing) / "new")
-            (Path(passing) / "new").rename(place)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as temporary:
+            pyarrow.parquet.write_table(rows, Path(temporary) / "new")
+            (Path(temporary) / "new").rename(place)
     except OSError as error:
         raise HostError(f"cannot write {str(place)!r}: {error}") from error
     return place
 
 
 def table(traffic: TrafficData) -> pa.Table:
-    """Make the long table."""
+    """Return the long table: see :func:`write`."""
     import pyarrow as pa
 
     counts = traffic.counts
@@ -67,7 +67,7 @@ def table(traffic: TrafficData) -> pa.Table:
         pa.field(name, pa.array(column).type, nullable=False, metadata={"units": _UNITS.get(name, "")})
         for name, column in columns.items()
     ]
-    told = {
+    metadata = {
         "source": traffic.source,
         "granule": str(traffic.granule),
         "units": json.dumps({name: unit for name, unit in _UNITS.items() if name in columns}),
@@ -76,11 +76,11 @@ def table(traffic: TrafficData) -> pa.Table:
         "manifest": json.dumps(traffic.manifest),
         "ended": json.dumps(traffic.ended),
     }
-    return pa.table(list(columns.values()), schema=pa.schema(fields, metadata=told))
+    return pa.table(list(columns.values()), schema=pa.schema(fields, metadata=metadata))
 
 
 def _words(numbers: npt.NDArray[np.intp], words: tuple[str, ...]) -> Any:
-    """Store each word once, and its number in every row."""
+    """Return words as Arrow's dictionary: each word once, and its number in every row."""
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(numbers.astype("i4")), list(words))

@@ -29,7 +29,7 @@ FORMULA = "time = accesses * latency(initiator, home) + bytes * 8 / link_gbps wh
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Projection:
-    """A projected time, and what it was computed from.
+    """A projected time, and the inputs of its computation.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class Projection:
         ``latency_time`` and ``transfer_time`` [ns] (op, initiator, home), ``time`` [ns] (initiator), their
         sum, and ``latency`` [ns] (initiator, home), the model's.
     manifest : dict
-        ``projected`` (the caveat), ``formula``, ``model``, ``traffic``, the recording's own manifest, and
-        ``accesses``, how many it counted.
+        ``projected`` (the caveat), ``formula``, ``model``, ``traffic`` (the recording's own manifest), and
+        ``accesses`` (their number).
     """
 
     dataset: xr.Dataset
     manifest: dict[str, Any]
 
     def plot(self) -> Figure:
-        """Draw it, by initiator."""
+        """Draw the projection, by initiator."""
         figure: Figure = above.load("projection_plot").plot(self)
         return figure
 
@@ -78,7 +78,7 @@ _PARTS = ("latency_time", "transfer_time")
 
 
 def project(traffic: TrafficData, model: FabricModel) -> Projection:
-    """Compute what the accesses of a trace would cost on a fabric. A pure function of its arguments.
+    """Compute the cost of a trace's accesses on a fabric. It is a pure function of its arguments.
 
     For operation o, initiator i and home h, with the counts of :meth:`fame_lab.Traffic.matrix`::
 
@@ -90,9 +90,9 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
     latency[i, h] = local_ns + hop_ns * (hops[i, h] - hops[i, i]). Bits over gigabits a second are
     nanoseconds.
 
-    It is linear, and so leaves out whatever is not: caches, which would spare most accesses to memory that
-    is read again; accesses under way at once, which would hide latency; queues where links are shared, which
-    would add to it. ``time`` takes every access to wait for the one before it. Were all latency hidden,
+    It is linear, and so leaves out every effect that is not. Caches would spare most accesses to memory that
+    is read again. Accesses under way at once would hide latency. Queues on shared links would add to it.
+    ``time`` assumes that every access waits for the one before it. Were all latency hidden,
     ``transfer_time`` alone would remain.
 
     Parameters
@@ -121,7 +121,7 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
     latency_time = accesses.astype("f8") * latency
     transfer_time = bytes_.astype("f8") * 8 / float(model.link_gbps) * remote
     time = (latency_time + transfer_time).sum(("op", "home"))
-    named = {
+    variables = {
         "latency_time": (latency_time, "projected time of the accesses' latency"),
         "transfer_time": (transfer_time, "projected time of their bytes on the link"),
         "time": (time, "projected time, nothing overlapping"),
@@ -129,8 +129,8 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
     }
     dataset = xr.Dataset(
         {
-            name: values.drop_attrs().assign_attrs(units="ns", long_name=told)
-            for name, (values, told) in named.items()
+            name: values.drop_attrs().assign_attrs(units="ns", long_name=description)
+            for name, (values, description) in variables.items()
         }
     )
     manifest = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from fame_lab.core import above
@@ -19,13 +18,13 @@ NEVER_STARTED = "this recording never started: recording.start(), or use it in a
 
 
 class Recording(TrafficViews):
-    """What goes on in FAM between :meth:`start` and :meth:`stop`; see :meth:`fame_lab.Lab.record`.
+    """The traffic between :meth:`start` and :meth:`stop`; see :meth:`fame_lab.Lab.record`.
 
-    It can be asked at any time for what it has so far, by the methods of :class:`Traffic`. In a ``with``
-    statement it starts at its beginning and stops at its end.
+    The methods of :class:`Traffic` show its numbers so far at any time. In a ``with`` statement it starts at
+    the beginning and stops at the end.
     """
 
-    #: ``trace``: exact counts by author; ``samples``: what the host saw change.
+    #: ``trace``: exact counts by author; ``samples``: changes that the host saw.
     source: str
 
     def __init__(self) -> None:
@@ -33,20 +32,20 @@ class Recording(TrafficViews):
 
     @abstractmethod
     def start(self) -> Self:
-        """Begin; an ended recording begins anew, from nothing."""
+        """Start. A recording that has stopped starts anew, from nothing."""
 
     @abstractmethod
     def stop(self) -> Traffic:
-        """End, and give what was recorded. Safe to repeat."""
+        """Stop, and return the recorded traffic. Safe to repeat."""
 
     @abstractmethod
     def traffic(self) -> Traffic:
-        """Return what was recorded so far.
+        """Return the traffic recorded so far.
 
         Raises
         ------
         TrafficError
-            If it never started, or what it reads is broken.
+            If it never started, or its files are broken.
         """
 
     @property
@@ -56,10 +55,10 @@ class Recording(TrafficViews):
 
     @abstractmethod
     def glance(self) -> Snapshot:
-        """Return what a live picture shows, quickly; of a recording that has stopped, its last."""
+        """Return the numbers of a live picture, quickly; the last ones once it has stopped."""
 
     def when_stopped(self, do: Callable[[], None]) -> None:
-        """Register something to be done, once, when it stops; on the thread that stops it."""
+        """Register a function to call once, when it stops, on the thread that stops it."""
         self._after.append(do)
 
     def _has_stopped(self) -> None:
@@ -68,12 +67,11 @@ class Recording(TrafficViews):
             self._after.pop()()
 
     def live(self, *, every: float = 0.3) -> Any:
-        """Show it in a notebook while it runs: matrix and address heat, which can be paused.
+        """Show it in a notebook while it runs: matrix and address heat, with a button that pauses them.
 
         The picture goes on while a cell is executed, but a click on the button may wait for that cell's end.
-
-        Where the notebook is executed without a front end, a still picture takes its place, which becomes
-        the last one when the recording stops.
+        Where the notebook is executed without a front end, a still picture takes its place. It becomes the
+        last one when the recording stops.
 
         Parameters
         ----------
@@ -83,9 +81,9 @@ class Recording(TrafficViews):
         Raises
         ------
         SpecError
-            If that cannot be.
+            If `every` is out of range.
         """
-        # With it come ipywidgets, which a recording does not need.
+        # It imports ipywidgets, which a recording does not need.
         return above.load("live_view").live(self, every)
 
     def _repr_html_(self) -> str:
@@ -94,7 +92,5 @@ class Recording(TrafficViews):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.stop()

@@ -1,7 +1,7 @@
 """Sharing: the class of each granule, and the granules with the most accesses.
 
-Sharing is of a whole granule: two nodes that use different words of it share it all the same. Granules of
-64 bytes show the false sharing of cache lines, granules of 4 KiB that of pages.
+A granule is shared as a whole, even by two nodes that use different words of it. Granules of 64 bytes show
+the false sharing of cache lines, granules of 4 KiB that of pages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = ("private", "read-shared", "write-shared")
 
 
 def kinds(touched: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Sort places by who touches them.
+    """Sort places by the nodes that touch them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def kinds(touched: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 
 def touched_by(counts: xr.Dataset) -> npt.NDArray[np.bool_]:
-    """Return which node touches which granule, by operation. A split access has bytes alone in its second."""
+    """Return whether a node touches a granule, by operation. A split access has only bytes in its second."""
     touched: npt.NDArray[np.bool_] = (counts["accesses"].values > 0) | (counts["bytes"].values > 0)
     return touched
 
@@ -57,12 +57,12 @@ def sharing(traffic: TrafficData) -> xr.Dataset:
     require_trace(traffic, "who shares what")
     counts = traffic.counts
     touched = touched_by(counts)
-    held = touched.any(axis=(0, 1))
-    kind = kinds(touched)[held]
+    is_touched = touched.any(axis=(0, 1))
+    kind = kinds(touched)[is_touched]
     belongs = kind == np.arange(len(KINDS))[:, None]  # (kind, granule)
 
     def total(name: str) -> npt.NDArray[Any]:
-        by_op = counts[name].values.sum(axis=1)[:, held]
+        by_op = counts[name].values.sum(axis=1)[:, is_touched]
         return np.stack([by_op[:, each].sum(axis=1) for each in belongs])
 
     return xr.Dataset(
@@ -72,13 +72,13 @@ def sharing(traffic: TrafficData) -> xr.Dataset:
             "accesses": (("kind", "op"), total("accesses"), {"units": "accesses"}),
             "bytes": (("kind", "op"), total("bytes"), {"units": "B"}),
         },
-        coords={"granule": counts["granule"].values[held], "kind": list(KINDS), "op": list(OPS)},
+        coords={"granule": counts["granule"].values[is_touched], "kind": list(KINDS), "op": list(OPS)},
         attrs={"granule": traffic.granule},
     )
 
 
 def hottest(traffic: TrafficData, n: int) -> xr.Dataset:
-    """Find what is accessed most: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
+    """Find the granules with the most accesses: see :meth:`fame_lab.traffic.views.TrafficViews.hottest`."""
     require_trace(traffic, "which granules are accessed most")
     if (most := whole(n)) is None or most < 1:
         raise SpecError(f"n is {quoted(n)}", hint="give a whole number of granules from 1")

@@ -25,7 +25,7 @@ BINS = 256
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is shown while a recording runs.
+    """The numbers of a live picture of a recording.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class Snapshot:
     matrix : ndarray of uint64, shape (op, initiator, home), optional
         Accesses so far; None of samples, which have no author.
     heat : ndarray, shape (row, bin)
-        Of a trace the accesses of each node so far; of samples, in one row, how often anything changed.
+        Of a trace the accesses of each node so far; of samples, in one row, the number of changes.
     bin_size : int
-        Bytes of FAM that a bin stands for.
+        Bytes of FAM in a bin.
     """
 
     nodes: tuple[str, ...]
@@ -56,7 +56,7 @@ def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
     tallies = [each.books() for each in counters.values()]
     by_book = np.array([[each["loads"] for each in tallies], [each["stores"] for each in tallies]])
     begins = np.arange(books.count) * books.book
-    # Small books may lie in the control area as a whole: they have no home, and nothing is counted in them.
+    # Small books may lie in the control area as a whole: they have no home, and no counts.
     users = begins < ControlArea(books.fam_size).offset
     homes = books.homes(begins[users])
     of_users = by_book[..., users]
@@ -67,7 +67,7 @@ def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
 
 
 def of_traffic(traffic: Traffic) -> Snapshot:
-    """Reduce what was recorded, when there is time for it."""
+    """Reduce all counts, when there is time for it."""
     books = traffic.books
     bins = min(books.count, BINS)
     size = books.fam_size // bins

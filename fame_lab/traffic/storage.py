@@ -24,11 +24,11 @@ __all__ = ["load", "save"]
 _FORMAT = 1
 _DATASETS = {"counts": "counts.nc", "timeline": "timeline.nc"}
 _MANIFEST = "manifest.json"
-_TOLD = ("spec", "source", "window", "manifest", "ended")
+_FIELDS = ("spec", "source", "window", "manifest", "ended")
 
 
 def save(traffic: TrafficData, directory: str | os.PathLike[str]) -> Path:
-    """Write it: see :meth:`fame_lab.traffic.views.TrafficViews.save`."""
+    """Save a recording: see :meth:`fame_lab.traffic.views.TrafficViews.save`."""
 
     def write(place: Path) -> None:
         for name, file in _DATASETS.items():
@@ -37,36 +37,36 @@ def save(traffic: TrafficData, directory: str | os.PathLike[str]) -> Path:
             for each, values in dataset.data_vars.items():
                 encoding[each] = {"zlib": True, "complevel": 1} if values.size else {}
             dataset.to_netcdf(place / file, engine="h5netcdf", encoding=encoding)
-        told = {
+        fields = {
             "format": _FORMAT,
-            **{name: getattr(traffic, name) for name in _TOLD},
+            **{name: getattr(traffic, name) for name in _FIELDS},
             "sha256": {file: digest(place / file) for file in _DATASETS.values()},
         }
-        (place / _MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
+        (place / _MANIFEST).write_text(json.dumps(fields, indent=2) + "\n")
 
     return save_directory(directory, {*_DATASETS.values(), _MANIFEST}, write, "saved traffic")
 
 
 def load(directory: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what a Traffic is made of.
+    """Read the fields of a Traffic. Traffic itself checks that they fit together.
 
     Raises
     ------
     TrafficError
-        If it is not there, or cannot be read. Whether it fits together, Traffic itself checks.
+        If there are none, or they cannot be read.
     """
     place = given_path("directory", directory)
     try:
-        told = json.loads((place / _MANIFEST).read_text())
-        if not isinstance(told, dict) or told.get("format") != _FORMAT:
+        fields = json.loads((place / _MANIFEST).read_text())
+        if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
             raise ValueError(f"{_MANIFEST} is not of format {_FORMAT}")
-        if missing := [name for name in (*_TOLD, "sha256") if name not in told]:
+        if missing := [name for name in (*_FIELDS, "sha256") if name not in fields]:
             raise ValueError(f"{_MANIFEST} has no {missing[0]}")
-        parts = {name: told[name] for name in _TOLD}
+        parts = {name: fields[name] for name in _FIELDS}
         if isinstance(parts["window"], list):
             parts["window"] = tuple(parts["window"])
         for name, file in _DATASETS.items():
-            check_digest(place / file, told["sha256"][file])
+            check_digest(place / file, fields["sha256"][file])
             parts[name] = _read(place / file)
     except BROKEN as error:
         raise TrafficError(f"{str(place)!r} holds no traffic that can be read: {error}") from error
@@ -75,9 +75,9 @@ def load(directory: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read(path: Path) -> xr.Dataset:
     check_size(path)
-    # Undecoded: nothing in the file says how its numbers are to be changed.
-    with xr.open_dataset(path, engine="h5netcdf", decode_cf=False, phony_dims="access") as opened:
-        dataset = opened.load()
+    # Undecoded: no attribute in the file may change its numbers.
+    with xr.open_dataset(path, engine="h5netcdf", decode_cf=False, phony_dims="access") as file:
+        dataset = file.load()
     for name in ("op", "node"):
         if name in dataset.coords:
             dataset = dataset.assign_coords({name: np.array(dataset[name].values.tolist(), dtype=str)})

@@ -22,14 +22,14 @@ __all__ = ["Traffic"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Traffic(TrafficData, TrafficViews):
-    """Accesses to FAM, counted or sampled. It needs no lab: it can be saved, loaded and drawn without one.
+    """Accesses to FAM, counted or sampled. It can be saved, loaded and drawn without a lab.
 
     Its fields are those of :class:`fame_lab.traffic.data.TrafficData`.
 
     Raises
     ------
     TrafficError
-        If these do not fit together.
+        If its fields do not fit together.
     """
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Traffic(TrafficData, TrafficViews):
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Traffic:
-        """Load what :meth:`save` saved, and check it.
+        """Load traffic that :meth:`save` saved, and check it.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class Traffic(TrafficData, TrafficViews):
         Raises
         ------
         TrafficError
-            If there is none, or one that cannot be right.
+            If there is none, or it cannot be right.
         """
         parts = storage.load(directory)
         try:
@@ -66,7 +66,7 @@ class Traffic(TrafficData, TrafficViews):
         places = self.counts.sizes["granule"]
         looks = self.timeline.sizes["time"]
         ended = f", ended early: {', '.join(self.ended)}" if self.ended else ""
-        recorded = f", {told}" if (told := label(self.manifest)) else ""
+        recorded = f", {origin}" if (origin := label(self.manifest)) else ""
         return (
             f"<Traffic of {self.spec['name']!r} by {self.source}: {len(self.nodes)} nodes, "
             f"{places:,} granules of {format_size(self.granule)}, {looks:,} looks"
@@ -76,13 +76,12 @@ class Traffic(TrafficData, TrafficViews):
     def _order_in_words(self) -> str:
         order = self.manifest.get("order")
         by_node = order.get("lost") if isinstance(order, dict) else None
-        # It may have been loaded from anywhere.
+        # The manifest may come from anywhere.
         lost = sum(n for n in by_node.values() if isinstance(n, int)) if isinstance(by_node, dict) else 0
         return f", order without {lost:,} accesses" if lost else ""
 
     def _repr_html_(self) -> str:
-        from fame_lab.traffic.plots.traffic_html import (
-            traffic_html,  # it brings matplotlib's words, and is for notebooks
-        )
+        # It imports matplotlib, and is for notebooks.
+        from fame_lab.traffic.plots.traffic_html import traffic_html
 
         return traffic_html(self)

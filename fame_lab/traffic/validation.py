@@ -34,14 +34,14 @@ _OPTIONAL = {"changed_by"}
 
 
 def check(traffic: TrafficData) -> None:
-    """Raise TrafficError unless a recording's parts fit together. It looks at no count."""
+    """Raise TrafficError unless a recording's parts fit together. It reads no count."""
     if traffic.source not in SOURCES:
         raise TrafficError(f"source is {quoted(traffic.source)}: a recording is by {' or '.join(SOURCES)}")
     spec = _spec(traffic.spec)
     window = _window(traffic.window, spec.fam_size)
-    for name, held in (("manifest", traffic.manifest), ("ended", traffic.ended)):
-        if not isinstance(held, dict):
-            raise TrafficError(f"{name} is {quoted(held)}", hint="it must be a dict")
+    for name, value in (("manifest", traffic.manifest), ("ended", traffic.ended)):
+        if not isinstance(value, dict):
+            raise TrafficError(f"{name} is {quoted(value)}", hint="it must be a dict")
     for node, why in traffic.ended.items():
         if node not in spec.node_names or not isinstance(why, str):
             raise TrafficError(
@@ -60,7 +60,7 @@ def check(traffic: TrafficData) -> None:
 
 
 def check_sums(dataset: xr.Dataset) -> None:
-    """Raise TrafficError if counts are so large that their sum could run over."""
+    """Raise TrafficError if counts are so large that their sum could overflow."""
     for name, variable in dataset.data_vars.items():
         if variable.values.sum(dtype="f8") >= 2**63:
             raise TrafficError(f"{name} adds up to more than any recording can have counted")
@@ -84,25 +84,25 @@ def _window(window: Any, fam_size: int) -> tuple[int, int]:
     return offset, size
 
 
-def _variables(name: str, dataset: Any, known: dict[str, tuple[str, ...]], spec: LabSpec) -> None:
+def _variables(name: str, dataset: Any, schema: dict[str, tuple[str, ...]], spec: LabSpec) -> None:
     """Check variables, their dimensions, types and labels."""
     if not isinstance(dataset, xr.Dataset):
         raise TrafficError(f"{name} is a {type(dataset).__name__}", hint="it must be an xarray.Dataset")
-    held = {str(variable) for variable in dataset.data_vars}
-    if not set(known) - _OPTIONAL <= held <= set(known):
-        raise TrafficError(f"{name} has {sorted(held)}", hint=f"it must have {', '.join(known)}")
-    for variable in held:
+    names = {str(variable) for variable in dataset.data_vars}
+    if not set(schema) - _OPTIONAL <= names <= set(schema):
+        raise TrafficError(f"{name} has {sorted(names)}", hint=f"it must have {', '.join(schema)}")
+    for variable in names:
         values = dataset[variable]
-        if values.dims != known[variable] or values.dtype.kind != "u":
+        if values.dims != schema[variable] or values.dtype.kind != "u":
             raise TrafficError(
                 f"{name}: {variable} is {values.dtype} over {values.dims}",
-                hint=f"it must be unsigned over {known[variable]}",
+                hint=f"it must be unsigned over {schema[variable]}",
             )
-    used = {dimension for variable in held for dimension in known[variable]}
-    if missing := sorted(used - {str(coordinate) for coordinate in dataset.coords}):
+    dimensions = {dimension for variable in names for dimension in schema[variable]}
+    if missing := sorted(dimensions - {str(coordinate) for coordinate in dataset.coords}):
         raise TrafficError(f"{name} has no coordinate {quoted(missing[0])}")
     for dimension, labels in (("op", OPS), ("node", spec.node_names)):
-        if dimension in used and dataset[dimension].values.tolist() != list(labels):
+        if dimension in dimensions and dataset[dimension].values.tolist() != list(labels):
             raise TrafficError(f"{name}: {dimension} is not {', '.join(labels)}")
 
 
@@ -120,7 +120,7 @@ def _granules(name: str, place: str, dataset: xr.Dataset, spec: LabSpec) -> None
 
 
 def _inside(name: str, place: str, dataset: xr.Dataset, spec: LabSpec, window: tuple[int, int]) -> None:
-    """Check that places ascend, in what was watched, and not in the control area."""
+    """Check that places ascend, inside the window, and not in the control area."""
     size, offsets = dataset.attrs.get(place), dataset[place].values
     if not isinstance(size, (int, np.integer)) or size <= 0 or offsets.dtype.kind not in "iu":
         raise TrafficError(

@@ -21,14 +21,14 @@ __all__ = ["TrafficViews"]
 
 
 class TrafficViews(ABC):
-    """What can be asked of a recording. All of it is computed from :meth:`traffic`, the data so far."""
+    """Views of a recording. All are computed from :meth:`traffic`, the data so far."""
 
     @abstractmethod
     def traffic(self) -> TrafficData:
         """Return the data so far."""
 
     def matrix(self, what: str = "accesses") -> xr.DataArray:
-        """Add up who accessed whose memory. Off its diagonal lies the cross-node traffic.
+        """Add up accesses by initiator and home. Off its diagonal lies the cross-node traffic.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class TrafficViews(ABC):
         return aggregation.matrix(self.traffic(), what)
 
     def remote_share(self, what: str = "accesses") -> xr.Dataset:
-        """Return which share of accesses went to another node's memory.
+        """Return the share of accesses that went to another node's memory.
 
         Parameters
         ----------
@@ -80,27 +80,27 @@ class TrafficViews(ABC):
         Raises
         ------
         TrafficError
-            Of samples: ask :meth:`changed`.
+            Of samples: use :meth:`changed`.
         """
         return aggregation.heat(self.traffic(), what)
 
     def changed(self) -> xr.DataArray:
-        """Return what samples saw change over FAM's addresses.
+        """Return the changes that samples saw, over FAM's addresses.
 
         Returns
         -------
         DataArray of unsigned int, dims (granule)
-            Looks in which it differed from the look before.
+            Looks that saw it differ from the look before.
 
         Raises
         ------
         TrafficError
-            Of a trace: ask :meth:`heat`.
+            Of a trace: use :meth:`heat`.
         """
         return aggregation.changed(self.traffic())
 
     def changed_by(self) -> xr.DataArray:
-        """Return what samples saw change, by the node that stored, where the kernel tells.
+        """Return the changes that samples saw, by the node that stored, where the kernel keeps it.
 
         Returns
         -------
@@ -114,12 +114,12 @@ class TrafficViews(ABC):
         return aggregation.changed_by(self.traffic())
 
     def over_time(self, what: str | None = None) -> xr.DataArray:
-        """Return what was added from look to look.
+        """Return the increments from look to look.
 
         Parameters
         ----------
         what : {"accesses", "bytes", "changed"}, optional
-            By default accesses of a trace, and what changed of samples.
+            By default ``"accesses"`` of a trace, and ``"changed"`` of samples.
 
         Returns
         -------
@@ -134,14 +134,14 @@ class TrafficViews(ABC):
         return aggregation.over_time(self.traffic(), what)
 
     def sharing(self) -> xr.Dataset:
-        """Sort granules by who touches them.
+        """Sort granules by the nodes that touch them.
 
         Returns
         -------
         Dataset
             ``kind_of`` (granule): ``private`` where one node touches it, ``read-shared`` where several load
-            and nobody stores, ``write-shared`` where several touch it and at least one stores: there false
-            sharing shows. ``granules`` (kind), ``accesses`` and ``bytes`` (kind, op) are totals.
+            and nobody stores. It is ``write-shared`` where several touch it and at least one stores: there
+            false sharing shows. ``granules`` (kind), ``accesses`` and ``bytes`` (kind, op) are totals.
 
         Raises
         ------
@@ -151,12 +151,12 @@ class TrafficViews(ABC):
         return sharing.sharing(self.traffic())
 
     def hottest(self, n: int = 20) -> xr.Dataset:
-        """Find the granules that are accessed most, and who shares them.
+        """Find the granules with the most accesses, and the nodes that share them.
 
         Parameters
         ----------
         n : int
-            How many at most.
+            The most granules to return.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class TrafficViews(ABC):
         return sharing.hottest(self.traffic(), n)
 
     def project(self, model: FabricModel) -> Projection:
-        """Compute what these accesses would cost on a fabric.
+        """Compute the cost of these accesses on a fabric.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class TrafficViews(ABC):
         return project(self.traffic(), model)
 
     def plot(self, what: str = "overview") -> Figure:
-        """Draw it.
+        """Draw a figure of the recording.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ class TrafficViews(ABC):
         Parameters
         ----------
         directory : path
-            Made if it is not there. One that holds earlier traffic is replaced as a whole.
+            It is created if need be. One that holds earlier traffic is replaced as a whole.
 
         Returns
         -------
@@ -230,9 +230,9 @@ class TrafficViews(ABC):
         Raises
         ------
         SpecError
-            If there is something else.
+            If it holds something else.
         HostError
-            If it cannot be written; what was there before is there still.
+            If it cannot be written. Earlier traffic stays then.
         """
         return storage.save(self.traffic(), directory)
 
@@ -253,7 +253,7 @@ class TrafficViews(ABC):
         Raises
         ------
         HostError
-            If it cannot be written; what was there before is there still.
+            If it cannot be written. An earlier file stays then.
         """
         from fame_lab.traffic.parquet import write
 

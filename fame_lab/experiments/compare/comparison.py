@@ -31,11 +31,11 @@ __all__ = ["Comparison", "compare"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(ComparisonData):
-    """A comparison that can be drawn and shown. Made by :func:`compare`; its fields are of ComparisonData."""
+    """A comparison that can be drawn and shown, made by :func:`compare`, with ComparisonData's fields."""
 
     def plot(self) -> Figure:
-        """Draw the ratios with their intervals; what differs in how they were made is named above them."""
-        from fame_lab.experiments.compare.plot import plot  # it brings matplotlib
+        """Draw the ratios with their intervals, and above them the differences of the manifests."""
+        from fame_lab.experiments.compare.plot import plot  # it imports matplotlib
 
         return plot(self)
 
@@ -58,10 +58,10 @@ def compare(
 
     Times and rates are compared by their medians: by an interval of the ratio, and beside the spread of their
     batches. Counts are compared exactly. :func:`fame_lab.experiments.compare.verdicts.judge` explains how;
-    :mod:`fame_lab.experiments.compare.quantities` names what is compared.
+    :mod:`fame_lab.experiments.compare.quantities` names the compared quantities.
 
     Of two reports, the first result of a probe is compared with the first of that probe, the second with the
-    second, and so on. What only one has is named.
+    second, and so on. Results that only one has are named.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def compare(
     Raises
     ------
     SpecError
-        If they are not of one kind or probe, are in different units, cannot be read, or one was projected.
+        If they are not of one kind or probe, differ in units, cannot be read, or one was projected.
     TrafficError
         If saved traffic cannot be right.
 
@@ -86,21 +86,21 @@ def compare(
     """
     side_a, side_b = load_input(a, "a"), load_input(b, "b")
     pairs, only = match(side_a, side_b)
-    found: list[MeasuredPoint | ExactPoint] = []
+    quantities: list[MeasuredPoint | ExactPoint] = []
     for pair in pairs:
-        found += _points(pair)
+        quantities += _points(pair)
         for which, names in _unmatched(pair).items():
             only[which] += [f"{pair.name}: {name}" for name in names]
-    every = [held for each in (side_a, side_b) for held in each.measured.values()]
+    measurements = [*side_a.measured.values(), *side_b.measured.values()]
     return Comparison(
         side_a.name,
         side_b.name,
         tuple(_differs(side_a, side_b, pairs)),
         {which: tuple(names) for which, names in only.items()},
-        tuple(judge(found)),
+        tuple(judge(quantities)),
         (_host_cpu_wait(side_a), _host_cpu_wait(side_b)),
-        tuple(dict.fromkeys(map(_kind, every))),
-        tuple(dict(held.manifest) for held in every),
+        tuple(dict.fromkeys(map(_kind, measurements))),
+        tuple(dict(each.manifest) for each in measurements),
     )
 
 
@@ -110,7 +110,7 @@ def _points(pair: Pair) -> list[MeasuredPoint | ExactPoint]:
             return [*points(pair.name, a.dataset, b.dataset)]
         case Traffic() as a, Traffic() as b:
             return [*counts(pair.name, a, b)]
-    return []  # which matched() does not make
+    return []  # match() makes no such pair
 
 
 def _unmatched(pair: Pair) -> dict[str, list[str]]:
@@ -123,12 +123,12 @@ def _unmatched(pair: Pair) -> dict[str, list[str]]:
 
 
 def _differs(a: ComparisonInput, b: ComparisonInput, pairs: list[Pair]) -> list[Difference]:
-    """List what differs of the reports themselves, then of their results what that does not tell."""
-    of_reports = differences(a.told, b.told)
-    told = {(each.what, str(each.a), str(each.b)) for each in of_reports}
-    of_results = merged([(pair.name, differences(_made(pair.a), _made(pair.b))) for pair in pairs])
-    untold = [each for each in of_results if (each.what, str(each.a), str(each.b)) not in told]
-    return sort([*of_reports, *untold])
+    """List the differences of the reports themselves, and the further ones of their results."""
+    of_reports = differences(a.manifest, b.manifest)
+    keys = {(each.what, str(each.a), str(each.b)) for each in of_reports}
+    of_results = merged([(pair.name, differences(_fields(pair.a), _fields(pair.b))) for pair in pairs])
+    others = [each for each in of_results if (each.what, str(each.a), str(each.b)) not in keys]
+    return sort([*of_reports, *others])
 
 
 def _kind(measured: Measurement) -> str:
@@ -138,22 +138,21 @@ def _kind(measured: Measurement) -> str:
 
 
 def _host_cpu_wait(side: ComparisonInput) -> float:
-    told = [
-        held.dataset.attrs.get("host_cpu_wait") for held in side.measured.values() if isinstance(held, Result)
-    ]
-    return max((float(each) for each in told if isinstance(each, (float, np.floating))), default=math.nan)
+    results = [each for each in side.measured.values() if isinstance(each, Result)]
+    shares = [result.dataset.attrs.get("host_cpu_wait") for result in results]
+    return max((float(each) for each in shares if isinstance(each, (float, np.floating))), default=math.nan)
 
 
-def _made(measured: Measurement) -> dict[str, Any]:
-    """Return the manifest, and what is kept elsewhere of how something was measured."""
+def _fields(measured: Measurement) -> dict[str, Any]:
+    """Return the manifest, with the settings that the measurement keeps elsewhere."""
     if isinstance(measured, Traffic):
         window = [*measured.window]
         return measured.manifest | {
             "spec": measured.spec, "granule": measured.granule, "window": window, "ended": measured.ended,
         }  # fmt: skip
     single = {
-        str(name): held.values.item()
-        for name, held in measured.dataset.coords.items()
-        if held.ndim == 0 and held.dtype.kind in "biufUS"
+        str(name): coordinate.values.item()
+        for name, coordinate in measured.dataset.coords.items()
+        if coordinate.ndim == 0 and coordinate.dtype.kind in "biufUS"
     }
     return measured.manifest | single

@@ -20,26 +20,26 @@ __all__ = ["ComparisonData"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ComparisonData:
-    """What two measurements, or two reports, say of the same things.
+    """Two measurements, or two reports, compared.
 
     Parameters
     ----------
     a, b : str
-        What is compared, by name.
+        Their names.
     differs : tuple of Difference
-        What differs in how they were made: hosts, accelerators, effective mappings, image, versions, spec,
+        The differences of their manifests: hosts, accelerators, effective mappings, image, versions, spec,
         parameters, notebooks, in that order.
     only : dict of str to tuple of str
-        By the side, ``"a"`` or ``"b"``, what it alone has: results, quantities, labels.
+        By the side, ``"a"`` or ``"b"``: results, quantities and labels that it alone has.
     rows : tuple of Row
-        What each quantity came to at each place that both have.
+        Each quantity at each place that both have.
     host_cpu_wait : tuple of float
         Of a and of b, the largest share of the time in which programs of the host waited for a CPU; NaN if
         unknown.
     kinds : tuple of str
-        What kinds of numbers they are, and what they are not.
+        The kinds of their numbers, each with its caveat.
     manifests : tuple of dict
-        Of all that is compared.
+        The manifests of all compared measurements.
     """
 
     a: str
@@ -53,15 +53,15 @@ class ComparisonData:
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many rows agree, differ, or have too few batches to tell."""
-        found = Counter(row.verdict for row in self.rows)
-        return {verdict: found[verdict] for verdict in ("agrees", "differs", "too few")}
+        """The numbers of rows that agree, differ, or have too few batches to tell."""
+        counts = Counter(row.verdict for row in self.rows)
+        return {verdict: counts[verdict] for verdict in ("agrees", "differs", "too few")}
 
     @property
     def agrees(self) -> bool:
-        """Whether both have the same things, and nothing differs that there were enough batches to tell of.
+        """Whether both have the same quantities, some agree, and none differs.
 
-        What differs in how they were made does not enter: see :attr:`differs`.
+        Differences of the manifests do not count: see :attr:`differs`.
         """
         return not any(self.only.values()) and not self.verdicts["differs"] and bool(self.verdicts["agrees"])
 
@@ -69,19 +69,19 @@ class ComparisonData:
     def table(self) -> pd.DataFrame:
         """Each :class:`fame_lab.experiments.compare.verdicts.Row`, with ``at`` in words.
 
-        ``attrs`` has the differences in how the two were made.
+        ``attrs`` has the differences of the manifests.
         """
-        import pandas as pd  # heavy, and for those who want a table
+        import pandas as pd  # heavy, and for the table alone
 
         columns = list(Row.__dataclass_fields__)
-        told = [[row.place if name == "at" else getattr(row, name) for name in columns] for row in self.rows]
-        table = pd.DataFrame(told, columns=columns)
+        cells = [[row.place if name == "at" else getattr(row, name) for name in columns] for row in self.rows]
+        table = pd.DataFrame(cells, columns=columns)
         table.attrs = {"a": self.a, "b": self.b, "differs": [each.to_dict() for each in self.differs]}
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as values that JSON can hold."""
-        told = {
+        """Return the whole comparison as values that JSON can hold."""
+        fields = {
             "a": self.a,
             "b": self.b,
             "kinds": list(self.kinds),
@@ -92,15 +92,15 @@ class ComparisonData:
             "host_cpu_wait": list(self.host_cpu_wait),
             "rows": [row.to_dict() for row in self.rows],
         }
-        return dict(_told(told))
+        return dict(_to_json(fields))
 
 
-def _told(value: Any) -> Any:
-    """Return it as JSON can hold it, which has no word for what is no number."""
+def _to_json(value: Any) -> Any:
+    """Return a value as JSON can hold it: NaN becomes null, infinity and other objects text."""
     if isinstance(value, dict):
-        return {str(key): _told(held) for key, held in value.items()}
+        return {str(key): _to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_told(held) for held in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, float):
         return None if math.isnan(value) else str(value) if math.isinf(value) else value
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)

@@ -32,37 +32,37 @@ _KEPT = re.compile(r"(\d{3,9})-[\w.+-]{1,100}", re.ASCII)
 
 @dataclass(frozen=True)
 class ComparisonInput:
-    """One of the two that are compared.
+    """One side of a comparison.
 
     Parameters
     ----------
     name : str
-        The path, or what it is.
+        The path, or ``"a"`` or ``"b"``.
     measured : dict of str to Result or Traffic
-        By a name of its own, in the order of making.
-    told : dict
-        Of a report, what its manifest says of it as a whole.
+        The measurements, each by a name of its own, in their order.
+    manifest : dict
+        A report's own manifest; empty without a report.
     is_report : bool
-        Whether it is a report, of however many.
+        Whether it is a report, with any number of measurements.
     unread : tuple of str
-        What a report holds and is no result, no traffic and no sweep.
+        Directories of a report that hold no result, no traffic and no sweep.
     """
 
     name: str
     measured: dict[str, Measurement]
-    told: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
     is_report: bool = False
     unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two measurements that answer to each other.
+    """Two measurements to compare with each other.
 
     Parameters
     ----------
     name : str
-        What both are called.
+        Their common name.
     a, b : Result or Traffic
     """
 
@@ -71,39 +71,37 @@ class Pair:
     b: Measurement
 
 
-def load_input(given: Any, which: str) -> ComparisonInput:
-    """Take what was given to be compared.
+def load_input(source: Any, which: str) -> ComparisonInput:
+    """Load one side of a comparison.
 
     Parameters
     ----------
-    given : Result, Traffic, Sweep or its Dataset, or path
-        Of a saved result, of saved traffic, of a sweep, or of a report's folder.
+    source : Result, Traffic, Sweep or its Dataset, or path
+        A path is that of a saved result, of saved traffic, of a sweep, or of a report's folder.
     which : {"a", "b"}
         For messages.
 
     Raises
     ------
     SpecError
-        If it is something else, cannot be read, or holds what was computed and not measured.
+        If it is something else, cannot be read, or was computed and not measured.
     TrafficError
         If it is saved traffic that cannot be right.
     """
-    if isinstance(given, Measurement):
-        found = _one(which, _checked(given, which))
-    elif isinstance(given, xr.Dataset) and "probe" in given.attrs:
-        found = _one(which, _swept(given))
-    elif isinstance(given, Sweep):
-        found = _one(which, _swept(given.dataset))
-    elif isinstance(given, (str, os.PathLike)):
-        found = _from_path(given_path(which, given))
-    elif isinstance(getattr(given, "manifest", None), Mapping) and "projected" in given.manifest:
-        raise SpecError(f"{which} is a {type(given).__name__}: {_PROJECTED}")
-    else:
-        raise SpecError(
-            f"{which} is a {type(given).__name__}: give a Result, a Traffic, what a sweep gave, "
-            "or the path of a saved one or of a report's folder"
-        )
-    return found
+    if isinstance(source, Measurement):
+        return _one(which, _checked(source, which))
+    if isinstance(source, xr.Dataset) and "probe" in source.attrs:
+        return _one(which, _swept(source))
+    if isinstance(source, Sweep):
+        return _one(which, _swept(source.dataset))
+    if isinstance(source, (str, os.PathLike)):
+        return _from_path(given_path(which, source))
+    if isinstance(getattr(source, "manifest", None), Mapping) and "projected" in source.manifest:
+        raise SpecError(f"{which} is a {type(source).__name__}: {_PROJECTED}")
+    raise SpecError(
+        f"{which} is a {type(source).__name__}: give a Result, a Traffic, what a sweep gave, "
+        "or the path of a saved one or of a report's folder"
+    )
 
 
 _PROJECTED = (
@@ -119,7 +117,7 @@ def match(a: ComparisonInput, b: ComparisonInput) -> tuple[list[Pair], dict[str,
     -------
     pairs : list of Pair
     only : dict
-        Names of what has no counterpart, by the side, ``"a"`` or ``"b"``, that has it.
+        Names without a counterpart, by the side, ``"a"`` or ``"b"``, that has them.
 
     Raises
     ------
@@ -145,14 +143,14 @@ def match(a: ComparisonInput, b: ComparisonInput) -> tuple[list[Pair], dict[str,
 
 
 def _numbered(report: ComparisonInput) -> dict[tuple[tuple[type, str], int], str]:
-    """Return the names by kind, and how many of that kind came before."""
-    seen: Counter[tuple[type, str]] = Counter()
-    found = {}
+    """Return the names by kind and number within the kind, from 0."""
+    counts: Counter[tuple[type, str]] = Counter()
+    names = {}
     for name, measured in report.measured.items():
         kind = type(measured), _kind(measured)
-        found[kind, seen[kind]] = name
-        seen[kind] += 1
-    return found
+        names[kind, counts[kind]] = name
+        counts[kind] += 1
+    return names
 
 
 def _kind(measured: Measurement) -> str:
@@ -174,25 +172,25 @@ def _from_path(place: Path) -> ComparisonInput:
             f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
             "Result.save, Traffic.save, a sweep or `fame-lab report` wrote"
         )
-    kept = _kept(place / "data")
-    known = [path for path in kept if _is_measured(path)]
-    manifest = ReportManifest.read(place).to_dict()
-    unread = tuple(f"{path.name}, which is not compared" for path in kept if path not in known)
-    return ComparisonInput(name, {path.name: _load(path) for path in known}, manifest, True, unread)
+    directories = _entries(place / "data")
+    readable = [path for path in directories if _is_measured(path)]
+    unread = tuple(f"{path.name}, which is not compared" for path in directories if path not in readable)
+    measured = {path.name: _load(path) for path in readable}
+    return ComparisonInput(name, measured, ReportManifest.read(place).to_dict(), True, unread)
 
 
-def _kept(place: Path) -> list[Path]:
+def _entries(place: Path) -> list[Path]:
     if not place.is_dir():  # a notebook that measured nothing
         return []
-    # No link: it could lead out of the folder, which a stranger may have made.
-    found = [
+    # No link: it could lead out of the folder, which may be a stranger's.
+    entries = [
         (int(match[1]), path)
         for path in place.iterdir()
         if (match := _KEPT.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
     ]
-    if len(found) > _MAX_RESULTS:
-        raise SpecError(f"{str(place)!r} holds {len(found)} results: at most {_MAX_RESULTS} are compared")
-    return [path for _, path in sorted(found)]
+    if len(entries) > _MAX_RESULTS:
+        raise SpecError(f"{str(place)!r} holds {len(entries)} results: at most {_MAX_RESULTS} are compared")
+    return [path for _, path in sorted(entries)]
 
 
 def _is_measured(place: Path) -> bool:
@@ -202,19 +200,19 @@ def _is_measured(place: Path) -> bool:
 def _load(place: Path) -> Measurement:
     if (place / _SWEEP).is_file():
         return _swept(Sweep.load(place).dataset)
-    held = Traffic.load(place) if (place / _TRAFFIC).is_file() else Result.load(place)
-    return _checked(held, str(place))
+    measurement = Traffic.load(place) if (place / _TRAFFIC).is_file() else Result.load(place)
+    return _checked(measurement, str(place))
 
 
 def _swept(dataset: xr.Dataset) -> Result:
-    """Take a sweep's points as one result, made as all its points were."""
-    told = dataset["manifest"].values.ravel().tolist() if "manifest" in dataset.coords else []
+    """Return a sweep's points as one result, with the fields that all their manifests share."""
+    texts = dataset["manifest"].values.ravel().tolist() if "manifest" in dataset.coords else []
     try:
-        manifests = [dict(json.loads(each)) for each in dict.fromkeys(told) if each]
+        manifests = [dict(json.loads(each)) for each in dict.fromkeys(texts) if each]
     except (ValueError, TypeError, RecursionError) as error:
         raise SpecError(f"the manifests of a sweep's points cannot be read: {error}") from error
     first = manifests[0] if manifests else {}
-    same = {key: held for key, held in first.items() if all(each.get(key) == held for each in manifests)}
+    same = {key: value for key, value in first.items() if all(each.get(key) == value for each in manifests)}
     swept = Result(f"sweep of {dataset.attrs['probe']}", dataset, same)
     _checked(swept, "a sweep")
     return swept

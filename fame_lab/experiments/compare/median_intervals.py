@@ -10,12 +10,12 @@ __all__ = ["Interval", "difference"]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and between what it lies.
+    """A value and its bounds.
 
     Parameters
     ----------
     value, low, high : float
-        `value` is none below `low` and none above `high`.
+        `value` lies between `low` and `high`.
     """
 
     value: float
@@ -23,14 +23,14 @@ class Interval:
     high: float
 
     def log(self) -> Interval:
-        """Return the same of the logarithm; all must be above 0."""
+        """Return the interval of the logarithm; all three must be above 0."""
         return Interval(math.log(self.value), math.log(self.low), math.log(self.high))
 
 
 def difference(a: Interval, b: Interval) -> Interval:
     """Bound b - a by the bounds of either, of the same confidence, for independent a and b.
 
-    By the method of variance estimates recovery, which takes no shape for granted: G. Y. Zou and A. Donner,
+    It uses the method of variance estimates recovery, which assumes no shape: G. Y. Zou and A. Donner,
     Construction of Confidence Limits About Effect Measures, Statistics in Medicine 27(10), 2008.
 
     Examples

@@ -1,12 +1,12 @@
 """The quantities of two measurements that can be compared, point by point.
 
-What repeats (batches, exchanges, looks, a sweep's ``repeat``) is a dimension without labels: its values are
+Repetitions (batches, exchanges, looks, a sweep's ``repeat``) are a dimension without labels: its values are
 one sample. All other dimensions have labels, and the points of one label are compared with each other.
 
-- What has a unit is *measured*: times, rates, bandwidths, the clocks' own properties.
-- What must not happen, and counts that follow from the parameters and the seed, are *exact*.
-- Left out: how often something was done, which follows from how fast it was; readings of clocks, whose zero
-  is anywhere; and what is a function of these, such as summaries.
+- Quantities with a unit are *measured*: times, rates, bandwidths, the clocks' own properties.
+- Counts of events that must not happen, or that follow from the parameters and the seed, are *exact*.
+- Left out are numbers of repetitions, which follow from the speed; readings of clocks, since their zero is
+  anywhere; and functions of these, such as summaries.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from fame_lab.results.sample import Sample
 __all__ = ["ExactPoint", "MeasuredPoint", "Point", "aligned", "only_in_one", "points"]
 
 _EXACT = {"lost", "wrong", "errors", "loads", "stores", "checked"}
-#: With a unit, but no quantity: how long a batch was to last, the clock's cost beside each probe, clocks.
+#: They have a unit, but are no quantity: a batch's planned length, the clock's cost, clocks.
 _NOT_COMPARED = {
     "elapsed", "window", "timer", "store", "sight", "answer", "host_before", "guest_clock", "host_after",
 }  # fmt: skip
-#: Without a unit: from 0 to 1.
+#: They have no unit, and lie from 0 to 1.
 _SHARES = ("_share", "fairness")
 _MAX_POINTS = 200_000
 
@@ -43,7 +43,7 @@ class Point:
     Parameters
     ----------
     result : str
-        The measurement that it is of.
+        The name of the measurement.
     quantity : str
     units : str
     at : dict
@@ -58,7 +58,7 @@ class Point:
 
 @dataclass(frozen=True)
 class MeasuredPoint(Point):
-    """One that was measured, batch by batch."""
+    """A quantity that was measured, batch by batch."""
 
     a: Sample
     b: Sample
@@ -66,13 +66,13 @@ class MeasuredPoint(Point):
 
 @dataclass(frozen=True)
 class ExactPoint(Point):
-    """One that was counted exactly.
+    """A quantity that was counted exactly.
 
     Parameters
     ----------
     a, b : int
     same : bool
-        Whether they, and all that they sum up, are the same.
+        Whether both, and all their summands, are the same.
     """
 
     a: int
@@ -81,7 +81,7 @@ class ExactPoint(Point):
 
 
 def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | ExactPoint]:
-    """Return all that two results of one probe have in common.
+    """Yield all points that two results of one probe have in common.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | 
         units = _units(name, variable, a[variable], b[variable])
         for at, values_a, values_b in aligned(a[variable], b[variable]):
             if exact:
-                # Where a sweep lacks points of one, sums tell nothing.
+                # If a sweep lacks points on one side, sums cannot be compared.
                 if values_a.size == values_b.size > 0 and (variable, at.get("workload")) not in raced:
                     total_a, total_b = _total(values_a), _total(values_b)
                     yield ExactPoint(name, variable, units, at, total_a, total_b, total_a == total_b)
@@ -120,7 +120,7 @@ def points(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | 
 
 
 def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], Any, Any]]:
-    """Return the label of each common point by dimension, and the finite values that either has there.
+    """Yield the label of each common point by dimension, and the finite values of either there.
 
     Yields
     ------
@@ -138,47 +138,47 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
     if np.prod([len(each) for each in labels], dtype=float) > _MAX_POINTS:
         raise SpecError(f"{a.name!s} has more than {_MAX_POINTS} points: compare parts of it")
     places = [
-        [pd.Index(each[dim].values).get_indexer(held) for dim, held in zip(dims, labels, strict=True)]
+        [pd.Index(each[dim].values).get_indexer(index) for dim, index in zip(dims, labels, strict=True)]
         for each in (a, b)
     ]
     rows = []
     for each, at in zip((a, b), places, strict=True):
         values = each.transpose(*dims, "repeat", ..., missing_dims="ignore").values
         values = values[np.ix_(*at)] if dims else values
-        rows.append(values.reshape(*(len(held) for held in labels), -1))
-    for place in itertools.product(*(range(len(held)) for held in labels)):
-        label = {dim: _label(held[k]) for dim, held, k in zip(dims, labels, place, strict=True)}
+        rows.append(values.reshape(*(len(index) for index in labels), -1))
+    for place in itertools.product(*(range(len(index)) for index in labels)):
+        label = {dim: _label(index[k]) for dim, index, k in zip(dims, labels, place, strict=True)}
         yield label, _finite(rows[0][place]), _finite(rows[1][place])
 
 
 def only_in_one(a: xr.Dataset, b: xr.Dataset) -> dict[str, list[str]]:
-    """Name labels, and quantities, that only one has: by the side, ``"a"`` or ``"b"``, that has them."""
-    found: dict[str, list[str]] = {}
+    """Return the names of labels and quantities on one side only, by that side, ``"a"`` or ``"b"``."""
+    names: dict[str, list[str]] = {}
     for side, one, other in (("a", a, b), ("b", b, a)):
-        told = []
+        own = []
         for dim in map(str, one.dims):
             if dim in one.indexes and dim in other.coords:
-                there = {_label(each) for each in np.atleast_1d(other[dim].values)}
-                told += [
+                labels = {_label(each) for each in np.atleast_1d(other[dim].values)}
+                own += [
                     f"{dim} {quoted(label, 60)}"
                     for label in map(_label, one[dim].values)
-                    if label not in there and label == label
+                    if label not in labels and label == label
                 ]
-        told += [
+        own += [
             plain(str(name), keep="")
-            for name, held in one.data_vars.items()
-            if name not in other.data_vars and (name in _EXACT or _is_measured(str(name), held))
+            for name, variable in one.data_vars.items()
+            if name not in other.data_vars and (name in _EXACT or _is_measured(str(name), variable))
         ]
-        found[side] = told
-    return found
+        names[side] = own
+    return names
 
 
-def _is_measured(name: str, held: xr.DataArray) -> bool:
-    if held.dtype.kind not in "iuf" or name in _NOT_COMPARED or "statistic" in held.dims:
+def _is_measured(name: str, variable: xr.DataArray) -> bool:
+    if variable.dtype.kind not in "iuf" or name in _NOT_COMPARED or "statistic" in variable.dims:
         return False
     if name.endswith(("_low", "_high")):
         return False
-    return bool(str(held.attrs.get("units", ""))) or name.endswith(_SHARES)
+    return bool(str(variable.attrs.get("units", ""))) or name.endswith(_SHARES)
 
 
 def _units(name: str, variable: str, a: xr.DataArray, b: xr.DataArray) -> str:
@@ -192,16 +192,16 @@ def _units(name: str, variable: str, a: xr.DataArray, b: xr.DataArray) -> str:
 
 
 def _with_lost(dataset: xr.Dataset) -> xr.Dataset:
-    """Add the updates that were lost, where a probe leaves it at what was expected and what was held."""
+    """Add the number of lost updates, where a probe has only the expected and the final value."""
     if {"expected", "held"} <= set(dataset.data_vars) and "lost" not in dataset:
-        expected, held = dataset["expected"], dataset["held"]
-        if expected.dims == held.dims and all(each.dtype.kind in "iu" for each in (expected, held)):
-            return dataset.assign(lost=expected.astype("i8") - held.astype("i8"))
+        expected, final = dataset["expected"], dataset["held"]
+        if expected.dims == final.dims and all(each.dtype.kind in "iu" for each in (expected, final)):
+            return dataset.assign(lost=expected.astype("i8") - final.astype("i8"))
     return dataset
 
 
 def _raced(dataset: xr.Dataset) -> set[tuple[str, Any]]:
-    """Name the counts, and their workloads, that a race between nodes decided, and not the seed alone."""
+    """Return the counts, and their workloads, that depend on a race between nodes, not on the seed alone."""
     if "workload" not in dataset.indexes or "node" not in dataset.dims or "retries" not in dataset:
         return set()
     retries = dataset["retries"]
@@ -217,7 +217,7 @@ def _raced(dataset: xr.Dataset) -> set[tuple[str, Any]]:
 
 
 def _sample(dataset: xr.Dataset, variable: str, at: dict[str, Any], values: Any) -> Sample:
-    """Take the values; a single one with the bounds that the probe itself gives, if it gives any."""
+    """Return the values as a sample; a single one with the bounds of the probe itself, if it has any."""
     names = f"{variable}_low", f"{variable}_high"
     if values.size == 1 and all(name in dataset and set(dataset[name].dims) == set(at) for name in names):
         low, high = (float(dataset[name].sel(at)) for name in names)
@@ -227,10 +227,10 @@ def _sample(dataset: xr.Dataset, variable: str, at: dict[str, Any], values: Any)
 
 
 def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint | ExactPoint]:
-    """Compare what a litmus test came to: forbidden outcomes by their number, the relaxed by being seen.
+    """Compare a litmus test's outcomes: forbidden ones by their number, relaxed ones by being seen.
 
-    How often a race goes one way is the scheduler's: two runs of one thing differ in it by all there is, so
-    no share is held against another.
+    The scheduler decides how often a race goes one way. Two runs of one thing differ in it without limit, so
+    shares are not compared.
     """
     if a["verdict"].dims != ("outcome",):
         return
@@ -241,19 +241,19 @@ def _outcomes(name: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[MeasuredPoint
         if what == "forbidden":
             yield ExactPoint(name, "forbidden outcomes", "", at, total_a, total_b, total_a == total_b)
         elif what == "relaxed":
-            # Seen by one alone, it tells nothing: one sample of one value is too few.
+            # If one side alone saw it, that proves nothing: one sample of one value is too few.
             seen_a, seen_b = (Sample(np.array([float(each > 0)])) for each in (total_a, total_b))
             yield MeasuredPoint(name, "relaxed outcomes seen", "", at, seen_a, seen_b)
 
 
-def _labelled(held: xr.DataArray) -> list[str]:
-    return [str(dim) for dim in held.dims if dim in held.indexes and dim != "repeat"]
+def _labelled(array: xr.DataArray) -> list[str]:
+    return [str(dim) for dim in array.dims if dim in array.indexes and dim != "repeat"]
 
 
-def _spread(held: xr.DataArray, dims: list[str]) -> xr.DataArray:
-    """Make a dimension of what one has as a single label, where the other has several."""
-    single = [dim for dim in dims if dim not in held.dims and dim in held.coords and held[dim].ndim == 0]
-    return held.expand_dims(single)
+def _spread(array: xr.DataArray, dims: list[str]) -> xr.DataArray:
+    """Make a dimension of each single label, since the other side may have several."""
+    single = [dim for dim in dims if dim not in array.dims and dim in array.coords and array[dim].ndim == 0]
+    return array.expand_dims(single)
 
 
 def _common(a: xr.DataArray, b: xr.DataArray, dim: str) -> Any:

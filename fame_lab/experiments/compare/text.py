@@ -18,7 +18,7 @@ _MAX_ROWS = 20
 
 
 def to_text(comparison: ComparisonData) -> str:
-    """Write what differs in how they were made, then sums, then each row that differs."""
+    """Return the differences of the manifests, then sums, then each row that differs."""
     lines = [plain(f"a: {comparison.a}\nb: {comparison.b}", keep="\n")]
     lines += _listed("made differently (a | b):", [str(each) for each in comparison.differs])
     if not comparison.differs:
@@ -33,61 +33,62 @@ def to_text(comparison: ComparisonData) -> str:
 
 
 def busy(comparison: ComparisonData) -> list[str]:
-    """Return how busy the hosts were, as far as that is known."""
+    """Return the hosts' waits for a CPU, as far as these are known."""
     shares = comparison.host_cpu_wait
     if all(share != share for share in shares):
         return []
-    told = " | ".join("unknown" if share != share else f"{share:.0%}" for share in shares)
-    return [f"programs of the host waited for a CPU up to {told} of the time"]
+    text = " | ".join("unknown" if share != share else f"{share:.0%}" for share in shares)
+    return [f"programs of the host waited for a CPU up to {text} of the time"]
 
 
 def verdict(comparison: ComparisonData) -> str:
-    """Return in a line how many rows came to what."""
+    """Return in a line the number of rows by verdict."""
     if not comparison.rows:
         return "nothing is compared: they have no measurement in common"
-    counted = comparison.verdicts
+    counts = comparison.verdicts
     return (
-        f"{counted['agrees']:,} agree, {counted['differs']:,} differ, "
-        f"{counted['too few']:,} have too few batches to tell"
+        f"{counts['agrees']:,} agree, {counts['differs']:,} differ, "
+        f"{counts['too few']:,} have too few batches to tell"
     )
 
 
 def summary_lines(rows: Sequence[Row], most: int) -> Iterator[str]:
-    """Write a line for each quantity of each result; of more than `most`, for those that do not all agree."""
-    held: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    """Yield a line for each quantity of each result; beyond `most`, only for those that do not all agree."""
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        held[row.result, row.quantity, row.units].append(row)
-    for (result, quantity, units), of_it in held.items():
-        counted = Counter(row.verdict for row in of_it)
-        if len(held) > most and set(counted) == {"agrees"}:
+        groups[row.result, row.quantity, row.units].append(row)
+    for (result, quantity, units), group in groups.items():
+        counts = Counter(row.verdict for row in group)
+        if len(groups) > most and set(counts) == {"agrees"}:
             continue
-        came = ", ".join(f"{counted[each]:,} {_PLURAL[each]}" for each in _PLURAL if counted[each])
-        yield plain(f"{result} {_called(quantity)}{f' [{units}]' if units else ''}: {came}", keep="")
+        summary = ", ".join(f"{counts[each]:,} {_PLURAL[each]}" for each in _PLURAL if counts[each])
+        yield plain(f"{result} {_called(quantity)}{f' [{units}]' if units else ''}: {summary}", keep="")
 
 
 _PLURAL = {"agrees": "agree", "differs": "differ", "too few": "too few"}
 
 
 def _called(quantity: str) -> str:
-    """Return what a flag says of the result."""
+    """Return a quantity's name; a flag is put in words."""
     return "failed or not" if quantity == "failed" else quantity
 
 
 def worst(rows: Sequence[Row]) -> list[Row]:
-    """Return those that differ: counts first, then the largest ratios, either way."""
-    found = [row for row in rows if row.verdict == "differs"]
-    return sorted(found, key=lambda row: (row.kind != "exact", -row.factor))
+    """Return the rows that differ: counts first, then the largest ratios, either way."""
+    return sorted(
+        (row for row in rows if row.verdict == "differs"), key=lambda row: (row.kind != "exact", -row.factor)
+    )
 
 
 def row_in_words(row: Row) -> str:
-    """Write one row."""
+    """Return one row in words."""
     where = f" at {row.place}" if row.at else ""
-    told = f"{row.result} {_called(row.quantity)}{where}: {row.a:,.6g} | {row.b:,.6g} {row.units}".rstrip()
+    text = f"{row.result} {_called(row.quantity)}{where}: {row.a:,.6g} | {row.b:,.6g} {row.units}".rstrip()
     if row.kind == "exact":
-        return plain(f"{told} (exact)", keep="")
+        return plain(f"{text} (exact)", keep="")
     if row.low == row.low:
-        told += f", ratio {row.ratio:.3g} ({row.low:.3g} to {row.high:.3g})"
-    return plain(f"{told}, n = {row.n_a} | {row.n_b}", keep="")
+        text += f", ratio {row.ratio:.3g} ({row.low:.3g} to {row.high:.3g})"
+    return plain(f"{text}, n = {row.n_a} | {row.n_b}", keep="")
 
 
 def _listed(head: str, lines: Sequence[str]) -> list[str]:

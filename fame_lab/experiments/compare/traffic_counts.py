@@ -18,10 +18,9 @@ _UNITS = {"accesses": "accesses", "bytes": "B"}
 
 
 def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
-    """Return the sums by initiator and home of two traces, and whether all counts by granule are the same.
+    """Yield the sums by initiator and home of two traces, and whether all counts by granule are the same.
 
-    Of samples, only which granules were seen to change: how often they were looked at is no property of
-    theirs.
+    Of samples, only the set of changed granules is compared: the number of looks is no property of theirs.
 
     Parameters
     ----------
@@ -33,8 +32,8 @@ def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
     if a.source == "trace":
         for what, units in _UNITS.items():
             for at, count_a, count_b in aligned(a.matrix(what), b.matrix(what)):
-                found_a, found_b = int(count_a[0]), int(count_b[0])
-                yield ExactPoint(name, what, units, at, found_a, found_b, found_a == found_b)
+                sum_a, sum_b = int(count_a[0]), int(count_b[0])
+                yield ExactPoint(name, what, units, at, sum_a, sum_b, sum_a == sum_b)
     if a.granule == b.granule:
         touched_a, touched_b = _touched(a), _touched(b)
         same = np.array_equal(touched_a, touched_b) if a.source == "samples" else _same(a, b)
@@ -45,9 +44,9 @@ def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
 
 
 def _touched(traffic: Traffic) -> npt.NDArray[Any]:
-    held = traffic.counts
-    which = held["changed"] if traffic.source == "samples" else held["bytes"].sum(("op", "node"))
-    return np.array(held["granule"].values[which.values > 0])
+    dataset = traffic.counts
+    which = dataset["changed"] if traffic.source == "samples" else dataset["bytes"].sum(("op", "node"))
+    return np.array(dataset["granule"].values[which.values > 0])
 
 
 def _same(a: Traffic, b: Traffic) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["CONFIDENCE", "Row", "judge"]
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity at one place: what a and b say, and whether that is the same.
+    """One quantity at one place: its values in a and b, and the verdict.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Row:
     at : dict
         Label by dimension.
     n_a, n_b : int
-        How many batches.
+        The numbers of batches.
     a, b : float
         Medians [units], or counts.
     ratio : float
@@ -68,7 +68,7 @@ class Row:
         return max(self.ratio, 1 / self.ratio) if self.ratio > 0 else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it by name."""
+        """Return its fields by name."""
         return asdict(self)
 
 
@@ -76,16 +76,15 @@ def judge(points: Sequence[MeasuredPoint | ExactPoint]) -> list[Row]:
     """Judge all points of one comparison.
 
     Two medians *agree* if the bounds of their ratio enclose 1, or if the difference is within the spread:
-    each lies in the middle half of the other's batches. They *differ* if neither is so. With *too few*
-    batches to bound either median, fewer than 8 or more that depend on each other, nothing is said. Counts
-    agree if they are equal.
+    each lies in the middle half of the other's batches. They *differ* if neither is so. There are *too few*
+    batches if either median has no bounds: fewer than 8, or more that depend on each other. Counts agree if
+    they are equal.
 
     All bounds of one comparison hold together, with 95 %: each alone is surer, by Bonferroni's inequality
-    (O. J. Dunn, Multiple Comparisons Among Means, JASA 56, 1961). So of a hundred things that are the same,
-    it is one in twenty that even one is said to differ. They tell of these two runs: what a third run
-    of the same would give, only a third run tells (T. Kalibera and R. Jones, Rigorous Benchmarking in
-    Reasonable Time, ISMM 2013). A sweep's repeats are taken as one sample, whose batches depend on each
-    other.
+    (O. J. Dunn, Multiple Comparisons Among Means, JASA 56, 1961). So of a hundred equal quantities, even one
+    is said to differ in one comparison of twenty. The bounds are of these two runs; only a third run shows
+    its own numbers (T. Kalibera and R. Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013). A sweep's
+    repeats are taken as one sample, with batches that depend on each other.
     """
     compared = sum(isinstance(each, MeasuredPoint) and min(each.a.n, each.b.n) > 1 for each in points)
     alone, together = (NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * n)) for n in (1, max(1, compared)))
@@ -117,7 +116,7 @@ def _of_samples(point: MeasuredPoint, alone: float, together: float) -> Row:
 
 
 def _positive(a: Sample, b: Sample) -> bool:
-    return all(each.values.min() > 0 and (each.given is None or each.given[0] > 0) for each in (a, b))
+    return all(each.values.min() > 0 and (each.interval is None or each.interval[0] > 0) for each in (a, b))
 
 
 def _apart(a: Sample, b: Sample, quantile: float) -> Interval | None:

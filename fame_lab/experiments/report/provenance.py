@@ -1,4 +1,4 @@
-"""What is known of a report before its first cell runs: the code, the versions and the host."""
+"""The provenance of a report, known before its first cell runs: code, versions, host."""
 
 from __future__ import annotations
 

@@ -25,28 +25,28 @@ __all__ = ["SIZES", "Axis", "check_parameters", "parse_axes"]
 #: Fields of a lab that are bytes.
 SIZES = ("fam", "memory", "book")
 
-#: Of a lab, what names it or its file is not what is measured.
+#: The name of a lab, or of its file, is nothing to measure.
 _FIELDS = tuple(field.name for field in dataclasses.fields(LabSpec) if field.name not in ("name", "fam_path"))
 
 _SIZE = re.compile(r"[0-9]{1,20}\s*[KMGT](iB)?", re.IGNORECASE | re.ASCII)
 
-#: Values of one axis. A figure cannot show as many.
+#: The most values of one axis: a figure cannot show as many.
 _MAX_VALUES = 10_000
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that a sweep varies.
+    """One field or parameter that a sweep varies.
 
     Parameters
     ----------
     name : str
-        As it was asked for; the dimension of the dataset.
+        Its name in the call; the dimension of the dataset.
     of : {"lab", "probe"}
     target : str
         The field of the LabSpec, or the parameter of the probe.
     values : tuple
-        Of kinds that JSON has; sizes in bytes.
+        Values that JSON can hold; sizes in bytes.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Axis:
 
     @property
     def labels(self) -> list[Any]:
-        """The values as labels of a dimension: as they are if they are of one kind, else as text."""
+        """The values as labels of a dimension: unchanged if they are of one kind, else as text."""
         if len({type(value) for value in self.values}) == 1 and isinstance(
             self.values[0], (bool, int, float, str)
         ):
@@ -67,7 +67,7 @@ class Axis:
 
 
 def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
-    """Find out what is meant by the names, and whether the values can be right.
+    """Find the target of each name, and check the values.
 
     A name that both the lab and the probe have is the lab's. A parameter that takes several values may be
     named in the singular: ``stride`` gives ``strides`` one value at each point.
@@ -75,12 +75,12 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     Raises
     ------
     SpecError
-        If a name is neither's, or a value is of the wrong kind; it lists what there is.
+        If a name is neither the lab's nor the probe's, or a value is of the wrong kind. It lists the names.
 
     Examples
     --------
-    >>> found = parse_axes("chase", {"nodes": [1, 2], "stride": "4K"})
-    >>> [(axis.of, axis.target, axis.values) for axis in found]
+    >>> axes = parse_axes("chase", {"nodes": [1, 2], "stride": "4K"})
+    >>> [(axis.of, axis.target, axis.values) for axis in axes]
     [('lab', 'nodes', (1, 2)), ('probe', 'strides', (4096,))]
     """
     if not isinstance(over, Mapping) or not over:
@@ -98,7 +98,7 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
 
 
 def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[Axis]) -> dict[str, Any]:
-    """Return the parameters that are the same at all points, sizes in bytes.
+    """Return the parameters that are the same at all points, with sizes in bytes.
 
     Raises
     ------
@@ -125,8 +125,8 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
 def _axis(name: str, values: Any, probe: str, declared: Mapping[str, Declaration]) -> Axis:
     several = list(itertools.islice(values, _MAX_VALUES + 1)) if _is_several(values) else [values]
     if not 0 < len(several) <= _MAX_VALUES:
-        found = "more" if several else "none"
-        raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MAX_VALUES} values, and has {found}")
+        count = "more" if several else "none"
+        raise SpecError(f"over[{quoted(name)}] has to have 1 to {_MAX_VALUES} values, and has {count}")
     several = [_to_json(value) for value in several]
     if name in _FIELDS:
         axis = Axis(name, "lab", name, tuple(_of_field(name, value) for value in several))
@@ -175,7 +175,7 @@ def _checked(value: Any, declared: Declaration) -> Any:
 
 
 def _sized(value: Any, kind: Any) -> Any:
-    """Return bytes for "4K", where a probe takes either."""
+    """Return bytes for "4K" if the probe takes a number, else the value."""
     is_size = isinstance(value, str) and _SIZE.fullmatch(value.strip())
     return parse_size(value) if is_size and fits(1, kind) else value
 
@@ -185,7 +185,7 @@ def _is_several(values: Any) -> bool:
 
 
 def _to_json(value: Any) -> Any:
-    """Return a value of a kind that JSON has: numpy's numbers, a tuple and a path are none."""
+    """Return a value that JSON can hold: it has no numpy numbers, tuples or paths."""
     value = as_python(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)

@@ -16,17 +16,17 @@ from fame_lab.results.result import Result
 
 __all__ = ["TAGS", "combined"]
 
-#: What is told of every point, whatever was measured: where, when, how, and what went wrong.
+#: The coordinates of every point of any sweep: where, when, how, and the errors.
 TAGS = ("host", "accelerator", "time", "run_order", "failed", "error", "manifest")
 
 _POINT = "point"
 
 
 def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Point, Failure]) -> xr.Dataset:
-    """Combine what was measured.
+    """Combine the points' results.
 
-    Where points differ in the probe's own dimensions, by an outer join: NaN, or empty text, where one has
-    none. So have points that are missing.
+    Points that differ in the probe's own dimensions are joined by an outer join: NaN, or empty text, where
+    one has no value. Missing points have the same.
 
     Parameters
     ----------
@@ -41,18 +41,18 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
         Each variable (axes, repeat, and its own dimensions). The coordinates :data:`TAGS` (axes, repeat).
     """
     names = [axis.name for axis in plan.axes]
-    taken = {*names, "repeat", _POINT, *TAGS}
-    points = [_drop_axes(result.dataset, plan.axes, taken) for result in results.values()]
+    reserved = {*names, "repeat", _POINT, *TAGS}
+    points = [_drop_axes(result.dataset, plan.axes, reserved) for result in results.values()]
     variables = {str(name) for each in points for name in each.variables}
-    same, differing = _attributes([result.dataset.attrs for result in results.values()], taken | variables)
+    same, differing = _attributes([result.dataset.attrs for result in results.values()], reserved | variables)
     attributes: dict[str, dict[str, Any]] = {}
     for each in points:
         for name, variable in each.variables.items():
             attributes.setdefault(str(name), dict(variable.attrs))
     coordinates = {name for each in points for name in each.coords}
-    counted = {name for each in points for name in each.dims if name not in each.coords}
+    unlabelled = {name for each in points for name in each.dims if name not in each.coords}
     whole = xr.concat(
-        [_numbered(each.reset_coords(), counted) for each in points],
+        [_numbered(each.reset_coords(), unlabelled) for each in points],
         dim=_POINT,
         data_vars="all",
         coords="minimal",
@@ -60,7 +60,7 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
         join="outer",
         combine_attrs="drop",
     )
-    whole = whole.drop_vars(counted & set(whole.coords))
+    whole = whole.drop_vars(unlabelled & set(whole.coords))
     whole = whole.assign({name: (_POINT, values) for name, values in differing.items()})
     whole = _on_grid(whole, plan.shape, [*names, "repeat"], list(results))
     for name, variable in whole.variables.items():
@@ -74,34 +74,34 @@ def combined(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Poin
     return whole
 
 
-def _drop_axes(dataset: xr.Dataset, axes: Sequence[Axis], taken: set[str]) -> xr.Dataset:
-    """Return a point's data without what its axes say already, and what has their names under another."""
+def _drop_axes(dataset: xr.Dataset, axes: Sequence[Axis], reserved: set[str]) -> xr.Dataset:
+    """Return a point's data without its axes' own dimensions; other variables of such names are renamed."""
     for axis in axes:
         for name in {axis.name, axis.target, axis.target.removesuffix("s")} if axis.of == "probe" else ():
             if dataset.sizes.get(name) == 1:
                 dataset = dataset.isel({name: 0}, drop=True)
             elif name in dataset.coords and not dataset[name].dims:
                 dataset = dataset.drop_vars(name)
-    clashing = taken & {*map(str, dataset.variables), *map(str, dataset.dims)}
+    clashing = reserved & {*map(str, dataset.variables), *map(str, dataset.dims)}
     return dataset.rename({name: f"measured_{name}" for name in clashing})
 
 
 def _numbered(dataset: xr.Dataset, dims: set[Hashable]) -> xr.Dataset:
-    """Count along dimensions that have no labels, such as batches, of which points may have more or fewer."""
-    there = [name for name in dims if name in dataset.sizes]
-    return dataset.assign_coords({name: np.arange(dataset.sizes[name]) for name in there})
+    """Label dimensions without labels, such as batches, by number: points may have more or fewer."""
+    own_dims = [name for name in dims if name in dataset.sizes]
+    return dataset.assign_coords({name: np.arange(dataset.sizes[name]) for name in own_dims})
 
 
 def _attributes(
-    every: Sequence[Mapping[str, Any]], taken: set[str]
+    every: Sequence[Mapping[str, Any]], reserved: set[str]
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Part attributes into those that all points share, and those that each has its own value of."""
+    """Part attributes into those that all points share, and the values of those that differ."""
     names = {name: None for attributes in every for name in attributes if name != "failed"}
     same: dict[str, Any] = {}
     differing: dict[str, list[Any]] = {}
     for name in names:
         values: list[Any] = [attributes.get(name) for attributes in every]
-        free = f"measured_{name}" if name in taken else name
+        free = f"measured_{name}" if name in reserved else name
         if all(np.array_equal(value, values[0]) for value in values):
             same[free] = values[0]
         elif all(isinstance(value, (int, float, np.number)) for value in values):
@@ -112,13 +112,13 @@ def _attributes(
 
 
 def _on_grid(flat: xr.Dataset, shape: tuple[int, ...], names: list[str], points: list[Point]) -> xr.Dataset:
-    """Put each point at its place; places without one are NaN, or empty."""
+    """Put each point at its place; places without a point are NaN, or empty."""
     cells = np.ravel_multi_index(np.array([(*point.places, point.repeat) for point in points]).T, shape)
     count, is_whole = int(np.prod(shape)), len(points) == np.prod(shape)
-    made = {}
+    variables = {}
     for name, variable in flat.variables.items():
         if _POINT not in variable.dims:
-            made[name] = variable
+            variables[name] = variable
             continue
         values = _of_one_kind(variable.transpose(_POINT, ...).values)
         if values.dtype.kind in "biu" and not is_whole:
@@ -127,12 +127,12 @@ def _on_grid(flat: xr.Dataset, shape: tuple[int, ...], names: list[str], points:
         grid = np.full((count, *values.shape[1:]), empty, values.dtype)
         grid[cells] = values
         dims = [dim for dim in variable.dims if dim != _POINT]
-        made[name] = xr.Variable((*names, *dims), grid.reshape(*shape, *values.shape[1:]))
-    return xr.Dataset(made)
+        variables[name] = xr.Variable((*names, *dims), grid.reshape(*shape, *values.shape[1:]))
+    return xr.Dataset(variables)
 
 
 def _of_one_kind(values: Any) -> Any:
-    """Return text as text throughout, and true and false among NaN as numbers."""
+    """Return text as text throughout, and booleans among NaN as numbers."""
     if values.dtype.kind not in "OUS":
         return values
     is_there = xr.DataArray(values).notnull().values
@@ -142,32 +142,32 @@ def _of_one_kind(values: Any) -> Any:
 
 
 def _tags(plan: Plan, results: Mapping[Point, Result], failures: Mapping[Point, Failure]) -> dict[str, Any]:
-    made: dict[str, Any] = {name: np.full(plan.shape, "", object) for name in TAGS}
-    made["run_order"] = np.zeros(plan.shape, int)
+    tags: dict[str, Any] = {name: np.full(plan.shape, "", object) for name in TAGS}
+    tags["run_order"] = np.zeros(plan.shape, int)
     for point in plan.points:
-        made["run_order"][*point.places, point.repeat] = point.number
+        tags["run_order"][*point.places, point.repeat] = point.number
     for point, failure in failures.items():
         at = (*point.places, point.repeat)
-        made["error"][at] = f"{failure.kind}: {failure.error}"
-        made["host"][at], made["time"][at] = failure.host, failure.time
+        tags["error"][at] = f"{failure.kind}: {failure.error}"
+        tags["host"][at], tags["time"][at] = failure.host, failure.time
     for point, result in results.items():
-        at, told = (*point.places, point.repeat), result.manifest
-        made["host"][at] = str(_part(told, "sweep", "host"))
-        made["time"][at] = str(_part(told, "sweep", "time"))
-        made["accelerator"][at] = str(_part(told, "accelerator", "kind"))
-        made["failed"][at] = result.failed
-        made["manifest"][at] = json.dumps(told)
-    return made
+        at, manifest = (*point.places, point.repeat), result.manifest
+        tags["host"][at] = str(_part(manifest, "sweep", "host"))
+        tags["time"][at] = str(_part(manifest, "sweep", "time"))
+        tags["accelerator"][at] = str(_part(manifest, "accelerator", "kind"))
+        tags["failed"][at] = result.failed
+        tags["manifest"][at] = json.dumps(manifest)
+    return tags
 
 
 def _part(manifest: Mapping[str, Any], name: str, key: str) -> Any:
-    """Return what a manifest has of it: it may have been loaded from anywhere."""
+    """Return a value of a manifest, or empty text: the manifest may come from anywhere."""
     part = manifest.get(name)
     return part.get(key, "") if isinstance(part, Mapping) else ""
 
 
 def _axis_attrs(axis: Axis, results: Mapping[Point, Result]) -> dict[str, Any]:
-    """Return what an axis is: in its units, or as the probe tells of it."""
+    """Return an axis's attributes: its units, or those that the probe gave it."""
     if axis.of == "lab":
         return {"units": "B"} if axis.target in SIZES and "auto" not in axis.values else {}
     for result in results.values():
@@ -194,10 +194,10 @@ def _of_sweep(
 
 
 def _where(plan: Plan, point: Point) -> str:
-    told = ", ".join(f"{name}={value}" for name, value in plan.values_of(point).items())
-    return f"{told}, repeat {point.repeat}"
+    values = ", ".join(f"{name}={value}" for name, value in plan.values_of(point).items())
+    return f"{values}, repeat {point.repeat}"
 
 
-def _in_short(told: list[str]) -> str:
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
-    return "; ".join(told[:3]) + more
+def _in_short(messages: list[str]) -> str:
+    more = f"; and {len(messages) - 3} more" if len(messages) > 3 else ""
+    return "; ".join(messages[:3]) + more

@@ -1,8 +1,8 @@
 """A sweep on many machines, by Dask: each worker has a bench, and measures a point at a time on it.
 
-The points are dealt out here, so that a worker goes on in the lab that it has where it can. A worker that
-dies has its point measured by another, which Dask sees to; its lab is ended by the next that starts one on
-that host, and at the end of the sweep on every host that still has a worker.
+The points are dealt out here, so that a worker stays in its lab where it can. If a worker dies, Dask has
+another one measure its point. The next worker that starts a lab on that host ends the dead worker's lab. The
+end of the sweep does so on every host that still has a worker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["measure"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a worker that is given nothing ends its lab: whoever asked for it may have been killed.
+#: Seconds until a worker without a point ends its lab: the sweep may have been killed.
 _IDLE = 30.0
 #: Seconds in which a scheduler answers.
 _ANSWER = 15.0
@@ -40,7 +40,7 @@ Keep = Callable[[Point, Result | Failure], None]
 
 
 class WorkerLab(distributed.WorkerPlugin):
-    """A worker's bench, for one point at a time, whatever threads the worker has.
+    """A worker's lab, for one point at a time, however many threads the worker has.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ class WorkerLab(distributed.WorkerPlugin):
         self._plan = plan
 
     def setup(self, worker: distributed.Worker) -> None:
-        """Begin, on the worker."""
-        # Its profiler looks at all threads a hundred times a second, while we measure; and Python 3.11 may
-        # lock up for good if a thread starts just then: https://github.com/python/cpython/issues/106883
+        """Set up the lab's runner, on the worker."""
+        # Its profiler reads all threads a hundred times a second, while we measure. Python 3.11 may lock up
+        # for good if a thread starts just then: https://github.com/python/cpython/issues/106883
         if profiler := worker.periodic_callbacks.pop("profile", None):
             profiler.stop()
-        self._bench = PointRunner(self._plan, progress=False)
+        self._runner = PointRunner(self._plan, progress=False)
         self._lock = threading.Lock()
         self._idle = threading.Timer(_IDLE, self._rest)
 
@@ -66,7 +66,7 @@ class WorkerLab(distributed.WorkerPlugin):
         with self._lock:
             self._idle.cancel()
             try:
-                return self._bench.measure(point)
+                return self._runner.measure(point)
             finally:
                 self._idle = threading.Timer(_IDLE, self._rest)
                 self._idle.daemon = True
@@ -75,21 +75,21 @@ class WorkerLab(distributed.WorkerPlugin):
     def _rest(self) -> None:
         if self._lock.acquire(blocking=False):  # else it is not idle
             try:
-                self._bench.end()
+                self._runner.end()
             finally:
                 self._lock.release()
 
     def teardown(self, worker: distributed.Worker) -> None:  # noqa: ARG002 - Dask's to choose
-        """Call off what is measured, and end the lab."""
-        self._bench.cancel()
+        """Cancel the measurement, and end the lab."""
+        self._runner.cancel()
         self._idle.cancel()
         with self._lock:
             self._idle.cancel()
-            self._bench.end()
+            self._runner.end()
 
 
 def measure(plan: Plan, waiting: list[Point], keep: Keep, cluster: str | distributed.Client) -> None:
-    """Measure points on a cluster; `keep` has each as it is done.
+    """Measure points on a cluster; `keep` gets each as it is done.
 
     Raises
     ------
@@ -99,16 +99,16 @@ def measure(plan: Plan, waiting: list[Point], keep: Keep, cluster: str | distrib
     with _client(cluster) as client, client.as_current():
         name = _name(plan)
         try:
-            _seat(client, plan)
+            _register(client, plan)
             _deal(client, plan, name, list(waiting), keep)
         finally:
             _end(client, plan, name)
 
 
-def _seat(client: distributed.Client, plan: Plan) -> None:
+def _register(client: distributed.Client, plan: Plan) -> None:
     try:
         client.register_plugin(WorkerLab(plan))
-    except Exception as error:  # of whatever kind a worker's host may raise, or Dask
+    except Exception as error:  # of any kind, from a worker's host or Dask
         raise HostError(
             f"the cluster's workers cannot measure: {type(error).__name__}: {error}; each needs fame_lab, "
             "of the version that is here"
@@ -127,7 +127,7 @@ def _deal(client: distributed.Client, plan: Plan, name: str, waiting: list[Point
                 point = _next(plan, waiting, last.get(worker), others)
                 waiting.remove(point)
                 last[worker] = point
-                # Elsewhere if that worker dies: Dask sees to it.
+                # If that worker dies, Dask sends the point to another.
                 future = client.submit(
                     _measure, name, point, workers=[worker], allow_other_workers=True, pure=False
                 )
@@ -143,7 +143,7 @@ def _deal(client: distributed.Client, plan: Plan, name: str, waiting: list[Point
 
 
 def _next(plan: Plan, waiting: Sequence[Point], last: Point | None, others: set[tuple[int, ...]]) -> Point:
-    """Choose a worker's next point: in this repeat, in its lab, or else in one that no other has."""
+    """Choose a worker's next point: in this repeat, in its lab, or else in one that no other worker has."""
     mine = None if last is None else plan.block_of(last)
     candidates = [point for point in waiting if point.repeat == waiting[0].repeat]
     return min(
@@ -153,7 +153,7 @@ def _next(plan: Plan, waiting: Sequence[Point], last: Point | None, others: set[
 
 
 def _ended(out: dict[Future, tuple[Point, str]]) -> list[Future]:
-    """Wait a second at most, since workers may come and go."""
+    """Return the futures that ended. Wait a second at most, since workers may come and go."""
     if not out:
         threading.Event().wait(1.0)
         return []
@@ -164,10 +164,10 @@ def _ended(out: dict[Future, tuple[Point, str]]) -> list[Future]:
 
 
 def _measure(name: str, point: Point) -> Result | Failure:
-    """Run on a worker."""
-    seat: Any = distributed.get_worker().plugins[name]
-    found: Result | Failure = seat.measure(point)
-    return found
+    """Measure on a worker."""
+    worker_lab: Any = distributed.get_worker().plugins[name]
+    outcome: Result | Failure = worker_lab.measure(point)
+    return outcome
 
 
 def _outcome(future: Future) -> Result | Failure:
@@ -177,20 +177,20 @@ def _outcome(future: Future) -> Result | Failure:
         return Failure("KilledWorker", str(error), "", "")
     except FameError:
         raise
-    except Exception as error:  # of whatever kind a worker's host may raise, or Dask
+    except Exception as error:  # of any kind, from a worker's host or Dask
         raise HostError(f"a worker could not measure: {type(error).__name__}: {error}") from error
     return outcome
 
 
 def _end(client: distributed.Client, plan: Plan, name: str) -> None:
-    """Leave nothing on any worker's host."""
+    """End the sweep's labs on every worker's host."""
     if client.status != "running":
         return
     try:
         client.unregister_worker_plugin(name)
-        for worker, said in client.run(end_forsaken, plan, on_error="return").items():
-            if isinstance(said, Exception):
-                log.warning("worker %s could not look for what is left there: %s", worker, said)
+        for worker, answer in client.run(end_forsaken, plan, on_error="return").items():
+            if isinstance(answer, Exception):
+                log.warning("worker %s could not look for what is left there: %s", worker, answer)
     except (OSError, TimeoutError, RuntimeError) as error:  # the cluster has ended, and its labs with it
         log.warning("the cluster went away: %s", error)
 

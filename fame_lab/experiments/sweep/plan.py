@@ -24,7 +24,7 @@ __all__ = ["Plan", "Point"]
 
 _FORMAT = 1
 _MAX_POINTS = 100_000
-#: Of the lab's name, as much as leaves room for what makes it unique.
+#: The most characters of the lab's name, so that a unique suffix has room.
 _NAME = 20
 
 
@@ -37,7 +37,7 @@ class Point:
     number : int
         Its place in the order, from 0.
     places : tuple of int
-        Which value of each axis.
+        The index of its value on each axis.
     repeat : int
         From 0.
     """
@@ -49,7 +49,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked of a sweep, and what was drawn for it.
+    """The settings of a sweep, its token, and its random order.
 
     Parameters
     ----------
@@ -58,13 +58,13 @@ class Plan:
     repeats : int
     seed : int
     spec : LabSpec
-        Of every lab, but for what is swept.
+        Of every lab, but for the swept fields.
     parameters : dict
-        Of the probe at every point, but for what is swept.
+        Of the probe at every point, but for the swept ones.
     token : str
         Six hexadecimal digits: this sweep's labs have it in their names.
     order : tuple of tuple of int
-        For each point, as they follow each other, which value of each axis, and the repeat.
+        For each point, in order: the index of its value on each axis, and the repeat.
     """
 
     probe: str
@@ -87,12 +87,12 @@ class Plan:
         spec: LabSpec | None,
         parameters: Mapping[str, Any],
     ) -> Plan:
-        """Check all of it, every lab and the kind of every parameter, and draw the order.
+        """Check all settings, every lab and the kind of every parameter, and draw the order.
 
         Raises
         ------
         SpecError
-            If any of it cannot be right.
+            If a setting cannot be right.
         """
         if spec is not None and not isinstance(spec, LabSpec):
             raise SpecError(f"spec is {quoted(spec)}: give a LabSpec, such as LabSpec('mine', fam='64M')")
@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """How many values each axis has, and how many repeats there are."""
+        """The number of values of each axis, and of repeats."""
         return (*(len(axis.values) for axis in self.axes), self.repeats)
 
     def values_of(self, point: Point) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Plan:
         return {axis.name: axis.values[place] for axis, place in zip(self.axes, point.places, strict=True)}
 
     def spec_of(self, point: Point) -> LabSpec:
-        """Return the lab that a point is measured in; its name is that of all.
+        """Return the lab of a point, under the name that all of them have.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Plan:
             If there can be no such lab.
         """
         fields = self.spec.to_dict()
-        # A spec keeps what "auto" came to, which may not fit what is swept.
+        # A spec keeps the value of "auto", which may not fit the swept fields.
         if fields["book"] == auto_book(self.spec.fam_size, self.spec.nodes):
             fields["book"] = "auto"
         if fields["memory"] == check_memory("auto", str(self.spec.image)):
@@ -152,7 +152,7 @@ class Plan:
             raise SpecError(f"there is no lab with {at}: {error}" if swept else str(error)) from error
 
     def lab_of(self, point: Point) -> LabSpec:
-        """Return the same, under a name that no other lab has."""
+        """Return the lab of a point, under a name that no other lab has."""
         name = f"{self._lab_prefix}{secrets.token_hex(2)}"
         return dataclasses.replace(self.spec_of(point), name=name)
 
@@ -161,11 +161,11 @@ class Plan:
         return lab.startswith(self._lab_prefix)
 
     def parameters_of(self, point: Point) -> dict[str, Any]:
-        """Return what the probe is told at a point."""
+        """Return the probe's parameters at a point."""
         return self.parameters | self._of("probe", point)
 
     def block_of(self, point: Point) -> tuple[int, ...]:
-        """Name the points that one lab is started for: those of a repeat that have the same spec."""
+        """Return the key of the points that share one lab: those of a repeat with the same spec."""
         return (point.repeat, *_lab_places(self.axes, point.places))
 
     def _of(self, what: str, point: Point) -> dict[str, Any]:
@@ -179,8 +179,8 @@ class Plan:
     def _lab_prefix(self) -> str:
         return f"{self.spec.name[:_NAME]}-{self.token}-"
 
-    def asked(self) -> dict[str, Any]:
-        """Return what was asked for, in values that JSON can hold."""
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the sweep, in values that JSON can hold."""
         return {
             "probe": self.probe,
             "over": {axis.name: list(axis.values) for axis in self.axes},
@@ -191,35 +191,37 @@ class Plan:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, in values that JSON can hold."""
+        """Return the whole plan, in values that JSON can hold."""
         targets = {axis.name: [axis.of, axis.target] for axis in self.axes}
-        drawn = {"token": self.token, "order": [list(each) for each in self.order]}
-        return {"format": _FORMAT, **self.asked(), "targets": targets, **drawn}
+        order = [list(each) for each in self.order]
+        return {
+            "format": _FORMAT, **self.settings(), "targets": targets, "token": self.token, "order": order,
+        }  # fmt: skip
 
     @classmethod
-    def from_dict(cls, told: Any) -> Plan:
-        """Read what :meth:`to_dict` gave.
+    def from_dict(cls, fields: Any) -> Plan:
+        """Return the plan of :meth:`to_dict`'s values.
 
         Raises
         ------
         ValueError, KeyError, TypeError, AttributeError
-            If it is not that.
+            If they are not those of a plan.
         """
-        if told["format"] != _FORMAT:
-            raise ValueError(f"format is {quoted(told['format'])}, and not {_FORMAT}")
-        probe, axes = str(told["probe"]), []
-        targets = saved_parameters(probe, told["targets"])
-        for name, values in saved_parameters(probe, told["over"]).items():
+        if fields["format"] != _FORMAT:
+            raise ValueError(f"format is {quoted(fields['format'])}, and not {_FORMAT}")
+        probe, axes = str(fields["probe"]), []
+        targets = saved_parameters(probe, fields["targets"])
+        for name, values in saved_parameters(probe, fields["over"]).items():
             of, target = targets[name]
             (target,) = saved_parameters(probe, {target: None})
             if of not in ("lab", "probe") or not isinstance(target, str) or not isinstance(values, list):
                 raise ValueError(f"{quoted(name)} is no axis")
             axes.append(Axis(name, of, target, tuple(values)))
-        order = tuple(tuple(map(int, each)) for each in told["order"])
+        order = tuple(tuple(map(int, each)) for each in fields["order"])
         plan = cls(
-            probe, tuple(axes), int(told["repeats"]), int(told["seed"]),
-            LabSpec.from_dict(told["spec"]), saved_parameters(probe, told["parameters"]), str(told["token"]),
-            order,
+            probe, tuple(axes), int(fields["repeats"]), int(fields["seed"]),
+            LabSpec.from_dict(fields["spec"]), saved_parameters(probe, fields["parameters"]),
+            str(fields["token"]), order,
         )  # fmt: skip
         count = math.prod(plan.shape)
         if not axes or not 0 < count <= _MAX_POINTS or sorted(order) != sorted(_cells(plan.shape)):
@@ -228,18 +230,18 @@ class Plan:
 
     def differences(self, other: Plan) -> list[str]:
         """Return the settings in which another plan differs."""
-        mine, theirs = dict(_flat(self.asked())), dict(_flat(other.asked()))
+        mine, theirs = dict(_flat(self.settings())), dict(_flat(other.settings()))
         return [
-            f"{name} was {_given(mine, name)} and is {_given(theirs, name)}"
+            f"{name} was {_setting(mine, name)} and is {_setting(theirs, name)}"
             for name in dict.fromkeys([*mine, *theirs])
-            if _given(mine, name) != _given(theirs, name)
+            if _setting(mine, name) != _setting(theirs, name)
         ]
 
 
 def _order(axes: tuple[Axis, ...], repeats: int, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Draw the order: within each repeat that of the labs, and within each lab that of its points."""
-    chance = random.Random(seed)  # noqa: S311 - of an order nothing is to be kept secret
-    drawn: list[tuple[int, ...]] = []
+    """Draw a random order of the labs in each repeat, and of the points in each lab."""
+    chance = random.Random(seed)  # noqa: S311 - an order is no secret
+    order: list[tuple[int, ...]] = []
     for repeat in range(repeats):
         labs: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         for places in _cells(tuple(len(axis.values) for axis in axes)):
@@ -248,8 +250,8 @@ def _order(axes: tuple[Axis, ...], repeats: int, seed: int) -> tuple[tuple[int, 
         chance.shuffle(blocks)
         for block in blocks:
             chance.shuffle(block)
-            drawn += [(*places, repeat) for places in block]
-    return tuple(drawn)
+            order += [(*places, repeat) for places in block]
+    return tuple(order)
 
 
 def _cells(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -260,14 +262,14 @@ def _lab_places(axes: tuple[Axis, ...], places: tuple[int, ...]) -> tuple[int, .
     return tuple(place for axis, place in zip(axes, places, strict=True) if axis.of == "lab")
 
 
-def _flat(asked: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """List each thing that was asked for under a name of its own, such as ``spec.fam``."""
-    for name, value in asked.items():
+def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each setting under a name of its own, such as ``spec.fam``."""
+    for name, value in settings.items():
         if isinstance(value, dict):
             yield from ((f"{name}.{key}", each) for key, each in value.items())
         else:
             yield name, value
 
 
-def _given(asked: Mapping[str, Any], name: str) -> str:
-    return quoted(asked[name]) if name in asked else "not given"
+def _setting(settings: Mapping[str, Any], name: str) -> str:
+    return quoted(settings[name]) if name in settings else "not given"

@@ -20,13 +20,13 @@ __all__ = ["PointRunner", "end_forsaken"]
 
 
 class PointRunner:
-    """A place for one lab of a sweep. Leave it, and the lab is gone.
+    """A runner with one lab of a sweep at a time. The end of its with statement stops the lab.
 
     Parameters
     ----------
     plan : Plan
     progress : bool
-        Whether bars show how far it is.
+        Whether bars show the progress.
     """
 
     def __init__(self, plan: Plan, *, progress: bool) -> None:
@@ -48,18 +48,18 @@ class PointRunner:
         Returns
         -------
         Result or Failure
-            A failure is this point's own: it was not measured, another may be.
+            A failure is this point's own: another point may succeed.
 
         Raises
         ------
         HostError
-            If this host cannot measure any.
+            If this host cannot measure any point.
         """
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         host = socket.gethostname()
         whole = contextlib.ExitStack()
         try:
-            # What failed at one point is not trusted with the next, nor is what was interrupted.
+            # A lab that failed or was interrupted at one point is not trusted with the next.
             with whole, cancellable(self._cancelled), kept_as_one():
                 whole.callback(self.end)
                 lab = self._lab_for(point)
@@ -83,7 +83,7 @@ class PointRunner:
         return self._lab
 
     def cancel(self) -> None:
-        """Stop what is being measured, in the guests too; from any thread."""
+        """Cancel the measurement, in the guests too, from any thread."""
         self._cancelled.set()
 
     def end(self) -> None:
@@ -94,7 +94,7 @@ class PointRunner:
 
 
 def end_forsaken(plan: Plan) -> None:
-    """End what killed processes of this sweep left on this host; nobody else's, and none that is used."""
+    """End this sweep's orphaned labs on this host: no other's, and none in use."""
     for entry in Lab.list():
         if plan.is_mine(entry.name):
             entry.end_if_orphan()

@@ -23,24 +23,24 @@ from fame_lab.results.storage import BROKEN
 __all__ = ["Failure", "SweepStore"]
 
 _PLAN = "plan.json"
-#: Bytes of a plan, or of what is said of a failure, that are read at most.
+#: The most bytes to read of a plan, or of a failure.
 _MAX_PLAN, _MAX_FAILURE = 64 << 20, 1 << 20
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a point has no numbers.
+    """The reason why a point has no numbers.
 
     Parameters
     ----------
     kind : str
-        Of error, such as ``"ProbeError"``.
+        The error's class, such as ``"ProbeError"``.
     error : str
-        What it said.
+        Its message.
     host : str
-        Where it was tried.
+        The host of the try.
     time : str
-        When, UTC.
+        The time of the try, UTC.
     """
 
     kind: str
@@ -62,20 +62,20 @@ class SweepStore:
 
     @contextlib.contextmanager
     def taken_up(self, plan: Plan) -> Iterator[Plan]:
-        """Hold the directory for a sweep, and give its plan: `plan`, or the one that it had, of the same.
+        """Lock the directory for a sweep, and yield its plan: `plan`, or an earlier one of the same settings.
 
         Raises
         ------
         SpecError
-            If another sweep is at work in it, what it holds is no sweep, or one that was asked for otherwise.
+            If another sweep is at work in it, or it holds something else, or a sweep with other settings.
         HostError
             If it cannot be written.
         """
-        with contextlib.ExitStack() as holding:
+        with contextlib.ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                held = open_locked(self.path.resolve(), os.O_RDONLY | os.O_DIRECTORY, wait=False)
-                descriptor = holding.enter_context(held)
+                directory_lock = open_locked(self.path.resolve(), os.O_RDONLY | os.O_DIRECTORY, wait=False)
+                descriptor = stack.enter_context(directory_lock)
             except OSError as error:
                 raise HostError(f"cannot use {str(self.path)!r} for a sweep: {error.strerror}") from error
             if descriptor is None:
@@ -96,19 +96,17 @@ class SweepStore:
                     f"{str(self.path)!r} holds a sweep that was asked for otherwise: "
                     f"{'; '.join(differences[:5])}; ask for the same, or give another directory"
                 )
-            # Nothing is lost with it: most likely what was asked for was refused at the first point.
+            # It has no points to lose: most likely its settings were refused at the first one.
             shutil.rmtree(self._failures, ignore_errors=True)
-            self._write(self.path / _PLAN, plan.to_dict())
-            return plan
-        if there := sorted(path.name for path in self.path.iterdir()):
+        elif names := sorted(path.name for path in self.path.iterdir()):
             raise SpecError(
-                f"{str(self.path)!r} holds {quoted(there[0])} and is no sweep: give a directory of its own"
+                f"{str(self.path)!r} holds {quoted(names[0])} and is no sweep: give a directory of its own"
             )
         self._write(self.path / _PLAN, plan.to_dict())
         return plan
 
     def _clear(self) -> None:
-        """Take away what was being written when a sweep was killed."""
+        """Delete the unfinished files of a killed sweep."""
         for place in (self.path, self._points, self._failures):
             for path in place.glob(".sweep-*"):
                 path.unlink(missing_ok=True)
@@ -121,7 +119,7 @@ class SweepStore:
         Raises
         ------
         SpecError
-            If there is none, or one that this version cannot read.
+            If there is none, or this version cannot read it.
         """
         try:
             return Plan.from_dict(_read(self.path / _PLAN, _MAX_PLAN))
@@ -129,25 +127,25 @@ class SweepStore:
             raise SpecError(f"{str(self.path)!r} holds no sweep that can be read: {error}") from error
 
     def done(self) -> set[int]:
-        """Return the numbers of the points that have been measured."""
+        """Return the numbers of the measured points."""
         return {int(path.name) for path in self._points.glob("[0-9]*") if path.name.isdecimal()}
 
     def result(self, point: Point) -> Result:
-        """Load what was measured at a point."""
+        """Load the result of a point."""
         return Result.load(self._point(point))
 
     def failure(self, point: Point) -> Failure | None:
-        """Return why a point has no numbers; None if it has, or was not tried yet."""
+        """Return a point's failure; None if it has numbers, or was not tried yet."""
         try:
-            told = _read(self._failed(point), _MAX_FAILURE)
-            return Failure(*(str(told[field.name]) for field in fields(Failure)))
+            record = _read(self._failed(point), _MAX_FAILURE)
+            return Failure(*(str(record[field.name]) for field in fields(Failure)))
         except FileNotFoundError:
             return None
         except (*BROKEN, RecursionError) as error:
             raise SpecError(f"{str(self._failed(point))!r} cannot be read: {error}") from error
 
     def keep(self, point: Point, outcome: Result | Failure) -> None:
-        """Save what came of a point.
+        """Save the outcome of a point.
 
         Raises
         ------
@@ -157,7 +155,7 @@ class SweepStore:
         if isinstance(outcome, Failure):
             self._write(self._failed(point), vars(outcome))
             return
-        if not self._point(point).exists():  # which another worker may have measured as well
+        if not self._point(point).exists():  # another worker may have measured it as well
             outcome.save(self._point(point))
         self._failed(point).unlink(missing_ok=True)
 
@@ -175,17 +173,17 @@ class SweepStore:
     def _failed(self, point: Point) -> Path:
         return self._failures / f"{point.number:06}.json"
 
-    def _write(self, path: Path, told: dict[str, Any]) -> None:
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
         """Write a file that appears whole, or not at all."""
         try:
             path.parent.mkdir(exist_ok=True)
-            descriptor, passing = tempfile.mkstemp(dir=path.parent, prefix=".sweep-")
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".sweep-")
             try:
                 with os.fdopen(descriptor, "w") as file:
-                    json.dump(told, file, indent=1)
-                Path(passing).replace(path)
+                    json.dump(content, file, indent=1)
+                Path(temporary).replace(path)
             except BaseException:
-                Path(passing).unlink(missing_ok=True)
+                Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise HostError(f"cannot write {str(path)!r}: {error.strerror}; make room there") from error

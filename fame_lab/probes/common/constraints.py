@@ -1,4 +1,4 @@
-"""What the parameters of a probe take, to be declared beside their types in the signature of its ``run``.
+"""Constraints of a probe's parameters, declared beside their types in the signature of its ``run``.
 
 ``batches: Annotated[int, Range(30, 1000)]`` is read by the check, the panel, sweeps and the command line.
 """

@@ -1,4 +1,4 @@
-"""What the signature of a probe's ``run`` declares of its parameters, and the check of what it is given."""
+"""Declarations of a probe's parameters, read from its ``run``, and the check of values against them."""
 
 from __future__ import annotations
 

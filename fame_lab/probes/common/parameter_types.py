@@ -1,4 +1,4 @@
-"""Whether a value can be a parameter's at all, by the type that the probe's ``run`` declares."""
+"""Check that a value can be a parameter's at all, by its declared type."""
 
 from __future__ import annotations
 

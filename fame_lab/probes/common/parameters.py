@@ -1,4 +1,4 @@
-"""What a probe can be told: read from its ``run``, for faces that ask for it by text."""
+"""The parameters of a probe, read from its ``run``, for faces that take them as text."""
 
 from __future__ import annotations
 

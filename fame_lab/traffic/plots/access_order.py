@@ -1,7 +1,7 @@
 """Accesses in their order: where each went, one after the other, and beside it how many went where.
 
-Counts tell where a program went, and not in which order: a walk and a random one may have the same. The
-order is what tells access patterns apart.
+Counts show where a program went, and not in which order: a walk and a random one may have the same. Only the
+order tells access patterns apart.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["plot"]
 
 _MAX_ORDERS = 8
 _ACROSS = 2
-# Of loads and stores: small, for there are thousands, and not told apart by colour alone.
+# Marks of loads and stores: small, for there are thousands, and not told apart by colour alone.
 _MARKS: tuple[dict[str, Any], ...] = (
     {"marker": ".", "markersize": 1.5},
     {"marker": "x", "markersize": 1.8, "markeredgewidth": 0.4},
 )
 
 
-class _Ordered(NamedTuple):
-    """What a node accessed, in its order, and how many of its accesses are missing."""
+class _AccessOrder(NamedTuple):
+    """A node's accesses in their order, and the number of missing ones."""
 
     offsets: npt.NDArray[np.int64]
     stored: npt.NDArray[np.bool_]
@@ -52,69 +52,68 @@ def plot(orders: Mapping[str, str | os.PathLike[str]], *, node: str, first: int 
     Parameters
     ----------
     orders : mapping of str to path
-        From 1 to 8 files that :meth:`fame_lab.Lab.record` made with ``order=``, by what each is to be called.
+        From 1 to 8 files that :meth:`fame_lab.Lab.record` wrote with ``order=``, by the name to show.
     node : str
-        The node whose accesses are drawn.
+        The node of the accesses.
     first : int
-        How many are drawn one by one, from 1 to 100,000. All are in the sums at the side.
+        The number of accesses drawn one by one, from 1 to 100,000. All are in the sums at the side.
 
     Returns
     -------
     Figure
-        Offsets in FAM upwards, in lines of 64 bytes or more; what nobody touched is left out.
+        Offsets in FAM upwards, in lines of 64 bytes or more. Untouched lines are left out.
 
     Raises
     ------
     SpecError
-        If that cannot be drawn.
+        If there are too few or too many files, or `first` is out of range.
     TrafficError
-        If a file is not there, or not one of accesses.
+        If a file does not exist, or is not one of accesses.
     """
     if not 1 <= len(orders) <= _MAX_ORDERS:
         raise SpecError(f"there are {len(orders)} orders", hint=f"give from 1 to {_MAX_ORDERS}")
     first = check_whole("first", first, 1, 100_000)
-    found = {name: _read(given_path(name, path), node) for name, path in orders.items()}
-    places = np.unique(np.concatenate([each.offsets for each in found.values()]) & -FINEST_GRANULE)
+    series = {name: _read(given_path(name, path), node) for name, path in orders.items()}
+    places = np.unique(np.concatenate([each.offsets for each in series.values()]) & -FINEST_GRANULE)
     if not places.size:
         raise TrafficError(f"{node} accessed nothing in these: there is nothing to draw")
-    shown = columns(places, FINEST_GRANULE)
-    across = min(len(found), _ACROSS)
-    rows = -(-len(found) // across)
-    made = new_figure(
+    addresses = columns(places, FINEST_GRANULE)
+    across = min(len(series), _ACROSS)
+    rows = -(-len(series) // across)
+    figure = new_figure(
         f"Accesses of {node}, in their order",
-        _foot(found, first),
-        *(each.manifest for each in found.values()),
+        _foot(series, first),
+        *(each.manifest for each in series.values()),
         height=0.9 + 2.4 * rows,
     )
-    panels = made.subplots(
-        rows, 2 * across, sharey=True, squeeze=False, width_ratios=[4, 1] * across
-    )  # each order has two: one by one, and sums
+    # Each order has two panels: one by one, and sums.
+    panels = figure.subplots(rows, 2 * across, sharey=True, squeeze=False, width_ratios=[4, 1] * across)
     pairs = panels.reshape(-1, 2)
-    most = max(int(np.bincount(_lines(shown, each.offsets)).max(initial=1)) for each in found.values())
-    for (walk, sums), (name, each) in zip(pairs, found.items(), strict=False):
-        _draw_walk(walk, shown, each, first)
-        _draw_sums(sums, shown, each, most)
+    most = max(int(np.bincount(_lines(addresses, each.offsets)).max(initial=1)) for each in series.values())
+    for (walk, sums), (name, each) in zip(pairs, series.items(), strict=False):
+        _draw_walk(walk, addresses, each, first)
+        _draw_sums(sums, addresses, each, most)
         walk.set_title(f"{name}: {count_label(float(each.offsets.size))}", fontsize=10, loc="left")
-    for walk, sums in pairs[len(found) :]:
+    for walk, sums in pairs[len(series) :]:
         walk.set_axis_off()
         sums.set_axis_off()
     for number, (walk, _) in enumerate(pairs):
         if number % across:
             walk.set_ylabel("")
-    pairs[0][0].set_ylim(-0.5, shown.offsets.size - 0.5)
+    pairs[0][0].set_ylim(-0.5, addresses.offsets.size - 0.5)
     walk = pairs[0][0]
-    if any(each.stored.any() for each in found.values()):
+    if any(each.stored.any() for each in series.values()):
         walk.legend(frameon=False, fontsize=8, markerscale=3, loc="lower right")
-    return made
+    return figure
 
 
-def _read(path: Path, node: str) -> _Ordered:
+def _read(path: Path, node: str) -> _AccessOrder:
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
-        kept = pyarrow.parquet.read_metadata(path).metadata or {}
-        lost, manifest = json.loads(kept[b"lost"]), json.loads(kept.get(b"manifest", b"{}"))
+        metadata = pyarrow.parquet.read_metadata(path).metadata or {}
+        lost, manifest = json.loads(metadata[b"lost"]), json.loads(metadata.get(b"manifest", b"{}"))
         table = pyarrow.parquet.read_table(path, columns=["time", "node", "offset", "op", "continued"])
         time, offset = table["time"].to_numpy(), table["offset"].to_numpy()
         nodes, op = table["node"].to_numpy(), table["op"].to_numpy()
@@ -122,34 +121,34 @@ def _read(path: Path, node: str) -> _Ordered:
         own = (nodes == node) & ~table["continued"].to_numpy()
         order = np.argsort(time[own], kind="stable")
         stored = op[own] == OPS[1]
-        return _Ordered(offset[own][order].astype("i8"), stored[order], int(lost[node]), dict(manifest))
+        return _AccessOrder(offset[own][order].astype("i8"), stored[order], int(lost[node]), dict(manifest))
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise TrafficError(f"{str(path)!r} holds no accesses of {node} in their order: {error}") from error
 
 
-def _lines(shown: AddressAxis, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def _lines(addresses: AddressAxis, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Return the number of the line in the picture for each offset."""
-    return np.searchsorted(shown.offsets, offsets, side="right") - 1
+    return np.searchsorted(addresses.offsets, offsets, side="right") - 1
 
 
-def _draw_walk(axes: Axes, shown: AddressAxis, found: _Ordered, first: int) -> None:
+def _draw_walk(axes: Axes, addresses: AddressAxis, order: _AccessOrder, first: int) -> None:
     style_axes(axes)
-    lines, stored = _lines(shown, found.offsets[:first]), found.stored[:first]
+    lines, stored = _lines(addresses, order.offsets[:first]), order.stored[:first]
     numbers = np.arange(lines.size)
     for number, (op, which, mark) in enumerate(zip(OPS, (~stored, stored), _MARKS, strict=True)):
         axes.plot(
             numbers[which], lines[which], **mark, color=style(number)["color"], linestyle="none", label=op
         )
-    axes.set_xlim(0, max(1, min(first, found.offsets.size)))
+    axes.set_xlim(0, max(1, min(first, order.offsets.size)))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("number of the access")
-    label_columns(axes, shown, vertical=True)
+    label_columns(axes, addresses, vertical=True)
 
 
-def _draw_sums(axes: Axes, shown: AddressAxis, found: _Ordered, most: int) -> None:
+def _draw_sums(axes: Axes, addresses: AddressAxis, order: _AccessOrder, most: int) -> None:
     style_axes(axes)
-    counts = np.bincount(_lines(shown, found.offsets), minlength=shown.offsets.size)
+    counts = np.bincount(_lines(addresses, order.offsets), minlength=addresses.offsets.size)
     places = np.arange(counts.size)
     axes.fill_betweenx(
         places, np.where(counts > 0, 0.7, np.nan), counts, step="mid", color="0.45", linewidth=0
@@ -162,10 +161,10 @@ def _draw_sums(axes: Axes, shown: AddressAxis, found: _Ordered, most: int) -> No
     axes.set_xlabel("accesses")
 
 
-def _foot(found: Mapping[str, _Ordered], first: int) -> str:
-    lost = {name: each.lost for name, each in found.items() if each.lost}
+def _foot(series: Mapping[str, _AccessOrder], first: int) -> str:
+    lost = {name: each.lost for name, each in series.items() if each.lost}
     missing = "; ".join(f"{name} lacks {count:,}" for name, count in lost.items()) or "none is missing"
-    count = sum(each.offsets.size for each in found.values())
+    count = sum(each.offsets.size for each in series.values())
     return (
         f"traced: accesses one by one, in the node's order\nn = {count:,} accesses; {missing}\n"
         f"Left: the first {first:,}. Right: all of them by row, on one scale"

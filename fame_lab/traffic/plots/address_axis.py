@@ -1,9 +1,8 @@
 """An address axis: so many columns that each can be seen, of what was touched and nothing else.
 
-FAM may be 512 GiB and what was touched ten lines of 64 bytes. A column is a granule, or the smallest power
-of two of granules with which there are few enough columns; columns that nobody touched are left out, and
-where they are is marked. A few scattered granules are then a few broad columns, and a FAM that is in use
-throughout is drawn to scale.
+FAM may be 512 GiB, and ten lines of 64 bytes in it touched. A column is a granule, or the smallest power of
+two of granules with which there are few enough columns. Untouched columns are left out, and the gap is
+marked. A few scattered granules are then a few broad columns, and a FAM in use throughout is drawn to scale.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class AddressAxis:
 
     @property
     def gaps(self) -> npt.NDArray[np.intp]:
-        """Columns before which some are left out."""
+        """Indices of the columns that follow a gap."""
         return np.flatnonzero(np.diff(self.offsets) > self.unit) + 1
 
 
@@ -65,42 +64,42 @@ def columns(offsets: npt.NDArray[np.integer[Any]], granule: int, most: int = _MA
     return AddressAxis(unit, places[starts] // unit * unit, starts)
 
 
-def label_columns(axes: Axes, shown: AddressAxis, *, vertical: bool = False) -> None:
-    """Label the columns with their offsets, and draw a line where some are left out."""
-    count = shown.offsets.size
+def label_columns(axes: Axes, addresses: AddressAxis, *, vertical: bool = False) -> None:
+    """Label the columns with their offsets, and draw a line at each gap."""
+    count = addresses.offsets.size
     axis = axes.yaxis if vertical else axes.xaxis
     some = np.unique(np.linspace(0, count - 1, 6).round().astype(int)).tolist() if count else []
-    axis.set_ticks(some, [f"{shown.offsets[each]:#x}" for each in some])
+    axis.set_ticks(some, [f"{addresses.offsets[each]:#x}" for each in some])
     axis.set_tick_params(labelsize=7)
-    gaps = shown.gaps
+    gaps = addresses.gaps
     if gaps.size <= _MARKED_GAPS:
         for gap in gaps:
             line = axes.axhline if vertical else axes.axvline
             line(gap - 0.5, color="0.35", linewidth=0.7, linestyle=(0, (2, 2)))
-    left_out = f"; {gaps.size:,} untouched stretch{'' if gaps.size == 1 else 'es'} left out"
-    told = f"offset in FAM, {size_label(shown.unit)} a {'row' if vertical else 'column'}"
-    axis.set_label_text(told + (left_out if gaps.size and not vertical else ""))
+    gap_note = f"; {gaps.size:,} untouched stretch{'' if gaps.size == 1 else 'es'} left out"
+    text = f"offset in FAM, {size_label(addresses.unit)} a {'row' if vertical else 'column'}"
+    axis.set_label_text(text + (gap_note if gaps.size and not vertical else ""))
 
 
-def label_homes(axes: Axes, shown: AddressAxis, books: Books, row: float, deep: float) -> None:
+def label_homes(axes: Axes, addresses: AddressAxis, books: Books, row: float, deep: float) -> None:
     """Draw homes centred on a row, `deep` rows high: a patch and a number for each run with one home."""
-    if not shown.offsets.size:
+    if not addresses.offsets.size:
         return
-    homes = books.homes(shown.offsets)
+    homes = books.homes(addresses.offsets)
     starts = np.flatnonzero(np.diff(homes, prepend=-1))
     ends = np.append(starts[1:], homes.size)
-    centres, wide = (starts + ends - 1) / 2, ends - starts
+    centres, widths = (starts + ends - 1) / 2, ends - starts
     bottom, top = row - deep / 2, row + deep / 2
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         shade = _SHADES[number % 2]
         axes.fill_betweenx([bottom, top], start - 0.5, end - 0.5, color=shade, linewidth=0)
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
-    legible = wide >= homes.size / 55  # what a number of two digits takes, in columns
-    if shown.unit > books.book and books.interleaving == "interleaved" and books.nodes > 1:
+    legible = widths >= homes.size / 55  # the width of a number of two digits, in columns
+    if addresses.unit > books.book and books.interleaving == "interleaved" and books.nodes > 1:
         legible[:] = False
     for centre, start in zip(centres[legible], starts[legible], strict=True):
         axes.text(centre, row, str(homes[start] + 1), **look)
     if not legible.any():
-        told = f"homes: {books.interleaving}, a book is {size_label(books.book)}"
+        text = f"homes: {books.interleaving}, a book is {size_label(books.book)}"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.text((homes.size - 1) / 2, row, told, **look, bbox=box)
+        axes.text((homes.size - 1) / 2, row, text, **look, bbox=box)

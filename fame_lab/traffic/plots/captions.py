@@ -17,13 +17,13 @@ __all__ = ["ENDED", "caption", "count_label", "counted", "early_ends", "resoluti
 
 ENDED = "†"  # stands at a node's number where its counts ended early
 _MAX_ENDED = 3
-_MAX_CHARACTERS = 200  # of why one ended
+_MAX_CHARACTERS = 200  # of the reason for an early end
 
 _SUFFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def source_caveat(traffic: TrafficData) -> str:
-    """Return which source the numbers have, and what it cannot see."""
+    """Return the numbers' source, and its blind spots."""
     if traffic.source == "trace":
         return "traced: exact counts; not seen: the host, devices, the order of accesses within an interval"
     if "changed_by" in traffic.counts:
@@ -32,7 +32,7 @@ def source_caveat(traffic: TrafficData) -> str:
 
 
 def resolution(traffic: TrafficData) -> str:
-    """Return how fine they are in place and time, and whose counts ended early."""
+    """Return the resolution in place and time, and the nodes with counts that ended early."""
     time = traffic.timeline["time"].values
     if time.size:
         interval = f"{np.median(np.diff(time, prepend=0)):.3g} s"
@@ -47,7 +47,7 @@ def resolution(traffic: TrafficData) -> str:
 
 
 def early_ends(traffic: TrafficData) -> list[str]:
-    """Return whose counts ended early and why, a line each."""
+    """Return a line for each node with counts that ended early, and why."""
     ended = [f"{ENDED} {node}'s counts ended early: {why}" for node, why in sorted(traffic.ended.items())]
     if len(ended) > _MAX_ENDED:
         ended[_MAX_ENDED:] = [f"{ENDED} and those of {len(ended) - _MAX_ENDED} more"]
@@ -55,7 +55,7 @@ def early_ends(traffic: TrafficData) -> list[str]:
 
 
 def counted(traffic: TrafficData) -> str:
-    """Return how much there is of what was counted."""
+    """Return the number of accesses, or of looks, and of granules."""
     places = traffic.counts.sizes["granule"]
     granules = f"{places:,} granule{'' if places == 1 else 's'}"
     if traffic.source == "trace":
@@ -65,7 +65,7 @@ def counted(traffic: TrafficData) -> str:
 
 
 def caption(traffic: TrafficData, note: str = "", *, count: str = "") -> str:
-    """Write all of it for the foot of a figure, with :func:`counted` or another `count`."""
+    """Return the caption at a figure's foot, with :func:`counted` or another `count`."""
     lines = [source_caveat(traffic), count or counted(traffic), resolution(traffic), note]
     return "\n".join(line for line in lines if line)
 

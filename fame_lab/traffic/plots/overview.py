@@ -38,83 +38,83 @@ _LOCAL = "Framed: local"
 
 
 def plot(traffic: TrafficData, what: str) -> NotebookFigure:
-    """Draw it: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
-    known = {
+    """Draw a recording: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
+    views = {
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
     }  # fmt: skip
-    if what not in known:
-        raise SpecError(f"what is {quoted(what)}", hint=f"give {', '.join(map(repr, known))}")
-    return known[what](traffic)
+    if what not in views:
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {', '.join(map(repr, views))}")
+    return views[what](traffic)
 
 
 def overview(traffic: TrafficData) -> NotebookFigure:
-    """Draw matrix and heat in one figure; of samples, what changed and when."""
+    """Draw matrix and heat in one figure; of samples, the changes by place and time."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed", caption(traffic, _HOMES), height=5.4)
-        heated, timed = made.subplots(2, 1, height_ratios=[2, 3])
-        _changed_panel(traffic, heated)
-        bins_panel(traffic, timed)
-        return made
+        figure = _begin(traffic, "what changed", caption(traffic, _HOMES), height=5.4)
+        heat_axes, time_axes = figure.subplots(2, 1, height_ratios=[2, 3])
+        _changed_panel(traffic, heat_axes)
+        bins_panel(traffic, time_axes)
+        return figure
     rows = _rows_height(traffic)
-    made = _begin(traffic, "accesses", caption(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
-    upper, lower = _halves(made, [3.6, 1.2 + 2 * rows])
+    figure = _begin(traffic, "accesses", caption(traffic, f"{_LOCAL}. {_HOMES}"), height=4.4 + 2 * rows)
+    upper, lower = _halves(figure, [3.6, 1.2 + 2 * rows])
     _matrix_panels(traffic, list(upper.subplots(1, 2)))
     _heat_panels(traffic, list(lower.subplots(2, 1, sharex=True)))
-    return made
+    return figure
 
 
 def matrix(traffic: TrafficData) -> NotebookFigure:
     """Draw initiators and homes, loads beside stores."""
-    counted = aggregation.matrix(traffic, "accesses")
-    made = _begin(traffic, "who accessed whose memory", caption(traffic, _LOCAL), height=4.3)
-    _matrix_panels(traffic, list(made.subplots(1, 2)), counted.values)
-    return made
+    counts = aggregation.matrix(traffic, "accesses")
+    figure = _begin(traffic, "who accessed whose memory", caption(traffic, _LOCAL), height=4.3)
+    _matrix_panels(traffic, list(figure.subplots(1, 2)), counts.values)
+    return figure
 
 
 def heat(traffic: TrafficData) -> NotebookFigure:
-    """Draw nodes over addresses, loads above stores; of samples, what changed."""
+    """Draw nodes over addresses, loads above stores; of samples, the changes."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed", caption(traffic, _HOMES), height=2.8)
-        _changed_panel(traffic, made.subplots())
-        return made
+        figure = _begin(traffic, "what changed", caption(traffic, _HOMES), height=2.8)
+        _changed_panel(traffic, figure.subplots())
+        return figure
     height = 1.4 + 2 * _rows_height(traffic)
-    made = _begin(traffic, "accesses by address", caption(traffic, _HOMES), height=height)
-    _heat_panels(traffic, list(made.subplots(2, 1, sharex=True)))
-    return made
+    figure = _begin(traffic, "accesses by address", caption(traffic, _HOMES), height=height)
+    _heat_panels(traffic, list(figure.subplots(2, 1, sharex=True)))
+    return figure
 
 
 def over_time(traffic: TrafficData) -> NotebookFigure:
-    """Draw it over time: local and remote accesses, by node, by address; of samples, by address."""
+    """Draw accesses over time: local and remote, by node, by address; of samples, changes by address."""
     if traffic.source != "trace":
-        made = _begin(traffic, "what changed, over time", caption(traffic), height=3.9)
-        bins_panel(traffic, made.subplots())
-        return made
-    seen = int(traffic.timeline["accesses"].sum())
-    count = f"n = {seen:,} accesses, of all nodes"
-    made = _begin(traffic, "accesses over time", caption(traffic, count=count), height=7.4)
+        figure = _begin(traffic, "what changed, over time", caption(traffic), height=3.9)
+        bins_panel(traffic, figure.subplots())
+        return figure
+    total = int(traffic.timeline["accesses"].sum())
+    count = f"n = {total:,} accesses, of all nodes"
+    figure = _begin(traffic, "accesses over time", caption(traffic, count=count), height=7.4)
     if not traffic.timeline["time"].size:
-        empty_panel(made.subplots(), "no look on the way: nothing is known over time")
-        return made
-    rates, nodes, bins = made.subplots(3, 1, sharex=True, height_ratios=[2, 2, 2])
+        empty_panel(figure.subplots(), "no look on the way: nothing is known over time")
+        return figure
+    rates, nodes, bins = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 2])
     rates_panel(traffic, rates)
     nodes_panel(traffic, nodes)
     bins_panel(traffic, bins)
     for upper in (rates, nodes):
         upper.set_xlabel("")
-    return made
+    return figure
 
 
 def sharing(traffic: TrafficData) -> NotebookFigure:
-    """Draw who shares what: how many granules of each class, how often accessed, and where they lie."""
-    sorted_ = shared.sharing(traffic)
-    made = _begin(traffic, "who shares what", caption(traffic, _HOMES), height=5.0)
-    upper, lower = _halves(made, [1.1, 1.3])
+    """Draw the sharing classes: their granules, their accesses, and where they lie."""
+    classes = shared.sharing(traffic)
+    figure = _begin(traffic, "who shares what", caption(traffic, _HOMES), height=5.0)
+    upper, lower = _halves(figure, [1.1, 1.3])
     granules, accesses = upper.subplots(1, 2, sharey=True)
     places = np.arange(len(shared.KINDS))
-    _bars(granules, places, sorted_["granules"].values, 0.6, "granules", **style(0))
+    _bars(granules, places, classes["granules"].values, 0.6, "granules", **style(0))
     for number, op in enumerate(OPS):
         _bars(
-            accesses, places + 0.36 * (number - 0.5), sorted_["accesses"].values[:, number], 0.34, f"{op}s",
+            accesses, places + 0.36 * (number - 0.5), classes["accesses"].values[:, number], 0.34, f"{op}s",
             **style(number), hatch="" if number == 0 else "///",
         )  # fmt: skip
     legend_above(accesses, 2)
@@ -122,12 +122,12 @@ def sharing(traffic: TrafficData) -> NotebookFigure:
     granules.set_ylim(len(places) - 0.4, -0.6)
     granules.set_xlabel("granules")
     accesses.set_xlabel("accesses")
-    _kinds_panel(traffic, lower.subplots(), sorted_)
-    return made
+    _kinds_panel(traffic, lower.subplots(), classes)
+    return figure
 
 
-def _halves(made: NotebookFigure, heights: list[float]) -> tuple[SubFigure, SubFigure]:
-    halves: Any = made.subfigures(2, 1, height_ratios=heights)
+def _halves(figure: NotebookFigure, heights: list[float]) -> tuple[SubFigure, SubFigure]:
+    halves: Any = figure.subfigures(2, 1, height_ratios=heights)
     return halves[0], halves[1]
 
 
@@ -143,15 +143,15 @@ def _rows_height(traffic: TrafficData) -> float:
 
 
 def _matrix_panels(traffic: TrafficData, panels: list[Axes], values: npt.NDArray[Any] | None = None) -> None:
-    counted = aggregation.matrix(traffic, "accesses").values if values is None else values
+    counts = aggregation.matrix(traffic, "accesses").values if values is None else values
     share = aggregation.remote_share(traffic, "accesses")["by_op"].values
-    norm = log_norm(counted)
+    norm = log_norm(counts)
     for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
-        draw_matrix(axes, counted[number], traffic.nodes, norm, ended=traffic.ended)
+        draw_matrix(axes, counts[number], traffic.nodes, norm, ended=traffic.ended)
         remote = "" if np.isnan(share[number]) else f", {share[number]:.1%} remote"
-        axes.set_title(f"{op}s: {count_label(float(counted[number].sum()))}{remote}", fontsize=10)
+        axes.set_title(f"{op}s: {count_label(float(counts[number].sum()))}{remote}", fontsize=10)
     panels[1].set_ylabel("")
-    if counted.any():
+    if counts.any():
         colour_bar(panels[0], panels, norm, "accesses")
 
 
@@ -161,11 +161,11 @@ def _heat_panels(traffic: TrafficData, panels: list[Axes]) -> None:
         for axes, op in zip(panels, OPS, strict=True):
             empty_panel(axes, f"no {op}s to FAM")
         return
-    shown = columns(counts["granule"].values, traffic.granule)
-    values = shown.add(counts.values)
+    addresses = columns(counts["granule"].values, traffic.granule)
+    values = addresses.add(counts.values)
     norm = log_norm(values)
     for number, (axes, op) in enumerate(zip(panels, OPS, strict=True)):
-        draw_heat(axes, values[number], shown, norm, traffic.books)
+        draw_heat(axes, values[number], addresses, norm, traffic.books)
         label_nodes(axes, traffic.nodes, traffic.ended)
         axes.set_ylabel(f"{op}s\nby node")
     panels[0].set_xlabel("")
@@ -178,10 +178,10 @@ def _changed_panel(traffic: TrafficData, axes: Axes) -> None:
     if not counts.sizes["granule"]:
         empty_panel(axes, "nothing changed")
         return
-    shown = columns(counts["granule"].values, traffic.granule)
-    values = shown.add(np.atleast_2d(counts.values))
+    addresses = columns(counts["granule"].values, traffic.granule)
+    values = addresses.add(np.atleast_2d(counts.values))
     norm = log_norm(values)
-    draw_heat(axes, values, shown, norm, traffic.books)
+    draw_heat(axes, values, addresses, norm, traffic.books)
     if by_node:
         label_nodes(axes, traffic.nodes, traffic.ended)
         axes.set_ylabel("stored by node")
@@ -190,18 +190,18 @@ def _changed_panel(traffic: TrafficData, axes: Axes) -> None:
     colour_bar(axes, [axes], norm, "granules changed, all looks")
 
 
-def _kinds_panel(traffic: TrafficData, axes: Axes, sorted_: Any) -> None:
-    if not sorted_.sizes["granule"]:
+def _kinds_panel(traffic: TrafficData, axes: Axes, classes: Any) -> None:
+    if not classes.sizes["granule"]:
         empty_panel(axes, "nobody touched FAM")
         return
-    offsets = sorted_["granule"].values
-    belongs = sorted_["kind_of"].values == np.array(shared.KINDS)[:, None]
+    offsets = classes["granule"].values
+    belongs = classes["kind_of"].values == np.array(shared.KINDS)[:, None]
     every = traffic.counts["granule"].values
     total = traffic.counts["accesses"].values.sum(axis=(0, 1))[np.searchsorted(every, offsets)]
-    shown = columns(offsets, traffic.granule)
-    values = shown.add(np.where(belongs, np.maximum(total, 1), 0))
+    addresses = columns(offsets, traffic.granule)
+    values = addresses.add(np.where(belongs, np.maximum(total, 1), 0))
     norm = log_norm(values)
-    draw_heat(axes, values, shown, norm, traffic.books)
+    draw_heat(axes, values, addresses, norm, traffic.books)
     axes.set_yticks(range(len(shared.KINDS)), shared.KINDS, fontsize=8)
     colour_bar(axes, [axes], norm, "accesses")
 

@@ -21,19 +21,19 @@ from fame_lab.traffic.plots.captions import ENDED, count_label
 
 __all__ = ["colour_bar", "draw_heat", "draw_matrix", "empty_panel", "label_nodes", "log_norm", "mesh"]
 
-# Light is little and dark is much, in an order that survives a grey print; nothing at all stays white.
+# Light is little and dark is much, in an order that survives a grey print; zero stays white.
 _COLOURS = "viridis_r"
 _ANNOTATED = 10
 
 
 def log_norm(*arrays: npt.NDArray[Any]) -> Normalize:
-    """Scale colours by the logarithm of what there is, the same for all arrays."""
-    held = np.concatenate([np.asarray(each, "f8").ravel() for each in arrays])
-    held = held[held > 0]
-    if not held.size:
+    """Return a logarithmic scale of colours, the same for all arrays."""
+    values = np.concatenate([np.asarray(each, "f8").ravel() for each in arrays])
+    values = values[values > 0]
+    if not values.size:
         return LogNorm(0.1, 1)
-    high = float(held.max())
-    return LogNorm(min(float(held.min()), high / 10), high)  # a decade at least: what is much alike looks it
+    high = float(values.max())
+    return LogNorm(min(float(values.min()), high / 10), high)  # a decade at least: like values look alike
 
 
 def _show(axes: Axes, values: npt.NDArray[Any], norm: Normalize, *, square: bool = False) -> AxesImage:
@@ -59,12 +59,12 @@ def mesh(axes: Axes, edges: npt.NDArray[Any], values: npt.NDArray[Any], norm: No
 
 
 def colour_bar(axes: Axes, beside: Sequence[Axes], norm: Normalize, label: str) -> None:
-    """Explain the colours, beside panels that share them."""
+    """Draw the bar that explains the colours, beside panels that share them."""
     bar = axes.figure.colorbar(
         ScalarMappable(norm, _COLOURS), ax=list(beside), fraction=0.04, pad=0.01, aspect=18
     )
     set_font_sizes(bar.ax)
-    # Of counts there is none below one.
+    # No count lies below one.
     plain_log(bar.ax.yaxis, lambda value: count_label(value) if value >= 1 else "")
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.set_label(label)
@@ -74,11 +74,11 @@ def label_nodes(axes: Axes, nodes: Sequence[str], ended: Collection[str], *, acr
     """Write the nodes' numbers along an axis, as many as have room."""
     count = len(nodes)
     step = 1 if count <= 16 else 5
-    shown = [each for each in range(count) if step == 1 or each == 0 or (each + 1) % step == 0]
-    shown += [each for each in range(count) if nodes[each] in ended and each not in shown]
-    labels = [f"{each + 1}{ENDED if nodes[each] in ended and not across else ''}" for each in shown]
+    indices = [each for each in range(count) if step == 1 or each == 0 or (each + 1) % step == 0]
+    indices += [each for each in range(count) if nodes[each] in ended and each not in indices]
+    labels = [f"{each + 1}{ENDED if nodes[each] in ended and not across else ''}" for each in indices]
     axis = axes.xaxis if across else axes.yaxis
-    axis.set_ticks(shown, labels)
+    axis.set_ticks(indices, labels)
     axis.set_tick_params(labelsize=8 if count <= 16 else 7)
 
 
@@ -118,7 +118,7 @@ def draw_matrix(
 def draw_heat(
     axes: Axes,
     values: npt.NDArray[Any],
-    shown: AddressAxis,
+    addresses: AddressAxis,
     norm: Normalize,
     books: Any,
 ) -> None:
@@ -126,20 +126,20 @@ def draw_heat(
     rows = len(values)
     _show(axes, values, norm)
     deep = max(0.6, rows / 9)
-    label_homes(axes, shown, books, rows - 0.5 + deep / 2, deep)
+    label_homes(axes, addresses, books, rows - 0.5 + deep / 2, deep)
     axes.set_ylim(rows - 0.5 + deep, -0.5)
-    axes.set_xlim(-0.5, max(shown.offsets.size, 1) - 0.5)
+    axes.set_xlim(-0.5, max(addresses.offsets.size, 1) - 0.5)
     axes.axhline(rows - 0.5, color="0.3", linewidth=0.8)
-    label_columns(axes, shown)
+    label_columns(axes, addresses)
     if rows <= 16:
         for row in range(1, rows):
             axes.axhline(row - 0.5, color="0.85", linewidth=0.6)
 
 
-def empty_panel(axes: Axes, told: str) -> None:
+def empty_panel(axes: Axes, text: str) -> None:
     """Write on a panel that there is nothing to draw."""
     axes.set_axis_off()
-    axes.text(0.5, 0.5, told, ha="center", va="center", transform=axes.transAxes, color="0.35", fontsize=9)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="0.35", fontsize=9)
 
 
 def _ink(norm: Normalize, value: float) -> str:

@@ -16,7 +16,7 @@ _HATCHES = ("", "///", "...")
 
 
 def plot(projection: Projection) -> NotebookFigure:
-    """Draw the projected time of each initiator, by what it is made of."""
+    """Draw the projected time of each initiator, by its parts."""
     dataset = projection.dataset
     latency = dataset["latency_time"].values.sum(axis=0)
     own = latency.diagonal()
@@ -27,14 +27,14 @@ def plot(projection: Projection) -> NotebookFigure:
     }
     most = float(dataset["time"].values.max(initial=0))
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
-    told = projection.manifest
-    made = new_figure(
+    manifest = projection.manifest
+    figure = new_figure(
         "Projected time of the traced accesses",
-        f"{CAVEAT}\nn = {told['accesses']:,} accesses\n{FORMULA}\n{told['model']['source']}",
-        told["traffic"],
+        f"{CAVEAT}\nn = {manifest['accesses']:,} accesses\n{FORMULA}\n{manifest['model']['source']}",
+        manifest["traffic"],
         height=3.7,
     )
-    axes = made.subplots()
+    axes = figure.subplots()
     style_axes(axes)
     axes.grid(visible=False, axis="x")
     nodes = [str(node) for node in dataset["initiator"].values]
@@ -53,4 +53,4 @@ def plot(projection: Projection) -> NotebookFigure:
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     legend_above(axes, 3)
-    return made
+    return figure

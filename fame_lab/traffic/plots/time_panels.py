@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["bins_panel", "nodes_panel", "rates_panel"]
 
 _MAX_BINS = 96
-# Loads local and remote, stores local and remote: told apart in grey, too.
+# Lines of loads, local and remote, and of stores: told apart in grey, too.
 _LINES: Any = (("-", (0, (4, 2))), ((0, (1, 1)), (0, (4, 1, 1, 1))))
 
 
@@ -32,9 +32,9 @@ def rates_panel(traffic: TrafficData, axes: Axes) -> None:
     edges = _edges(traffic)
     style_axes(axes)
     homes = traffic.books.homes(traffic.timeline["bin"].values)
-    counted = aggregation.by_home(traffic.timeline["accesses"].values, homes, len(traffic.nodes))
-    local = counted.diagonal(axis1=2, axis2=3).sum(axis=2)
-    parts = {"local": local, "remote": counted.sum(axis=(2, 3)) - local}
+    counts = aggregation.by_home(traffic.timeline["accesses"].values, homes, len(traffic.nodes))
+    local = counts.diagonal(axis1=2, axis2=3).sum(axis=2)
+    parts = {"local": local, "remote": counts.sum(axis=(2, 3)) - local}
     for number, op in enumerate(OPS):
         for line, (where, values) in zip(_LINES[number], parts.items(), strict=True):
             rate = values[:, number] / np.diff(edges)
@@ -49,7 +49,7 @@ def rates_panel(traffic: TrafficData, axes: Axes) -> None:
 
 
 def nodes_panel(traffic: TrafficData, axes: Axes) -> None:
-    """Draw what each node added in each interval."""
+    """Draw the accesses of each node in each interval."""
     edges = _edges(traffic)
     values = traffic.timeline["accesses"].values.sum(axis=(1, 3)).T
     norm = log_norm(values)
@@ -60,23 +60,23 @@ def nodes_panel(traffic: TrafficData, axes: Axes) -> None:
 
 
 def bins_panel(traffic: TrafficData, axes: Axes) -> None:
-    """Draw what was added in each interval, by address."""
+    """Draw the accesses, or the changes, in each interval by address."""
     edges = _edges(traffic)
     timeline = traffic.timeline
     if edges.size < 2 or not timeline.sizes["bin"]:
         empty_panel(axes, "nothing changed, or there was no look on the way")
         return
     if traffic.source == "trace":
-        values, told = timeline["accesses"].values.sum(axis=(1, 2)), "accesses in an interval"
+        values, label = timeline["accesses"].values.sum(axis=(1, 2)), "accesses in an interval"
     else:
-        values, told = timeline["changed"].values, "granules changed in an interval"
-    shown = columns(timeline["bin"].values, int(timeline.attrs["bin"]), _MAX_BINS)
-    values = shown.add(values).T
+        values, label = timeline["changed"].values, "granules changed in an interval"
+    addresses = columns(timeline["bin"].values, int(timeline.attrs["bin"]), _MAX_BINS)
+    values = addresses.add(values).T
     norm = log_norm(values)
     mesh(axes, edges, values, norm)
-    label_columns(axes, shown, vertical=True)
+    label_columns(axes, addresses, vertical=True)
     axes.set_xlabel("time since the start [s]")
-    colour_bar(axes, [axes], norm, told)
+    colour_bar(axes, [axes], norm, label)
 
 
 def _edges(traffic: TrafficData) -> npt.NDArray[np.float64]:

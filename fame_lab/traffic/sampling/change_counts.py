@@ -19,21 +19,21 @@ def _no_offsets() -> Offsets:
 
 @dataclass
 class ChangeCounts:
-    """How often each offset occurred.
+    """The number of times that each offset occurred.
 
     Attributes
     ----------
     offsets : ndarray of int64
         Ascending.
     counts : ndarray of uint64
-        As many.
+        One for each offset.
 
     Examples
     --------
-    >>> tally = ChangeCounts()
-    >>> tally.add(np.array([0, 64]))
-    >>> tally.add(np.array([64, 256]))
-    >>> tally.offsets.tolist(), tally.counts.tolist(), tally.at(np.array([64, 128])).tolist()
+    >>> changes = ChangeCounts()
+    >>> changes.add(np.array([0, 64]))
+    >>> changes.add(np.array([64, 256]))
+    >>> changes.offsets.tolist(), changes.counts.tolist(), changes.at(np.array([64, 128])).tolist()
     ([0, 64, 256], [1, 2, 1], [2, 0])
     """
 
@@ -41,36 +41,36 @@ class ChangeCounts:
     counts: Counts = field(default_factory=lambda: np.zeros(0, "u8"))
 
     def add(self, offsets: Offsets) -> None:
-        """Count each of these once; they are ascending and different."""
+        """Count each of these offsets once. They must ascend, without repetition."""
         if not self._has(offsets).all():
-            both = np.union1d(self.offsets, offsets)
-            self.offsets, self.counts = both, self.at(both)
+            union = np.union1d(self.offsets, offsets)
+            self.offsets, self.counts = union, self.at(union)
         self.counts[np.searchsorted(self.offsets, offsets)] += np.uint64(1)
 
     def at(self, offsets: Offsets) -> Counts:
         """Return the counts of these offsets, 0 for one that never occurred."""
         counts = np.zeros(offsets.size, "u8")
-        there = self._has(offsets)
-        counts[there] = self.counts[np.searchsorted(self.offsets, offsets[there])]
+        present = self._has(offsets)
+        counts[present] = self.counts[np.searchsorted(self.offsets, offsets[present])]
         return counts
 
     def _has(self, offsets: Offsets) -> npt.NDArray[np.bool_]:
         places = np.searchsorted(self.offsets, offsets)
-        there = places < self.offsets.size
-        there[there] = self.offsets[places[there]] == offsets[there]
-        return there
+        present = places < self.offsets.size
+        present[present] = self.offsets[places[present]] == offsets[present]
+        return present
 
 
 class Timeline:
-    """How many offsets of each bin occurred in each interval of time.
+    """The number of offsets of each bin that occurred in each interval of time.
 
     Parameters
     ----------
     bin_size : int
         Bytes of a bin.
     rows : int
-        Intervals that are kept. When they are more, each two neighbours become one, so that a recording of
-        a day takes no more room than one of minutes.
+        The most intervals to keep. Beyond it each two neighbours become one: a recording of a day takes no
+        more room than one of minutes.
 
     Examples
     --------
@@ -95,11 +95,11 @@ class Timeline:
             self._rows = [_merged(self._rows[i : i + 2]) for i in range(0, len(self._rows), 2)]
 
     def table(self) -> tuple[npt.NDArray[np.float64], Offsets, Counts]:
-        """Return the ends of the intervals, the bins in which anything occurred, and counts (time, bin)."""
+        """Return the ends of the intervals, the bins that are not empty, and counts (time, bin)."""
         bins = np.unique(np.concatenate([_no_offsets(), *(row[1] for row in self._rows)]))
         counts = np.zeros((len(self._rows), bins.size), "u8")
-        for number, (_, there, each) in enumerate(self._rows):
-            counts[number, np.searchsorted(bins, there)] = each
+        for number, (_, row_bins, row_counts) in enumerate(self._rows):
+            counts[number, np.searchsorted(bins, row_bins)] = row_counts
         return np.array([row[0] for row in self._rows], float), bins, counts
 
 

@@ -26,55 +26,55 @@ _HUGETLBFS = 0x958458F6
 
 
 def next_data(descriptor: int, offset: int, end: int) -> int:
-    """Return the first byte of data from `offset` on, or `end` if there is none before it."""
+    """Return the offset of the first data from `offset` on, or `end` if there is none before it."""
     try:
         return min(os.lseek(descriptor, offset, os.SEEK_DATA), end)
     except OSError as error:
-        if error.errno != errno.ENXIO:  # which means: none up to the end of the file
+        if error.errno != errno.ENXIO:  # no data up to the end of the file
             raise
         return end
 
 
-def find_extents(descriptor: int, begin: int, end: int, known: list[Extent] | None = None) -> list[Extent]:
-    """Find what holds data from `begin` to `end`, and keep what is known to have held some.
+def find_extents(descriptor: int, begin: int, end: int, previous: list[Extent] | None = None) -> list[Extent]:
+    """Find the extents that hold data from `begin` to `end`.
 
     Parameters
     ----------
     descriptor : int
-        Of the file. Its position moves.
+        An open file. Its position moves.
     begin, end : int
         Bytes from its start.
-    known : list of (int, int), optional
-        What was found there earlier. It is taken as it is, and only the gaps between are looked at, for
-        half the system calls; a hole that was made in one reads as zeroes.
+    previous : list of (int, int), optional
+        The extents of an earlier call. They stay, and only the gaps between them are searched, for half the
+        system calls. A hole that was punched into one meanwhile reads as zeroes.
 
     Returns
     -------
     list of (int, int)
-        Ascending, whole pages but for `begin` and `end`. Pieces with less than 32 KiB between them are one,
-        because to read so many zeroes is quicker than to read twice. `known` itself if there is no more.
+        Ascending, whole pages but for `begin` and `end`. Extents less than 32 KiB apart are joined: to read
+        so many zeroes is quicker than to read twice. It is `previous` itself if there is nothing new.
     """
-    if known and _still_all(descriptor, begin, end, known):
-        return known
-    found: list[Extent] = []
+    if previous and _still_all(descriptor, begin, end, previous):
+        return previous
+    extents: list[Extent] = []
     at = begin
-    for start, stop in (*(known or ()), (end, end)):
+    for start, stop in (*(previous or ()), (end, end)):
         while at < start and (data := next_data(descriptor, at, start)) < start:
             hole = min(_next_hole(descriptor, data), start)
-            _append(found, max(data & -PAGE, at), hole)
+            _append(extents, max(data & -PAGE, at), hole)
             at = hole
-        _append(found, start, stop)
+        _append(extents, start, stop)
         at = stop
-    return found
+    return extents
 
 
-def _still_all(descriptor: int, begin: int, end: int, known: list[Extent]) -> bool:
-    """Return whether all between `known` are holes; a quick no may be wrong."""
-    # There may be 262,144 of them: nothing here that could be left out.
+def _still_all(descriptor: int, begin: int, end: int, previous: list[Extent]) -> bool:
+    """Return whether all gaps between `previous` are holes; a quick no may be wrong."""
+    # There may be 262,144 extents, so this loop does the least that is possible.
     lseek, seek_data = os.lseek, os.SEEK_DATA
     at = begin
     try:
-        for start, stop in known:
+        for start, stop in previous:
             if lseek(descriptor, at, seek_data) < start:
                 return False
             at = stop
@@ -88,17 +88,17 @@ def _next_hole(descriptor: int, offset: int) -> int:
     return -(-os.lseek(descriptor, offset, os.SEEK_HOLE) // PAGE) * PAGE
 
 
-def _append(found: list[Extent], start: int, stop: int) -> None:
-    if start >= stop:  # the end, or a hole punched between two questions
+def _append(extents: list[Extent], start: int, stop: int) -> None:
+    if start >= stop:  # the end, or a hole that was punched between two system calls
         return
-    if found and start - found[-1][1] < _NEAR:
-        found[-1] = (found[-1][0], stop)
+    if extents and start - extents[-1][1] < _NEAR:
+        extents[-1] = (extents[-1][0], stop)
     else:
-        found.append((start, stop))
+        extents.append((start, stop))
 
 
 def overlaps(one: Sequence[Extent], other: Sequence[Extent]) -> Iterator[tuple[slice, slice]]:
-    """Return what two lists of extents have in common, as slices of each one's bytes laid end to end.
+    """Return the bytes that two lists of extents share, as slices of each list's bytes laid end to end.
 
     Examples
     --------
@@ -121,12 +121,12 @@ def overlaps(one: Sequence[Extent], other: Sequence[Extent]) -> Iterator[tuple[s
 
 
 def punch(descriptor: int, offset: int, length: int) -> None:
-    """Make a hole: what was there reads as zeroes, and its room is free. The file's size stays.
+    """Punch a hole: it reads as zeroes, and its blocks are freed. The file's size stays.
 
     Raises
     ------
     TrafficError
-        If the file's system cannot.
+        If the file system cannot punch holes.
     """
     # Python has no fallocate with a mode.
     libc = ctypes.CDLL(None, use_errno=True)
@@ -136,9 +136,9 @@ def punch(descriptor: int, offset: int, length: int) -> None:
 
 
 def holes_read_as_data(descriptor: int) -> bool:
-    """Return whether the file's system does not tell holes from data, as hugetlbfs does not.
+    """Return whether the file system reports holes as data, as hugetlbfs does.
 
-    Its files are one piece of data, however few of their bytes are allocated.
+    A file there is one piece of data, however few of its bytes are allocated.
     """
     status = os.fstat(descriptor)
     if _file_system(descriptor) == _HUGETLBFS:
@@ -151,8 +151,8 @@ def holes_read_as_data(descriptor: int) -> bool:
 def _file_system(descriptor: int) -> int:
     """Return the f_type of statfs(2), which Python's statvfs leaves out."""
     libc = ctypes.CDLL(None, use_errno=True)
-    told = (ctypes.c_long * 64)()  # f_type is its first member; no system's struct is that long
-    if libc.fstatfs(descriptor, told):
+    buffer = (ctypes.c_long * 64)()  # f_type is its first member; no system's struct is that long
+    if libc.fstatfs(descriptor, buffer):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    return told[0] & 0xFFFFFFFF
+    return buffer[0] & 0xFFFFFFFF

@@ -11,7 +11,7 @@ from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.sampling.extents import PAGE
 from fame_lab.traffic.sampling.samples import Samples
 from fame_lab.traffic.sampling.sampling_thread import Watch
-from fame_lab.traffic.sampling.soft_dirty import dirty_pages, soft_dirty_works
+from fame_lab.traffic.sampling.soft_dirty import dirty_pages
 from fame_lab.traffic.snapshot import Snapshot, of_traffic
 from fame_lab.traffic.traffic import Traffic
 
@@ -21,16 +21,16 @@ __all__ = ["SampleRecording"]
 
 
 class SampleRecording(Recording):
-    """What changed in FAM between looks: stores only, and without their author.
+    """Changes in FAM between looks: stores only, and without their author.
 
-    Where the host's kernel keeps soft-dirty pages, the nodes that stored are told as well. Under KVM, of 600
-    stores, 591 were credited to the right node, 9 to nobody, and none to a wrong one.
+    Where the host's kernel keeps soft-dirty pages, the samples have the nodes that stored as well. Under KVM,
+    of 600 stores, 591 were credited to the right node, 9 to nobody, and none to a wrong one.
 
     Parameters
     ----------
     lab : Lab
     granule, window, interval
-        As :class:`fame_lab.traffic.sampling.sampling_thread.Watch` has them.
+        As of :class:`fame_lab.traffic.sampling.sampling_thread.Watch`.
 
     Raises
     ------
@@ -50,75 +50,67 @@ class SampleRecording(Recording):
     ) -> None:
         super().__init__()
         self._lab = lab
-        self._words: dict[str, Any] = {"granule": granule, "window": window, "interval": interval}
+        self._parameters: dict[str, Any] = {"granule": granule, "window": window, "interval": interval}
         self._manifest: dict[str, Any] = {}
-        self._watch: Watch | None = self._made()  # at once, so that what cannot be is refused at once
-        self._began = False
+        self._prepared: Watch | None = self._create_watch()  # so that a wrong parameter is refused here
+        self._watch: Watch | None = None
         self._last: Traffic | None = None
 
     def start(self) -> Self:
-        """Begin to look.
+        """Start to look.
 
         Raises
         ------
         TrafficError
-            If it runs already, or FAM cannot be looked at.
+            If it runs already, or FAM cannot be read.
         """
-        if self._began:
+        if self._watch is not None:
             raise TrafficError("this recording runs already", hint="stop it first")
-        watch = self._watch or self._made()
-        self._watch, self._last = watch, None
+        self._last = None
+        watch = self._prepared = self._prepared or self._create_watch()
         self._manifest = self._lab.manifest() | {"source": self.source, "interval": watch.interval}
-        try:
-            watch.start()
-        except BaseException:
-            self._watch = None
-            raise
-        self._began = True
+        self._prepared = None
+        watch.start()
+        self._watch = watch
         return self
 
     def stop(self) -> Traffic:
-        """End, and give what was seen. Safe to repeat."""
-        if self._began and self._watch is not None:
-            watch, self._watch, self._began = self._watch, None, False
+        """Stop, and return the traffic that was seen. Safe to repeat."""
+        if self._watch is not None:
+            watch, self._watch = self._watch, None
             self._last = self._traffic(watch.stop())
             self._has_stopped()
         return self.traffic()
 
     def traffic(self) -> Traffic:
-        """Return what was seen up to the last look."""
+        """Return the traffic seen up to the last look."""
         if self._last is not None:
             return self._last
-        if not self._began or self._watch is None:
+        if self._watch is None:
             raise TrafficError(NEVER_STARTED)
         return self._traffic(self._watch.samples())
 
     @property
     def running(self) -> bool:
         """Whether it looks now."""
-        return self._began
+        return self._watch is not None
 
     def glance(self) -> Snapshot:
-        """Return what a live picture shows."""
+        """Return the numbers of a live picture."""
         return of_traffic(self.traffic())
 
-    def _made(self) -> Watch:
-        pids: dict[str, int] = {}
-        granule, book = parse_size(self._words["granule"], "granule"), int(self._lab.spec.book)
+    def _create_watch(self) -> Watch:
+        granule, book = parse_size(self._parameters["granule"], "granule"), int(self._lab.spec.book)
         if granule > book:
             raise SpecError(
-                f"granule is {quoted(self._words['granule'])}",
+                f"granule is {quoted(self._parameters['granule'])}",
                 hint=f"give at most a book, {format_size(book)}",
             )
-        # Who stored is told by the page.
-        if granule >= PAGE and soft_dirty_works():
-            pids = {node.name: pid for node in self._lab.nodes if (pid := node.domain.pid()) is not None}
-        return Watch(
-            self._lab.fam,
-            **self._words,
-            bin_size=book,
-            authors=dirty_pages(self._lab.fam, pids) if pids else None,
-        )
+        # The kernel keeps authors by the page, so smaller granules have none.
+        nodes = self._lab.nodes if granule >= PAGE else ()
+        pids = {node.name: pid for node in nodes if (pid := node.domain.pid()) is not None}
+        authors = dirty_pages(self._lab.fam, pids)
+        return Watch(self._lab.fam, **self._parameters, bin_size=book, authors=authors)
 
     def _traffic(self, samples: Samples) -> Traffic:
         return Traffic(

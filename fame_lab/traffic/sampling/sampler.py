@@ -1,12 +1,12 @@
 """Find what changes in FAM's file: look, look again, compare.
 
-It is for labs without a trace. A look reads what the file holds and compares it with what the look before
-read. So it sees stores alone, and neither loads nor who stored; a value that was overwritten between two
-looks, or stored unchanged, is invisible; two stores between two looks are one change.
+It is for labs without a trace. A look reads the file and compares it with the copy from the look before. So
+it sees stores alone, neither loads nor authors. A value that was overwritten between two looks, or stored
+unchanged, is invisible. Two stores between two looks are one change.
 
-The file is read and never mapped: reading a hole of a mapping would fill it, and a file that somebody
-truncates would end this process with SIGBUS. What was read is both compared and kept, so that no store
-gets lost between the two. Holes are not read at all, so that time and memory go by what is in use.
+The file is read and never mapped: reading a hole of a mapping would fill it. A truncated mapping would end
+this process with SIGBUS. The same bytes are both compared and kept, so no store gets lost between the two.
+Holes are not read at all, so time and memory depend on the part in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +38,9 @@ __all__ = ["LINE", "Sampler"]
 #: The smallest granule: a cache line.
 LINE = 64
 
-# What is read at once: it stays in a core's cache until it is compared.
+# Bytes read at once: they stay in a core's cache until they are compared.
 _CHUNK = MIB
-# FAM is looked at by aligned tiles, each with a copy of its own, so that a new page moves little memory.
+# Each aligned tile of FAM has a copy of its own, so that a new page moves little memory.
 _TILE = 128 * MIB
 
 Offsets = npt.NDArray[np.int64]
@@ -50,7 +49,7 @@ _NONE: Offsets = np.zeros(0, np.int64)
 
 @dataclass
 class _Tile:
-    """What one tile of FAM held at the last look: its extents' bytes, as words laid end to end."""
+    """A copy of one tile of FAM from the last look: its extents' bytes, as words laid end to end."""
 
     extents: list[Extent] = field(default_factory=list)
     words: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, "u8"))
@@ -59,36 +58,36 @@ class _Tile:
         """Turn positions among the bytes laid end to end into offsets in FAM."""
         starts, stops = np.array(self.extents).T
         ends = np.cumsum(stops - starts)
-        found: Offsets = positions + (stops - ends)[np.searchsorted(ends, positions, side="right")]
-        return found
+        shifts: Offsets = (stops - ends)[np.searchsorted(ends, positions, side="right")]
+        return positions + shifts
 
     def grown(self, extents: list[Extent]) -> tuple[_Tile, Offsets]:
-        """Make room for other extents.
+        """Copy the tile to other extents.
 
         Returns
         -------
         _Tile
-            Zeroes where it had a hole.
+            It has zeroes where this one had a hole.
         ndarray
-            Offsets of the words that were not zero and are in a hole now.
+            Offsets of the words that were not zero and now lie in a hole.
         """
-        made = _Tile(extents, np.zeros(sum(stop - start for start, stop in extents) // 8, "u8"))
+        tile = _Tile(extents, np.zeros(sum(stop - start for start, stop in extents) // 8, "u8"))
         for mine, its in overlaps(self.extents, extents):
             mine, its = _words(mine), _words(its)
-            made.words[its] = self.words[mine]
+            tile.words[its] = self.words[mine]
             self.words[mine] = 0
         lost = 8 * np.flatnonzero(self.words)
-        return made, self.offsets(lost) if lost.size else lost
+        return tile, self.offsets(lost) if lost.size else lost
 
 
 class Sampler:
-    """Looks at FAM again and again, and says which granules changed.
+    """A reader that looks at FAM again and again, and returns the granules that changed.
 
     Parameters
     ----------
     fam : Fam
     window : (int or str, int or str), optional
-        Offset and size of what is looked at; by default all of FAM but the control area. Both are
+        Offset and size of the part to read; by default all of FAM but the control area. Both are
         multiples of the granule, but for a window that ends where the control area begins.
     granule : int or str
         Bytes, a power of two from 64 to 8 MiB. Granules are counted from FAM's start.
@@ -96,14 +95,14 @@ class Sampler:
     Raises
     ------
     SpecError
-        If a parameter cannot be right, or the file system does not tell holes from data (hugetlbfs) and no
-        window is named.
+        If a parameter cannot be right. Also if no window is given and the file system reports holes as data
+        (hugetlbfs).
     HostError
-        If the file is not the one the lab has.
+        If the file is not the lab's.
 
     Notes
     -----
-    It keeps a copy of what is in use. Not for use by two threads at a time.
+    It keeps a copy of FAM's part in use. Two threads must not use it at a time.
     """
 
     def __init__(
@@ -131,24 +130,22 @@ class Sampler:
     def __enter__(self) -> Sampler:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the file and forget what it held."""
+        """Close the file and drop the copy."""
         self._file.close()
         self._tiles = {}
 
     @property
     def is_open(self) -> bool:
-        """Whether it can look."""
+        """Whether the file is open."""
         return not self._file.closed
 
     @property
     def in_use(self) -> list[Extent]:
-        """What held data at the last look: the first byte of each piece and the one after its last."""
+        """The extents that held data at the last look: first byte, and the one after the last."""
         return [extent for number in sorted(self._tiles) for extent in self._tiles[number].extents]
 
     def look(self) -> Offsets:
@@ -158,34 +155,34 @@ class Sampler:
         -------
         ndarray of int64
             Offsets in FAM of the granules that changed since the last look, ascending; none at the first
-            look. What was a hole reads as zeroes: filling it with zeroes is no change.
+            look. A hole reads as zeroes: to fill it with zeroes is no change.
 
         Raises
         ------
         TrafficError
-            If the file was truncated or cannot be read. What had changed before is lost then.
+            If the file was truncated or cannot be read. The changes of this look are lost then.
         """
         if self._file.closed:
             raise TrafficError("this sampler is closed", hint="make another")
         try:
             changed = self._look()
         except OSError as error:
-            self._check_size()  # what is missing at the end of a file is an error of its own
+            self._check_size()  # a truncated file has an error of its own
             raise TrafficError(f"cannot look at {self._fam.path}: {error.strerror}") from error
         first, self._looked = not self._looked, True
         return changed[:0] if first else changed
 
     def _look(self) -> Offsets:
         blocks = self._check_size()
-        # Fewer blocks than before: somebody made holes, whose copies can go.
+        # Fewer blocks than before: somebody punched holes, and the copies of these can go.
         afresh, self._blocks = blocks < self._blocks, blocks
         numbers = sorted({*self._tiles_in_use(), *self._tiles})
-        found = [self._look_at(number, afresh=afresh) for number in numbers]
+        changes = [self._look_at(number, afresh=afresh) for number in numbers]
         self._check_size()
-        return _once(np.concatenate([_NONE, *found]))
+        return _once(np.concatenate([_NONE, *changes]))
 
     def _check_size(self) -> int:
-        """Return the file's blocks."""
+        """Return the number of the file's blocks; raise TrafficError if it was truncated."""
         status = os.fstat(self._file.fileno())
         if status.st_size != self._fam.size:
             raise self._truncated(status.st_size)
@@ -218,7 +215,7 @@ class Sampler:
         return np.union1d(changed, lost & -self.granule) if lost.size else changed
 
     def _compare(self, tile: _Tile) -> Offsets:
-        """Read a tile and keep what it holds now; give the granules that are other than before."""
+        """Read a tile, update its copy, and return the granules that changed."""
         # Extents are whole pages: the smaller of page and granule divides them.
         unit = min(self.granule, PAGE)
         changed = []
@@ -236,22 +233,22 @@ class Sampler:
         return _once(tile.offsets(np.concatenate(changed)) & -self.granule) if changed else _NONE
 
     def _read(self, pieces: list[tuple[int, int]]) -> int:
-        """Read pieces, each offset and size, to the buffer; give how many bytes."""
+        """Read pieces, each offset and size, to the buffer; return the number of bytes."""
         descriptor, view, preadv = self._file.fileno(), self._bytes, os.preadv
         filled = 0
         for offset, size in pieces:
             part = view[filled : filled + size]
-            # There may be 262,144 of them: the usual case comes without a call of ours.
-            if (got := preadv(descriptor, [part], offset)) != size:
-                got += read_into(descriptor, part[got:], offset + got)
-                if got != size:
-                    raise self._truncated(offset + got)
+            # There may be 262,144 pieces: the usual case calls no function of ours.
+            if (count := preadv(descriptor, [part], offset)) != size:
+                count += read_into(descriptor, part[count:], offset + count)
+                if count != size:
+                    raise self._truncated(offset + count)
             filled += size
         return filled
 
 
 def _chunks(extents: Sequence[Extent]) -> Iterator[list[tuple[int, int]]]:
-    """Cut extents into pieces, offset and size, and give as many at a time as fill a chunk."""
+    """Cut extents into pieces, offset and size, and yield as many at a time as fill a chunk."""
     pieces: list[tuple[int, int]] = []
     room = _CHUNK
     for start, stop in extents:
@@ -269,9 +266,9 @@ def _chunks(extents: Sequence[Extent]) -> Iterator[list[tuple[int, int]]]:
 
 def _once(ascending: Offsets) -> Offsets:
     """Drop repetitions."""
-    kept = np.ones(ascending.size, bool)
-    np.not_equal(ascending[1:], ascending[:-1], out=kept[1:])
-    return ascending[kept]
+    is_first = np.ones(ascending.size, bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
+    return ascending[is_first]
 
 
 def _words(part: slice) -> slice:

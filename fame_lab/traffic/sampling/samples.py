@@ -12,25 +12,25 @@ __all__ = ["Samples"]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What changed in FAM while it was watched.
+    """Changes in FAM during a recording.
 
     Parameters
     ----------
     counts : xarray.Dataset
-        ``changed`` (granule): looks in which the granule had changed since the look before, for each that
-        ever had. Of soft-dirty pages also ``changed_by`` (node, granule): looks in which the node had
-        stored to it, whatever the value. The coordinate ``granule`` is an offset in FAM; ``attrs`` has
-        its size, ``granule``, and ``looks``, how many there were.
+        ``changed`` (granule): looks that saw the granule changed, of each granule that ever changed.
+        With soft-dirty pages also ``changed_by`` (node, granule): looks that saw a store of the node to
+        it, whatever the value. The coordinate ``granule`` is an offset in FAM [B]. ``attrs``
+        has ``granule``, its size [B], and ``looks``, their number.
     timeline : xarray.Dataset
-        ``changed`` (time, bin): granules that had changed, summed over the looks of the interval that ends
-        at ``time`` [s]; bins in which nothing ever changed are left out. ``attrs`` has ``bin``, their size.
+        ``changed`` (time, bin): changed granules, summed over the looks of the interval that ends at
+        ``time`` [s]. Bins without any change are left out. ``attrs`` has ``bin``, their size [B].
     looks : xarray.Dataset
-        ``interval`` and ``took`` (look) [s]: since the look before, and how long it was. ``attrs`` has the
-        interval that was ``wanted``. Its first look began with the recording.
+        By look: ``interval`` [s], the time since the look before, and ``took`` [s], its duration. ``attrs``
+        has the requested interval, ``wanted`` [s]. The first look began with the recording.
     window : tuple of int
-        Offset and size of what was watched.
+        Offset and size of the sampled part [B].
     ended : dict of str to str
-        Nodes whose ``changed_by`` ended early, and why.
+        Nodes with a ``changed_by`` that ended early, and why.
     """
 
     counts: xr.Dataset
@@ -41,7 +41,7 @@ class Samples:
     source: str = "samples"
 
     def resolution(self) -> str:
-        """Return what is between two looks: what happens in less than that is one change, or none.
+        """Return the time between two looks: changes within less than that are one change, or none.
 
         Examples
         --------
@@ -50,11 +50,11 @@ class Samples:
         'a look every 0.1 s (median of 3; 90 % within 0.34 s, longest 0.4 s; wanted 0.1 s)'
         """
         intervals = self.looks["interval"].values
-        wanted = f"wanted {self.looks.attrs['wanted']:.3g} s"
+        target = f"wanted {self.looks.attrs['wanted']:.3g} s"
         if not intervals.size:
-            return f"no look yet ({wanted})"
+            return f"no look yet ({target})"
         median, most = np.quantile(intervals, [0.5, 0.9])
         return (
             f"a look every {median:.3g} s (median of {intervals.size}; 90 % within {most:.3g} s, "
-            f"longest {intervals.max():.3g} s; {wanted})"
+            f"longest {intervals.max():.3g} s; {target})"
         )

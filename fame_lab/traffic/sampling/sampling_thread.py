@@ -7,7 +7,6 @@ import time
 from array import array
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,51 +19,38 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import MAX_BOOK
 from fame_lab.traffic.sampling.change_counts import ChangeCounts, Timeline
-from fame_lab.traffic.sampling.extents import PAGE, Extent
+from fame_lab.traffic.sampling.extents import PAGE
 from fame_lab.traffic.sampling.sampler import Sampler
 from fame_lab.traffic.sampling.samples import Samples
+from fame_lab.traffic.sampling.soft_dirty import DirtyPages
 
-__all__ = ["Watch", "WriteTracker"]
-
-
-class WriteTracker(Protocol):
-    """Who may have stored, such as :class:`fame_lab.traffic.sampling.soft_dirty.DirtyPages`."""
-
-    def clear(self) -> None:
-        """Begin anew."""
-
-    def stored(self, extents: list[Extent]) -> npt.NDArray[np.int64]:
-        """Return the offsets of the pages stored to since the last call, and begin anew."""
-
-    def close(self) -> None:
-        """Release its resources."""
+__all__ = ["Watch"]
 
 
 class Watch:
-    """Samples a lab's FAM until it is stopped.
+    """A thread that samples a lab's FAM until it is stopped.
 
     Parameters
     ----------
     fam : Fam
     window, granule
-        As :class:`fame_lab.traffic.sampling.sampler.Sampler` has them.
+        As of :class:`fame_lab.traffic.sampling.sampler.Sampler`.
     interval : float
         Seconds from one look to the next, from 0.001 to 3600. Where a look takes longer, the next follows at
-        once; the intervals that came of it are in the samples. A Python program that keeps this process
-        busy holds up looks, too.
+        once; the samples have the actual intervals. A Python program that keeps this process busy delays
+        looks, too.
     bin_size : int or str
         Bytes of a bin of the timeline, a power of two, not smaller than a granule: the book size shows homes.
-    authors : mapping of str to WriteTracker, optional
-        For each node of which it can be told where it stored: see
-        :func:`fame_lab.traffic.sampling.soft_dirty.dirty_pages`. They tell pages, so the granule is a page at
-        least. They are closed at the end.
+    authors : mapping of str to DirtyPages, optional
+        By the node's name: see :func:`fame_lab.traffic.sampling.soft_dirty.dirty_pages`. These know pages, so
+        the granule is a page at least. They are closed at the end.
 
     Raises
     ------
     SpecError
         If a parameter cannot be right.
     HostError
-        If the file is not the one the lab has.
+        If the file is not the lab's.
 
     Examples
     --------
@@ -85,7 +71,7 @@ class Watch:
         granule: int | str = PAGE,
         interval: float = 0.1,
         bin_size: int | str = MAX_BOOK,
-        authors: Mapping[str, WriteTracker] | None = None,
+        authors: Mapping[str, DirtyPages] | None = None,
     ) -> None:
         self.interval = float(check_number("interval", interval, 1e-3, 3600, "seconds"))
         self._authors = dict(authors or {})
@@ -126,7 +112,7 @@ class Watch:
         try:
             self.stop()
         except Exception:
-            if error is None:  # else what went wrong first is what counts
+            if error is None:  # else the first error is the one to see
                 raise
 
     def start(self) -> None:
@@ -135,7 +121,7 @@ class Watch:
         Raises
         ------
         TrafficError
-            If it was started before, or FAM or a node cannot be looked at.
+            If it was started before, or FAM or a node's process cannot be read.
         """
         if self._thread is not None:
             raise TrafficError("this recording was started before", hint="make another")
@@ -147,17 +133,17 @@ class Watch:
         except BaseException:
             self._close()
             raise
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
         self._thread = thread
         thread.start()
 
     def stop(self) -> Samples:
-        """Look for the last time, and end. What is stopped already stays so.
+        """Look for the last time, and end. Safe to repeat.
 
         Raises
         ------
         TrafficError
-            If it was never started, or what ended it early; :attr:`counted` has what it saw before.
+            If it was never started, or ended early by an error; :attr:`counted` has the samples until then.
         """
         if self._thread is None:
             raise TrafficError("this recording was not started: there is nothing to stop")
@@ -174,12 +160,12 @@ class Watch:
         return self.samples()
 
     def samples(self) -> Samples:
-        """Return what was seen up to the last look; it does not wait for one.
+        """Return the samples up to the last look; it does not wait for one.
 
         Raises
         ------
         TrafficError
-            Or whatever ended it early; :attr:`counted` has what it saw before.
+            Or whatever error ended it early; :attr:`counted` has the samples until then.
         """
         if self._error is not None:
             raise self._error
@@ -187,14 +173,14 @@ class Watch:
 
     @property
     def counted(self) -> Samples:
-        """What was seen up to the last look, or up to an error."""
+        """The samples up to the last look, or up to an error."""
         with self._lock:
             return Samples(
                 self._counts(), self._time_line(), self._looks(), self._sampler.window, dict(self._ended)
             )
 
     def _work(self) -> None:
-        due = self._began
+        due = self._start_time
         try:
             while True:
                 due = max(due + self.interval, now := time.monotonic())
@@ -207,18 +193,18 @@ class Watch:
     def _look(self) -> None:
         began = time.monotonic()
         changed = self._sampler.look()
-        stored = {name: pages for name in list(self._authors) if (pages := self._ask(name)) is not None}
+        stores = {name: pages for name in list(self._authors) if (pages := self._stores_of(name)) is not None}
         ended = time.monotonic()
         with self._lock:
             self._changed.add(changed)
-            for name, granules in stored.items():
+            for name, granules in stores.items():
                 self._stored[name].add(granules)
-            self._timeline.add(ended - self._began, changed)
-            self._times.append(ended - self._began)
+            self._timeline.add(ended - self._start_time, changed)
+            self._times.append(ended - self._start_time)
             self._took.append(ended - began)
 
-    def _ask(self, name: str) -> npt.NDArray[np.int64] | None:
-        """Return the granules that a node stored to; None once it is gone."""
+    def _stores_of(self, name: str) -> npt.NDArray[np.int64] | None:
+        """Return the granules that a node stored to; None once its process is gone."""
         try:
             pages = self._authors[name].stored(self._sampler.in_use)
         except TrafficError as error:
@@ -237,17 +223,17 @@ class Watch:
         tallies = [self._changed, *self._stored.values()]
         offsets = np.unique(np.concatenate([tally.offsets for tally in tallies]))
         about = {"units": "looks", "long_name": "looks in which it had changed"}
-        made = xr.Dataset(
+        dataset = xr.Dataset(
             {"changed": ("granule", self._changed.at(offsets), about)},
             coords={"granule": ("granule", offsets, {"units": "B", "long_name": "offset in FAM"})},
             attrs={"granule": self._sampler.granule, "looks": len(self._times)},
         )
         if self._stored:
-            told = np.array([tally.at(offsets) for tally in self._stored.values()])
+            values = np.array([tally.at(offsets) for tally in self._stored.values()])
             about = {"units": "looks", "long_name": "looks in which the node had stored to it"}
-            made = made.assign_coords(node=list(self._stored))
-            made["changed_by"] = (("node", "granule"), told, about)
-        return made
+            dataset = dataset.assign_coords(node=list(self._stored))
+            dataset["changed_by"] = (("node", "granule"), values, about)
+        return dataset
 
     def _time_line(self) -> xr.Dataset:
         times, bins, counts = self._timeline.table()

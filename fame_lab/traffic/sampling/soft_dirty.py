@@ -1,13 +1,11 @@
 """The node that stored, told by the soft-dirty bits of its QEMU's pages, on kernels that keep them.
 
-Writing 4 to ``/proc/PID/clear_refs`` clears bit 55 of each entry in ``/proc/PID/pagemap``; the first store
-to a page thereafter sets it again, in the process that stored alone (Linux,
-Documentation/admin-guide/mm/soft-dirty.rst and pagemap.rst). It takes CONFIG_MEM_SOFT_DIRTY and the rights
-to trace the process.
+A 4 written to ``/proc/PID/clear_refs`` clears bit 55 of each entry in ``/proc/PID/pagemap``. The next store
+to a page sets it again, only in the process that stored (Linux, Documentation/admin-guide/mm/soft-dirty.rst
+and pagemap.rst). It takes CONFIG_MEM_SOFT_DIRTY and the rights to trace the process.
 
 The kernel this was written on lacks it, so the tests read made-up pagemaps. It was tried on nodes under KVM,
-on Debian's 6.1: of 600 stores 591 were credited to the node that made them, 9 to nobody, and none to another
-node.
+on Debian's 6.1. Of 600 stores 591 were credited to the right node, 9 to nobody, and none to a wrong one.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +33,7 @@ _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ENTRY = 8
 _SOFT_DIRTY = 55
-# Entries between two extents that are so near are read along: to read 1,024 is quicker than to ask twice.
+# Entries between two extents this near are read along: to read 1,024 is quicker than a second system call.
 _NEAR = 1024 * _PAGE
 _READ_BYTES = 4096 * _PAGE
 
@@ -54,9 +51,9 @@ class MemoryMapping:
     Parameters
     ----------
     address : int
-        Of its first byte.
+        The address of its first byte.
     offset, size : int
-        Which bytes of the file.
+        Bytes of the file.
     """
 
     address: int
@@ -65,7 +62,7 @@ class MemoryMapping:
 
 
 def mappings(maps: str, identity: tuple[int, int]) -> list[MemoryMapping]:
-    """Find where a process has a file, shared and writable, in what its ``/proc/PID/maps`` says.
+    """Find a process's shared, writable mappings of a file in its ``/proc/PID/maps``.
 
     Parameters
     ----------
@@ -78,7 +75,7 @@ def mappings(maps: str, identity: tuple[int, int]) -> list[MemoryMapping]:
     >>> mappings("7f0000000000-7f0000400000 rw-s 00000000 00:19 77 /dev/shm/fam", (25, 77))
     [MemoryMapping(address=139637976727552, offset=0, size=4194304)]
     """
-    found = []
+    parts = []
     for line in maps.splitlines():
         fields = _MAPS.fullmatch(line)
         if fields is None:
@@ -87,17 +84,17 @@ def mappings(maps: str, identity: tuple[int, int]) -> list[MemoryMapping]:
         if (device, int(fields["inode"])) != identity or not fields["permissions"].startswith("rw-s"):
             continue
         start, stop = int(fields["start"], 16), int(fields["stop"], 16)
-        found.append(MemoryMapping(start, int(fields["offset"], 16), stop - start))
-    return found
+        parts.append(MemoryMapping(start, int(fields["offset"], 16), stop - start))
+    return parts
 
 
 def soft_dirty(entries: bytes) -> npt.NDArray[np.bool_]:
-    """Return which pages were stored to, of entries of a pagemap.
+    """Return by page, from entries of a pagemap, whether it was stored to.
 
     Parameters
     ----------
     entries : bytes
-        64 bits a page, as this host orders them.
+        64 bits a page, in this host's byte order.
     """
     words = np.frombuffer(entries, "u8")
     return (words >> np.uint64(_SOFT_DIRTY) & np.uint64(1)).astype(bool)
@@ -106,34 +103,34 @@ def soft_dirty(entries: bytes) -> npt.NDArray[np.bool_]:
 class DirtyPages:
     """The pages of FAM to which one process stored.
 
-    It sees stores, also of a value that was there before, by the page, and how often not at all. Of a store
-    between reading the bits and clearing them, nothing stays. Pages that the kernel took out of the process's
-    memory meanwhile (under memory pressure), and those of hugetlbfs, do not show. Each page's first
-    store after it costs the process a page fault.
+    It sees stores by the page, unchanged values included, but not their number. A store between the reading
+    and the clearing of the bits is lost. Pages that the kernel took from the process under memory pressure do
+    not show, nor do those of hugetlbfs. Each page's first store after a clearing costs the process a page
+    fault.
 
     Parameters
     ----------
     pid : int
-        A node's QEMU.
+        The process of a node's QEMU.
     fam : Fam
     proc : Path
-        Where the proc file system is.
+        The mount point of the proc file system.
 
     Raises
     ------
     TrafficError
-        If the process is not there, does not have this FAM, or may not be looked into.
+        If the process does not exist, does not have this FAM, or may not be traced.
     """
 
     def __init__(self, pid: int, fam: Fam, *, proc: Path = _PROC) -> None:
         self.pid = pid
         place = proc / str(pid)
-        with contextlib.ExitStack() as opened:
+        with contextlib.ExitStack() as files:
             try:
                 self._maps = mappings((place / "maps").read_text(), fam.identity)
-                # Open files go with this very process: a later one of the same number is never looked at.
-                self._pagemap = opened.enter_context((place / "pagemap").open("rb", buffering=0))
-                self._clear = opened.enter_context((place / "clear_refs").open("wb", buffering=0))
+                # Open files belong to this very process: a later one of the same number is never read.
+                self._pagemap = files.enter_context((place / "pagemap").open("rb", buffering=0))
+                self._clear = files.enter_context((place / "clear_refs").open("wb", buffering=0))
             except OSError as error:
                 raise TrafficError(
                     f"cannot look into process {pid}: {error.strerror}",
@@ -143,22 +140,20 @@ class DirtyPages:
                 raise TrafficError(
                     f"process {pid} has no mapping of {fam.path}: it is not a node of this lab"
                 )
-            self._opened = opened.pop_all()
+            self._files = files.pop_all()
 
     def __enter__(self) -> DirtyPages:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the process's files."""
-        self._opened.close()
+        self._files.close()
 
     def clear(self) -> None:
-        """Begin anew: nothing counts as stored.
+        """Clear the bits of all pages.
 
         Raises
         ------
@@ -171,12 +166,12 @@ class DirtyPages:
             raise self._gone(error.strerror) from error
 
     def stored(self, extents: Sequence[Extent]) -> npt.NDArray[np.int64]:
-        """Return the pages stored to since the last call or :meth:`clear`, and begin anew.
+        """Return the pages stored to since the last call or :meth:`clear`, and clear the bits.
 
         Parameters
         ----------
         extents : sequence of (int, int)
-            What of FAM is looked at.
+            The parts of FAM to examine.
 
         Returns
         -------
@@ -188,12 +183,12 @@ class DirtyPages:
         TrafficError
             If the process is gone.
         """
-        found = [offset + _PAGE * np.flatnonzero(soft_dirty(told)) for offset, told in self.entries(extents)]
+        pages = [at + _PAGE * np.flatnonzero(soft_dirty(entries)) for at, entries in self.entries(extents)]
         self.clear()
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *pages]))
 
     def entries(self, extents: Sequence[Extent]) -> Iterator[tuple[int, bytes]]:
-        """Return the pagemap of parts of FAM: an offset and the entries from there on, again and again."""
+        """Yield the pagemap of parts of FAM: each an offset in FAM, and the entries from there on."""
         for start, stop in _pages(extents):
             for part in self._maps:
                 begin, end = max(start, part.offset), min(stop, part.offset + part.size)
@@ -201,59 +196,59 @@ class DirtyPages:
                     yield begin, self._read(part.address + begin - part.offset, end - begin)
 
     def _read(self, address: int, size: int) -> bytes:
-        wanted = size // _PAGE * _ENTRY
+        length = size // _PAGE * _ENTRY
         try:
-            told = read_at(self._pagemap.fileno(), wanted, address // _PAGE * _ENTRY)
+            content = read_at(self._pagemap.fileno(), length, address // _PAGE * _ENTRY)
         except OSError as error:
             raise self._gone(error.strerror) from error
-        if len(told) != wanted:
+        if len(content) != length:
             raise self._gone("its memory is gone")
-        return told
+        return content
 
     def _gone(self, why: str | None) -> TrafficError:
         return TrafficError(f"process {self.pid} cannot be looked into any more: {why}; it ended, it seems")
 
 
 def _pages(extents: Sequence[Extent]) -> Iterator[Extent]:
-    """Return extents as whole pages, near ones as one, long ones in parts."""
-    joined: list[Extent] = []
+    """Yield extents as whole pages; near ones are joined, long ones come in parts."""
+    runs: list[Extent] = []
     for start, stop in extents:
         start, stop = start // _PAGE * _PAGE, -(-stop // _PAGE) * _PAGE
-        if joined and start - joined[-1][1] <= _NEAR:
-            joined[-1] = (joined[-1][0], stop)
+        if runs and start - runs[-1][1] <= _NEAR:
+            runs[-1] = (runs[-1][0], stop)
         else:
-            joined.append((start, stop))
-    for start, stop in joined:
+            runs.append((start, stop))
+    for start, stop in runs:
         for begin in range(start, stop, _READ_BYTES):
             yield begin, min(begin + _READ_BYTES, stop)
 
 
 def dirty_pages(fam: Fam, pids: Mapping[str, int]) -> dict[str, DirtyPages]:
-    """Prepare to tell which node stored, where this kernel can.
+    """Open the dirty pages of each node, where this kernel keeps soft-dirty bits.
 
     Parameters
     ----------
     fam : Fam
     pids : mapping of str to int
-        Each node's name and its QEMU's process.
+        The process of each node's QEMU, by the node's name.
 
     Returns
     -------
     dict of str to DirtyPages
-        Empty where :func:`soft_dirty_works` says no.
+        Empty where :func:`soft_dirty_works` is false.
 
     Raises
     ------
     TrafficError
-        If a process may not be looked into, or is no node of the lab.
+        If a process may not be traced, or is no node of the lab.
     """
-    if not soft_dirty_works():
+    if not pids or not soft_dirty_works():
         return {}
     return {name: DirtyPages(pid, fam) for name, pid in pids.items()}
 
 
 def soft_dirty_works() -> bool:
-    """Try whether this kernel keeps soft-dirty bits: on two pages of this process, of the kind FAM is.
+    """Try whether this kernel keeps soft-dirty bits, on two pages of this process, of FAM's kind.
 
     A version or a configuration file proves nothing: a kernel without them takes the 4 and leaves the bit 0.
     """
@@ -267,8 +262,7 @@ def soft_dirty_works() -> bool:
 
 def _store_clear_store(pages: mmap.mmap) -> tuple[list[bool], list[bool]]:
     def bits() -> list[bool]:
-        told: list[bool] = soft_dirty(read_at(pagemap, 2 * _ENTRY, address // _PAGE * _ENTRY)).tolist()
-        return told
+        return list(map(bool, soft_dirty(read_at(pagemap, 2 * _ENTRY, address // _PAGE * _ENTRY))))
 
     address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
     pagemap = os.open(_PROC / "self/pagemap", os.O_RDONLY | os.O_CLOEXEC)

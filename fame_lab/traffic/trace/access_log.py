@@ -27,21 +27,21 @@ _INTERVAL = 0.02
 
 
 class AccessLog:
-    """A file of accesses in their order, as it is being written.
+    """A file of accesses in their order, while it is written.
 
     Its columns: ``time`` [ns, the host's CLOCK_MONOTONIC, the same for every node], ``node``, ``vcpu``,
     ``offset`` in FAM [B], ``size`` [B], ``op`` (load, store), and ``continued``: the rest, on the next page,
-    of the access before. Each vCPU's rows are in its order; sort by time for all of them. What found its
-    ring full is missing: how many those were, by node, is in the file's metadata as ``lost``.
+    of the access before. Each vCPU's rows are in its order; sort by time for all of them. Accesses that found
+    their ring full are missing: ``lost``, in the file's metadata, has their number by node.
 
     Parameters
     ----------
     path : path
-        Replaced if it is there.
+        A file that exists is replaced.
     rings : mapping of str to AccessRing
         By the node's name.
     manifest : dict
-        Kept in the file's metadata.
+        It goes into the file's metadata.
 
     Raises
     ------
@@ -60,18 +60,18 @@ class AccessLog:
         self._rings = rings
         self._manifest = manifest
         self._ending = threading.Event()
-        self._failed: Exception | None = None
+        self._error: Exception | None = None
         self._schema = _schema(pa)
         try:
-            self._passing = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}-")
-            self._part = Path(self._passing.name) / "new"
+            self._directory = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}-")
+            self._part = Path(self._directory.name) / "new"
             self._writer = pyarrow.parquet.ParquetWriter(self._part, self._schema)
         except OSError as error:
             raise HostError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
         self._thread = threading.Thread(target=self._work, name="order", daemon=True)
 
     def start(self) -> None:
-        """Begin to drain: what was left in the rings is thrown away."""
+        """Start to drain. Older accesses in the rings are discarded."""
         for ring in self._rings.values():
             ring.discard()
         self._lost_before = {name: ring.lost() for name, ring in self._rings.items()}
@@ -80,7 +80,7 @@ class AccessLog:
         self._thread.start()
 
     def stop(self) -> dict[str, int]:
-        """Drain what is left, and put the file in its place.
+        """Drain the rest, and put the file in its place.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class AccessLog:
         Raises
         ------
         TrafficError, HostError
-            If a ring cannot be read, or the file not be written; there is no file then.
+            If a ring cannot be read, or the file cannot be written. There is no file then.
         """
         for ring in self._rings.values():
             ring.want(False)
@@ -98,35 +98,35 @@ class AccessLog:
         self._thread.join()
         lost: dict[str, int] = {}
         try:
-            if self._failed is None:
+            if self._error is None:
                 lost = {name: ring.lost() - self._lost_before[name] for name, ring in self._rings.items()}
-                told = {"lost": json.dumps(lost), "manifest": json.dumps(self._manifest), "source": "trace"}
-                self._writer.add_key_value_metadata(told)
+                fields = {"lost": json.dumps(lost), "manifest": json.dumps(self._manifest), "source": "trace"}
+                self._writer.add_key_value_metadata(fields)
                 self._writer.close()
                 self._part.rename(self.path)
         except (FameError, OSError) as error:
-            self._failed = error
+            self._error = error
         finally:
             self._writer.close()
-            self._passing.cleanup()
-        if isinstance(self._failed, OSError):
-            why = self._failed.strerror
-            raise HostError(f"cannot write {str(self.path)!r}: {why}; the counts are whole") from self._failed
-        if self._failed is not None:
-            raise self._failed
+            self._directory.cleanup()
+        if isinstance(self._error, OSError):
+            why = self._error.strerror
+            raise HostError(f"cannot write {str(self.path)!r}: {why}; the counts are whole") from self._error
+        if self._error is not None:
+            raise self._error
         if any(lost.values()):
             log.warning("the order lacks accesses that found their ring full: %s; the counts are whole", lost)
         return lost
 
     def cancel(self) -> None:
-        """End without a file."""
+        """Stop without a file."""
         for ring in self._rings.values():
             ring.want(False)
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
         self._writer.close()
-        self._passing.cleanup()
+        self._directory.cleanup()
 
     def _work(self) -> None:
         ended = False
@@ -139,7 +139,7 @@ class AccessLog:
                             self._writer.write_table(self._table(name, vcpu, accesses))
                             self.rows += len(accesses)
             except Exception as error:  # noqa: BLE001 - carried to whoever stops it
-                self._failed = error
+                self._error = error
                 return
 
     def _table(self, node: str, vcpu: int, accesses: Accesses) -> pa.Table:

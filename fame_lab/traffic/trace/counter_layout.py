@@ -33,13 +33,13 @@ MAGIC = b"FAMETRAC"
 HEADER_SIZE = 4096
 FINEST_GRANULE = 64
 DEFAULT_GRANULE = 4096
-#: What the plugin says once all that QEMU translates comes by it, and when nothing does any more.
+#: States of the plugin: it sees all that QEMU translates, or nothing any more.
 COUNTING_POSSIBLE = 2
 RESTING = 3
-#: What it is wanted for: to have all translated anew, or to go on with what was translated for it before.
+#: Requests to the plugin: have all code translated anew, or reuse the code translated for it before.
 WANTED_ANEW = 1
 WANTED_AGAIN = 2
-#: One book's or granule's counts.
+#: The counts of one book or granule.
 TALLY = np.dtype([("loads", "<u8"), ("stores", "<u8"), ("load_bytes", "<u8"), ("store_bytes", "<u8")])
 PLACES = {
     "magic": ("S8", 0),
@@ -77,14 +77,14 @@ Tallies = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class CounterLayout:
-    """Where a counter file has what.
+    """Offsets in a counter file.
 
     Parameters
     ----------
     fam_size, book : int
         Bytes.
     vcpus : int
-        How many vCPUs count, each in a place of its own.
+        The number of vCPUs; each counts in a part of its own.
     """
 
     fam_size: int
@@ -93,7 +93,7 @@ class CounterLayout:
 
     @property
     def books(self) -> int:
-        """How many books there are."""
+        """The number of books."""
         return self.fam_size // self.book
 
     @property
@@ -108,12 +108,12 @@ class CounterLayout:
 
     @property
     def stride(self) -> int:
-        """Bytes from one vCPU's tallies to the next one's: room for the finest granules."""
+        """Bytes from one vCPU's tallies to the next one's: they hold the finest granules."""
         granules = _whole_pages(self.fam_size // FINEST_GRANULE * TALLY.itemsize)
         return self.granules_at - self.books_at + granules
 
     def places(self) -> dict[str, int]:
-        """Return the words of the header that say all this to the plugin."""
+        """Return the header's fields that describe this layout to the plugin."""
         return {
             "vcpus": self.vcpus,
             "fam_size": self.fam_size,

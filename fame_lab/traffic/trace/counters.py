@@ -1,14 +1,12 @@
 """The file in which a node's QEMU counts its accesses: created and read here, filled by ``plugin/trace.c``.
 
-It is read by ``pread`` and not mapped: the node's QEMU may cut it short, and a mapping would then kill this
-process. What was never touched is a hole, which costs nothing to make, to keep or to read past.
+It is read by ``pread`` and not mapped: the node's QEMU may truncate it, and a mapping would then kill this
+process. Counters of untouched granules are a hole, which costs nothing to create, to keep or to skip.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ import numpy.typing as npt
 from fame_lab.core.file_io import read_at, write_at
 from fame_lab.core.locking import lock
 from fame_lab.errors import TrafficError
-from fame_lab.traffic.sampling.extents import punch
+from fame_lab.traffic.sampling.extents import find_extents, punch
 from fame_lab.traffic.trace.counter_layout import (
     DEFAULT_GRANULE,
     HEADER,
@@ -37,9 +35,9 @@ _MAX_AT_ONCE = 1 << 22
 
 
 class Counters:
-    """One node's counters, opened: they can be read after the node, and the file's name, have gone.
+    """One node's open counters: they outlive the node, and the file's name.
 
-    Nobody else can open them until they are closed, in whatever way this process ends.
+    Nobody else can open them until they are closed, or this process ends, even by a kill.
 
     Parameters
     ----------
@@ -49,7 +47,7 @@ class Counters:
     Raises
     ------
     TrafficError
-        If the file is missing, short, or of another version or lab, or somebody else has it open.
+        If the file is missing, short, or of another version or lab, or another recording has it open.
     """
 
     def __init__(self, path: Path, layout: CounterLayout) -> None:
@@ -71,12 +69,12 @@ class Counters:
 
     @classmethod
     def create(cls, path: Path, layout: CounterLayout, owner: tuple[int, int] | None = None) -> None:
-        """Make a file of mode 0600 with nothing counted, for `owner` (uid, gid) if given.
+        """Create a file of mode 0600 with every counter 0, for `owner` (uid, gid) if given.
 
         Raises
         ------
         TrafficError
-            If there is no room, or the file is there.
+            If there is no room, or the file exists.
         """
         header = np.zeros(1, HEADER)
         header["magic"] = MAGIC
@@ -100,21 +98,21 @@ class Counters:
         self._file.close()
 
     def is_replaced(self) -> bool:
-        """Return whether the file has lost its name: its node counts in another now, or its lab is gone."""
+        """Return whether the file lost its name: its node counts in another now, or its lab is gone."""
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def header(self) -> dict[str, Any]:
-        """Read the header, whatever it says."""
-        found = np.frombuffer(self._read(0, HEADER_SIZE), HEADER)[0]
-        return {name: found[name].item() for name in HEADER.names or ()}
+        """Return the fields of the header, unchecked."""
+        record = np.frombuffer(self._read(0, HEADER_SIZE), HEADER)[0]
+        return {name: record[name].item() for name in HEADER.names or ()}
 
     def set(self, **values: int) -> None:
-        """Store words of the header that are the host's to say.
+        """Store the host's fields of the header.
 
         Parameters
         ----------
         **values
-            Of those that plugin/counters.h has in the host's line; stored in the order of the call.
+            Fields in the host's line of plugin/counters.h; they are stored in the order of the call.
         """
         for name, value in values.items():
             kind, offset = PLACES[name]
@@ -122,7 +120,7 @@ class Counters:
 
     def clear(self) -> None:
         """Set every counter to 0, while nothing is recorded."""
-        # Cutting it would kill a QEMU that has it mapped: so punch a hole.
+        # To truncate it would kill a QEMU that has it mapped: so punch a hole.
         punch(self._file.fileno(), HEADER_SIZE, self.layout.size - HEADER_SIZE)
 
     def books(self) -> Tallies:
@@ -145,7 +143,7 @@ class Counters:
         Parameters
         ----------
         granule : int
-            Bytes of one, as :meth:`set` said it.
+            Bytes of one, as given to :meth:`set`.
 
         Returns
         -------
@@ -155,55 +153,39 @@ class Counters:
             Summed over vCPUs.
         """
         length = self.layout.fam_size // granule * TALLY.itemsize
-        found: list[tuple[npt.NDArray[np.int64], Tallies]] = []
+        parts: list[tuple[npt.NDArray[np.int64], Tallies]] = []
         for vcpu in range(self.layout.vcpus):
             start = self.layout.granules_at + vcpu * self.layout.stride
-            for offset, piece in _data(self._file.fileno(), start, start + length):
-                part = np.frombuffer(self._read(offset, piece), TALLY)
-                # The rest of an access that began in the granule before has bytes, and no count.
-                touched = np.flatnonzero(part["load_bytes"] | part["store_bytes"])
-                found.append((touched + (offset - start) // TALLY.itemsize, part[touched]))
-        numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found)]))
+            for begin, end in find_extents(self._file.fileno(), start, start + length):
+                for offset in range(begin, end, _MAX_AT_ONCE):
+                    part = np.frombuffer(self._read(offset, min(_MAX_AT_ONCE, end - offset)), TALLY)
+                    # The rest of an access that began in the granule before has bytes, and no count.
+                    touched = np.flatnonzero(part["load_bytes"] | part["store_bytes"])
+                    parts.append((touched + (offset - start) // TALLY.itemsize, part[touched]))
+        numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(each for each, _ in parts)]))
         tallies = np.zeros(len(numbers), TALLY)
-        for each, part in found:
-            # Within one part no number is there twice, so indexing adds every one.
+        for each, part in parts:
+            # Each number is in a part only once, so indexing adds every one.
             _add(tallies, part, np.searchsorted(numbers, each))
         return numbers, tallies
 
     def _check(self) -> None:
         header = self.header()
-        if (found := (header["magic"], header["version"])) != (MAGIC, VERSION):
-            raise TrafficError(f"{self.path} is of version {found}, and not {(MAGIC, VERSION)}")
-        wanted = self.layout.places()
-        if (places := {name: header[name] for name in wanted}) != wanted:
-            raise TrafficError(f"{self.path} is another lab's: it is laid out as {places}, and not {wanted}")
+        if (identity := (header["magic"], header["version"])) != (MAGIC, VERSION):
+            raise TrafficError(f"{self.path} is of version {identity}, and not {(MAGIC, VERSION)}")
+        places = self.layout.places()
+        if (others := {name: header[name] for name in places}) != places:
+            raise TrafficError(f"{self.path} is another lab's: it is laid out as {others}, and not {places}")
         if (size := os.fstat(self._file.fileno()).st_size) < self.layout.size:
             raise TrafficError(f"{self.path} has {size} bytes of {self.layout.size}: it was cut short")
 
     def _read(self, offset: int, length: int) -> bytes:
-        found = read_at(self._file.fileno(), length, offset)
-        if len(found) != length:
-            raise TrafficError(f"{self.path} ends at {offset + len(found)}: it was cut short")
-        return found
+        content = read_at(self._file.fileno(), length, offset)
+        if len(content) != length:
+            raise TrafficError(f"{self.path} ends at {offset + len(content)}: it was cut short")
+        return content
 
 
 def _add(total: Tallies, part: Tallies, at: npt.NDArray[Any] | slice = slice(None)) -> None:
     for name in TALLY.names or ():
         total[name][at] += part[name]
-
-
-def _data(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Return (offset, length) of what is not a hole, whole tallies, in pieces of a bearable size."""
-    at = start
-    while at < end:
-        try:
-            at = os.lseek(descriptor, at, os.SEEK_DATA)
-            hole = os.lseek(descriptor, at, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # no data from here on
-                return
-            raise
-        while at < min(hole, end):
-            length = min(min(hole, end) - at, _MAX_AT_ONCE)
-            yield at, length
-            at += length

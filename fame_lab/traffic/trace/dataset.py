@@ -15,30 +15,30 @@ __all__ = ["dataset"]
 
 
 def dataset(
-    found: dict[str, tuple[np.ndarray[Any, Any], Tallies]], granule: int, fam_size: int
+    by_node: dict[str, tuple[np.ndarray[Any, Any], Tallies]], granule: int, fam_size: int
 ) -> xr.Dataset:
     """Put the counts of several nodes side by side, without the control area.
 
     Parameters
     ----------
-    found : dict
-        Numbers of granules and their tallies, by the node's name.
+    by_node : dict
+        Granule numbers and their tallies, by the node's name.
     granule, fam_size : int
         Bytes.
 
     Returns
     -------
     Dataset
-        As :attr:`fame_lab.traffic.traffic.Traffic.counts` of a trace.
+        As ``counts`` of :class:`fame_lab.traffic.data.TrafficData` of a trace.
     """
     control = (fam_size - CONTROL_SIZE) // granule
-    numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found.values())]))
+    numbers = np.unique(np.concatenate([np.zeros(0, np.int64), *(own for own, _ in by_node.values())]))
     numbers = numbers[numbers < control]
-    values = {name: np.zeros((2, len(found), len(numbers)), np.uint64) for name in ("accesses", "bytes")}
+    values = {name: np.zeros((2, len(by_node), len(numbers)), np.uint64) for name in ("accesses", "bytes")}
     fields = {"accesses": ("loads", "stores"), "bytes": ("load_bytes", "store_bytes")}
-    for at, (each, tallies) in enumerate(found.values()):
-        users = each < control
-        places = np.searchsorted(numbers, each[users])
+    for at, (own, tallies) in enumerate(by_node.values()):
+        users = own < control
+        places = np.searchsorted(numbers, own[users])
         for name, ops in fields.items():
             for op, field in enumerate(ops):
                 values[name][op, at, places] = tallies[field][users]
@@ -50,7 +50,7 @@ def dataset(
         },
         coords={
             "op": list(OPS),
-            "node": list(found),
+            "node": list(by_node),
             "granule": ("granule", numbers * granule, {"units": "B", "long_name": "offset in FAM"}),
         },
         attrs={"granule": granule},

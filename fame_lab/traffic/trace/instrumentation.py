@@ -1,17 +1,17 @@
 """Instrument a node's translated code for a recording, and stop that after it.
 
-Calls that a plugin has put into translated code cannot be taken out again: QEMU 7.2 aborts. But QEMU looks
-for translated code by, among others, whether its blocks may jump to each other directly (``CF_NO_GOTO_TB``,
-which ``log nochain`` sets: ``curr_cflags`` in accel/tcg). While they may not, QEMU translates all that it
-runs anew, into a set of its own. When they may again, it goes on without the calls. QEMU 7.2 to 8.0 also look
-by which trace events of a CPU are enabled (``trace_vcpu_dstate``). One that never happens here parts the
-sets as well, and leaves the direct jumps to both.
+QEMU 7.2 aborts when a plugin's calls are removed from translated code. But QEMU keeps two sets of translated
+code: one in which blocks may jump to each other directly, and one in which they may not (``CF_NO_GOTO_TB``,
+which ``log nochain`` sets: ``curr_cflags`` in accel/tcg). While they may not, QEMU translates all code anew,
+into the second set. When they may again, it goes on without the calls. QEMU 7.2 to 8.0 also keep a set for
+each choice of a CPU's trace events (``trace_vcpu_dstate``). An event that never happens here parts the sets
+as well, and leaves the direct jumps to both.
 
-Code that is translated while a plugin looks on is slower without any call too: QEMU copies the address of
-each access, and a loop over FAM took 1.13 to 1.23 x. So the plugin looks on during a recording alone. That
-leaves a gap: ``log nochain`` does not part what runs as one instruction alone (an atomic across two lines),
-which is without calls if it was translated between two recordings. So where nothing else parts the sets, all
-translated code is thrown away at each start.
+Code translated while the plugin looks on is slower even without a call. QEMU copies the address of each
+access, and a loop over FAM took 1.13 to 1.23 x. So the plugin looks on during a recording alone. That leaves
+a gap: ``log nochain`` does not part code that runs as one instruction alone (an atomic across two lines). It
+has no calls if it was translated between two recordings. So where nothing else parts the sets, all translated
+code is discarded at each start.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = ["instrument", "stop_instrumenting"]
 
 log = logging.getLogger(__name__)
 
-#: That a CPU was unplugged, which happens to no node.
+#: A CPU was unplugged, which happens to no node.
 _EVENT = "guest_cpu_exit"
 _LOG = {True: "log nochain", False: "log none"}
-#: Seconds in which the plugin must have said what it was asked for.
+#: Seconds in which the plugin must reach a state.
 _DEADLINE = 20.0
 
 
@@ -45,16 +45,16 @@ def instrument(node: TargetNode, counters: Counters) -> None:
     Raises
     ------
     TrafficError
-        If its QEMU does not get ready to.
+        If its QEMU does not get ready in time.
     """
     again = counters.header()["state"] == RESTING and _has_events(node.domain)
-    # First, so that each of its CPUs finds it on its way into the pause.
+    # First, so that each of its CPUs sees the request on its way into the pause.
     counters.set(wanted=WANTED_AGAIN if again else WANTED_ANEW)
     with node.domain.paused():
-        # Otherwise it is once they go on, and what they translated until then is thrown away.
+        # Otherwise it is ready once they go on, and code translated until then is discarded.
         if again and not _comes(counters, COUNTING_POSSIBLE):
             raise _not_ready(node)
-        # Before the sets are parted, so that nothing in the one that is apart is ever without calls.
+        # Before the sets are parted, so that all code in the second set has the calls.
         counters.set(instrument=1)
         _keep_apart(node.domain, apart=True)
     if not _comes(counters, COUNTING_POSSIBLE):
@@ -79,7 +79,7 @@ def stop_instrumenting(node: TargetNode, counters: Counters) -> None:
 
 
 def _has_events(domain: Domain) -> bool:
-    # The * makes an empty answer, not an error, of an event that is not there.
+    # With the *, a missing event is an empty answer and not an error.
     events = domain.qmp("trace-event-get-state", name=f"{_EVENT}*")
     return any(event.get("vcpu") for event in events)
 
@@ -87,12 +87,12 @@ def _has_events(domain: Domain) -> bool:
 def _keep_apart(domain: Domain, *, apart: bool) -> None:
     if _has_events(domain):
         domain.qmp("trace-event-set-state", name=_EVENT, enable=apart)
-    elif said := domain.qmp("human-monitor-command", **{"command-line": _LOG[apart]}):
-        raise HostError(f"QEMU answers {_LOG[apart]!r} with {shortened(said, 400)}")
+    elif answer := domain.qmp("human-monitor-command", **{"command-line": _LOG[apart]}):
+        raise HostError(f"QEMU answers {_LOG[apart]!r} with {shortened(answer, 400)}")
 
 
 def _comes(counters: Counters, state: int) -> bool:
-    """Wait for what the plugin says."""
+    """Wait until the plugin has this state, and return whether it does."""
     return wait_until(lambda: bool(counters.header()["state"] == state), _DEADLINE, interval=0.002)
 
 

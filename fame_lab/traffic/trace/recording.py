@@ -40,10 +40,10 @@ class TracedNode(TargetNode, Protocol):
     """A node of a lab with ``trace=True``."""
 
     def counters(self) -> Counters:
-        """Open the file in which its QEMU counts."""
+        """Open the file in which its QEMU counts accesses."""
 
     def order_ring(self) -> AccessRing:
-        """Open the file through which its accesses come in their order."""
+        """Open the file through which its QEMU passes accesses in their order."""
 
 
 class TraceRecording(Recording):
@@ -58,7 +58,7 @@ class TraceRecording(Recording):
     interval : float
         Seconds between two looks for the timeline.
     order : path, optional
-        Where the accesses go in their order; see :class:`fame_lab.traffic.trace.access_log.AccessLog`.
+        The file for the accesses in their order; see :class:`fame_lab.traffic.trace.access_log.AccessLog`.
 
     Raises
     ------
@@ -90,12 +90,12 @@ class TraceRecording(Recording):
         self._nodes: tuple[TracedNode, ...] = ()
 
     def start(self) -> Self:
-        """Begin to count: every node is first proved to count the right memory.
+        """Start to count, after a proof that every node counts the right memory.
 
         Raises
         ------
         TrafficError
-            If a node counts something else, its counters cannot be read, or another recording runs.
+            If a node counts other memory, its counters cannot be read, or another recording runs.
         """
         if self._counters:
             raise TrafficError("this recording runs already", hint="stop it first")
@@ -124,7 +124,7 @@ class TraceRecording(Recording):
         return self
 
     def stop(self) -> Traffic:
-        """End, and give what was counted. Safe to repeat."""
+        """Stop, and return the traffic that was counted. Safe to repeat."""
         if not self._counters:
             return self.traffic()
         try:
@@ -137,7 +137,7 @@ class TraceRecording(Recording):
                 try:
                     lost = order.stop()
                 except FameError:
-                    self._last = self._read()  # whatever became of the order
+                    self._last = self._read()  # the counts do not depend on the order
                     raise
                 self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
             self._last = self._read()
@@ -147,7 +147,7 @@ class TraceRecording(Recording):
         return self._last
 
     def traffic(self) -> Traffic:
-        """Return what was counted so far; while the nodes work, each count as it was when it was read."""
+        """Return the traffic counted so far. While the nodes work, each count is of the time of its read."""
         if self._last is not None:
             return self._last
         if self._timeline is None:
@@ -160,10 +160,10 @@ class TraceRecording(Recording):
         return self._timeline is not None
 
     def glance(self) -> Snapshot:
-        """Return what a live picture shows, from the counts by book."""
+        """Return the numbers of a live picture, from the counts by book."""
         if self._last is not None:
             return of_traffic(self._last)
-        counters = self._counters  # which another thread may end meanwhile
+        counters = self._counters  # another thread may end the recording meanwhile
         if self._timeline is None or not counters:
             raise TrafficError(NEVER_STARTED)
         return of_counters(counters, self._lab.spec.books)
@@ -174,14 +174,14 @@ class TraceRecording(Recording):
             self._timeline = None
         for counters in self._counters.values():
             counters.set(recording=0)
-        opened = [node for node in self._nodes if node.name in self._counters]
+        nodes = [node for node in self._nodes if node.name in self._counters]
         try:
-            self._lab.each(opened, lambda node: stop_instrumenting(node, self._counters[node.name]))
+            self._lab.each(nodes, lambda node: stop_instrumenting(node, self._counters[node.name]))
         finally:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Close all files; what has been read is not to stay in /dev/shm, the host's memory."""
+        """Close all files, and free their room in /dev/shm, which is the host's memory."""
         for counters in self._counters.values():
             counters.clear()
             counters.close()
@@ -206,27 +206,27 @@ class TraceRecording(Recording):
             )  # fmt: skip
 
     def _prepare(self, node: TargetNode) -> None:
-        """Prepare a node to count, with everything at 0, and prove what it counts."""
+        """Prepare a node to count, with every counter 0, and prove that it counts FAM."""
         counters = self._counters[node.name]
         counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
         instrument(node, counters)
         by_block = addresses_blocks(self._lab.qemu_version)
         counters.set(base=node.domain.fam_address(with_block=by_block))
         self._prove(node)
-        said = counters.header()
-        # A QEMU that knows the physical address has nothing to search, so no short cut is needed.
-        if by_block and said["fam_place"] and not said["doubts"]:
+        header = counters.header()
+        # A QEMU that knows the physical address searches nothing, so it needs no short cut.
+        if by_block and header["fam_place"] and not header["doubts"]:
             counters.set(short_cut=1)
             self._prove(node)
         counters.set(granule_shift=self._granule.bit_length() - 1)
 
     def _prove(self, node: TargetNode) -> None:
-        """Prove that a known pattern is counted, and leave nothing of it."""
+        """Prove that the counts of a known pattern are right, and reset them."""
         counters, at = self._counters[node.name], self._lab.fam.control.pattern
         counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)
         counters.clear()
         counters.set(recording=1)
-        # A recording may begin within another job, whose step this is not.
+        # A recording may begin within another job, and this is no step of that one.
         with job("recording", shown=False):
             node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
         counters.set(recording=0)
@@ -236,8 +236,8 @@ class TraceRecording(Recording):
     def _read(self) -> Traffic:
         if self._timeline is None:
             raise TrafficError("this recording has ended without a result")
-        found = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
-        counts, timeline = dataset(found, self._granule, self._lab.spec.fam_size), self._timeline.dataset()
+        tallies = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
+        counts, timeline = dataset(tallies, self._granule, self._lab.spec.fam_size), self._timeline.dataset()
         for each in (counts, timeline):
             check_sums(each)
         return Traffic(
@@ -251,7 +251,7 @@ class TraceRecording(Recording):
         )
 
     def _ended(self) -> dict[str, str]:
-        """Return which nodes did not count to the end."""
+        """Return the nodes that did not count to the end, and why."""
         ended = {}
         for node in self._nodes:
             if self._counters[node.name].is_replaced():
@@ -262,16 +262,16 @@ class TraceRecording(Recording):
 
 
 def _check_pattern(name: str, counters: Counters, at: int) -> None:
-    """Compare what was counted in the pattern page with what guest/probe/pattern.c does there."""
+    """Compare the counts of the pattern page with the accesses of guest/probe/pattern.c."""
     lines = np.arange(4096 // FINEST_GRANULE)
     numbers, tallies = counters.granules(FINEST_GRANULE)
     here = np.isin(numbers, at // FINEST_GRANULE + lines)
-    wanted = [(i + 1, 2 * i + 1, 8 * (i + 1), 8 * (2 * i + 1)) for i in lines.tolist()]
-    if tallies[here].tolist() != wanted:
-        found = (int(tallies[here]["loads"].sum()), int(tallies[here]["stores"].sum()))
-        right = (sum(row[0] for row in wanted), sum(row[1] for row in wanted))
+    expected = [(i + 1, 2 * i + 1, 8 * (i + 1), 8 * (2 * i + 1)) for i in lines.tolist()]
+    if tallies[here].tolist() != expected:
+        totals = (int(tallies[here]["loads"].sum()), int(tallies[here]["stores"].sum()))
+        right = (sum(row[0] for row in expected), sum(row[1] for row in expected))
         raise TrafficError(
-            f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {found}; "
+            f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {totals}; "
             "this QEMU tells the plugin other addresses than fame_lab expects, so nothing is recorded"
         )
 
@@ -281,7 +281,7 @@ def _check_interval(interval: float) -> float:
 
 
 def _check_order(order: str | os.PathLike[str]) -> Path:
-    """Return the file's path; refuse before the recording what would fail at its end."""
+    """Return the file's path. A wrong one is refused before the recording, not at its end."""
     path = given_path("order", order)
     if path.is_dir():
         raise SpecError(f"order is {str(path)!r}, a directory", hint="give the path of a file in it")

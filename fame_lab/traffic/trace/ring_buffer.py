@@ -1,7 +1,7 @@
 """The ring through which a node's accesses come in their order: made and drained here.
 
 ``plugin/order.c`` fills it; ``plugin/order.h`` has the same layout. Like the counters it is read by
-``pread``, so that a QEMU which cuts it short cannot end this process.
+``pread``, so that a QEMU that truncates it cannot end this process.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from fame_lab.traffic.sampling.extents import punch
 
 __all__ = ["ACCESS", "CAPACITY", "CONTINUED", "LOAD", "STORE", "AccessRing"]
 
-#: Records that a ring holds until they are drained: a power of two, 24 bytes each.
+#: Records of 24 bytes that a ring holds: a power of two.
 CAPACITY = 1 << 19
 LOAD, STORE, CONTINUED = 1, 2, 4
-#: One access, or the part of it that lies on another page.
+#: One access, or its part on another page.
 ACCESS = np.dtype([("ns", "<u8"), ("offset", "<u8"), ("size", "<u4"), ("kind", "<u4")])
 
 _MAGIC, _VERSION = b"FAMEORDR", 1
@@ -35,7 +35,7 @@ Accesses = npt.NDArray[Any]
 
 
 class AccessRing:
-    """One node's rings, opened.
+    """One node's open rings, one for each vCPU.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ class AccessRing:
 
     @classmethod
     def create(cls, path: Path, vcpus: int, owner: tuple[int, int] | None = None) -> None:
-        """Make a file of mode 0600 with empty rings, for `owner` (uid, gid) if given.
+        """Create a file of mode 0600 with empty rings, for `owner` (uid, gid) if given.
 
         Raises
         ------
         TrafficError
-            If there is no room, or the file is there.
+            If there is no room, or the file exists.
         """
         header = np.array([(_MAGIC, _VERSION, vcpus, CAPACITY)], _HEADER)
         try:
@@ -95,15 +95,15 @@ class AccessRing:
         self._file.close()
 
     def give_back(self) -> None:
-        """Free the room that accesses took, once none are wanted and all are drained."""
+        """Free the room of drained accesses, once no more are wanted."""
         punch(self._file.fileno(), _HEADER_SIZE, self.vcpus * CAPACITY * ACCESS.itemsize)
 
-    def want(self, wanted: bool) -> None:
-        """Set whether accesses are to be written down."""
-        write_at(self._file.fileno(), int(wanted).to_bytes(4, "little"), _WANTED)
+    def want(self, enabled: bool) -> None:
+        """Set whether the plugin writes accesses."""
+        write_at(self._file.fileno(), int(enabled).to_bytes(4, "little"), _WANTED)
 
     def drain(self) -> list[Accesses]:
-        """Take what is there.
+        """Take all accesses out of the rings.
 
         Returns
         -------
@@ -113,47 +113,47 @@ class AccessRing:
         return [self._drain(vcpu) for vcpu in range(self.vcpus)]
 
     def discard(self) -> None:
-        """Throw away what is there: of what came after a ring was given back, nothing can be read."""
+        """Discard all accesses: those that came after :meth:`give_back` cannot be read."""
         for vcpu in range(self.vcpus):
             line = _RINGS + vcpu * _RING_STRIDE
             write_at(self._file.fileno(), self._read(line, 8), line + _DRAINED)
 
     def lost(self) -> int:
-        """Return how many accesses found their ring full, since the node booted."""
+        """Return the number of accesses that found their ring full, since the node booted."""
         places = [_RINGS + vcpu * _RING_STRIDE + _LOST for vcpu in range(self.vcpus)]
         return sum(self._word(place) for place in places)
 
     def _drain(self, vcpu: int) -> Accesses:
         line = _RINGS + vcpu * _RING_STRIDE
-        written, drained = self._word(line), self._word(line + _DRAINED)
-        if not 0 <= written - drained <= CAPACITY:
-            raise TrafficError(f"{self.path} says that {written} accesses were written and {drained} drained")
+        head, tail = self._word(line), self._word(line + _DRAINED)
+        if not 0 <= head - tail <= CAPACITY:
+            raise TrafficError(f"{self.path} says that {head} accesses were written and {tail} drained")
         parts = []
-        for start, end in _pieces(drained, written):
+        for start, end in _pieces(tail, head):
             offset = _HEADER_SIZE + (vcpu * CAPACITY + start % CAPACITY) * ACCESS.itemsize
             parts.append(np.frombuffer(self._read(offset, (end - start) * ACCESS.itemsize), ACCESS))
-        write_at(self._file.fileno(), written.to_bytes(8, "little"), line + _DRAINED)
-        found = np.concatenate(parts) if parts else np.zeros(0, ACCESS)
-        self._check(found)
-        return found
+        write_at(self._file.fileno(), head.to_bytes(8, "little"), line + _DRAINED)
+        accesses = np.concatenate(parts) if parts else np.zeros(0, ACCESS)
+        self._check(accesses)
+        return accesses
 
-    def _check(self, found: Accesses) -> None:
-        """Raise TrafficError of what can be no access to FAM."""
-        size = found["size"]
-        inside = (found["offset"] < self.fam_size) & (size <= self.fam_size - found["offset"])
-        known = (size > 0) & (found["kind"] > 0) & (found["kind"] <= LOAD | STORE | CONTINUED)
-        if not (inside & known).all():
-            wrong = found[~(inside & known)][0]
-            raise TrafficError(f"{self.path} tells of an access that none can be: {wrong}")
+    def _check(self, accesses: Accesses) -> None:
+        """Raise TrafficError if one of them cannot be an access to FAM."""
+        size = accesses["size"]
+        inside = (accesses["offset"] < self.fam_size) & (size <= self.fam_size - accesses["offset"])
+        plausible = (size > 0) & (accesses["kind"] > 0) & (accesses["kind"] <= LOAD | STORE | CONTINUED)
+        if not (inside & plausible).all():
+            first = accesses[~(inside & plausible)][0]
+            raise TrafficError(f"{self.path} tells of an access that none can be: {first}")
 
     def _word(self, offset: int) -> int:
         return int.from_bytes(self._read(offset, 8), "little")
 
     def _read(self, offset: int, length: int) -> bytes:
-        found = read_at(self._file.fileno(), length, offset)
-        if len(found) != length:
-            raise TrafficError(f"{self.path} ends at {offset + len(found)}: it was cut short")
-        return found
+        content = read_at(self._file.fileno(), length, offset)
+        if len(content) != length:
+            raise TrafficError(f"{self.path} ends at {offset + len(content)}: it was cut short")
+        return content
 
 
 def _pieces(start: int, end: int) -> list[tuple[int, int]]:

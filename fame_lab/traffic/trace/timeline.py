@@ -28,9 +28,9 @@ Rows = npt.NDArray[np.uint64]
 
 
 class Timeline:
-    """What was added to the counters between looks.
+    """The increments of the counters between looks.
 
-    When there are more looks than are kept, two neighbours become one: it never grows beyond that.
+    Beyond a fixed number of looks, each two neighbours become one, so it stays small.
 
     Parameters
     ----------
@@ -44,41 +44,41 @@ class Timeline:
     def __init__(self, spec: LabSpec, counters: Mapping[str, Counters], interval: float) -> None:
         self._counters = counters
         self._interval = interval
-        # A bin a book, so that each has one home; books that lie in the control area have none.
+        # A bin a book, so that each has one home. Books inside the control area have none.
         self._bin = spec.books.book
         self._bins = -(-ControlArea(spec.fam_size).offset // self._bin)
         self._most = max(2, min(_MAX_ROWS, _MAX_BYTES // (32 * len(counters) * self._bins)))
         self._times: list[float] = []
         self._rows: list[Rows] = []
-        self._seen = self._look()
-        self._failed: FameError | None = None
+        self._totals = self._look()
+        self._error: FameError | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"record-{spec.name}", daemon=True)
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to look."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look once more, and end. Safe to repeat."""
+        """Look once more, and stop. Safe to repeat."""
         if self._ending.is_set():
             return
         self._ending.set()
         self._thread.join()
 
     def dataset(self) -> xr.Dataset:
-        """Return what was seen so far.
+        """Return the increments so far.
 
         Raises
         ------
         TrafficError
-            If a count fell, or a counter file was cut short.
+            If a count fell, or a counter file was truncated.
         """
         with self._lock:
-            if self._failed is not None:
-                raise self._failed
+            if self._error is not None:
+                raise self._error
             nodes = list(self._counters)
             shape = (len(self._rows), 2, 2, len(nodes), self._bins)
             rows = np.stack(self._rows) if self._rows else np.zeros(shape, np.uint64)
@@ -107,28 +107,28 @@ class Timeline:
         while not ended:
             ended = self._ending.wait(self._interval)
             try:
-                now, seen = time.monotonic() - self._began, self._look()
-                if (seen < self._seen).any():
+                now, totals = time.monotonic() - self._start_time, self._look()
+                if (totals < self._totals).any():
                     raise TrafficError("counts fell: something else writes to the counter files")
             except FameError as error:
                 with self._lock:
-                    self._failed = error
+                    self._error = error
                 return
             with self._lock:
                 self._times.append(now)
-                self._rows.append(seen - self._seen)
+                self._rows.append(totals - self._totals)
                 self._thin()
-            self._seen = seen
+            self._totals = totals
 
     def _look(self) -> Rows:
-        """Read (accesses or bytes, op, node, bin)."""
-        found = np.empty((2, 2, len(self._counters), self._bins), np.uint64)
+        """Read the totals (accesses or bytes, op, node, bin)."""
+        totals = np.empty((2, 2, len(self._counters), self._bins), np.uint64)
         for node, counters in enumerate(self._counters.values()):
             books = counters.books()
             for what, ops in enumerate(_FIELDS):
                 for op, field in enumerate(ops):
-                    found[what, op, node] = books[field][: self._bins]
-        return found
+                    totals[what, op, node] = books[field][: self._bins]
+        return totals
 
     def _thin(self) -> None:
         if len(self._rows) <= self._most:

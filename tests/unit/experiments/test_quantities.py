@@ -131,8 +131,8 @@ def test_bounds_that_the_probe_gives_are_taken() -> None:
         clock_ratio_high=("node", [1.1, 1.3], unit),
     )
     found = sampled(held, held)
-    assert found["clock_ratio", "node01"].a.given == (0.9, 1.1)
-    assert found["clock_ratio", "node02"].a.given is None  # it lies outside of its own bounds
+    assert found["clock_ratio", "node01"].a.interval == (0.9, 1.1)
+    assert found["clock_ratio", "node02"].a.interval is None  # it lies outside of its own bounds
 
 
 def test_quantities_of_different_units_are_refused() -> None:

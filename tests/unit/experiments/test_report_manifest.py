@@ -96,4 +96,4 @@ def test_whatever_a_manifest_holds_ends_in_a_value_or_an_error(
     assert {name: type(of) for name, of in vars(manifest).items()} == {
         name: type(of) for name, of in vars(ReportManifest("n.ipynb")).items()
     }
-    assert load_input(place, "a").told == manifest.to_dict()
+    assert load_input(place, "a").manifest == manifest.to_dict()

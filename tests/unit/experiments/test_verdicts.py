@@ -68,7 +68,7 @@ def test_values_of_0_and_below_have_no_ratio_and_are_told_apart_all_the_same() -
 
 
 def test_a_bound_of_0_that_the_probe_gave_leaves_no_interval_of_the_ratio() -> None:
-    row = judged_pair(Sample(np.array([1.0]), given=(0.0, 1.5)), Sample(np.array([2.0]), given=(1.9, 2.1)))
+    row = judged_pair(Sample(np.array([1.0]), (0.0, 1.5)), Sample(np.array([2.0]), (1.9, 2.1)))
     assert row.verdict == "differs" and row.ratio == 2
     assert math.isnan(row.low) and math.isnan(row.high)
 

@@ -1,5 +1,6 @@
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.sampling.extents import Extent
 from fame_lab.traffic.sampling.sampling_thread import Watch
+from fame_lab.traffic.sampling.soft_dirty import DirtyPages
 
 MIB = 1 << 20
 PAGE = 4096
@@ -188,20 +190,20 @@ def test_what_cannot_be_is_refused(fam: Fam, parameters: dict[str, object]) -> N
     assert open_files() == before
 
 
-class Told:
-    """An author that says what it is given, once."""
+class ListedPages(DirtyPages):
+    """A process with the dirty pages that it is given, a list a look; None where it is gone."""
 
     def __init__(self, *pages: list[int] | None) -> None:
         self._pages = list(pages)
-        self.asked: list[list[Extent]] = []
+        self.looked_at: list[Sequence[Extent]] = []
         self.cleared = 0
         self.closed = 0
 
     def clear(self) -> None:
         self.cleared += 1
 
-    def stored(self, extents: list[Extent]) -> npt.NDArray[np.int64]:
-        self.asked.append(extents)
+    def stored(self, extents: Sequence[Extent]) -> npt.NDArray[np.int64]:
+        self.looked_at.append(extents)
         pages = self._pages.pop(0)
         if pages is None:
             raise TrafficError("process 7 is gone")
@@ -212,7 +214,7 @@ class Told:
 
 
 def test_authors_tell_who_stored(fam: Fam) -> None:
-    one, two = Told([0, 8192, 12288]), Told([8192])
+    one, two = ListedPages([0, 8192, 12288]), ListedPages([8192])
     watch = Watch(fam, interval=NEVER, granule="8K", authors={"node01": one, "node02": two})
     watch.start()
     fam.write(8192, b"x")
@@ -224,12 +226,12 @@ def test_authors_tell_who_stored(fam: Fam) -> None:
     assert by.values.tolist() == [[1, 1], [0, 1]]
     # Stored unchanged, or in what was not looked at: no change for all that a node stored.
     assert samples.counts["changed"].values.tolist() == [0, 1]
-    assert one.asked == [[(8192, 12288)]]
+    assert one.looked_at == [[(8192, 12288)]]
     assert (one.cleared, one.closed) == (1, 1)
 
 
 def test_a_node_that_is_gone_keeps_its_counts_and_is_named(fam: Fam) -> None:
-    dead, alive = Told([0], None), Told(*[[0]] * 1000)
+    dead, alive = ListedPages([0], None), ListedPages(*[[0]] * 1000)
     watch = Watch(fam, interval=0.05, authors={"node01": dead, "node02": alive})
     watch.start()
     wait_for(lambda: bool(watch.counted.ended))
@@ -242,4 +244,4 @@ def test_a_node_that_is_gone_keeps_its_counts_and_is_named(fam: Fam) -> None:
 
 def test_authors_tell_no_less_than_a_page(fam: Fam) -> None:
     with pytest.raises(SpecError, match="granule"):
-        Watch(fam, granule=64, authors={"node01": Told()})
+        Watch(fam, granule=64, authors={"node01": ListedPages()})
