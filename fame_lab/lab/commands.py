@@ -118,14 +118,14 @@ class Commands(ABC):
         """Return the nodes that are to run something; raise if any of it cannot be run."""
         if not isinstance(commands, Mapping):
             raise SpecError(
-                f"the commands are {quoted(commands)}: give a dict of nodes' names and commands, such as "
-                '{"node01": "uname -r"}'
+                f"the commands are {quoted(commands)}",
+                hint='give a dict of nodes\' names and commands, such as {"node01": "uname -r"}',
             )
         if not commands:
-            raise SpecError("no node is named: give each that is to run something its command")
+            raise SpecError("no node is named", hint="give each that is to run something its command")
         for name, command in commands.items():
             if not isinstance(name, str):
-                raise SpecError(f"{quoted(name)} is no node's name: give a string, such as 'node01'")
+                raise SpecError(f"{quoted(name)} is no node's name", hint="give a string, such as 'node01'")
             self.node(name)
             try:
                 check_command(command)

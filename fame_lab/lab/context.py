@@ -231,8 +231,8 @@ def attach(name: str) -> LabContext:
     if not domains:
         there = ", ".join(sorted(host.labs())) or "none"
         raise LabError(
-            f"no lab named {quoted(name)} runs here (running: {there}): "
-            f"start it with `fame-lab up {name}`, or Lab(spec).start()"
+            f"no lab named {quoted(name)} runs here (running: {there})",
+            hint=f"start it with `fame-lab up {name}`, or Lab(spec).start()",
         )
     record = domains[0].record
     directory = LabDirectory.of(name)

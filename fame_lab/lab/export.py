@@ -68,7 +68,7 @@ def _printed(spec: LabSpec) -> dict[str, Exported]:
         boot = DiskBoot(image.disk, image.disk, kept=False)
     else:
         raise SpecError(
-            f"image is {quoted(spec.image)}: nodes of your own image need files; export to a folder"
+            f"image is {quoted(spec.image)}: nodes of your own image need files", hint="export to a folder"
         )
     return {node: (boot, {"node": node}) for node in spec.node_names}
 
@@ -112,15 +112,18 @@ def domains(
         isinstance(boot, DiskBoot) and boot.seed for boot, _ in nodes.values()
     ):
         raise SpecError(
-            "image is your own disk and network is 'libvirt': what is exported cannot tell it its addresses; "
-            "export with network='user'"
+            "image is your own disk and network is 'libvirt': what is exported cannot tell it its addresses",
+            hint="export with network='user'",
         )
     if spec.trace:
-        raise SpecError("trace is True: in a lab alone is there a reader of counts; export with trace=False")
+        raise SpecError(
+            "trace is True: in a lab alone is there a reader of counts", hint="export with trace=False"
+        )
     first = whole(ssh_port)
     if first is None or not 1 <= first <= 65536 - spec.nodes:
         raise SpecError(
-            f"ssh_port is {quoted(ssh_port)}: give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row"
+            f"ssh_port is {quoted(ssh_port)}",
+            hint=f"give 1 to {65536 - spec.nodes}, for {spec.nodes} in a row",
         )
     qemu = qemu_cache.find(str(spec.qemu))
     # KVM that is asked for by name is not tried: it is for elsewhere.

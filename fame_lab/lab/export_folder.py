@@ -35,16 +35,20 @@ def write(spec: LabSpec, directory: Path, *, ssh_port: int = SSH_PORT) -> Path:
     try:
         folder.mkdir()
     except FileExistsError:
-        raise SpecError(f"{str(directory)!r} is there: give a directory that is not there yet") from None
+        raise SpecError(
+            f"{str(directory)!r} is there", hint="give a directory that is not there yet"
+        ) from None
     except OSError as error:
-        raise HostError(f"cannot make {str(directory)!r}: {error.strerror}; give another one") from error
+        raise HostError(
+            f"cannot make {str(directory)!r}: {error.strerror}", hint="give another one"
+        ) from error
     try:
         folder.chmod(0o755)  # whatever the umask: libvirt's QEMU may be another user
         _fill(spec, LabDirectory(folder), ssh_port)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
-            raise HostError(f"cannot write {error.filename}: {error.strerror}; make room") from error
+            raise HostError(f"cannot write {error.filename}: {error.strerror}", hint="make room") from error
         raise
     _warn_of_closed_doors(folder.parents)
     return folder

@@ -117,7 +117,7 @@ class Lab(Commands):
             left after any of these errors.
         """
         if self._context is not None:
-            raise LabError(f"{self.spec.name!r} is running; stop it first")
+            raise LabError(f"{self.spec.name!r} is running", hint="stop it first")
         deadline = None if deadline is None else check_seconds("deadline", deadline)
         cancelled = cancelled or threading.Event()
         try:
@@ -331,7 +331,9 @@ class Lab(Commands):
 
     def _running(self) -> context.LabContext:
         if self._context is None:
-            raise LabError(f"{self.spec.name!r} is not running: start it, or Lab.attach({self.spec.name!r})")
+            raise LabError(
+                f"{self.spec.name!r} is not running", hint=f"start it, or Lab.attach({self.spec.name!r})"
+            )
         return self._context
 
     @property

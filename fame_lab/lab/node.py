@@ -246,7 +246,9 @@ class Node:
         """Add to an error of the block how the node's QEMU ended, if it did, within the block's timeout."""
         begun = time.monotonic()
         if not self._context.directory.path.is_dir():
-            raise SSHError(f"{self.name}: its lab, {self._context.spec.name}, has ended: start another")
+            raise SSHError(
+                f"{self.name}: its lab, {self._context.spec.name}, has ended", hint="start another"
+            )
         try:
             yield
         except CommandError:

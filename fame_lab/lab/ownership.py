@@ -67,7 +67,9 @@ class Ownership:
         ownership = cls._holding(directory)
         if not directory.path.exists():
             ownership.release()
-            raise LabError(f"the lab {directory.name!r} is gone; `fame-lab down --orphans` ends what is left")
+            raise LabError(
+                f"the lab {directory.name!r} is gone", hint="`fame-lab down --orphans` ends what is left"
+            )
         return ownership
 
     @classmethod

@@ -65,8 +65,11 @@ def provisioned(
         directory = LabDirectory.of(spec.name)
         killed = ", whose owner was killed," if owner_state(directory) == "orphaned" else ""
         raise LabError(
-            f"a lab named {spec.name!r}{killed} is running: choose another name, "
-            f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
+            f"a lab named {spec.name!r}{killed} is running",
+            hint=(
+                "choose another name, "
+                f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
+            ),
         )
     host.network(spec).check()
     qemu = host.qemu(spec, tell)
@@ -75,7 +78,8 @@ def provisioned(
     if spec.memory_size > (whole := psutil.virtual_memory().total):
         raise HostError(
             f"memory is {format_size(spec.memory_size)} for each node, and this host has "
-            f"{format_size(whole >> 20 << 20)}: give less"
+            f"{format_size(whole >> 20 << 20)}",
+            hint="give less",
         )
     tell("choosing the accelerator")
     accelerator = host.accelerator(spec, qemu, tell)

@@ -83,7 +83,7 @@ def note_html(words: str) -> str:
 
 def error_html(what: str, error: BaseException) -> str:
     """Write what went wrong, in full; an error that is not the kit's own with where it came from."""
-    message = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
+    message = error.explanation() if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
     known = isinstance(error, (FameError, OSError))
     trace = "" if known else "".join(traceback.format_exception(error))
     return render(_ERROR, message=f"{what}: {message}" if what else message, trace=trace)

@@ -81,7 +81,7 @@ class FameMagics(Magics):
         if name is None:
             there = ", ".join(here or [entry.name for entry in Lab.list()]) or "none"
             many = "several labs run" if here else "no lab runs"
-            raise LabError(f"{many} in this notebook: say which by --lab NAME; there are: {there}")
+            raise LabError(f"{many} in this notebook", hint=f"say which by --lab NAME; there are: {there}")
         if name in here:
             yield here[name]
             return
@@ -99,7 +99,7 @@ Ran = Callable[[Node], RunResult]
 def _script(cell: str, asked: argparse.Namespace) -> Iterator[Ran]:
     if asked.args:
         raise SpecError(
-            f"--args is {asked.args!r}, and the cell no program: give --c, or put it into the cell"
+            f"--args is {asked.args!r}, and the cell no program", hint="give --c, or put it into the cell"
         )
     yield lambda node: node.run(cell, check=False, timeout=asked.timeout)
 

@@ -99,7 +99,9 @@ def run(
         If the node cannot measure it, for no memory has room for any size, for example.
     """
     if "triad" in operations and working_sets is not None and 256 in working_sets:
-        raise SpecError("a working set of 256 bytes is too small for the three arrays of a triad: give 512")
+        raise SpecError(
+            "a working set of 256 bytes is too small for the three arrays of a triad", hint="give 512"
+        )
     measuring = find_node(lab, node)
     shared = ["--width", str(width), "--unroll", str(unroll), *batch_options(batches, batch_ms)]
     shared += fam_options(mapping)

@@ -109,7 +109,9 @@ def run(
     mappings = {mapped for _, mapped, _ in played}
     if any("write-combining" in mapped for mapped in mappings):
         effective = " and ".join(sorted(mappings))
-        raise ProbeError(f"FAM was mapped {effective}, which is not ordered as x86-TSO says; ask for wb")
+        raise ProbeError(
+            f"FAM was mapped {effective}, which is not ordered as x86-TSO says", hint="ask for wb"
+        )
     dataset = _dataset(chosen, [counts for counts, _, _ in played], iterations)
     parameters = {
         "tests": [test.name for test in chosen], "iterations": iterations,

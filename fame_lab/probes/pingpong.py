@@ -134,9 +134,9 @@ def run(
 
 def _players(lab: TargetLab, nodes: Sequence[int | str] | None, pairs: str) -> list[TargetNode]:
     if nodes is not None and len(nodes) < 2:
-        raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or more for pairs='all'")
+        raise SpecError(f"nodes is {quoted(nodes)}", hint="give the two that play, or more for pairs='all'")
     if pairs == "one" and nodes is not None and len(nodes) > 2:
-        raise SpecError(f"nodes is {quoted(nodes)}: give the two that play, or pairs='all' as well")
+        raise SpecError(f"nodes is {quoted(nodes)}", hint="give the two that play, or pairs='all' as well")
     if pairs == "one" and nodes is None:
         nodes = (0, 1)
     return find_nodes(lab, nodes, least=2)

@@ -105,7 +105,7 @@ def run(
         If there are no two nodes, one does not come or does not go on, or their counts differ.
     """
     if len(nodes) != 2:
-        raise SpecError(f"nodes is {quoted(nodes)}: give the producer and the consumer")
+        raise SpecError(f"nodes is {quoted(nodes)}", hint="give the producer and the consumer")
     given = [message_sizes] if isinstance(message_sizes, (int, str)) else message_sizes
     sizes = [int(size) for size in given]
     producer, consumer = find_nodes(lab, nodes, least=2)

@@ -104,7 +104,7 @@ def run(
     if batches * exchanges > _MAX_EXCHANGES:
         raise SpecError(f"{batches} bursts of {exchanges} exchanges are more than {_MAX_EXCHANGES:,} in all")
     if len(nodes) != 2:
-        raise SpecError(f"nodes is {quoted(nodes)}: give the writer and the reader")
+        raise SpecError(f"nodes is {quoted(nodes)}", hint="give the writer and the reader")
     writer, reader = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     shared = ["visibility", *fam_options(mapping), "--offset", str(at)]

@@ -144,7 +144,9 @@ def run(
     """
     kinds = [KINDS[name] for name in _chosen(workloads)]
     if int(size) % int(stride) and any(kind.name == "strided" for kind in kinds):
-        raise SpecError(f"stride is {stride}: give a multiple of 8 bytes that divides the size, {size}")
+        raise SpecError(
+            f"stride is {stride}", hint=f"give a multiple of 8 bytes that divides the size, {size}"
+        )
     settings = WorkloadSettings(
         placement=placement, mapping=mapping, size=int(size), bins=8 * bins, operations=operations,
         batches=batches, seed=seed, stride=int(stride), theta=theta, reads=reads, peer_timeout=peer_timeout,
@@ -235,5 +237,7 @@ def _chosen(workloads: str | Sequence[str]) -> list[str]:
     for name in [workloads] if isinstance(workloads, str) else workloads:
         names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]
     if len(set(names)) != len(names):
-        raise SpecError(f"workloads is {quoted(workloads)}: give some of {', '.join(KINDS)}, each once")
+        raise SpecError(
+            f"workloads is {quoted(workloads)}", hint=f"give some of {', '.join(KINDS)}, each once"
+        )
     return names

@@ -100,7 +100,7 @@ class Calls:
 
     def _arrange(self, when: str, what: str, do: Callable[[], object], who: str | None) -> None:
         if what not in CALLS:
-            raise SpecError(f"there is no call {quoted(what)}: give one of {', '.join(CALLS)}")
+            raise SpecError(f"there is no call {quoted(what)}", hint=f"give one of {', '.join(CALLS)}")
         self._hooks[when, what].append((who, do))
 
     def _run(self, when: str, what: str, who: str) -> None:

@@ -29,11 +29,11 @@ def record(
     from fame_lab.traffic.trace.recording import TraceRecording
 
     if source not in ("auto", "trace", "samples"):
-        raise SpecError(f"source is {quoted(source)}: give 'auto', 'trace' or 'samples'")
+        raise SpecError(f"source is {quoted(source)}", hint="give 'auto', 'trace' or 'samples'")
     if source == "trace" and not lab.spec.trace:
         raise TrafficError(
-            f"{lab.spec.name} has no trace: start it with LabSpec(..., trace=True), or "
-            "`fame-lab up --trace`, which takes TCG"
+            f"{lab.spec.name} has no trace",
+            hint="start it with LabSpec(..., trace=True), or `fame-lab up --trace`, which takes TCG",
         )
     if lab.spec.trace and source != "samples":
         if window is not None:

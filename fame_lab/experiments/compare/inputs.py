@@ -99,8 +99,10 @@ def load_input(source: Any, which: str) -> ComparisonInput:
     if isinstance(getattr(source, "manifest", None), Mapping) and "projected" in source.manifest:
         raise SpecError(f"{which} is a {type(source).__name__}: {_PROJECTED}")
     raise SpecError(
-        f"{which} is a {type(source).__name__}: give a Result, a Traffic, what a sweep gave, "
-        "or the path of a saved one or of a report's folder"
+        f"{which} is a {type(source).__name__}",
+        hint=(
+            "give a Result, a Traffic, what a sweep gave, or the path of a saved one or of a report's folder"
+        ),
     )
 
 
@@ -126,7 +128,7 @@ def match(a: ComparisonInput, b: ComparisonInput) -> tuple[list[Pair], dict[str,
     """
     if a.is_report != b.is_report:
         one, other = ("a", "b") if a.is_report else ("b", "a")
-        raise SpecError(f"{one} is a report and {other} one measurement: give two of a kind")
+        raise SpecError(f"{one} is a report and {other} one measurement", hint="give two of a kind")
     numbered_a, numbered_b = _numbered(a), _numbered(b)
     if not a.is_report and numbered_a.keys() != numbered_b.keys():
         kinds = " and b of ".join(name for each in (a, b) for name in each.measured)
@@ -169,8 +171,8 @@ def _from_path(place: Path) -> ComparisonInput:
         return _one(name, _load(place))
     if not (place / "data").is_dir() and not (place / MANIFEST).is_file():
         raise SpecError(
-            f"{str(place)!r} holds no result, no traffic and no report: give a directory that "
-            "Result.save, Traffic.save, a sweep or `fame-lab report` wrote"
+            f"{str(place)!r} holds no result, no traffic and no report",
+            hint="give a directory that Result.save, Traffic.save, a sweep or `fame-lab report` wrote",
         )
     directories = _entries(place / "data")
     readable = [path for path in directories if _is_measured(path)]

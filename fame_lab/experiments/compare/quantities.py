@@ -136,7 +136,7 @@ def aligned(a: xr.DataArray, b: xr.DataArray) -> Iterator[tuple[dict[str, Any], 
     if not all(map(len, labels)):
         return
     if np.prod([len(each) for each in labels], dtype=float) > _MAX_POINTS:
-        raise SpecError(f"{a.name!s} has more than {_MAX_POINTS} points: compare parts of it")
+        raise SpecError(f"{a.name!s} has more than {_MAX_POINTS} points", hint="compare parts of it")
     places = [
         [pd.Index(each[dim].values).get_indexer(index) for dim, index in zip(dims, labels, strict=True)]
         for each in (a, b)
@@ -185,8 +185,8 @@ def _units(name: str, variable: str, a: xr.DataArray, b: xr.DataArray) -> str:
     units_a, units_b = (str(each.attrs.get("units", "")) for each in (a, b))
     if units_a != units_b:
         raise SpecError(
-            f"{name}: {variable} is in {quoted(units_a, 40)} in a and in {quoted(units_b, 40)} in b: "
-            "give both in one unit"
+            f"{name}: {variable} is in {quoted(units_a, 40)} in a and in {quoted(units_b, 40)} in b",
+            hint="give both in one unit",
         )
     return plain(units_a, keep="")[:40]
 

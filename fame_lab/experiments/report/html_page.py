@@ -101,8 +101,10 @@ def exporter() -> HTMLExporter:
         made = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
     except ValueError as error:
         raise HostError(
-            f"nbconvert cannot write a page: {' '.join(str(error).split())}; install nbconvert anew, or let "
-            "JUPYTER_PATH name the share/jupyter that has its templates"
+            f"nbconvert cannot write a page: {' '.join(str(error).split())}",
+            hint=(
+                "install nbconvert anew, or let JUPYTER_PATH name the share/jupyter that has its templates"
+            ),
         ) from error
     # Widgets and scripts need a script from elsewhere to be shown; each has something plainer beside it.
     made.config.NbConvertBase.display_data_priority = [

@@ -87,8 +87,8 @@ def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> di
             taken[name] = json.loads(text.encode())
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(
-                f"parameter {name} is {quoted(value)}: give a number, text, true, false, none, or a list or "
-                f"mapping of them"
+                f"parameter {name} is {quoted(value)}",
+                hint="give a number, text, true, false, none, or a list or mapping of them",
             ) from error
     return taken
 

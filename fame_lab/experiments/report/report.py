@@ -157,14 +157,14 @@ def _build(
 def _paths(source: Path, output: Path) -> tuple[Path, Path]:
     source, output = source.resolve(), output.resolve()
     if not source.is_file():
-        raise SpecError(f"there is no notebook {source}: give the path of an .ipynb file")
+        raise SpecError(f"there is no notebook {source}", hint="give the path of an .ipynb file")
     if source.is_relative_to(output):
-        raise SpecError(f"output is {output}, where the notebook itself lies: give another directory")
+        raise SpecError(f"output is {output}, where the notebook itself lies", hint="give another directory")
     # Whoever has `data` and `figures` of his own in a directory is not to lose them by their names.
     if output.is_dir() and any(output.iterdir()) and not _is_report(output, source.name):
         raise SpecError(
-            f"output is {output}, which holds something else than a report of {source.name}: give a "
-            f"directory that is not there yet"
+            f"output is {output}, which holds something else than a report of {source.name}",
+            hint="give a directory that is not there yet",
         )
     return source, output
 

@@ -68,7 +68,7 @@ def rerun(
     old = given_path("folder", folder).resolve()
     new = default_output(folder) if output is None else given_path("output", output).resolve()
     if new.is_relative_to(old):
-        raise SpecError(f"output is {new}, in the report that is repeated: give another directory")
+        raise SpecError(f"output is {new}, in the report that is repeated", hint="give another directory")
     before = ReportManifest.read(old)
     raw = _notebook(old, before)
     with tempfile.TemporaryDirectory(prefix="fame_lab-") as place:

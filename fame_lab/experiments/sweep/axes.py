@@ -85,7 +85,7 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     """
     if not isinstance(over, Mapping) or not over:
         raise SpecError(
-            f'over is {quoted(over)}: give a dict of names and values, such as {{"nodes": [2, 4]}}'
+            f"over is {quoted(over)}", hint='give a dict of names and values, such as {"nodes": [2, 4]}'
         )
     declared = declarations(probes.family(probe).run)
     # Whoever asks for a sweep is warned of an earlier name: not this module, nor the plan.
@@ -93,7 +93,7 @@ def parse_axes(probe: str, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     axes = tuple(_axis(name, values, probe, declared) for name, values in current.items())
     for number, axis in enumerate(axes):
         if any((axis.of, axis.target) == (other.of, other.target) for other in axes[:number]):
-            raise SpecError(f"over has {quoted(axis.target)} twice: give it once, with all its values")
+            raise SpecError(f"over has {quoted(axis.target)} twice", hint="give it once, with all its values")
     return axes
 
 
@@ -117,7 +117,8 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
             )
         if name in swept:
             raise SpecError(
-                f"{quoted(name)} is in over, and is given for all points as well: leave one of them out"
+                f"{quoted(name)} is in over, and is given for all points as well",
+                hint="leave one of them out",
             )
     return {name: _checked(value, declared[name]) for name, value in parameters.items()}
 
@@ -133,7 +134,7 @@ def _axis(name: str, values: Any, probe: str, declared: Mapping[str, Declaration
     elif (target := _parameter(name, declared)) is not None:
         if name != target and any(isinstance(value, list) for value in several):
             raise SpecError(
-                f"{quoted(name)} is one of {target}: give single values, or name it {quoted(target)}"
+                f"{quoted(name)} is one of {target}", hint=f"give single values, or name it {quoted(target)}"
             )
         axis = Axis(name, "probe", target, tuple(_checked(value, declared[target]) for value in several))
     else:
@@ -143,7 +144,9 @@ def _axis(name: str, values: Any, probe: str, declared: Mapping[str, Declaration
         )
     labels = axis.labels
     if twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
-        raise SpecError(f"over has {name} {twice[0]} twice: give each value once; repeats= measures it again")
+        raise SpecError(
+            f"over has {name} {twice[0]} twice", hint="give each value once; repeats= measures it again"
+        )
     return axis
 
 

@@ -204,8 +204,8 @@ def _client(cluster: str | distributed.Client) -> Iterator[distributed.Client]:
         client = distributed.Client(cluster, timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise HostError(
-            f"no Dask scheduler answers at {quoted(cluster)}: {error}; start one with `dask scheduler`, "
-            'and give its address, such as "tcp://host:8786"'
+            f"no Dask scheduler answers at {quoted(cluster)}: {error}",
+            hint='start one with `dask scheduler`, and give its address, such as "tcp://host:8786"',
         ) from error
     with client:
         yield client

@@ -95,13 +95,17 @@ class Plan:
             If a setting cannot be right.
         """
         if spec is not None and not isinstance(spec, LabSpec):
-            raise SpecError(f"spec is {quoted(spec)}: give a LabSpec, such as LabSpec('mine', fam='64M')")
+            raise SpecError(
+                f"spec is {quoted(spec)}", hint="give a LabSpec, such as LabSpec('mine', fam='64M')"
+            )
         repeats = check_whole("repeats", repeats, 1, (1 << 31) - 1)
         seed = check_whole("seed", seed, 0, (1 << 31) - 1)
         axes = parse_axes(probe, over)
         count = math.prod(len(axis.values) for axis in axes) * repeats
         if count > _MAX_POINTS:
-            raise SpecError(f"that is {count:,} points: give fewer values or repeats, up to {_MAX_POINTS:,}")
+            raise SpecError(
+                f"that is {count:,} points", hint=f"give fewer values or repeats, up to {_MAX_POINTS:,}"
+            )
         plan = cls(
             probe=probe,
             axes=axes,

@@ -80,7 +80,8 @@ class SweepStore:
                 raise HostError(f"cannot use {str(self.path)!r} for a sweep: {error.strerror}") from error
             if descriptor is None:
                 raise SpecError(
-                    f"another sweep is at work in {str(self.path)!r}: wait for it, or give another directory"
+                    f"another sweep is at work in {str(self.path)!r}",
+                    hint="wait for it, or give another directory",
                 )
             yield self._plan_of(plan)
 
@@ -94,13 +95,15 @@ class SweepStore:
             if self.done():
                 raise SpecError(
                     f"{str(self.path)!r} holds a sweep that was asked for otherwise: "
-                    f"{'; '.join(differences[:5])}; ask for the same, or give another directory"
+                    f"{'; '.join(differences[:5])}",
+                    hint="ask for the same, or give another directory",
                 )
             # It has no points to lose: most likely its settings were refused at the first one.
             shutil.rmtree(self._failures, ignore_errors=True)
         elif names := sorted(path.name for path in self.path.iterdir()):
             raise SpecError(
-                f"{str(self.path)!r} holds {quoted(names[0])} and is no sweep: give a directory of its own"
+                f"{str(self.path)!r} holds {quoted(names[0])} and is no sweep",
+                hint="give a directory of its own",
             )
         self._write(self.path / _PLAN, plan.to_dict())
         return plan
@@ -186,7 +189,9 @@ class SweepStore:
                 Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise HostError(f"cannot write {str(path)!r}: {error.strerror}; make room there") from error
+            raise HostError(
+                f"cannot write {str(path)!r}: {error.strerror}", hint="make room there"
+            ) from error
 
 
 def _read(path: Path, most: int) -> Any:

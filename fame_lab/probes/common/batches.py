@@ -87,7 +87,8 @@ def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:
     if read.timer_ns > _TIMER_SHARE * shortest:
         raise ProbeError(
             f"{fields.node}: reading the clock takes {read.timer_ns:.0f} ns, over 1 % of a batch of "
-            f"{shortest:.0f} ns: ask for longer batches with batch_ms"
+            f"{shortest:.0f} ns",
+            hint="ask for longer batches with batch_ms",
         )
     return read
 

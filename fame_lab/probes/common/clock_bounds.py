@@ -86,7 +86,8 @@ class Exchanges:
             at = int(np.argmax(low - high))
             raise ProbeError(
                 f"the two clocks contradict each other by {low[at] - high[at]:.0f} ns at exchange {at}: they "
-                f"drift faster than max_drift = {max_drift:g} allows, or one was set; give a larger one"
+                f"drift faster than max_drift = {max_drift:g} allows, or one was set",
+                hint="give a larger one",
             )
         return low, high
 

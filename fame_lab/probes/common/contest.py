@@ -158,8 +158,8 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
     share = fields.number("timer_share", 0, 1)
     if share > _TIMER_SHARE:
         raise ProbeError(
-            f"{fields.node}: reading the clock took {100 * share:.1f} % of a batch, which is over 1 %: "
-            "ask for longer batches with batch_ms"
+            f"{fields.node}: reading the clock took {100 * share:.1f} % of a batch, which is over 1 %",
+            hint="ask for longer batches with batch_ms",
         )
     return Contender(
         np.array(nanoseconds, float),

@@ -78,7 +78,9 @@ class Declaration:
         return values[0] if is_one and keeps_one else values
 
     def _refusal(self, value: Any) -> SpecError:
-        return SpecError(f"{self.name} is {quoted(value)}: give {self.constraint or type_name(self.type)}")
+        return SpecError(
+            f"{self.name} is {quoted(value)}", hint=f"give {self.constraint or type_name(self.type)}"
+        )
 
 
 @functools.cache
@@ -166,7 +168,7 @@ def current_names(arguments: Mapping[str, T], known: Collection[str], level: int
     earlier = {old: now for old, now in _EARLIER.items() if now in known and old not in known}
     for old in earlier.keys() & arguments.keys():
         if (now := earlier[old]) in arguments:
-            raise SpecError(f"{old} and {now} are the same: give {now} alone")
+            raise SpecError(f"{old} and {now} are the same", hint=f"give {now} alone")
         if level:
             said = f"{old} is called {now}; its earlier name goes with the next release"
             warnings.warn(said, DeprecationWarning, stacklevel=level)

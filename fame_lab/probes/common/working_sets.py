@@ -126,7 +126,7 @@ def _parse(sizes: Sequence[int | str], multiple: int) -> list[int]:
     asked = [parse_size(size, "working set") for size in sizes]
     for size in asked:
         if size % multiple:
-            raise SpecError(f"a working set of {size} bytes cannot be: give a multiple of {multiple}")
+            raise SpecError(f"a working set of {size} bytes cannot be", hint=f"give a multiple of {multiple}")
     return asked
 
 
@@ -161,6 +161,7 @@ def _cut_short(node: TargetNode, room: dict[str, int], sizes: list[int], wanted:
     ]
     if not any(reached.values()):
         raise ProbeError(
-            f"no working set fits: {'; '.join(cut)}. Give smaller ones, or start the lab with more memory"
+            f"no working set fits: {'; '.join(cut)}",
+            hint="give smaller ones, or start the lab with more memory",
         )
     return [told, *cut] if told else cut

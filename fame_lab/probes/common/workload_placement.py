@@ -130,8 +130,8 @@ class Placement:
             if spread.end > (room := self._room(home)):
                 raise SpecError(
                     f"{format_size(size)} of data do not fit: they take bytes {spread.start} to {spread.end} "
-                    f"of those at home on node number {home}, of which {room} are the user's; "
-                    "give a smaller size, or fewer nodes"
+                    f"of those at home on node number {home}, of which {room} are the user's",
+                    hint="give a smaller size, or fewer nodes",
                 )
             self._taken[home] = spread.end
         return spread
