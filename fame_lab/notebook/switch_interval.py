@@ -1,4 +1,4 @@
-"""Let threads work beside a kernel that has to answer."""
+"""The switch interval of the interpreter, shortened so that a kernel answers beside busy threads."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ __all__ = ["DebianTree", "debian_tree"]
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
-#: What a clone's `make setup` begins with; all else it brings itself.
-_PACKAGES = "ca-certificates,git,make,sudo"
+#: What entering the tree takes, and a clone's `make setup` to begin with; all else it brings itself.
+_PACKAGES = "ca-certificates,git,make,mount,sudo"
 #: Of apt's settings, what decides whether the mirror is reached and believed.
 _APT = ("Acquire::Check-Valid-Until", "Acquire::Check-Date", "Acquire::http::Proxy", "Acquire::https::Proxy")
 #: Of the environment, what leads pip to its index. PIP_FIND_LINKS names a directory of the host.
