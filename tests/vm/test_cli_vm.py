@@ -237,3 +237,10 @@ def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
     finally:
         process.kill()
         call("down", name)
+
+
+@pytest.mark.vm
+def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
+    answer = call("ssh", lab, "node02", "hostname; exit 4")
+    assert answer.stdout == "node02\n"
+    assert answer.returncode == 4

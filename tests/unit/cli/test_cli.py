@@ -308,25 +308,11 @@ def test_a_start_whose_line_cannot_be_written_names_the_lab_that_runs(
         main.group.main(["up", "unheard"], standalone_mode=False)
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[str]:
-    name = f"cli-{os.getpid()}"
-    up = call("up", name, "--nodes", "2", "--fam", "16M", timeout=240)
-    assert up.returncode == 0, up.stderr
-    yield name
-    call("down", name)
-
-
-def test_a_result_that_is_there_is_not_overwritten(lab: str, tmp_path: Path) -> None:
-    done = call("probe", lab, "chase", "--output", str(tmp_path))
-    assert done.returncode == 1
-    assert "is there" in done.stderr
-
-
-def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
-    answer = call("ssh", lab, "node02", "hostname; exit 4")
-    assert answer.stdout == "node02\n"
-    assert answer.returncode == 4
+def test_a_result_that_is_there_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["probe", "demo", "chase", "--output", str(tmp_path)]) == 1
+    assert "is there" in capsys.readouterr().err
 
 
 def test_ssh_with_a_command_that_its_server_would_not_take_says_what_does(
