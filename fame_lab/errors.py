@@ -3,7 +3,7 @@
 FameError
 ├── SpecError (also ValueError)   a field, a size or an argument cannot be right: change it
 ├── HostError                     this host lacks something, or refuses: mend the host
-│   ├── ImageError                an image of a guest, or a program for it, image could not be built
+│   ├── ImageError                an image of a guest, or a program for it, could not be built
 │   └── DaemonError               libvirt's daemon went away while it was asked: ask again
 ├── LabError                      a lab is not there, is there already, or did not come up
 │   ├── BootError                 a node missed its deadline, or its QEMU died

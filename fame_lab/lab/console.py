@@ -1,4 +1,4 @@
-"""A node's serial console: bytes of a guest's choosing, cleaned for display."""
+"""A node's serial console: read as it is, and its last line cleaned for display."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ class Node:
         return self.domain.state() not in ("running", "paused", "stopping")
 
     def console(self, most: int = 4000) -> str:
-        """Return the end of what the node wrote on its serial line.
+        """Return the end of what the node wrote on its serial line, escape sequences and all.
 
         Parameters
         ----------

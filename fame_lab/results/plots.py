@@ -73,7 +73,7 @@ MEMORY = {"dram": style(0), "fam": style(1)}
 
 
 def caveat(manifest: Mapping[str, Any]) -> str:
-    """Return the caveat of measured numbers, which every figure bears."""
+    """Return the caveat of measured numbers, which every figure of a probe bears."""
     accelerator = manifest.get("accelerator")
     kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
     where = "on that host" if recorded_label(manifest) else "on this host"

@@ -1,5 +1,5 @@
 /* The file through which a node's accesses go to the host in their order, one bounded ring a vCPU. The host
- * makes it and drains it (order_ring.py has the same layout); when a ring is full, what comes is lost and
+ * makes it and drains it (ring_buffer.py has the same layout); when a ring is full, what comes is lost and
  * counted. All of it little-endian. */
 #ifndef FAME_ORDER_H
 #define FAME_ORDER_H
