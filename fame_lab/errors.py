@@ -79,7 +79,7 @@ class FameError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
     def reword(self, message: str, hint: str) -> None:
-        """Say the same in the words of a face: by options of the command line, for example."""
+        """Change message and hint to the words of a face: options of the command line, for example."""
         self.message, self.hint = message, hint
         self.args = (f"{message}: {hint}" if hint else message,)
 

@@ -45,7 +45,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, meant: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._meant = meant
+        self._proposal = meant
 
     @property
     def valued(self) -> set[str]:
@@ -68,11 +68,11 @@ class Command(click.Command):
             return super().parse_args(ctx, own + args[end:])
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
-            if not self._meant or not isinstance(error, click.NoSuchOption):
+            if not self._proposal or not isinstance(error, click.NoSuchOption):
                 raise
-            meant = self._meant.format(name="NAME" if args[0].startswith("-") else args[0])
+            proposal = self._proposal.format(name="NAME" if args[0].startswith("-") else args[0])
             raise click.UsageError(
-                f"No such option {error.option_name!r}; did you mean: {meant}", ctx
+                f"No such option {error.option_name!r}; did you mean: {proposal}", ctx
             ) from error
 
 
@@ -105,8 +105,8 @@ def split_paths(nodes: tuple[str, ...], words: tuple[str, ...]) -> tuple[list[st
     if len(words) != 2 and (len(words) != 3 or nodes):
         context = click.get_current_context()
         also = " and --node" if nodes else ""
-        given = f"{len(words)} words follow the lab's name{also}"
-        context.fail(f"{context.info_name} takes a node or none, and two paths: {given}")
+        count = f"{len(words)} words follow the lab's name{also}"
+        context.fail(f"{context.info_name} takes a node or none, and two paths: {count}")
     *positional, source, target = words
     return [*dict.fromkeys(positional or nodes)], source, target
 

@@ -34,8 +34,8 @@ def down(context: click.Context, names: tuple[str, ...], every: bool, orphans: b
                 print(f"{name} is gone")
         return 0
     if unknown := [name for name in names if name not in labs]:
-        there = ", ".join(labs) or "none"
-        raise LabError(f"there is no lab named {', '.join(map(repr, unknown))}; here are: {there}")
+        all_names = ", ".join(labs) or "none"
+        raise LabError(f"there is no lab named {', '.join(map(repr, unknown))}; here are: {all_names}")
     for name in labs if every else names:
         labs[name].end()
         print(f"{name} is gone")

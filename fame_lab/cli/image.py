@@ -49,7 +49,7 @@ def _ls(as_json: bool) -> int:
     from fame_lab.guest.images import catalog
 
     images = catalog.cached()
-    used = _in_use()
+    in_use = _in_use()
     if as_json:
         entries = [
             {
@@ -58,7 +58,7 @@ def _ls(as_json: bool) -> int:
                 "directory": str(each.directory),
                 "bytes": each.size,
                 "current": each.current,
-                "in_use": each.digest in used,
+                "in_use": each.digest in in_use,
                 "kernel_release": each.kernel_release,
                 "packages": list(each.packages),
                 "built": each.built or None,
@@ -69,7 +69,7 @@ def _ls(as_json: bool) -> int:
         return 0
     rows = [("NAME", "DIGEST", "SIZE", "KERNEL", "PACKAGES", "STATE")]
     for each in images:
-        state = "in use" if each.digest in used else "current" if each.current else "old"
+        state = "in use" if each.digest in in_use else "current" if each.current else "old"
         size = f"{each.size / MIB:.0f}M"
         packages = ",".join(each.packages) or "-"
         rows.append((each.name, each.digest[:12], size, each.kernel_release, packages, state))

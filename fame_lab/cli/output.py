@@ -41,7 +41,7 @@ def show_runs(outcome: dict[str, RunResult | FameError]) -> None:
 
 def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
     """Return the sums of a trace, as lists by initiator and home."""
-    found: dict[str, Any] = {
+    sums: dict[str, Any] = {
         "nodes": list(traffic.nodes),
         "remote_share": _number(float(traffic.remote_share()["overall"])),
         "ended": traffic.ended,
@@ -49,8 +49,8 @@ def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
     }
     for what in ("accesses", "bytes"):
         matrix = traffic.matrix(what)
-        found[what] = {op: matrix.sel(op=op).values.tolist() for op in ("load", "store")}
-    return found
+        sums[what] = {op: matrix.sel(op=op).values.tolist() for op in ("load", "store")}
+    return sums
 
 
 def traffic_in_words(traffic: Traffic) -> str:
@@ -64,8 +64,8 @@ def traffic_in_words(traffic: Traffic) -> str:
     parts.append("nothing was accessed" if math.isnan(share) else f"{share:.1%} of it remote")
     parts += [f"{node} did not count to the end: {why}" for node, why in traffic.ended.items()]
     if order := traffic.manifest.get("order"):
-        lost = sum(order["lost"].values())
-        parts.append(f"{order['file']}: {order['accesses']:,} accesses in their order, {lost:,} lost")
+        losses = sum(order["lost"].values())
+        parts.append(f"{order['file']}: {order['accesses']:,} accesses in their order, {losses:,} lost")
     return "\n".join(parts)
 
 

@@ -43,7 +43,7 @@ def _ls(as_json: bool) -> int:
     from fame_lab.host import qemu_cache
     from fame_lab.host.qemu import dotted
 
-    cached, current, used = qemu_cache.cached(), qemu_cache.current(), _in_use()
+    cached, current, in_use = qemu_cache.cached(), qemu_cache.current(), _in_use()
     if as_json:
         entries = [
             {
@@ -54,7 +54,7 @@ def _ls(as_json: bool) -> int:
                 "path": str(each.qemu.path),
                 "bytes": each.size,
                 "current": each == current,
-                "in_use": each.qemu.path in used,
+                "in_use": each.qemu.path in in_use,
                 "suite": each.suite,
                 "fetched": each.fetched,
             }
@@ -64,7 +64,7 @@ def _ls(as_json: bool) -> int:
         return 0
     rows = [("NAME", "DIGEST", "SIZE", "QEMU", "SUITE", "STATE", "PATH")]
     for each in cached:
-        state = "in use" if each.qemu.path in used else "current" if each == current else "old"
+        state = "in use" if each.qemu.path in in_use else "current" if each == current else "old"
         size, path = f"{each.size / MIB:.0f}M", str(each.qemu.path)
         rows.append((each.name, each.digest[:12], size, dotted(each.qemu.version), each.suite, state, path))
     output.show_table(rows)

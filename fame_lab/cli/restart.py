@@ -20,16 +20,16 @@ def restart(name: str, nodes: tuple[str, ...]) -> int:
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)
-    waiting = [lab.node(node) for node in nodes]
+    queue = [lab.node(node) for node in nodes]
     restarted: list[str] = []
     try:
-        with job("restart", total=len(waiting), unit="node") as running:
-            while waiting:
-                waiting[0].restart(tell=lambda node, stage: running.describe(f"{node} {stage}"))
-                restarted.append(waiting.pop(0).name)
-                running.step()
+        with job("restart", total=len(queue), unit="node") as progress:
+            while queue:
+                queue[0].restart(tell=lambda node, stage: progress.describe(f"{node} {stage}"))
+                restarted.append(queue.pop(0).name)
+                progress.step()
     except KeyboardInterrupt:
-        rest = " ".join(node.name for node in waiting)
+        rest = " ".join(node.name for node in queue)
         if rest:
             print(
                 f"fame-lab: not restarted: {rest}; to go on: fame-lab restart {name} {rest}", file=sys.stderr

@@ -101,17 +101,17 @@ def outcome(
     With `stdin` each has this process's standard input, unless that is a terminal; `timeout` is in seconds.
     """
     nodes = [lab.node(name) for name in names] if names else list(lab.nodes)
-    passed_on = StandardInput.of_this_process([node.name for node in nodes]) if stdin else None
+    stdin_source = StandardInput.of_this_process([node.name for node in nodes]) if stdin else None
 
     def outcome_on(node: Node) -> RunResult | FameError:
-        pieces = b"" if passed_on is None else passed_on.pieces(node.name)
+        pieces = b"" if stdin_source is None else stdin_source.pieces(node.name)
         try:
             return node.run(line, check=False, timeout=timeout, stdin=pieces)
         except FameError as error:
             return error
         finally:
-            if passed_on is not None:
-                passed_on.end(node.name)
+            if stdin_source is not None:
+                stdin_source.end(node.name)
             current().step(f"{node.name} has ended")
 
     try:

@@ -82,13 +82,13 @@ def spec_of(spec: Path | None, fields: Mapping[str, Any]) -> LabSpec:
     from fame_lab.spec import toml
     from fame_lab.spec.lab_spec import LabSpec
 
-    given = {field: value for field, value in fields.items() if value is not None and value is not False}
+    values = {field: value for field, value in fields.items() if value is not None and value is not False}
     if spec is not None:
-        return toml.read(spec, **given)
-    if "name" not in given:
+        return toml.read(spec, **values)
+    if "name" not in values:
         context = click.get_current_context()
         context.fail(f"{context.info_name} needs NAME, or --spec FILE")
-    return LabSpec.from_dict(given)
+    return LabSpec.from_dict(values)
 
 
 @contextlib.contextmanager

@@ -58,9 +58,9 @@ class StandardInput:
             If it cannot be read.
         """
         self._begin()
-        while (waiting := self._queues.get(node)) is not None:
+        while (queue_ := self._queues.get(node)) is not None:
             try:
-                piece = waiting.get(timeout=_POLL_INTERVAL)
+                piece = queue_.get(timeout=_POLL_INTERVAL)
             except queue.Empty:
                 continue
             if isinstance(piece, OSError):
@@ -94,9 +94,9 @@ class StandardInput:
                 self._give(node, piece)
 
     def _give(self, node: str, piece: bytes | OSError) -> None:
-        while (waiting := self._queues.get(node)) is not None:
+        while (queue_ := self._queues.get(node)) is not None:
             try:
-                waiting.put(piece, timeout=_POLL_INTERVAL)
+                queue_.put(piece, timeout=_POLL_INTERVAL)
                 return
             except queue.Full:
                 continue

@@ -68,9 +68,10 @@ def sweep(
 
     axes, fixed = _reject_duplicates(over, "--over"), _reject_duplicates(parameters, "-p")
     own = inspect.signature(sweeps.sweep).parameters
-    if taken := [name for name in fixed if name in own]:
+    if reserved := [name for name in fixed if name in own]:
         raise SpecError(
-            f"-p {taken[0]}=... would be the sweep's own", hint=f"give --over {taken[0]}=... with one value"
+            f"-p {reserved[0]}=... would be the sweep's own",
+            hint=f"give --over {reserved[0]}=... with one value",
         )
     check_picture(plot, replaced=True)  # the same words go on with a sweep, or draw it again
     dataset = sweeps.sweep(

@@ -85,18 +85,18 @@ def trace(
 
     lab = Lab.attach(name)
     results: dict[str, RunResult | FameError] = {}
-    ended_with = 0
+    exit_status = 0
     with lab.record(source="trace", granule=granule, order=order) as recording:
         try:
             if line:
                 results = outcome(lab, line[0], node, stdin=not no_stdin)
-                ended_with = status(results)
+                exit_status = status(results)
             else:
                 print("recording; Ctrl-C ends it", file=sys.stderr, flush=True)
                 _wait(seconds)
         except KeyboardInterrupt:
             # What was recorded so far is not to be lost. Without a command it is what was asked for.
-            ended_with = _INTERRUPTED if line else 0
+            exit_status = _INTERRUPTED if line else 0
     traffic = recording.traffic()
     if output is not None:
         traffic.save(output)
@@ -108,7 +108,7 @@ def trace(
     else:
         shown.show_runs(results)
         print(shown.traffic_in_words(traffic))
-    return ended_with
+    return exit_status
 
 
 def _wait(seconds: float | None) -> None:

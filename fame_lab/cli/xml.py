@@ -68,10 +68,10 @@ def xml(
             raise SpecError(f"{lab.name} has no node {names}: they are node01 to {lab.node_names[-1]}")
         to_text = lab.to_qemu_args if form == "qemu" else lab.to_xml
         texts = to_text(ssh_port=ssh_port)
-    shown = {name: text for name, text in texts.items() if not node or name in node}
+    selection = {name: text for name, text in texts.items() if not node or name in node}
     if as_json:
-        print(json.dumps(shown, indent=1))
+        print(json.dumps(selection, indent=1))
         return 0
-    for text in shown.values():
+    for text in selection.values():
         print(text if isinstance(text, str) else shlex.join(text))
     return 0

@@ -53,8 +53,8 @@ def bring_up(
 ) -> Node:
     """Start one node and prove it ready.
 
-    A boot that misses its deadline is tried once more, cold: now and then a kernel hangs under emulation. So
-    is one during which libvirt's daemon went away.
+    A boot that fails is tried once more, cold. The cause may be a kernel that hangs under emulation, as
+    happens now and then, or a libvirt daemon that went away.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ def bring_up(
     index : int
         The node's number, from 0.
     start : StartMode
-        Whether it is restored, and from what.
+        Cold, or the template that it is restored from.
     deadline : float, optional
         Seconds from power-on to the first SSH answer; by default the image says.
     slots : threading.Semaphore, optional
-        One is held while the kernel boots.
+        Limits how many kernels boot at a time.
     tell : callable
-        Told (node, stage).
+        Called with the node's name and its stage.
 
     Raises
     ------
@@ -100,25 +100,25 @@ def _attempt(
     tell: Tell,
 ) -> Node:
     tell(context.spec.node_names[index], "creating")
-    # Made before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
+    # Before its turn to boot, so that libvirt's share of the work overlaps another node's boot.
     domain = context.create_domain(index, start)
     node = Node(context, domain)
     try:
-        with _held(slots):
+        with _slot(slots):
             tell(node.name, "booting" if start.template is None else "waking")
             end = time.monotonic() + deadline
             node.domain.resume()
             if context.image.says_ready:
                 await_ready(context, domain, end, deadline)
             else:
-                # Nothing else tells that it has booted.
+                # Only an SSH answer shows that this image has booted.
                 _connect(context, node, end, deadline)
         tell(node.name, "connecting")
         _connect(context, node, end, deadline)
         if not context.image.says_ready:
             node.run("test -e /dev/fam || sh -s", stdin=FAM_LINK.read_bytes(), timeout=PROOF_SECONDS)
         tell(node.name, "proving")
-        # A node may boot anew within another job, whose steps these are not.
+        # A node may boot anew within another job. These are not steps of that job.
         with job(f"{node.name} boots", shown=False):
             prove_sharing(context.fam, node)
             prove_up(node, from_host=context.network.has_host)
@@ -131,16 +131,17 @@ def _attempt(
 
 
 def _connect(context: LabContext, node: Node, end: float, deadline: float) -> None:
-    settled = context.image.says_ready
     try:
-        node.connection.open(end - time.monotonic(), settled=settled)
+        node.connection.open(end - time.monotonic(), settled=context.image.says_ready)
     except SSHError as error:
         raise_if_cancelled()
-        raise _failed(context, node.domain, f"answered no SSH within {deadline:.0f} s ({error})") from error
+        raise _boot_error(
+            context, node.domain, f"answered no SSH within {deadline:.0f} s ({error})"
+        ) from error
 
 
 @contextlib.contextmanager
-def _held(slots: threading.Semaphore) -> Iterator[None]:
+def _slot(slots: threading.Semaphore) -> Iterator[None]:
     while not slots.acquire(timeout=0.1):
         raise_if_cancelled()
     try:
@@ -158,14 +159,14 @@ def await_ready(context: LabContext, domain: Domain, end: float, deadline: float
     context : LabContext
     domain : Domain
     end : float
-        When it has to be there, by the monotonic clock.
+        Latest time of the line, by the monotonic clock, in seconds.
     deadline : float
-        Seconds that it was given, for messages.
+        Seconds that the boot may take, for messages.
 
     Raises
     ------
     BootError
-        If its QEMU ends, or it is late; with its console's last lines and QEMU's own message.
+        If its QEMU ends or the line is late. It quotes the console's last lines and QEMU's message.
     """
     line = READY.format(node=domain.record.node)
     look_at_domain = time.monotonic() + _LOOK_AT_DOMAIN
@@ -174,27 +175,24 @@ def await_ready(context: LabContext, domain: Domain, end: float, deadline: float
         now = time.monotonic()
         if now > look_at_domain:
             if context.host.reconnected(domain).state() not in ("running", "paused"):
-                raise _failed(context, domain, "ended while it booted")
+                raise _boot_error(context, domain, "ended while it booted")
             look_at_domain = now + _LOOK_AT_DOMAIN
         if now > end:
-            raise _failed(context, domain, f"was not up within {deadline:.0f} s")
+            raise _boot_error(context, domain, f"was not up within {deadline:.0f} s")
         time.sleep(_POLL_INTERVAL)
 
 
-def _failed(context: LabContext, domain: Domain, what: str) -> BootError:
-    console = context.console(domain.record.node).strip().splitlines()[-5:]
-    said = (
-        "its console's last lines are " + shortened("\n".join(console), _MAX_QUOTED)
-        if console
-        else "its console is empty"
+def _boot_error(context: LabContext, domain: Domain, what: str) -> BootError:
+    lines = "\n".join(context.console(domain.record.node).strip().splitlines()[-5:])
+    log_tail, harm = domain.qemu_log_tail(), trouble(context.fam)
+    parts = (
+        f"{domain.record.node} {what}",
+        f"its console's last lines are {shortened(lines, _MAX_QUOTED)}" if lines else "its console is empty",
+        _software(context, domain, silent=not lines),
+        f"QEMU says {shortened(log_tail, _MAX_QUOTED)}" if log_tail else "",
+        harm,
     )
-    said += f"; {_tried(context, domain, silent=not console)}"
-    words, harm = domain.qemu_log_tail(), trouble(context.fam)
-    return BootError(
-        f"{domain.record.node} {what}; {said}"
-        + (f"; QEMU says {shortened(words, _MAX_QUOTED)}" if words else "")
-        + (f"; {harm}" if harm else "")
-    )
+    return BootError("; ".join(filter(None, parts)))
 
 
 def _processor_seconds(domain: Domain) -> float | None:
@@ -204,21 +202,22 @@ def _processor_seconds(domain: Domain) -> float | None:
     return None
 
 
-def _tried(context: LabContext, domain: Domain, *, silent: bool) -> str:
-    """Name the kernel and the QEMU of a boot that failed; of a silent one also what to change."""
+def _software(context: LabContext, domain: Domain, *, silent: bool) -> str:
+    """Name the kernel and the QEMU of a boot that failed. If it was silent, add what to change."""
     qemu, spec = domain.record.qemu or context.qemu, context.spec
     kernel = f"Linux {context.image.kernel_release}, image {str(spec.image)!r}"
-    tried = f"it was {kernel}, in {qemu} under {context.accelerator.kind.upper()}"
+    software = f"it was {kernel}, in {qemu} under {context.accelerator.kind.upper()}"
     if not silent:
-        return tried
-    had, load = _processor_seconds(domain), os.getloadavg()[0]
-    if had is not None and had < _LITTLE * context.image.deadline and load > 2 * len(os.sched_getaffinity(0)):
+        return software
+    seconds, load = _processor_seconds(domain), os.getloadavg()[0]
+    is_starved = seconds is not None and seconds < _LITTLE * context.image.deadline
+    if is_starved and load > 2 * len(os.sched_getaffinity(0)):
         return (
-            f"{tried}. It had {had:.1f} s of processor time, for this host is busy (load {load:.0f}): "
+            f"{software}. It had {seconds:.1f} s of processor time, for this host is busy (load {load:.0f}): "
             "end what keeps it so, or give lab.start(deadline=...) more seconds"
         )
     other = "qemu='backports', the newer one" if spec.qemu == "auto" else "qemu='auto', the host's own"
     return (
-        f"{tried}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
+        f"{software}. A kernel that prints nothing may not boot in this QEMU at all: give another QEMU "
         f"({other}), an image with another kernel, or more memory than {format_size(spec.memory_size)}"
     )

@@ -48,10 +48,10 @@ class Commands(ABC):
         LabError
             If there is none of that name.
         """
-        named = {node.name: node for node in self.nodes}
-        if name not in named:
-            raise LabError(f"{self.spec.name} has no node {quoted(name)}; it has {', '.join(named)}")
-        return named[name]
+        nodes = {node.name: node for node in self.nodes}
+        if name not in nodes:
+            raise LabError(f"{self.spec.name} has no node {quoted(name)}; it has {', '.join(nodes)}")
+        return nodes[name]
 
     def run(self, command: str, *, check: bool = True, timeout: float | None = None) -> RunResults:
         """Run a command on every node, in parallel, once on each.

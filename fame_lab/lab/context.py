@@ -106,12 +106,12 @@ class LabContext:
         )
 
     def create_domain(self, index: int, start: StartMode) -> Domain:
-        """Make one node's domain, paused; restored already if it is from a template.
+        """Create one node's domain, paused; restored already if it is from a template.
 
         Raises
         ------
         HostError
-            If FAM is not the file that the other nodes have: QEMU would make one anew.
+            If FAM is not the file that the other nodes have: QEMU would create a new one.
         DaemonError
             If libvirt's daemon went away meanwhile; nothing is left of the domain then.
         """
@@ -123,26 +123,26 @@ class LabContext:
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
         trace = self._trace_plugin(record.node, record.qemu or self.qemu) if self.spec.trace else None
-        card = self.network.nic(index, self.directory)
+        nic = self.network.nic(index, self.directory)
         own, template = self.image.personal(identity), start.template
         arguments = template.restored() if template else ()
-        made = self._create(record, boot, own, trace=trace, card=card, arguments=arguments)
+        domain = self._create(record, boot, own, trace=trace, nic=nic, arguments=arguments)
         try:
             if template is not None:
-                self.host.restore(made, template.state)
+                self.host.restore(domain, template.state)
         except BaseException:
-            self.host.reconnected(made).destroy()
+            self.host.reconnected(domain).destroy()
             raise
-        return made
+        return domain
 
     def create_template(self, image: Appliance, files: TemplateFiles) -> Domain:
-        """Make the domain that nodes are restored from, paused."""
+        """Create the domain that nodes are restored from, paused."""
         record = TemplateRecord(**vars(self.metadata_for(0)))
         own = image.personal(self.keys.identity(self.spec.node_names[0], self.directory))
-        # Linux remembers how long each is, and every node's are equally so.
-        nobodys = {name: bytes(len(content)) for name, content in own.items()}
+        # Linux remembers the length of each file, which is the same for every node.
+        blank = {name: bytes(len(content)) for name, content in own.items()}
         boot = image.template_boot(tsc_khz=self._tsc_khz)
-        return self._create(record, boot, nobodys, arguments=files.made(), fam=False)
+        return self._create(record, boot, blank, arguments=files.made(), fam=False)
 
     def _create(
         self,
@@ -151,7 +151,7 @@ class LabContext:
         own: Mapping[str, bytes],
         *,
         trace: TracePlugin | None = None,
-        card: Nic | None = None,
+        nic: Nic | None = None,
         arguments: Sequence[str] = (),
         fam: bool = True,
     ) -> Domain:
@@ -168,12 +168,12 @@ class LabContext:
                 trace=trace,
                 arguments=arguments,
                 fam=fam,
-                card=card,
+                card=nic,
             )
             try:
                 return self.host.create(xml, record)
             except DaemonError:
-                # It may have been made all the same, and would be in its own way at the next attempt.
+                # libvirt may have created it all the same: the next attempt would find the name in use.
                 for each in self._domains_of(record.node):
                     each.destroy()
                 raise
@@ -189,13 +189,13 @@ class LabContext:
 
     @property
     def counter_layout(self) -> CounterLayout:
-        """How each node's counter file is laid out: a place for every CPU that a domain can have."""
+        """The layout of each node's counter file, with a place for every CPU that a domain can have."""
         return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
 
     def _trace_plugin(self, node: str, runs_in: Qemu) -> TracePlugin:
         plugin = trace_plugin.delivered(trace_plugin.interface(runs_in, self.user))
         counters, order = self.directory.counters(node), self.directory.order(node)
-        # A node that boots anew counts anew; who records its earlier life has these files open.
+        # A node that boots anew counts anew. A recording of its earlier life keeps the old files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
         Counters.create(counters, self.counter_layout, self._owner)
@@ -208,9 +208,9 @@ class LabContext:
 
     def domains(self) -> list[Domain]:
         """Return every node's domain, in order; one that has ended has no handle."""
-        found = {each.record.index: each for each in self.host.find(self.spec.name)}
+        by_index = {each.record.index: each for each in self.host.find(self.spec.name)}
         return [
-            found.get(index) or Domain(None, self.metadata_for(index)) for index in range(self.spec.nodes)
+            by_index.get(index) or Domain(None, self.metadata_for(index)) for index in range(self.spec.nodes)
         ]
 
     def console(self, node: str, most: int = console.TAIL) -> str:
@@ -219,7 +219,7 @@ class LabContext:
 
 
 def attach(name: str) -> LabContext:
-    """Take up what a running lab stands on.
+    """Return the context of a running lab, and share its ownership.
 
     Raises
     ------
@@ -229,9 +229,9 @@ def attach(name: str) -> LabContext:
     host = LibvirtHost()
     domains = host.find(name)
     if not domains:
-        there = ", ".join(sorted(host.labs())) or "none"
+        names = ", ".join(sorted(host.labs())) or "none"
         raise LabError(
-            f"no lab named {quoted(name)} runs here (running: {there})",
+            f"no lab named {quoted(name)} runs here (running: {names})",
             hint=f"start it with `fame-lab up {name}`, or Lab(spec).start()",
         )
     record = domains[0].record

@@ -134,7 +134,7 @@ def domains(
     )
     if spec.accel != "kvm":
         accelerator.check_addressable(spec.fam_size)
-    written = {}
+    xml_of = {}
     for index, (node, (boot, personal)) in enumerate(nodes.items()):
         record = NodeRecord(
             spec=spec,
@@ -147,19 +147,19 @@ def domains(
             image="",
             qemu=None if qemu is None else Qemu(qemu, 0),
         )
-        card, attached = _connection(spec, index, leased)
-        written[node] = domain_xml(
+        nic, address_files = _connection(spec, index, leased)
+        xml_of[node] = domain_xml(
             record,
             boot,
             console=None,
-            personal={**personal, **attached, SHELL: "yes"},
-            card=card,
+            personal={**personal, **address_files, SHELL: "yes"},
+            card=nic,
             user=None,
             models=None,
             ssh_port=first + index,
             metadata=record.to_exported_element(),
         )
-    return written
+    return xml_of
 
 
 def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Nic | None, dict[str, str]]:

@@ -26,12 +26,12 @@ def allocate(
     spec: LabSpec,
     directory: LabDirectory,
     user: QemuUser | None,
-    taken: dict[str, list[Domain]],
+    labs: dict[str, list[Domain]],
     announce: Callable[[Fam], None],
 ) -> Fam:
-    """Make FAM's file, or take one that is there as it is.
+    """Create FAM's file, or use an existing one as it is.
 
-    `announce` is told of it before anything is changed, so that it can be given back whatever happens.
+    `announce` gets the FAM before anything is changed, so that a failure can undo it.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def allocate(
             file_access.check_writable(path, user)
         return fam
     fam = Fam.existing(path, spec.fam_size)
-    for name, domains in taken.items():
+    for name, domains in labs.items():
         if domains[0].record.fam_identity == fam.identity:
             raise LabError(
                 f"{path} is the FAM of the running lab {name!r}: two labs cannot share one control area"
@@ -64,7 +64,7 @@ def allocate(
 
 
 def release(fam: Fam, directory: LabDirectory) -> None:
-    """Delete the file if the lab made it; otherwise put back what the lab changed."""
+    """Delete the file if the lab created it; otherwise restore what the lab changed."""
     if fam.created:
         fam.remove()
         return

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabStatus:
-    """A lab as it was found.
+    """A lab of this host at one moment.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class LabStatus:
         return bool(self.states) and all(state == "running" for state in self.states.values())
 
     def end(self) -> None:
-        """Take away whatever there is of it: nodes, FAM if the lab made it, its directory."""
+        """Remove all of it: nodes, FAM if the lab created it, its directory."""
         # Held, so that nobody takes it for an orphan half-way.
         with LabDirectory.of(self.name).locked():
             self._end()
@@ -77,7 +77,7 @@ class LabStatus:
                 host.close()
 
     def end_if_orphan(self) -> bool:
-        """Take it away unless somebody is starting it or uses it; say whether it was."""
+        """Remove it unless somebody starts or uses it; return whether it was removed."""
         directory = LabDirectory.of(self.name)
         if not self.is_orphan or directory.is_held():
             return False
@@ -88,9 +88,9 @@ class LabStatus:
             return True
 
     def _still_orphan(self, directory: LabDirectory, holding: contextlib.ExitStack) -> bool:
-        """Look again, now that nobody can start or take up what is looked at."""
+        """Check again, with the directory locked so that nobody can start the lab or attach to it."""
         if not directory.path.exists():
-            # Nodes, or a network, without a directory: it is made, so that no start comes in between.
+            # Nodes or a network without a directory. Creating it keeps a start from coming between.
             try:
                 holding.enter_context(directory.create_locked(None))
             except LabError:  # one did
@@ -98,11 +98,11 @@ class LabStatus:
             return True
         # A start that begins just now waits for us, and then finds its directory gone.
         if not holding.enter_context(directory.locked()):
-            return False  # what was seen then is another's by now
-        found = holding.enter_context(locked_state(directory))
-        ours, all_there = self._domains()
+            return False  # another lab has the name by now
+        state = holding.enter_context(locked_state(directory))
+        ours, every = self._domains()
         # Nodes of another version are left alone, with all that is theirs.
-        return ours == all_there and (found == "orphaned" or (found == "detached" and not ours))
+        return ours == every and (state == "orphaned" or (state == "detached" and not ours))
 
     def _domains(self) -> tuple[set[str], set[str]]:
         """Name the lab's domains that this version made, and all."""
@@ -118,22 +118,22 @@ class LabStatus:
         """Look at libvirt's domains, this user's lab directories, and networks of libvirt's."""
         connection = connect()
         try:
-            running = domain.labs(connection)
-            found = [cls._running(name, domains) for name, domains in running.items()]
-            connected = network.labs(connection)
+            labs = domain.labs(connection)
+            statuses = [cls._running(name, domains) for name, domains in labs.items()]
+            network_names = network.labs(connection)
         finally:
             connection.close()
-        left = [directory for directory in LabDirectory.all() if directory.name not in running]
-        found += [cls._left(directory) for directory in left]
-        known = {listing.name for listing in found}
-        found += [cls(name, None, {}, "") for name in connected if name not in known]
-        return sorted(found, key=lambda listing: listing.name)
+        directories = [directory for directory in LabDirectory.all() if directory.name not in labs]
+        statuses += [cls._left(directory) for directory in directories]
+        names = {status.name for status in statuses}
+        statuses += [cls(name, None, {}, "") for name in network_names if name not in names]
+        return sorted(statuses, key=lambda status: status.name)
 
     @classmethod
     def _running(cls, name: str, domains: list[domain.Domain]) -> LabStatus:
         record, directory = domains[0].record, LabDirectory.of(name)
         states = dict.fromkeys(record.spec.node_names, _absent(directory))
-        states |= {found.record.node: found.state() for found in domains}
+        states |= {each.record.node: each.state() for each in domains}
         return cls(name, record.spec, states, record.run, record.notebook, owner_state(directory))
 
     @classmethod
@@ -152,5 +152,5 @@ class LabStatus:
 
 
 def _absent(directory: LabDirectory) -> str:
-    """Return what a node is that has no domain: its lab may be starting, in this process or another."""
+    """Return the state of a node without a domain: its lab may be starting, in this process or another."""
     return "starting" if directory.is_held() else "gone"

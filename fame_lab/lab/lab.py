@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fame_lab.core import above
 from fame_lab.core.jobs.signals import deferred
 from fame_lab.core.numeric import check_seconds
 from fame_lab.core.sanitize import quoted
-from fame_lab.errors import FameError, LabError
-from fame_lab.host.fam import Fam
+from fame_lab.errors import LabError
 from fame_lab.lab import context
-from fame_lab.lab.commands import Commands
 from fame_lab.lab.inventory import LabStatus
 from fame_lab.lab.lab_html import lab_html
 from fame_lab.lab.launch import Launch
 from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.lab.libvirt_host import LibvirtHost
-from fame_lab.lab.manifest import manifest
+from fame_lab.lab.measurements import Measurements
 from fame_lab.lab.node import Node
 from fame_lab.lab.reaper import in_progress
 from fame_lab.lab.start_mode import Tell
@@ -33,16 +28,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fame_lab.lab.host import Host
-    from fame_lab.results.result import Result
-    from fame_lab.traffic.recording import Recording
 
 __all__ = ["Lab"]
 
-log = logging.getLogger(__name__)
 Listings = list[LabStatus]
 
 
-class Lab(Commands):
+class Lab(Measurements):
     r"""A set of nodes around one FAM.
 
     Used in a ``with`` statement it starts at its beginning and is gone at its end. Started by
@@ -72,13 +64,10 @@ class Lab(Commands):
     ) -> None:
         if not isinstance(spec, LabSpec):
             raise LabError(f"Lab takes a LabSpec, such as LabSpec('demo'), and not {quoted(spec)}")
-        self.spec = spec
-        #: Whether bars show how far things are.
-        self.progress = progress
+        super().__init__(spec, progress)
         self._connect = host
         self._context: context.LabContext | None = None
         self._nodes: tuple[Node, ...] = ()
-        self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
     def start(
         self,
@@ -192,10 +181,10 @@ class Lab(Commands):
         LabError
             If none of that name runs here.
         """
-        found = context.attach(name)
-        lab = cls(found.spec)
-        lab._context = found
-        lab._nodes = tuple(Node(found, domain) for domain in found.domains())
+        lab_context = context.attach(name)
+        lab = cls(lab_context.spec)
+        lab._context = lab_context
+        lab._nodes = tuple(Node(lab_context, domain) for domain in lab_context.domains())
         return lab
 
     @staticmethod
@@ -215,111 +204,10 @@ class Lab(Commands):
         self._running()
         return self._nodes
 
-    @property
-    def fam(self) -> Fam:
-        """The memory that they share, as the host has it."""
-        return self._running().fam
-
-    def probe(self, probe: str, /, **parameters: Any) -> Result:
-        """Measure; see :mod:`fame_lab.probes` for what there is.
-
-        Parameters
-        ----------
-        probe : str
-            Name of the family, such as ``"chase"``.
-        **parameters
-            Of that family.
-
-        Returns
-        -------
-        Result
-
-        Raises
-        ------
-        SpecError
-            If there is no such probe, it has no such parameter, or a parameter cannot be right.
-        ProbeError
-            If it cannot give a right number.
-        CommandError, SSHError
-            If its program fails in a node, or a node does not answer.
-        """
-        from fame_lab import probes  # with it comes xarray, which a lab does not need
-
-        return probes.run(self, probe, **parameters)
-
-    def record(
-        self,
-        *,
-        source: Literal["auto", "trace", "samples"] = "auto",
-        granule: int | str = 4096,
-        window: tuple[int | str, int | str] | None = None,
-        interval: float = 0.2,
-        order: str | os.PathLike[str] | None = None,
-    ) -> Recording:
-        """Make a recording of who touches which part of FAM. It does not run yet.
-
-        Parameters
-        ----------
-        source : {"auto", "trace", "samples"}
-            Exact counts by author, for which the lab must have ``trace=True``; or what the host sees change.
-            ``auto`` takes the trace where there is one.
-        granule : int or str
-            Bytes of the unit of place: a power of two from 64 B.
-        window : tuple, optional
-            Of samples: offset and size of the part of FAM that is watched; by default all of it.
-        interval : float
-            Seconds between two looks.
-        order : path, optional
-            A Parquet file for the accesses themselves, in their order; of a trace only. See
-            :class:`fame_lab.traffic.trace.access_log.AccessLog`. Accesses that come faster than they can be
-            written are lost there; their number is told, and the counts have them.
-
-        Returns
-        -------
-        Recording
-            For a ``with`` block; or call its ``start`` and ``stop``.
-
-        Raises
-        ------
-        SpecError
-            If a parameter cannot be right.
-        TrafficError
-            If a trace is wanted of a lab that has none.
-
-        Examples
-        --------
-        >>> with lab.record() as traffic:  # doctest: +SKIP
-        ...     lab.run("my-program")
-        >>> traffic.matrix("bytes")  # doctest: +SKIP
-        """
-        from fame_lab.traffic import record  # with it comes xarray, which a lab does not need
-
-        self._running()
-        made = record(self, source=source, granule=granule, window=window, interval=interval, order=order)
-        self._recordings.add(made)
-        return made
-
     def panel(self) -> Any:
         """Return the control panel of this lab, for a notebook; see :func:`fame_lab.panel`."""
         # With it come ipywidgets, which a lab does not need.
         return above.load("panel").panel(self)
-
-    @property
-    def qemu_version(self) -> int:
-        """The version of the QEMU that the lab was started in: 1000000 * major + 1000 * minor + micro."""
-        return self._running().qemu.version
-
-    def manifest(self) -> dict[str, Any]:
-        """Return all by which a number taken here is judged: spec, accelerator, versions, image, host."""
-        return manifest(self._running())
-
-    def _end_recordings(self) -> None:
-        for recording in [each for each in self._recordings if each.running]:
-            try:
-                recording.stop()
-            except FameError as error:
-                # It keeps what it can, and tells it to whoever asks it.
-                log.warning("a recording of %s ended with it: %s", self.spec.name, error)
 
     def _let_go(self) -> None:
         for node in self._nodes:

@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 
 
 class _CancelOrFailure(threading.Event):
-    """Set for the nodes that are coming if the start is called off, or if one of them fails."""
+    """Set for the nodes that are starting if the start is cancelled or one of them fails."""
 
-    def __init__(self, asked: threading.Event) -> None:
+    def __init__(self, cancellation: threading.Event) -> None:
         super().__init__()
-        # Whose event says what he asked for, and nothing else.
-        self._asked = asked
+        # The caller's event, which this class only reads.
+        self._cancellation = cancellation
 
     def is_set(self) -> bool:
-        return super().is_set() or self._asked.is_set()
+        return super().is_set() or self._cancellation.is_set()
 
 
 class Launch:
@@ -66,9 +66,9 @@ class Launch:
         self._cancelled = _CancelOrFailure(cancelled)
         self._events: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._outcome: concurrent.futures.Future[tuple[LabContext, list[Node]]] = concurrent.futures.Future()
-        # In our context, so that a guest image that has to be built first is told as part of our job.
+        # In our context, so that building a guest image first is a part of our job.
         work = contextvars.copy_context().run
-        # Waited for at the interpreter's end, whatever thread makes it, or a half of a lab would be left.
+        # No daemon: the interpreter waits for it at exit, or half a lab would be left.
         self._thread = threading.Thread(
             target=work, args=(self._work,), name=f"start-{spec.name}", daemon=False
         )
@@ -79,7 +79,7 @@ class Launch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End; whatever went wrong, a lab that nobody took is gone then."""
+        """Wait for the end; after an error remove the lab."""
         if kind is not None:
             self._cancelled.set()
         self._thread.join()
@@ -95,7 +95,7 @@ class Launch:
             yield event
 
     def result(self) -> tuple[LabContext, list[Node]]:
-        """Return what came of it, or raise what went wrong."""
+        """Return the context and the nodes, or raise the error of the start."""
         return self._outcome.result()
 
     def _work(self) -> None:
@@ -108,7 +108,7 @@ class Launch:
             self._events.put(None)
 
     def _tell(self, who: str, stage: str) -> None:
-        # Told at each step, so this is also where a step that cannot look for itself is cut short.
+        # Called at each step, so steps that cannot check for a cancel themselves end here.
         raise_if_cancelled()
         log.debug("%s: %s", who, stage)
         self._events.put((who, stage))
@@ -132,7 +132,7 @@ class Launch:
                     context, index, start, deadline=self._deadline, slots=slots, tell=self._tell
                 )
             except SSHError:
-                # A command that was called off is no fault of its node's.
+                # A command that was cancelled is no error of its node.
                 raise_if_cancelled()
                 raise
 
@@ -140,18 +140,18 @@ class Launch:
         slots = threading.Semaphore(cores := len(os.sched_getaffinity(0)))
         # One more than boot at a time: its domain is made while the others boot.
         with concurrent.futures.ThreadPoolExecutor(cores + 1, f"boot-{self._spec.name}") as pool:
-            coming = [
+            futures = [
                 pool.submit(self._bring_up, context, index, start, slots) for index in range(self._spec.nodes)
             ]
-            concurrent.futures.wait(coming, return_when=concurrent.futures.FIRST_EXCEPTION)
-            if failed := [future for future in coming if future.done() and future.exception() is not None]:
+            concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+            if failures := [future for future in futures if future.done() and future.exception() is not None]:
                 self._cancelled.set()
-                for future in coming:
+                for future in futures:
                     future.cancel()
-                concurrent.futures.wait(coming)
-                _close(each.result() for each in coming if not each.cancelled() and each.exception() is None)
-                raise failed[0].exception() or LabError("unreachable")
-        nodes = [future.result() for future in coming]
+                concurrent.futures.wait(futures)
+                _close(each.result() for each in futures if not each.cancelled() and each.exception() is None)
+                raise failures[0].exception() or LabError("unreachable")
+        nodes = [future.result() for future in futures]
         try:
             if self._spec.addresses is not None:
                 self._tell(self._spec.name, "proving the network")

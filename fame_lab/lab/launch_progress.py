@@ -25,11 +25,11 @@ class LaunchProgress:
     def __init__(self, spec: LabSpec, *, shown: bool) -> None:
         self._spec = spec
         self._stages: dict[str, str] = {}
-        self._opened = job(spec.name, total=spec.nodes, unit="node", shown=shown)
+        self._manager = job(spec.name, total=spec.nodes, unit="node", shown=shown)
         self._job = SILENT
 
     def __enter__(self) -> LaunchProgress:
-        self._job = self._opened.__enter__()
+        self._job = self._manager.__enter__()
         return self
 
     def show(self, who: str, stage: str) -> None:
@@ -44,5 +44,5 @@ class LaunchProgress:
         else:
             self._job.describe(coming)
 
-    def __exit__(self, *raised: object) -> None:
-        self._opened.__exit__(*raised)  # type: ignore[arg-type]
+    def __exit__(self, *error: object) -> None:
+        self._manager.__exit__(*error)  # type: ignore[arg-type]

@@ -101,10 +101,10 @@ class LibvirtHost:
             trace_plugin.interface(qemu, user)
             return replace(accel.choose("tcg"), reason="trace=True: only TCG can count accesses")
         # The trial of KVM boots the appliance, whatever the nodes boot.
-        tried = appliance.ensure(tell) if spec.accel != "tcg" else None
+        trial = appliance.ensure(tell) if spec.accel != "tcg" else None
         return accel.choose(
             spec.accel,
-            tried,
+            trial,
             qemu_user=user,
             qemu=qemu.path,
             refused=lambda: kvm_refusal(self._connection, str(qemu.path)),

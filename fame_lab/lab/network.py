@@ -32,10 +32,10 @@ class LabNetwork(Protocol):
     has_host: bool
 
     def check(self) -> None:
-        """Raise SpecError, early, if it has no place on this host."""
+        """Raise SpecError if this host uses its addresses already."""
 
     def make(self, directory: LabDirectory) -> None:
-        """Make it.
+        """Create it.
 
         Raises
         ------
@@ -156,18 +156,18 @@ def of(spec: LabSpec, libvirt: Libvirt) -> LabNetwork:
 
 
 def end(connection: virConnect, lab: str) -> bool:
-    """Take away the network of a lab, whatever is left of that lab; return whether there was one."""
+    """Remove the network of a lab, even if nothing else is left of it; return whether there was one."""
     if _may_bridge():
         return network.destroy(connection, lab)
     path = LabDirectory.of(lab).switch
-    there = path.exists()
-    if there:
-        vde_switch.end(path)
-    return there
+    if not path.exists():
+        return False
+    vde_switch.end(path)
+    return True
 
 
 def labs(connection: virConnect) -> list[str]:
-    """List the labs that have a network which their directory may not tell of."""
+    """List the labs that have a bridge, which may have no directory any more."""
     return list(network.labs(connection)) if _may_bridge() else []
 
 

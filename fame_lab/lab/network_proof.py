@@ -17,7 +17,7 @@ from fame_lab.spec.lab_spec import LabSpec
 __all__ = ["prove_connected", "prove_up"]
 
 _SSH_PORT = 22
-#: Seconds in which a node's card has to answer, or another node.
+#: Seconds in which a node's NIC has to answer, or another node.
 _PATIENCE = 10
 
 
@@ -39,15 +39,18 @@ def prove_up(node: Node, *, from_host: bool) -> None:
     if address is None:
         return
     if not from_host:
-        if f"inet {address}/" not in (told := node.run("ip -4 -o addr", check=False).stdout):
-            raise NetworkError(f"{node.name} has not got its address, {address}: it says {told.strip()!r}")
+        if f"inet {address}/" not in (output := _addresses(node)):
+            raise NetworkError(f"{node.name} has not got its address, {address}: it says {output!r}")
         return
     if not wait_until(lambda: _answers(address), _PATIENCE):
-        has = node.run("ip -4 -o addr", check=False).stdout.strip()
         raise NetworkError(
-            f"the host does not reach {node.name} at {address} within {_PATIENCE} s; the node has {has!r}. "
-            "Is there a firewall for new bridges on this host?"
+            f"the host does not reach {node.name} at {address} within {_PATIENCE} s; "
+            f"the node has {_addresses(node)!r}. Is there a firewall for new bridges on this host?"
         )
+
+
+def _addresses(node: Node) -> str:
+    return node.run("ip -4 -o addr", check=False).stdout.strip()
 
 
 def _answers(address: str) -> bool:

@@ -15,20 +15,18 @@ from typing import TYPE_CHECKING, Any
 from fame_lab.core import above, native
 from fame_lab.core.jobs.cancellation import cancellable, is_cancelled
 from fame_lab.core.numeric import check_seconds
-from fame_lab.core.wait import wait_until
 from fame_lab.errors import CommandError, SSHError
 from fame_lab.guest.ssh import file_transfer
 from fame_lab.guest.ssh.run_result import RunResult
 from fame_lab.host.fam_trouble import trouble
 from fame_lab.lab.lab_html import node_html
+from fame_lab.lab.node_vm import NodeVM
 from fame_lab.lab.start_mode import StartMode, Tell
 from fame_lab.probes.common import program_output
 from fame_lab.probes.common.program_step import program_run
-from fame_lab.traffic.trace.counters import Counters
-from fame_lab.traffic.trace.ring_buffer import AccessRing
 
 if TYPE_CHECKING:
-    from fame_lab.host.libvirt.domain import Domain, State
+    from fame_lab.host.libvirt.domain import Domain
     from fame_lab.lab.context import LabContext
 
 __all__ = ["Node"]
@@ -38,7 +36,7 @@ _EXIT_NOTICE_SECONDS = 5.0
 _PROBE_IN_IMAGE = "/usr/bin/fame-probe"
 
 
-class Node:
+class Node(NodeVM):
     """A node of a lab.
 
     Parameters
@@ -50,52 +48,12 @@ class Node:
     """
 
     def __init__(self, context: LabContext, domain: Domain) -> None:
-        self._context = context
-        self._domain = domain
+        super().__init__(context, domain)
         self._probe_path: str | None = None
         self._delivery = threading.Lock()
-        self.index = domain.record.index
-        self.name = domain.record.node
         self.connection = context.host.ssh(
             self.name, lambda: self.ssh_port, context.keys, lambda: trouble(context.fam)
         )
-
-    @property
-    def domain(self) -> Domain:
-        """Its libvirt domain, by a connection that answers."""
-        self._domain = self._context.host.reconnected(self._domain)
-        return self._domain
-
-    def counters(self) -> Counters:
-        """Open the file in which its QEMU counts, for one recording alone.
-
-        Raises
-        ------
-        TrafficError
-            If the lab has no trace, another recording runs, or the file is not what it should be.
-        """
-        return Counters(self._context.directory.counters(self.name), self._context.counter_layout)
-
-    def order_ring(self) -> AccessRing:
-        """Open the file through which its accesses come in their order; see :meth:`counters`."""
-        layout = self._context.counter_layout
-        return AccessRing(self._context.directory.order(self.name), layout.vcpus, layout.fam_size)
-
-    @property
-    def state(self) -> State:
-        """``running``, ``paused``, ``stopping``, ``off``, ``crashed`` or ``gone``."""
-        return self.domain.state()
-
-    @property
-    def ssh_port(self) -> int:
-        """The port of 127.0.0.1 that leads to the node's SSH server."""
-        return self.domain.ssh_port()
-
-    @property
-    def address(self) -> str | None:
-        """Its address in the lab's own network, such as 192.168.42.1; None where it has none."""
-        addresses = self._context.spec.addresses
-        return None if addresses is None else str(addresses.address(self.index))
 
     @property
     def ssh_command(self) -> list[str]:
@@ -244,7 +202,7 @@ class Node:
     @contextlib.contextmanager
     def _mourned(self, timeout: float | None) -> Iterator[None]:
         """Add to an error of the block how the node's QEMU ended, if it did, within the block's timeout."""
-        begun = time.monotonic()
+        start = time.monotonic()
         if not self._context.directory.path.is_dir():
             raise SSHError(
                 f"{self.name}: its lab, {self._context.spec.name}, has ended", hint="start another"
@@ -254,8 +212,8 @@ class Node:
         except CommandError:
             raise
         except SSHError as error:
-            left = _EXIT_NOTICE_SECONDS if timeout is None else begun + timeout - time.monotonic()
-            if not is_cancelled() and self._has_ended(min(left, _EXIT_NOTICE_SECONDS)):
+            remaining = _EXIT_NOTICE_SECONDS if timeout is None else start + timeout - time.monotonic()
+            if not is_cancelled() and self._has_ended(min(remaining, _EXIT_NOTICE_SECONDS)):
                 raise SSHError(f"{error}: {self.domain.exit_report()}") from error
             raise
 
@@ -283,38 +241,18 @@ class Node:
         """
         command = shlex.join([self._delivered(), *arguments])
         with program_run(self.name, arguments):
-            told = self.run(command, timeout=timeout).stdout
-        return program_output.parse_output(told, self.name)
-
-    def _has_ended(self, patience: float) -> bool:
-        """Return whether QEMU is gone; libvirt may take a moment to see it."""
-        wait_until(lambda: self.domain.state() not in ("running", "stopping"), patience)
-        return self.domain.state() not in ("running", "paused", "stopping")
-
-    def console(self, most: int = 4000) -> str:
-        """Return the end of what the node wrote on its serial line, escape sequences and all.
-
-        Parameters
-        ----------
-        most : int
-            Bytes.
-
-        Returns
-        -------
-        str
-        """
-        return self._context.console(self.name, most)
+            output = self.run(command, timeout=timeout).stdout
+        return program_output.parse_output(output, self.name)
 
     def _delivered(self) -> str:
         with self._delivery:
             if self._probe_path is None:
-                if self._context.image.has_probe:
-                    self._probe_path = _PROBE_IN_IMAGE
-                else:
+                path = _PROBE_IN_IMAGE
+                if not self._context.image.has_probe:
                     program = native.PROBE.binary()
                     path = f"/tmp/fame-probe-{hashlib.sha256(program.read_bytes()).hexdigest()[:16]}"  # noqa: S108 - in the guest
                     self.put(program, path, mode=0o755)
-                    self._probe_path = path
+                self._probe_path = path
             return self._probe_path
 
     def restart(
@@ -348,10 +286,10 @@ class Node:
         self.domain.destroy()
         start = StartMode(None, "it was restarted, and the template goes when the lab is up")
         with cancellable(cancelled or threading.Event()):
-            anew: Node = above.load("boot").bring_up(
+            node: Node = above.load("boot").bring_up(
                 self._context, self.index, start, deadline=deadline, tell=tell
             )
-        self._domain, self.connection = anew._domain, anew.connection
+        self._domain, self.connection = node._domain, node.connection
         self._probe_path = None
 
     def __repr__(self) -> str:

@@ -69,7 +69,7 @@ class NodeMonitor:
         self._directory = LabDirectory.of(lab)
         self.lab = lab
         self._connection: libvirt.virConnect | None = None
-        self._seen: dict[str, psutil.Process] = {}
+        self._processes: dict[str, psutil.Process] = {}
         self._ports: dict[int, int] = {}
 
     def look(self) -> list[NodeStats]:
@@ -83,24 +83,24 @@ class NodeMonitor:
         try:
             if self._connection is None:
                 self._connection = connect()
-            seen: dict[str, psutil.Process] = {}
-            found = [self._of(each, seen) for each in domain.find(self._connection, self.lab)]
-            self._seen = seen
-            return found
+            processes: dict[str, psutil.Process] = {}
+            stats = [self._of(each, processes) for each in domain.find(self._connection, self.lab)]
+            self._processes = processes
+            return stats
         except HostError:
             self.close()
             raise
 
     def ended(self) -> list[str]:
         """Name the nodes seen last whose QEMU has ended since; libvirt, which is slow, is not asked."""
-        return [node for node, process in self._seen.items() if not _lives(process)]
+        return [node for node, process in self._processes.items() if not _lives(process)]
 
     def close(self) -> None:
         """Release libvirt."""
         # With the last reference libvirt closes it, whatever state it is in.
         self._connection = None
 
-    def _of(self, each: domain.Domain, seen: dict[str, psutil.Process]) -> NodeStats:
+    def _of(self, each: domain.Domain, processes: dict[str, psutil.Process]) -> NodeStats:
         name, state = each.record.node, each.state()
         line = console.last_line(console.tail(self._directory.console(name), _CONSOLE))
         pid = each.pid()
@@ -109,8 +109,8 @@ class NodeMonitor:
         try:
             process = psutil.Process(pid)
             # The one from the look before knows how much it had worked by then.
-            process = before if (before := self._seen.get(name)) == process else process
-            seen[name] = process
+            process = before if (before := self._processes.get(name)) == process else process
+            processes[name] = process
             with process.oneshot():
                 cpu, memory = process.cpu_percent() / 100, process.memory_info()
                 uptime = time.time() - process.create_time()

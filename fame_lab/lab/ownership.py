@@ -48,16 +48,16 @@ class Ownership:
 
     @classmethod
     def acquire(cls, directory: LabDirectory) -> Ownership:
-        """Make a lab this process's own, which starts it; that ends with the process, if that ends well."""
+        """Own a lab that this process starts. A process that ends normally detaches it."""
         directory.write(directory.owner, b"")
         ownership = cls._holding(directory, os.getpid())
-        # Not when it is killed: then whoever clears up is to find it.
+        # A killed process does not come here: its lab stays an orphan, which a clean-up finds.
         atexit.register(ownership._detach_at_exit)
         return ownership
 
     @classmethod
     def share(cls, directory: LabDirectory) -> Ownership:
-        """Use a lab, whosever it is; waits for who is taking it away.
+        """Share the use of a lab with its owner. A tear-down that is under way is waited for.
 
         Raises
         ------
@@ -83,12 +83,12 @@ class Ownership:
         return ownership
 
     def release(self) -> None:
-        """Use it no more; whose it is stays as it was. Safe to repeat."""
+        """Stop using the lab; its owner stays the same. Safe to repeat."""
         atexit.unregister(self._detach_at_exit)
         self._close()
 
     def detach(self) -> None:
-        """Release the lab; one that is ours is detached then, and no orphan when we end."""
+        """Release the lab. If this process owns it, it becomes detached, and no orphan later."""
         if self._owner == os.getpid() and self.is_current:  # and not a fork of it
             self._directory.owner.unlink(missing_ok=True)
         self.release()
@@ -122,23 +122,23 @@ def mark_orphaned(directory: LabDirectory) -> None:
 @contextlib.contextmanager
 def locked_state(directory: LabDirectory) -> Iterator[OwnerState]:
     """Return the state of a lab's owner; nobody can take up an orphan meanwhile."""
-    with contextlib.ExitStack() as holding:
-        with start_lock():  # one who only asks is not to be taken for a user
-            found = holding.enter_context(_asked(directory))
-        yield found
+    with contextlib.ExitStack() as stack:
+        with start_lock():  # a check alone must not look like a user
+            state = stack.enter_context(_probed_state(directory))
+        yield state
 
 
 def owner_state(directory: LabDirectory) -> OwnerState:
-    """Return whose a lab is."""
-    with start_lock(), _asked(directory) as found:
-        return found
+    """Return the state of a lab's owner."""
+    with start_lock(), _probed_state(directory) as state:
+        return state
 
 
 @contextlib.contextmanager
-def _asked(directory: LabDirectory) -> Iterator[OwnerState]:
-    with contextlib.ExitStack() as holding:
+def _probed_state(directory: LabDirectory) -> Iterator[OwnerState]:
+    with contextlib.ExitStack() as stack:
         try:
-            descriptor = holding.enter_context(open_locked(directory.owner, wait=False))
+            descriptor = stack.enter_context(open_locked(directory.owner, wait=False))
         except FileNotFoundError:
             # Without its directory, where its keys are, nobody can use it.
             yield "detached" if directory.path.exists() else "orphaned"

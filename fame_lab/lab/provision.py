@@ -36,16 +36,16 @@ __all__ = ["provisioned"]
 def provisioned(
     spec: LabSpec, tell: Callable[[str], None], connect: Callable[[], Host] = LibvirtHost
 ) -> Iterator[LabContext]:
-    """Make what a lab stands on: image, accelerator, directory, keys, FAM.
+    """Create the resources of a lab: image, accelerator, directory, keys, FAM.
 
-    Nothing is left, domains included, if this or the block fails. In it the lab's directory is held, which
-    tells a lab that is starting from one that was killed.
+    Nothing is left, domains included, if this or the block fails. The block holds the lock of the lab's
+    directory, which distinguishes a lab that is starting from one that was killed.
 
     Parameters
     ----------
     spec : LabSpec
     tell : callable
-        Told in a few words what goes on.
+        Called with the current step, in a few words.
     connect : callable
         Opens the way to the machine that the nodes are to run on.
 
@@ -60,12 +60,12 @@ def provisioned(
     """
     host = connect()
     user = host.user
-    taken = host.labs()
-    if spec.name in taken:
+    labs = host.labs()
+    if spec.name in labs:
         directory = LabDirectory.of(spec.name)
-        killed = ", whose owner was killed," if owner_state(directory) == "orphaned" else ""
+        fate = ", whose owner was killed," if owner_state(directory) == "orphaned" else ""
         raise LabError(
-            f"a lab named {spec.name!r}{killed} is running",
+            f"a lab named {spec.name!r}{fate} is running",
             hint=(
                 "choose another name, "
                 f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
@@ -75,10 +75,10 @@ def provisioned(
     qemu = host.qemu(spec, tell)
     image = host.image(str(spec.image), tell)
     catalog.check_memory(image, spec)
-    if spec.memory_size > (whole := psutil.virtual_memory().total):
+    if spec.memory_size > (total := psutil.virtual_memory().total):
         raise HostError(
             f"memory is {format_size(spec.memory_size)} for each node, and this host has "
-            f"{format_size(whole >> 20 << 20)}",
+            f"{format_size(total >> 20 << 20)}",
             hint="give less",
         )
     tell("choosing the accelerator")
@@ -88,7 +88,7 @@ def provisioned(
     with directory.create_locked(user.gid if user else None), in_progress(directory):
         context: LabContext | None = None
         try:
-            context = _create_resources(host, spec, directory, accelerator, image, qemu, taken, tell)
+            context = _create_resources(host, spec, directory, accelerator, image, qemu, labs, tell)
             yield context
         except BaseException:
             tear_down(host, spec.name)
@@ -104,7 +104,7 @@ def _create_resources(
     accelerator: Accelerator,
     image: Image,
     qemu: Qemu,
-    taken: dict[str, list[Domain]],
+    labs: dict[str, list[Domain]],
     tell: Callable[[str], None],
 ) -> LabContext:
     """Put keys and FAM into the lab's directory, and the record that lets others take them away."""
@@ -133,7 +133,7 @@ def _create_resources(
         def write_record(fam: Fam) -> None:
             directory.write(directory.record, context_with(fam).metadata_for(0).to_xml().encode())
 
-        context = context_with(fam_allocation.allocate(spec, directory, host.user, taken, write_record))
+        context = context_with(fam_allocation.allocate(spec, directory, host.user, labs, write_record))
         if host.user is not None:
             file_access.check_readable(image.files, host.user)
         context.network.make(directory)

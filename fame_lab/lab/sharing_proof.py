@@ -34,28 +34,20 @@ def prove_sharing(fam: Fam, node: Node) -> None:
     control = fam.control
     ours, theirs = secrets.randbits(64), secrets.randbits(64)
     fam.write(control.host_nonce(node.index), ours.to_bytes(8, "little"), control=True)
-    places = ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
+    options = ["prove", "--fam", "/dev/fam", "--size", str(fam.size)]
+    options += ["--read", str(control.host_nonce(node.index)), "--write", str(control.node_nonce(node.index))]
     try:
-        told = node.probe(
-            "prove",
-            "--fam",
-            "/dev/fam",
-            "--size",
-            str(fam.size),
-            *places,
-            f"{theirs:#x}",
-            timeout=PROOF_SECONDS,
-        )
+        records = node.probe(*options, f"{theirs:#x}", timeout=PROOF_SECONDS)
     except CommandError as error:
         raise SharingError(f"{node.name} does not have the FAM: {error}") from error
-    if [line.get("read") for line in told] != [f"{ours:#018x}"]:
+    if [line.get("read") for line in records] != [f"{ours:#018x}"]:
         raise SharingError(
             f"{node.name} does not share {fam.path}: the host wrote {ours:#018x}, "
-            f"the node read {quoted(told)}"
+            f"the node read {quoted(records)}"
         )
-    found = int.from_bytes(fam.read(control.node_nonce(node.index), 8), "little")
-    if found != theirs:
+    nonce = int.from_bytes(fam.read(control.node_nonce(node.index), 8), "little")
+    if nonce != theirs:
         raise SharingError(
             f"{node.name} does not share {fam.path}: the node wrote {theirs:#018x}, "
-            f"the host reads {found:#018x}"
+            f"the host reads {nonce:#018x}"
         )

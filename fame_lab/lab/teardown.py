@@ -26,27 +26,27 @@ def tear_down(host: Host, name: str) -> bool:
         Whether there was anything.
     """
     directory = LabDirectory.of(name)
-    # Whatever ends us before the end, the next who looks for orphans goes on.
+    # If this process dies before the end, the next clean-up of orphans goes on.
     ownership.mark_orphaned(directory)
     record = record_left(directory)
-    there = directory.path.exists()
-    # Again, because libvirt may yet be at work on one that a killed start has asked for.
+    exists = directory.path.exists()
+    # Repeated: libvirt may still be creating a domain that a killed start requested.
     while domains := [*host.find(name), *host.find(name, TemplateRecord)]:
         _destroy(host, domains, name)
-        record, there = domains[0].record, True
+        record, exists = domains[0].record, True
     if record is None or record.spec.network != "user":
-        there = host.end_network(name) or there
+        exists = host.end_network(name) or exists
     if record is not None:
         fam_allocation.release(fam_allocation.from_metadata(record), directory)
-    # Before the directory, which is how they would be found, and after it: libvirt may write a last line.
+    # Before the directory, by which a retry finds the logs, and after it: libvirt may write a last line.
     host.remove_logs(name)
     directory.remove()
     host.remove_logs(name)
-    return there
+    return exists
 
 
 def record_left(directory: LabDirectory) -> NodeRecord | None:
-    """Read what a lab without any node left says of itself."""
+    """Read the record in a lab's directory; None if there is none."""
     try:
         return NodeRecord.from_xml(directory.record.read_text())
     except OSError:
@@ -55,13 +55,13 @@ def record_left(directory: LabDirectory) -> NodeRecord | None:
 
 def _destroy(host: Host, domains: list[Domain], lab: str) -> None:
     """End domains together: libvirt waits for each QEMU to be gone."""
-    failed: list[FameError] = []
+    errors: list[FameError] = []
 
     def destroy(each: Domain) -> None:
         try:
             host.destroy(each)
         except FameError as error:
-            failed.append(error)
+            errors.append(error)
 
     # An executor takes no more work once the interpreter ends, which is when a notebook's kernel is stopped.
     threads = [threading.Thread(target=destroy, args=[each], name=f"end-{lab}") for each in domains]
@@ -69,5 +69,5 @@ def _destroy(host: Host, domains: list[Domain], lab: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]

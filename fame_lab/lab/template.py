@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 def start_mode(
     context: LabContext, *, deadline: float | None, tell: Callable[[str], None]
 ) -> Iterator[StartMode]:
-    """Decide how a lab's nodes start, and make the template if it is from one; it is gone at the end.
+    """Choose how a lab's nodes start; a template for it exists until the block ends.
 
-    What keeps a lab that asked for a template from being restored is logged, and its nodes start cold.
+    If a lab asked for a template and cannot be restored, its nodes start cold and the reason is logged.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def start_mode(
     deadline : float, optional
         Seconds that the template's boot may take; by default the image says.
     tell : callable
-        Told in a few words what goes on.
+        Called with the current step, in a few words.
     """
     image = context.image
-    found = cold_start_reason(
+    reason = cold_start_reason(
         context.spec,
         cores=len(os.sched_getaffinity(0)),
         accelerator=context.accelerator.kind,
@@ -59,17 +59,17 @@ def start_mode(
         libvirt_passes_fds=migration.is_possible(context.host.libvirt_version),
         room=shutil.disk_usage(context.directory.path).free,
     )
-    if found or not isinstance(image, Appliance):
+    if reason or not isinstance(image, Appliance):
         if context.spec.start == "template":
-            log.warning("%s starts cold: %s", context.spec.name, found)
-        yield StartMode(None, found)
+            log.warning("%s starts cold: %s", context.spec.name, reason)
+        yield StartMode(None, reason)
         return
     tell("making a template")
     with _files(context) as files:
-        yield _made(context, image, files, deadline or image.deadline)
+        yield _from_template(context, image, files, deadline or image.deadline)
 
 
-def _made(context: LabContext, image: Appliance, files: TemplateFiles, deadline: float) -> StartMode:
+def _from_template(context: LabContext, image: Appliance, files: TemplateFiles, deadline: float) -> StartMode:
     for _ in range(boot.ATTEMPTS):
         try:
             _make(context, image, files, deadline)
@@ -77,10 +77,9 @@ def _made(context: LabContext, image: Appliance, files: TemplateFiles, deadline:
             raise_if_cancelled()
             log.warning("the template of %s did not come up: %s", context.spec.name, error)
         else:
-            asked = context.spec.start == "template"
-            return StartMode(
-                files, "a template was asked for" if asked else "it is faster with so many nodes"
-            )
+            if context.spec.start == "template":
+                return StartMode(files, "a template was asked for")
+            return StartMode(files, "it is faster with so many nodes")
     return StartMode(None, "the template did not come up")
 
 
@@ -110,10 +109,10 @@ def cold_start_reason(
     ----------
     spec : LabSpec
     cores : int
-        Of the host: so many nodes boot at a time.
+        The host's, which is how many nodes boot at a time.
     accelerator : {"kvm", "tcg"}
     image_supports_restore : bool
-        Whether the image knows how to wait for being restored.
+        Whether the image can wait to be restored.
     libvirt_passes_fds : bool
         Whether this libvirt hands open files to QEMU.
     room : int
@@ -122,7 +121,7 @@ def cold_start_reason(
     if spec.start == "cold":
         return "a cold start was asked for"
     if spec.start == "auto" and spec.nodes <= cores:
-        # As many boot at a time: then all are up as soon as a template would be.
+        # All nodes boot at once then, and are up as soon as a template would be.
         return f"a template pays for more nodes than the host has cores, which are {cores}"
     if spec.start == "auto" and accelerator == "kvm":
         return "a template pays where booting is emulated; under KVM start='template' makes one all the same"
@@ -156,6 +155,6 @@ def _files(context: LabContext) -> Iterator[TemplateFiles]:
         os.truncate(files.memory, files.size)
         yield files
     finally:
-        # What a restored node has mapped stays with it.
+        # A restored node keeps its mappings of a deleted file.
         for path in (files.memory, files.state):
             path.unlink(missing_ok=True)

@@ -20,24 +20,24 @@ __all__ = ["Task"]
 
 log = logging.getLogger(__name__)
 
-_running: weakref.WeakSet[Task] = weakref.WeakSet()
+_tasks: weakref.WeakSet[Task] = weakref.WeakSet()
 
 
 class Task:
-    """Does something, once, and can be called off.
+    """A call on a thread of its own, which can be cancelled.
 
-    When the kernel ends, it is called off and has the time to leave nothing behind.
+    When the kernel ends, the task is cancelled and has the time to leave nothing behind.
 
     Parameters
     ----------
     name : str
         Of its thread.
     do : callable
-        Given the task itself, whose ``cancelled`` it may look at; commands that it runs in guests do so.
+        Called with the task, to read its ``cancelled``. Commands in guests end by it anyway.
     after : callable
-        Given the task when it has ended, whatever came of it; on its thread.
-    heard : Listener, optional
-        Told how far it is.
+        Called with the task when it has ended, whether or not it failed, on its thread.
+    listener : Listener, optional
+        Called with the progress.
     """
 
     def __init__(
@@ -45,21 +45,21 @@ class Task:
         name: str,
         do: Callable[[Task], Any],
         after: Callable[[Task], None],
-        heard: Listener | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.cancelled = threading.Event()
         self.result: Any = None
-        #: What it ended with, if it did not do what it was to do.
+        #: The exception that it ended with, if any.
         self.error: Exception | None = None
         self._do = do
         self._after = after
-        self._heard = heard
-        # A click is heard on a daemon, whose threads are daemons too, which nobody waits for at the end.
+        self._listener = listener
+        # A click arrives on a daemon thread, whose threads would be daemons too, and be cut off at exit.
         self._thread = threading.Thread(target=self._work, name=name, daemon=False)
 
     def start(self) -> Task:
         """Begin, and return at once."""
-        _running.add(self)
+        _tasks.add(self)
         self._thread.start()
         return self
 
@@ -73,23 +73,23 @@ class Task:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        heard = listen(self._heard) if self._heard is not None else contextlib.nullcontext()
+        listening = listen(self._listener) if self._listener is not None else contextlib.nullcontext()
         try:
-            with cancellable(self.cancelled), heard, short_switch_interval():
+            with cancellable(self.cancelled), listening, short_switch_interval():
                 self.result = self._do(self)
         except Exception as error:
-            # Whatever it is, it is shown to whoever pressed the button.
+            # The panel shows it, whatever it is.
             self.error = error
             log.debug("%s: %s", self._thread.name, error, exc_info=True)
         finally:
-            _running.discard(self)
+            _tasks.discard(self)
             self._after(self)
 
 
 def _call_off_at_the_end() -> None:
     # Jupyter kills a kernel that takes too long to end.
     delegate_cleanup()
-    for task in list(_running):
+    for task in list(_tasks):
         task.cancel()
 
 

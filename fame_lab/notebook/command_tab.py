@@ -18,8 +18,8 @@ from fame_lab.notebook.tab import LabTab, button
 __all__ = ["CommandBox"]
 
 ALL = "all nodes"
-#: Commands whose outcome stays to be seen.
-_KEPT = 20
+#: Commands whose outcome is shown.
+_MAX_OUTCOMES = 20
 
 
 class CommandBox(LabTab):
@@ -42,9 +42,9 @@ class CommandBox(LabTab):
         super().__init__(lab, note)
         self._coming = coming
         self._queued = False
-        self._wanted = ""
+        self._hint = ""
         self._of: Lab | None = None
-        self._kept: collections.deque[str] = collections.deque(maxlen=_KEPT)
+        self._outcomes: collections.deque[str] = collections.deque(maxlen=_MAX_OUTCOMES)
         self.where = ipywidgets.Dropdown(options=[ALL], layout=ipywidgets.Layout(width="9em"))
         self.command = ipywidgets.Text(
             placeholder="a command for the node's shell, such as lspci -v",
@@ -74,9 +74,9 @@ class CommandBox(LabTab):
                 self._begin()
                 return
         if lab is not None and lab is not self._of:
-            # What nodes of the same names said in another lab is not to be taken for this one's.
+            # Nodes of another lab have the same names, so its outcomes would seem to be this lab's.
             self._of = lab
-            self._kept.clear()
+            self._outcomes.clear()
             self.output.value = ""
         names = [ALL, *(lab.spec.node_names if lab is not None else ())]
         if list(self.where.options) != names:
@@ -87,8 +87,7 @@ class CommandBox(LabTab):
             none = (
                 "It runs once the lab is there." if self._queued else "Start a lab, or attach to one, first."
             )
-            wanted = self._wanted if lab is not None else none
-            self.status.value = muted(wanted)
+            self.status.value = muted(self._hint if lab is not None else none)
 
     def _entered(self, content: object) -> None:
         if isinstance(content, dict) and content.get("event") == "submit":
@@ -97,17 +96,17 @@ class CommandBox(LabTab):
     def _begin(self) -> None:
         lab, command, where = self._lab(), self.command.value, self.where.value
         if lab is None:
-            # Its nodes may be ready a moment before it is: what is typed then is not to be lost.
+            # Its nodes may be ready a moment before the lab is. A command that is typed then waits.
             self._queued = self._coming()
             self.show()
             return
         if self._task is not None:
             return
         if not command.strip():
-            self._wanted = "Type a command first."
+            self._hint = "Type a command first."
             self.show()
             return
-        self._wanted = ""
+        self._hint = ""
         self._note(f"{where}: {command}")
         self.status.value = muted(f"running on {where} …")
 
@@ -119,15 +118,15 @@ class CommandBox(LabTab):
 
     def _ended(self, task: Task) -> None:
         if task.error is not None:
-            shown = error_html("the command", task.error)
+            html = error_html("the command", task.error)
         else:
-            shown = "\n".join(task.result.values())
-        self._kept.appendleft(shown)
-        self.output.value = "<hr>".join(self._kept)
+            html = "\n".join(task.result.values())
+        self._outcomes.appendleft(html)
+        self.output.value = "<hr>".join(self._outcomes)
 
 
 def _outcome(node: Node, command: str, task: Task) -> str:
-    """Run it; a node that cannot is told beside what the others said."""
+    """Return the result as HTML. An error of one node stands beside the results of the others."""
     try:
         return run_html(node.run(command, check=False))
     except FameError as error:

@@ -39,7 +39,7 @@ class ConsoleBox(LabTab):
     ) -> None:
         super().__init__(lab, note)
         self._node_is = node_is
-        self._shown: Node | None = None
+        self._node: Node | None = None
         self.node = ipywidgets.Dropdown(options=["node01"], layout=ipywidgets.Layout(width="9em"))
         self.restart = button("Restart node", "refresh", "10em")
         self.status = ipywidgets.HTML()
@@ -67,13 +67,13 @@ class ConsoleBox(LabTab):
 
     def _show_way_in(self, node: Node) -> None:
         # QEMU is asked for the port, which is slow: once for each life of a node.
-        if node is self._shown:
+        if node is self._node:
             return
         try:
             words = shlex.join(node.ssh_command)
         except FameError:
             return  # it is gone, or coming
-        self._shown = node
+        self._node = node
         self.ssh.value = render(_WAY_IN, words=words)
 
     def _begin(self) -> None:
@@ -89,7 +89,7 @@ class ConsoleBox(LabTab):
         self._do(f"panel-restart-{lab.spec.name}", work, self._ended)
 
     def _ended(self, task: Task) -> None:
-        self._shown = None
+        self._node = None
         if task.error is not None:
             self.status.value = error_html("the restart", task.error)
         else:

@@ -51,7 +51,7 @@ _ERROR = """\
 
 
 def reason() -> Any:
-    """Make the place beside a field for what is wrong with it, or what it means."""
+    """Create the widget beside a field for its meaning, or the reason that refuses it."""
     return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 12em", min_width="0", margin="2px 0 2px 8px"))
 
 
@@ -71,19 +71,19 @@ def pre_from_its_end(text: str) -> str:
 
 
 def reason_html(why: str) -> str:
-    """Write why a field cannot be; what was typed may be of any length."""
-    shown = why if len(why) <= _MAX_REASON else f"{why[:_MAX_REASON]} …"
-    return render('<div class="fame-reason" role="alert">{{ why }}</div>', why=shown)
+    """Write why a field cannot be right, cut to a bounded length: it quotes what was typed."""
+    text = why if len(why) <= _MAX_REASON else f"{why[:_MAX_REASON]} …"
+    return render('<div class="fame-reason" role="alert">{{ why }}</div>', why=text)
 
 
 def note_html(words: str) -> str:
-    """Write what is worth knowing, and nobody's mistake."""
+    """Write a note, which is no error."""
     return render('<div class="fame-note">{{ words }}</div>', words=words)
 
 
 def error_html(what: str, error: BaseException) -> str:
-    """Write what went wrong, in full; an error that is not the kit's own with where it came from."""
+    """Write an error in full, with its traceback if the kit did not expect it."""
     message = error.explanation() if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
-    known = isinstance(error, (FameError, OSError))
-    trace = "" if known else "".join(traceback.format_exception(error))
+    is_expected = isinstance(error, (FameError, OSError))
+    trace = "" if is_expected else "".join(traceback.format_exception(error))
     return render(_ERROR, message=f"{what}: {message}" if what else message, trace=trace)

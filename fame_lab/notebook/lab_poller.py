@@ -24,12 +24,12 @@ _LIST_EVERY = 2.0
 
 @dataclass(frozen=True)
 class HostSnapshot:
-    """What was seen at one look.
+    """The nodes and labs of this host at one moment.
 
     Parameters
     ----------
     lab : str or None
-        Which lab was looked at.
+        The lab whose nodes are in it.
     vitals : tuple of NodeStats
     labs : tuple of LabStatus
         All labs on this host.
@@ -45,13 +45,13 @@ class HostSnapshot:
     @classmethod
     def of(cls, lab: str) -> HostSnapshot:
         """Look once, at one lab."""
-        signs = NodeMonitor(lab)
+        monitor = NodeMonitor(lab)
         try:
-            return cls(lab, tuple(signs.look()))
+            return cls(lab, tuple(monitor.look()))
         except FameError as error:
             return cls(lab, error=str(error))
         finally:
-            signs.close()
+            monitor.close()
 
     @property
     def lab_is_there(self) -> bool:
@@ -64,15 +64,15 @@ class Watch:
 
     Parameters
     ----------
-    seen : callable
-        Given what was seen, at each look.
+    on_snapshot : callable
+        Called with each snapshot.
     """
 
-    def __init__(self, seen: Callable[[HostSnapshot], None]) -> None:
-        self._seen = seen
-        self._signs: NodeMonitor | None = None
+    def __init__(self, on_snapshot: Callable[[HostSnapshot], None]) -> None:
+        self._on_snapshot = on_snapshot
+        self._monitor: NodeMonitor | None = None
         self._lab: str | None = None
-        self._sight = HostSnapshot()
+        self._snapshot = HostSnapshot()
         self._labs: tuple[LabStatus, ...] = ()
         self._labs_until = 0.0
         self._closed = False
@@ -101,45 +101,45 @@ class Watch:
             self._publish(self._look())
             self._awake.wait(_EVERY)
             self._awake.clear()
-        if self._signs is not None:
-            self._signs.close()
+        if self._monitor is not None:
+            self._monitor.close()
 
     def _feel(self) -> None:
         """Report a QEMU that has ended at once: libvirt says nothing of a domain while it clears it up."""
         while not self._closed:
             time.sleep(_PULSE)
-            signs, sight = self._signs, self._sight
-            if signs is None or sight.lab != signs.lab or not (ended := signs.ended()):
+            monitor, snapshot = self._monitor, self._snapshot
+            if monitor is None or snapshot.lab != monitor.lab or not (ended := monitor.ended()):
                 continue
-            vitals = tuple(
+            stats = tuple(
                 NodeStats(each.node, "gone", console=each.console) if each.node in ended else each
-                for each in sight.vitals
+                for each in snapshot.vitals
             )
-            if vitals != sight.vitals and sight is self._sight:
-                self._publish(replace(sight, vitals=vitals))
+            if stats != snapshot.vitals and snapshot is self._snapshot:
+                self._publish(replace(snapshot, vitals=stats))
 
-    def _publish(self, sight: HostSnapshot) -> None:
-        self._sight = sight
+    def _publish(self, snapshot: HostSnapshot) -> None:
+        self._snapshot = snapshot
         try:
-            self._seen(sight)
+            self._on_snapshot(snapshot)
         except Exception:
             log.exception("the panel cannot show what it sees")
 
     def _look(self) -> HostSnapshot:
         lab = self._lab
         try:
-            if self._signs is not None and self._signs.lab != lab:
-                self._signs.close()
-                self._signs = None
-            if self._signs is None and lab is not None:
-                self._signs = NodeMonitor(lab)
-            vitals = tuple(self._signs.look()) if self._signs is not None else ()
+            if self._monitor is not None and self._monitor.lab != lab:
+                self._monitor.close()
+                self._monitor = None
+            if self._monitor is None and lab is not None:
+                self._monitor = NodeMonitor(lab)
+            vitals = tuple(self._monitor.look()) if self._monitor is not None else ()
             if (now := time.monotonic()) > self._labs_until:
-                # Where no lab is there is no directory of one, and no need to wake libvirt.
+                # Without a lab's directory there is no lab, and no need to wake libvirt.
                 self._labs = tuple(LabStatus.all()) if LabDirectory.all() else ()
                 self._labs_until = now + _LIST_EVERY
         except FameError as error:
-            # What was seen last is shown on: that nothing can be seen does not mean that nothing is there.
-            vitals = self._sight.vitals if self._sight.lab == lab else ()
+            # The panel shows the last snapshot on: an error does not mean that the nodes are gone.
+            vitals = self._snapshot.vitals if self._snapshot.lab == lab else ()
             return HostSnapshot(lab, vitals, self._labs, str(error))
         return HostSnapshot(lab, vitals, self._labs)

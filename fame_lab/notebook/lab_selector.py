@@ -34,11 +34,11 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         self.lab = ipywidgets.Dropdown(options=[("a new lab", NEW)], layout=ipywidgets.Layout(width="30em"))
         self.left = ipywidgets.HTML()
         self.clear = ipywidgets.Button(description="Clear away", icon="trash")
-        self._left_behind = ipywidgets.HBox([self.left, self.clear])
+        self._orphan_row = ipywidgets.HBox([self.left, self.clear])
         self._choice = ipywidgets.HBox(
             [ipywidgets.Label("lab", layout=ipywidgets.Layout(width="7em")), self.lab]
         )
-        super().__init__([self._choice, self._left_behind])
+        super().__init__([self._choice, self._orphan_row])
         self.lab.observe(self._chosen, "value")
         self.clear.on_click(lambda _: clear_away(self._orphans))
 
@@ -59,10 +59,10 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
 
     def show(self, labs: Sequence[LabStatus], current: str, *, fixed: bool, idle: bool) -> None:
         """Show the labs that there are, and which of them the panel has."""
-        there = {entry.name: str(entry.spec) for entry in labs if self.can_attach(entry)}
+        specs = {entry.name: str(entry.spec) for entry in labs if self.can_attach(entry)}
         if current != NEW:
-            there.setdefault(current, current)
-        options = [("a new lab", NEW), *((words, name) for name, words in there.items())]
+            specs.setdefault(current, current)
+        options = [("a new lab", NEW), *((words, name) for name, words in specs.items())]
         self._showing = True
         try:
             if list(self.lab.options) != options:
@@ -80,7 +80,7 @@ class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes n
         ]
         self.left.value = muted(f"left behind: {', '.join(self._orphans)}")
         self.clear.disabled = not idle
-        self._left_behind.layout.display = None if self._orphans and not fixed else "none"
+        self._orphan_row.layout.display = None if self._orphans and not fixed else "none"
 
     def _chosen(self, *_: object) -> None:
         if not self._showing:

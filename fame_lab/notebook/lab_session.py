@@ -15,7 +15,7 @@ __all__ = ["LabSession", "SessionView"]
 
 
 class SessionView(Protocol):
-    """Whoever shows a holding; called from any thread."""
+    """What shows a session; called from any thread."""
 
     def began(self, doing: str) -> None:
         """Show that something has begun."""
@@ -31,7 +31,7 @@ class SessionView(Protocol):
 
 
 class LabSession:
-    """A lab, or none yet, and what is being done with it.
+    """A lab, or none yet, and the current action on it.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ class LabSession:
         self._do("stopping", work, lambda task: self._without(task, "stopped; nothing is left of it"))
 
     def cancel(self) -> None:
-        """Call off what goes on, if it can be."""
+        """Cancel the current task, if there is one."""
         if (task := self._task) is not None:
             task.cancel()
 
     def choose(self, name: str) -> None:
-        """Take up a lab that runs, or none; the one before runs on."""
+        """Attach to a lab that runs, or to none; the lab before runs on."""
 
         def work(_task: Task) -> Lab | None:
             self._face.end_boxes()
@@ -140,7 +140,7 @@ class LabSession:
         self._do("letting go", work, lambda task: self._without(task, f"{name} was ended elsewhere"))
 
     def clear_away(self, names: list[str]) -> None:
-        """Take away what killed starts and dead labs have left."""
+        """Remove what killed starts and dead labs have left."""
 
         def work(_task: Task) -> list[str]:
             return [entry.name for entry in Lab.list() if entry.name in names and entry.end_if_orphan()]
@@ -158,7 +158,7 @@ class LabSession:
         return words
 
     def _do(self, doing: str, work: Callable[[Task], Any], after: Callable[[Task], str]) -> None:
-        """Begin, unless something goes on already; `after` settles what is had, and says it."""
+        """Begin, unless a task runs; `after` sets the lab and returns the words to show."""
 
         def ended(task: Task) -> None:
             with self._lock:

@@ -91,7 +91,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     def _repr_mimebundle_(self, **words: Any) -> Any:
         bundle = super()._repr_mimebundle_(**words)
-        # For a page that is made of the notebook, where no widget lives.
+        # For a page made from the notebook, which shows no widget.
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None and self.picture.value:
             # As text: bytes make the notebook an invalid one.
@@ -105,27 +105,27 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         while not self._closed:
             self._awake.wait(self._every)
             self._awake.clear()
-            running = self._recording.running
-            if running and self.pause.value:
+            is_running = self._recording.running
+            if is_running and self.pause.value:
                 self.status.value = "paused"
-            elif self._show() and not running:
+            elif self._show() and not is_running:
                 self.pause.disabled = True
                 return
 
     def _show(self) -> bool:
-        """Show it as it is, or what is in the way; tell which."""
+        """Show the picture or the error that prevents it; return whether there is a picture."""
         try:
-            running = self._recording.running
+            is_running = self._recording.running
             # One picture takes the place of another: nothing is added, and nothing flickers.
             with short_switch_interval():
                 self.picture.value = draw(self._recording.glance(), self._recording.source)
         except (FameError, OSError, ValueError) as error:
-            # It may have stopped between two lines; what is wrong is told where it can be seen.
+            # It may have stopped between two lines. The error is shown in place of the status.
             self.status.value = render("{{ error }}", error=error)
             log.debug("no picture: %s", error)
             return False
         self.picture.layout.display = None
-        self.status.value = "running" if running else "stopped"
+        self.status.value = "running" if is_running else "stopped"
         return True
 
 
@@ -139,16 +139,16 @@ class StillView:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._shown: Any = None
+        self._display: Any = None
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        self._shown = display(self._picture(), raw=True, display_id=True)
+        self._display = display(self._picture(), raw=True, display_id=True)
         self._recording.when_stopped(self._update)
 
     def _update(self) -> None:
-        self._shown.update(self._picture(), raw=True)
+        self._display.update(self._picture(), raw=True)
 
     def _picture(self) -> dict[str, Any]:
         png = draw(self._recording.glance(), self._recording.source)
@@ -159,7 +159,7 @@ class StillView:
 
 
 def draw(glance: Snapshot, source: str) -> bytes:
-    """Draw a glance; give a PNG.
+    """Draw a snapshot, and return it as a PNG.
 
     Examples
     --------

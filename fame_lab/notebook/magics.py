@@ -48,42 +48,44 @@ class FameMagics(Magics):
     @cell_magic
     def node(self, line: str, cell: str) -> None:
         """Run the cell on one node, by its shell; with --c, as a C program."""
-        asked = parse_argstring(self.node, line)
-        with self._lab(asked.lab) as lab:
-            self._run(lab, [lab.node(asked.node)], cell, asked)
+        options = parse_argstring(self.node, line)
+        with self._lab(options.lab) as lab:
+            self._run(lab, [lab.node(options.node)], cell, options)
 
     @magic_arguments()  # type: ignore[untyped-decorator]
     @_shared
     @cell_magic
     def nodes(self, line: str, cell: str) -> None:
         """Run the cell on every node at once, by its shell; with --c, as a C program."""
-        asked = parse_argstring(self.nodes, line)
-        with self._lab(asked.lab) as lab:
-            self._run(lab, lab.nodes, cell, asked)
+        options = parse_argstring(self.nodes, line)
+        with self._lab(options.lab) as lab:
+            self._run(lab, lab.nodes, cell, options)
 
-    def _run(self, lab: Lab, nodes: Sequence[Node], cell: str, asked: argparse.Namespace) -> None:
-        run = _program if asked.c else _script
-        with run(cell, asked) as on:
+    def _run(self, lab: Lab, nodes: Sequence[Node], cell: str, options: argparse.Namespace) -> None:
+        run = _program if options.c else _script
+        with run(cell, options) as on:
             results = RunResults(lab.each(nodes, on))
         display(results)
-        if not asked.no_raise:
+        if not options.no_raise:
             results.check()
 
     @contextlib.contextmanager
     def _lab(self, name: str | None) -> Iterator[Lab]:
-        """Find the lab that is meant: one of the notebook's, or one that is attached for this cell."""
-        names = {} if self.shell is None else self.shell.user_ns
-        here = {
-            value.spec.name: value for value in names.values() if isinstance(value, Lab) and value.is_running
+        """Return the lab of that name, or the notebook's only one; attach to it for this cell if need be."""
+        variables = {} if self.shell is None else self.shell.user_ns
+        labs = {
+            value.spec.name: value
+            for value in variables.values()
+            if isinstance(value, Lab) and value.is_running
         }
-        if name is None and len(here) == 1:
-            name = next(iter(here))
+        if name is None and len(labs) == 1:
+            name = next(iter(labs))
         if name is None:
-            there = ", ".join(here or [entry.name for entry in Lab.list()]) or "none"
-            many = "several labs run" if here else "no lab runs"
-            raise LabError(f"{many} in this notebook", hint=f"say which by --lab NAME; there are: {there}")
-        if name in here:
-            yield here[name]
+            names = ", ".join(labs or [entry.name for entry in Lab.list()]) or "none"
+            many = "several labs run" if labs else "no lab runs"
+            raise LabError(f"{many} in this notebook", hint=f"say which by --lab NAME; there are: {names}")
+        if name in labs:
+            yield labs[name]
             return
         attached = Lab.attach(name)
         try:
@@ -96,18 +98,18 @@ Ran = Callable[[Node], RunResult]
 
 
 @contextlib.contextmanager
-def _script(cell: str, asked: argparse.Namespace) -> Iterator[Ran]:
-    if asked.args:
+def _script(cell: str, options: argparse.Namespace) -> Iterator[Ran]:
+    if options.args:
         raise SpecError(
-            f"--args is {asked.args!r}, and the cell no program", hint="give --c, or put it into the cell"
+            f"--args is {options.args!r}, and the cell no program", hint="give --c, or put it into the cell"
         )
-    yield lambda node: node.run(cell, check=False, timeout=asked.timeout)
+    yield lambda node: node.run(cell, check=False, timeout=options.timeout)
 
 
 @contextlib.contextmanager
-def _program(cell: str, asked: argparse.Namespace) -> Iterator[Ran]:
+def _program(cell: str, options: argparse.Namespace) -> Iterator[Ran]:
     # IPython leaves the quotes around an argument; those within it part the words.
-    words = shlex.split(" ".join(shlex.split(asked.args)))
+    words = shlex.split(" ".join(shlex.split(options.args)))
     remote = f"/tmp/fame-cell-{uuid.uuid4().hex}"  # noqa: S108 - in the guest
     with tempfile.TemporaryDirectory(prefix="fame-cell-") as directory:
         program = compile_c(cell, Path(directory) / "program")
@@ -115,7 +117,7 @@ def _program(cell: str, asked: argparse.Namespace) -> Iterator[Ran]:
         def run(node: Node) -> RunResult:
             node.put(program, remote, mode=0o755)
             try:
-                return node.run(shlex.join([remote, *words]), check=False, timeout=asked.timeout)
+                return node.run(shlex.join([remote, *words]), check=False, timeout=options.timeout)
             finally:
                 with shielded():
                     node.run(f"rm -f {remote}", check=False)

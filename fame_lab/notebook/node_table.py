@@ -46,8 +46,8 @@ def node_rows(names: Sequence[str], vitals: Sequence[NodeStats], stages: Mapping
     >>> "ready" in node_rows(["node01"], [NodeStats("node01", "running")], {"node01": "ready"})
     True
     """
-    seen = {each.node: each for each in vitals}
-    rows = [_row(name, seen.get(name, NodeStats(name, "")), stages.get(name)) for name in names]
+    stats = {each.node: each for each in vitals}
+    rows = [_row(name, stats.get(name, NodeStats(name, "")), stages.get(name)) for name in names]
     return render(_TABLE, rows=rows)
 
 

@@ -65,12 +65,12 @@ def panel(lab: Lab | None = None) -> Panel:
     """
     key = None if lab is None else lab.spec.name
     with _panels_lock:
-        there = _panels.get(key)
-        if there is None or there.closed or (lab is not None and there.lab is not lab):
-            if there is not None:
-                there.close()
-            there = _panels[key] = Panel(lab)
-        return there
+        shared = _panels.get(key)
+        if shared is None or shared.closed or (lab is not None and shared.lab is not lab):
+            if shared is not None:
+                shared.close()
+            shared = _panels[key] = Panel(lab)
+        return shared
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -180,7 +180,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self._holding.cancel()
 
     def end_boxes(self) -> None:
-        """End what the boxes do, and wait for it."""
+        """End the tasks of the tabs, and wait for them."""
         for box in self._boxes:
             box.stop()
 
@@ -217,18 +217,18 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         lab = self.lab
         self._watch.look_at(None if lab is None else lab.spec.name)
 
-    def _see(self, sight: HostSnapshot) -> None:
-        """Show what the watch saw, such as that others have ended the lab, or one from before a restart."""
-        self._sight = sight
+    def _see(self, snapshot: HostSnapshot) -> None:
+        """Show a snapshot; release a lab that others have ended, attach to one from before a restart."""
+        self._sight = snapshot
         self.journal.show()
         lab, idle = self.lab, not self._holding.doing
-        if idle and not sight.error:
+        if idle and not snapshot.error:
             if lab is not None and lab.is_running:
-                if sight.lab == lab.spec.name and not sight.lab_is_there:
+                if snapshot.lab == lab.spec.name and not snapshot.lab_is_there:
                     self._holding.lost()
             elif not self._sought and lab is None:
                 self._sought = True
-                ours = [entry.name for entry in sight.labs if self.choice.was_ours(entry)]
+                ours = [entry.name for entry in snapshot.labs if self.choice.was_ours(entry)]
                 if len(ours) == 1:
                     self._holding.choose(ours[0])
         self._show()
@@ -237,19 +237,19 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         if not self._whole or self.closed:
             return
         with self._lock:
-            holding, sight = self._holding, self._sight
-            lab, doing, running = holding.lab, holding.doing, holding.is_running
-            fixed = holding.fixed is not None
+            session, snapshot = self._holding, self._sight
+            lab, doing, is_running = session.lab, session.doing, session.is_running
+            fixed = session.fixed is not None
             self.title.value = title_html(lab, doing)
-            self.choice.show(sight.labs, _name(lab) if running else NEW, fixed=fixed, idle=not doing)
-            self._show_form(editable=not doing and not running and not fixed, shown=not running)
-            self.facts.value = facts_html(lab.spec) if lab is not None and running else ""
-            wrong = {} if fixed or running else self.form.problems
-            self.start.disabled = bool(doing or running or wrong)
+            self.choice.show(snapshot.labs, _name(lab) if is_running else NEW, fixed=fixed, idle=not doing)
+            self._show_form(editable=not doing and not is_running and not fixed, shown=not is_running)
+            self.facts.value = facts_html(lab.spec) if lab is not None and is_running else ""
+            problems = {} if fixed or is_running else self.form.problems
+            self.start.disabled = bool(doing or is_running or problems)
             self.cancel.disabled = doing != "starting"
-            self.stop.disabled = bool(doing or not running)
-            self.progress.wait_for("" if doing or not wrong else f"Start waits for: {self.form.waits_for}")
-            self.rows.value = rows_html(holding, sight)
+            self.stop.disabled = bool(doing or not is_running)
+            self.progress.wait_for("" if doing or not problems else f"Start waits for: {self.form.waits_for}")
+            self.rows.value = rows_html(session, snapshot)
             for box in self._boxes:
                 box.show()
 

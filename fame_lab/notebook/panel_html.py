@@ -24,17 +24,17 @@ _FACTS = """\
 </details>"""
 
 
-def rows_html(holding: LabSession, sight: HostSnapshot) -> str:
+def rows_html(session: LabSession, snapshot: HostSnapshot) -> str:
     """Write the nodes, as they were seen last; nothing while there is no lab."""
-    lab = holding.lab
-    if lab is None or not (lab.is_running or holding.doing):
+    lab = session.lab
+    if lab is None or not (lab.is_running or session.doing):
         return ""
-    looked = sight.lab == lab.spec.name
-    if not looked and not holding.stages:
+    looked = snapshot.lab == lab.spec.name
+    if not looked and not session.stages:
         return ""  # taken up a moment ago: not seen is not gone
-    vitals = sight.vitals if looked else ()
-    unseen = error_html("the nodes cannot be seen", HostError(sight.error)) if sight.error else ""
-    return unseen + node_rows(lab.spec.node_names, vitals, holding.stages)
+    vitals = snapshot.vitals if looked else ()
+    unseen = error_html("the nodes cannot be seen", HostError(snapshot.error)) if snapshot.error else ""
+    return unseen + node_rows(lab.spec.node_names, vitals, session.stages)
 
 
 def title_html(lab: Lab | None, doing: str) -> str:

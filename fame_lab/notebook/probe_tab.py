@@ -36,8 +36,8 @@ class ProbeBox(LabTab):
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
         super().__init__(lab, note)
-        self._asked = ""
-        self._wrong: set[str] = set()
+        self._name = ""
+        self._invalid: set[str] = set()
         self._fields: dict[str, tuple[Parameter, Any, ipywidgets.HTML]] = {}
         #: What was measured last.
         self.result: Result | None = None
@@ -64,7 +64,7 @@ class ProbeBox(LabTab):
     def show(self) -> None:
         """Show what can be done now."""
         lab, busy = self._lab(), self._task is not None
-        self.run.disabled = lab is None or busy or bool(self._wrong)
+        self.run.disabled = lab is None or busy or bool(self._invalid)
         self.probe.disabled = busy
         self.cancel.layout.display = None if busy else "none"
         if not busy:
@@ -74,7 +74,7 @@ class ProbeBox(LabTab):
         first = (probes.family(self.probe.value).__doc__ or "").strip().partition("\n")[0]
         self.about.value = muted(first)
         before = self.parameters.children
-        self._wrong.clear()
+        self._invalid.clear()
         self._fields = {each.name: (each, _widget(each), reason()) for each in parameters(self.probe.value)}
         for each, widget, _ in self._fields.values():
             widget.observe(lambda _, name=each.name: self._look(name), "value")
@@ -93,48 +93,48 @@ class ProbeBox(LabTab):
         try:
             each.read(widget.value)
             why.value = muted(f"{each.takes}. {each.words}" if each.words else each.takes)
-            self._wrong.discard(name)
+            self._invalid.discard(name)
         except SpecError as error:
             why.value = reason_html(str(error))
-            self._wrong.add(name)
+            self._invalid.add(name)
         self.show()
 
     def _begin(self) -> None:
         lab, name = self._lab(), self.probe.value
         if lab is None or self._task is not None:
             return
-        given = {
+        arguments = {
             each.name: each.read(widget.value)
             for each, widget, _ in self._fields.values()
             if widget.value.strip() not in ("", each.text)
         }
-        words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in given.items())])
+        words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in arguments.items())])
         self._note(f"lab.probe({words})")
         self.outcome.value = ""
         self.picture.layout.display = "none"
-        self._asked = name
+        self._name = name
         self.progress.begin(f"{name} …")
 
         def work(_task: Task) -> tuple[Result, bytes, str]:
-            result = lab.probe(name, **given)
+            result = lab.probe(name, **arguments)
             self.progress.say("drawing …")
             return result, png(result), result._repr_html_()
 
         self._do(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
 
     def _ended(self, task: Task) -> None:
-        name = self._asked
+        name = self._name
         if task.error is None:
             self.result, self.picture.value, self.outcome.value = task.result
             self.picture.layout.display = None
-            said = f"{name} done; it is panel.result in code"
+            outcome = f"{name} done; it is panel.result in code"
         elif task.cancelled.is_set():
-            said = f"{name} was cancelled; nothing of it goes on"
+            outcome = f"{name} was cancelled; nothing of it goes on"
         else:
-            said = f"{name} failed"
+            outcome = f"{name} failed"
             self.alert.value = error_html(name, task.error)
-        self._note(said)
-        self.progress.end(said)
+        self._note(outcome)
+        self.progress.end(outcome)
 
 
 def _widget(each: Parameter) -> Any:

@@ -11,7 +11,7 @@ from fame_lab.notebook.html import muted
 
 __all__ = ["ProgressLine"]
 
-#: Seconds between two messages to the page: more of them nobody sees.
+#: Seconds between two messages to the page: faster ones cannot be read.
 _BEAT = 0.1
 
 
@@ -24,7 +24,7 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
         )
         self.words = ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 auto", min_width="0"))
         self._began = 0.0
-        self._heard = 0.0
+        self._updated_at = 0.0
         #: What it says.
         self.said = ""
         super().__init__([self.bar, self.words])
@@ -39,9 +39,9 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
     def hear(self, done: int, total: int | None, words: str) -> None:
         """Show how far it is; see :class:`fame_lab.core.jobs.progress.Listener`."""
         now = time.monotonic()
-        if now < self._heard + _BEAT and done != total:
+        if now < self._updated_at + _BEAT and done != total:
             return
-        self._heard = now
+        self._updated_at = now
         if total:
             self.bar.max, self.bar.value = total, min(done, total)
         count = f"{done} of {total}" if total else f"{done}" if done else ""
@@ -53,7 +53,7 @@ class ProgressLine(ipywidgets.HBox):  # type: ignore[misc] # ipywidgets publishe
         self.say(words)
 
     def wait_for(self, words: str) -> None:
-        """Show what is to be done first; what was said before comes back when it is done."""
+        """Show what is to be done first; the words before come back afterwards."""
         if words:
             self.words.value = render('<span class="fame-reason">{{ words }}</span>', words=words)
         else:

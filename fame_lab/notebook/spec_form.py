@@ -46,26 +46,26 @@ _MORE = ("book", "vcpus", "memory", "fam_path", "subnet", "qemu")
 
 
 def problems(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return for each field that cannot be right why, all of them at once.
+    """Return the reason for each field that cannot be right, for all of them at once.
 
     Examples
     --------
     >>> problems({"name": "demo", "nodes": 0, "fam": "3M"}).keys()
     dict_keys(['nodes', 'fam'])
     """
-    found: dict[str, str] = {}
-    tried = dict(values)
+    reasons: dict[str, str] = {}
+    fields = dict(values)
     while True:
         try:
-            LabSpec(**tried)
+            LabSpec(**fields)
         except SpecError as error:
-            if error.field is None or error.field in found:
-                return found | {error.field or "name": str(error)}
-            found[error.field] = str(error)
-            # With something right in its place the fields after it are looked at too.
-            tried[error.field] = _DEFAULTS[error.field]
+            if error.field is None or error.field in reasons:
+                return reasons | {error.field or "name": str(error)}
+            reasons[error.field] = str(error)
+            # With a right value in its place the check goes on to the next fields.
+            fields[error.field] = _DEFAULTS[error.field]
         else:
-            return found
+            return reasons
 
 
 class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
@@ -73,13 +73,13 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     Parameters
     ----------
-    changed : callable
-        Called when a field, or what is wrong with it, has changed.
+    on_change : callable
+        Called when a field, or the reason that refuses it, has changed.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-        self._taken: list[str] = []
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._names: list[str] = []
         self.problems: dict[str, str] = {}
         self.fields = {field: _widget(field) for field in _FIELDS}
         self._reasons = {field: reason() for field in _FIELDS}
@@ -95,15 +95,15 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
 
     @property
     def values(self) -> dict[str, Any]:
-        """What is in the fields, as LabSpec takes it."""
-        told = {field: widget.value for field, widget in self.fields.items()}
+        """The values of the fields, as LabSpec takes them."""
+        fields = {field: widget.value for field, widget in self.fields.items()}
         for field in _COUNTS:
-            text = str(told[field]).strip()
-            told[field] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+            text = str(fields[field]).strip()
+            fields[field] = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
         for field in (*_SIZES, "name", "image", "subnet", "qemu"):
-            told[field] = told[field].strip()
-        told["fam_path"] = told["fam_path"].strip() or None
-        return told
+            fields[field] = fields[field].strip()
+        fields["fam_path"] = fields["fam_path"].strip() or None
+        return fields
 
     def spec(self) -> LabSpec:
         """Return the spec that is described.
@@ -129,25 +129,25 @@ class SpecForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
         for widget in self.fields.values():
             widget.disabled = disabled
 
-    def take_names(self, taken: Sequence[str]) -> None:
+    def take_names(self, names: Sequence[str]) -> None:
         """Refuse these names from now on: labs that run have them."""
-        if list(taken) != self._taken:
-            self._taken = list(taken)
+        if list(names) != self._names:
+            self._names = list(names)
             self._look()
 
     def _look(self, *_: Any) -> None:
         values = self.values
-        found = problems(values)
-        if "name" not in found and values["name"] in self._taken:
+        reasons = problems(values)
+        if "name" not in reasons and values["name"] in self._names:
             why = f"name is {values['name']!r}: a lab of that name is there; choose it above, or another name"
-            found = {"name": why} | found
-        self.problems = found
+            reasons = {"name": why} | reasons
+        self.problems = reasons
         for field, beside in self._reasons.items():
-            why = found.get(field, "")
+            why = reasons.get(field, "")
             beside.value = reason_html(why) if why else muted(_FIELDS[field][1])
-        if set(found) & set(_MORE):
+        if set(reasons) & set(_MORE):
             self.more.selected_index = 0  # or the reason could not be seen
-        self._changed()
+        self._on_change()
 
     @property
     def waits_for(self) -> str:

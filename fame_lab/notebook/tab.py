@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 class LabTab(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
-    """Its children are made by whoever derives from it.
+    """A tab with at most one task; each subclass adds its widgets.
 
     Parameters
     ----------
     lab : callable
         Gives the lab, or None while none runs.
     note : callable
-        Told in a line what goes on.
+        Called with a line for the log.
     """
 
     def __init__(self, lab: Callable[[], Lab | None], note: Callable[[str], None]) -> None:
@@ -61,9 +61,9 @@ class LabTab(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no t
         name: str,
         work: Callable[[Task], Any],
         after: Callable[[Task], None],
-        heard: Listener | None = None,
+        listener: Listener | None = None,
     ) -> None:
-        """Begin, unless something goes on; `after` shows what came of it."""
+        """Begin, unless a task runs; `after` shows its outcome."""
 
         def ended(task: Task) -> None:
             try:
@@ -78,7 +78,7 @@ class LabTab(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no t
         with self._one_at_a_time:
             if self._task is not None:
                 return
-            self._task = task = Task(name, work, ended, heard)
+            self._task = task = Task(name, work, ended, listener)
         self.alert.value = ""
         self.show()
         task.start()
@@ -95,7 +95,7 @@ def button(words: str, icon: str, width: str = "7em", style: str = "") -> Any:
 
 
 def when_pressed(pressed: Any, do: Callable[[], None], alert: Any) -> None:
-    """Connect a button with something to do; what goes wrong in it is shown in `alert`."""
+    """Connect a button with a function, whose errors are shown in `alert`."""
 
     def clicked(_: Any) -> None:
         try:

@@ -50,15 +50,15 @@ class TrafficBox(LabTab):
         self.picture = ipywidgets.Image(
             format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
         )
-        asked = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
+        controls = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
         self.children = [
-            ipywidgets.HBox([*asked, self.record, self.stop_button]),
+            ipywidgets.HBox([*controls, self.record, self.stop_button]),
             *(self.status, self.alert, self.live, self.picture),
         ]
         self._on(self.record, self._begin)
         self._on(self.stop_button, self._end)
         self.granule.observe(lambda _: self.show(), "value")
-        self._said = ""
+        self._status = ""
         self.show()
 
     def show(self) -> None:
@@ -68,13 +68,13 @@ class TrafficBox(LabTab):
         if recording is not None and not recording.running and not busy:
             self._take(recording)  # it ended with its lab
             recording = None
-        wrong = _wrong(self.granule.value)
-        self.record.disabled = lab is None or busy or recording is not None or bool(wrong)
+        problem = _granule_problem(self.granule.value)
+        self.record.disabled = lab is None or busy or recording is not None or bool(problem)
         self.stop_button.disabled = busy or recording is None
-        if wrong:
-            self.status.value = reason_html(wrong)
-        elif self._said:
-            self.status.value = self._said
+        if problem:
+            self.status.value = reason_html(problem)
+        elif self._status:
+            self.status.value = self._status
         elif lab is None:
             self.status.value = muted("Start a lab, or attach to one, first.")
         elif lab.spec.trace:
@@ -96,13 +96,13 @@ class TrafficBox(LabTab):
         lab = self._lab()
         if lab is None or self._task is not None or self._recording is not None:
             return
-        asked = {"source": self.source.value, "granule": self.granule.value.strip()}
-        self._note(f"lab.record(source={asked['source']!r}, granule={asked['granule']!r}).start()")
+        arguments = {"source": self.source.value, "granule": self.granule.value.strip()}
+        self._note(f"lab.record(source={arguments['source']!r}, granule={arguments['granule']!r}).start()")
         self._say("beginning …")
         self.picture.layout.display = "none"
 
         def work(task: Task) -> Recording:
-            recording = lab.record(**asked).start()
+            recording = lab.record(**arguments).start()
             if task.cancelled.is_set():
                 recording.stop()
             return recording
@@ -152,12 +152,12 @@ class TrafficBox(LabTab):
     def _say(self, words: str) -> None:
         self._say_html(muted(words))
 
-    def _say_html(self, said: str) -> None:
-        self._said = said
-        self.status.value = said
+    def _say_html(self, html: str) -> None:
+        self._status = html
+        self.status.value = html
 
 
-def _wrong(granule: str) -> str:
+def _granule_problem(granule: str) -> str:
     try:
         size = parse_size(granule.strip(), "granule")
     except SpecError as error:

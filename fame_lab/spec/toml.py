@@ -60,5 +60,5 @@ def read(path: Path, **changes: object) -> LabSpec:
     try:
         return _parse(text, changes)
     except SpecError as error:
-        error.args = (f"{path}: {error}",)
+        error.reword(f"{path}: {error.message}", error.hint)
         raise

@@ -104,6 +104,6 @@ class Calls:
         self._hooks[when, what].append((who, do))
 
     def _run(self, when: str, what: str, who: str) -> None:
-        for wanted, do in list(self._hooks[when, what]):
-            if wanted in (None, who):
+        for name, do in list(self._hooks[when, what]):
+            if name in (None, who):
                 do()

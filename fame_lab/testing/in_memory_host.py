@@ -106,10 +106,10 @@ class InMemoryHost:
         -------
         bool
         """
-        running = [each for each in self._of(lab) if each.state == "running"]
-        for each in running:
+        machines = [each for each in self._of(lab) if each.state == "running"]
+        for each in machines:
             each.end(words)
-        return bool(running)
+        return bool(machines)
 
     def leftovers(self) -> list[str]:
         """Return what is there: domains, logs, networks, connections that were opened and not closed.
@@ -118,10 +118,10 @@ class InMemoryHost:
         -------
         list of str
         """
-        there = [f"domain {_name(each)}" for each in self._machines if each.state != "gone"]
-        there += [f"log {_name(each)}" for each in self._machines if each.log is not None]
-        there += [f"network {lab}" for lab in sorted(self._networks)]
-        return there + [f"connection {each.node}" for each in self._connections if each.is_open]
+        names = [f"domain {_name(each)}" for each in self._machines if each.state != "gone"]
+        names += [f"log {_name(each)}" for each in self._machines if each.log is not None]
+        names += [f"network {lab}" for lab in sorted(self._networks)]
+        return names + [f"connection {each.node}" for each in self._connections if each.is_open]
 
     # What a lab asks; see fame_lab.lab.host.Host.
 
@@ -224,9 +224,9 @@ class InMemoryHost:
     def end_network(self, lab: str) -> bool:
         """Take a network away."""
         with self.calls.record("end network", lab):
-            there = lab in self._networks
+            exists = lab in self._networks
             self._networks.discard(lab)
-            return there
+            return exists
 
     def remove_logs(self, lab: str) -> None:
         """Delete the logs of a lab's machines."""

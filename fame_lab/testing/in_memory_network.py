@@ -16,15 +16,15 @@ class InMemoryNetwork(SwitchNetwork):
     Parameters
     ----------
     spec : LabSpec
-    made : set of str
+    networks : set of str
         The labs that have theirs.
     calls : Calls
     """
 
-    def __init__(self, spec: LabSpec, made: set[str], calls: Calls) -> None:
+    def __init__(self, spec: LabSpec, networks: set[str], calls: Calls) -> None:
         assert spec.addresses is not None  # noqa: S101 - it is asked for only then
         super().__init__(spec, spec.addresses)
-        self._made = made
+        self._networks = networks
         self._calls = calls
 
     def check(self) -> None:
@@ -35,6 +35,6 @@ class InMemoryNetwork(SwitchNetwork):
     def make(self, directory: object) -> None:  # noqa: ARG002 - as others
         """Make it."""
         with self._calls.record("make network", self._spec.name):
-            if self._spec.name in self._made:
+            if self._spec.name in self._networks:
                 raise LabError(f"the network of {self._spec.name!r} exists already")
-            self._made.add(self._spec.name)
+            self._networks.add(self._spec.name)

@@ -75,12 +75,12 @@ class LocalNode:
             If what it wrote is not the JSON that it should be.
         """
         with program_run(self.name, arguments):
-            done = subprocess.run(
+            process = subprocess.run(
                 self.command(arguments), capture_output=True, text=True, timeout=timeout, check=False
             )
-            if done.returncode != 0:
-                raise CommandError(f"{self.name}: status {done.returncode}: {done.stderr.strip()}")
-        return program_output.parse_output(done.stdout, self.name)
+            if process.returncode != 0:
+                raise CommandError(f"{self.name}: status {process.returncode}: {process.stderr.strip()}")
+        return program_output.parse_output(process.stdout, self.name)
 
 
 @dataclass(frozen=True)

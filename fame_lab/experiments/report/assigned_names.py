@@ -40,32 +40,32 @@ def assigned(source: str) -> list[str]:
 
 
 def other_names(source: str) -> dict[str, str]:
-    r"""Return what else has a name in a cell, and is no parameter, in words.
+    r"""Return the kind of each name in a cell that is no parameter, in words.
 
     Examples
     --------
     >>> other_names("import os\nfor n in range(3):\n    pass\ndef load(): ...")
     {'os': 'a module', 'n': 'the variable of a loop', 'load': 'a function'}
     """
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for statement in _statements(_parsed(source)):
         match statement:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                found[statement.name] = "a function"
+                kinds[statement.name] = "a function"
             case ast.ClassDef():
-                found[statement.name] = "a class"
+                kinds[statement.name] = "a class"
             case ast.Import():
-                found |= {
+                kinds |= {
                     (each.asname or each.name).partition(".")[0]: "a module" for each in statement.names
                 }
             case ast.ImportFrom():
-                found |= {each.asname or each.name: "imported" for each in statement.names}
+                kinds |= {each.asname or each.name: "imported" for each in statement.names}
             case ast.For() | ast.AsyncFor():
-                found |= dict.fromkeys(_targets(statement.target), "the variable of a loop")
+                kinds |= dict.fromkeys(_targets(statement.target), "the variable of a loop")
             case ast.With() | ast.AsyncWith():
-                given = [each.optional_vars for each in statement.items if each.optional_vars is not None]
-                found |= dict.fromkeys(itertools.chain(*map(_targets, given)), "what a `with` gives")
-    return found
+                targets = [each.optional_vars for each in statement.items if each.optional_vars is not None]
+                kinds |= dict.fromkeys(itertools.chain(*map(_targets, targets)), "what a `with` gives")
+    return kinds
 
 
 def _parsed(source: str) -> _Block:
@@ -118,7 +118,7 @@ def _targets(target: ast.expr) -> Iterator[str]:
 
 
 def _walruses(node: ast.AST) -> Iterator[str]:
-    """Return the names that expressions of a statement assign, without those of what is defined or nested."""
+    """Return the names that a statement's expressions assign, outside lambdas and nested statements."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr) and not isinstance(child, ast.Lambda):
             if isinstance(child, ast.NamedExpr):

@@ -40,25 +40,25 @@ def execute(
     directory: Path,
     cell_deadline: float,
     tell: Callable[[str], None],
-    kept: CapturedResults,
+    captured: CapturedResults,
 ) -> None:
     """Run each cell, and end whatever labs the kernel leaves, however it ends.
 
-    papermill's own runner is not used. It is nbclient too, and leaves out what is done here: a kernel that
-    nobody else can speak to, labs that end with it, cells that are interrupted to put away what they began.
+    papermill's own runner is not used. It is nbclient too, and lacks three things: a kernel that nobody else
+    can reach, labs that end with the kernel, and an interrupt that lets a cell clean up.
 
     Parameters
     ----------
     content : NotebookNode
-        Its cells are given their outputs.
+        Its cells get their outputs.
     directory : path
         Where the kernel runs.
     cell_deadline : float
         Seconds that one cell may take.
     tell : callable
-        Told which cell runs.
-    kept : CapturedResults
-        What the cells measure is kept there, and asked after each of them.
+        Called with the cell that runs.
+    captured : CapturedResults
+        Where the results of the cells are kept; looked through after each cell.
 
     Raises
     ------
@@ -70,8 +70,8 @@ def execute(
     run = secrets.token_hex(16)
     environment = os.environ | {
         RUN_VARIABLE: run,
-        DATA_VARIABLE: str(kept.place),
-        # Set to Agg, as it is on many a machine without a display, it would give a report without plots.
+        DATA_VARIABLE: str(captured.place),
+        # With Agg, the usual setting without a display, a report would have no plots.
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     # Sockets in a directory of our own, and no ports: nobody else on this host can speak to the kernel.
@@ -93,7 +93,7 @@ def execute(
             with client.setup_kernel(
                 env=environment, cwd=str(directory), stdout=words, stderr=words, cleanup_kc=True
             ):
-                _execute_cells(client, kernel, words, tell, kept)
+                _execute_cells(client, kernel, words, tell, captured)
         except OSError as error:
             raise HostError(f"the notebook's kernel cannot be run by {sys.executable}: {error}") from error
         finally:
@@ -106,7 +106,7 @@ def _execute_cells(
     kernel: AsyncKernelManager,
     words: IO[bytes],
     tell: Callable[[str], None],
-    kept: CapturedResults,
+    captured: CapturedResults,
 ) -> None:
     cells = client.nb.cells
     for index, cell in enumerate(cells):
@@ -123,15 +123,15 @@ def _execute_cells(
             raise ReportError(f"{where} took more than {client.timeout:g} s") from error
         except DeadKernelError as error:
             words.seek(0)
-            said = words.read().decode(errors="replace").strip()[-500:]
-            raise ReportError(f"{where} ended the kernel{': ' * bool(said)}{said}") from error
+            output = words.read().decode(errors="replace").strip()[-500:]
+            raise ReportError(f"{where} ended the kernel{': ' * bool(output)}{output}") from error
         except (KeyboardInterrupt, SystemExit):
-            # What the cell had begun is put away by the cell itself, as if Ctrl-C had been pressed in it.
+            # The cell cleans up by itself, as after Ctrl-C.
             _interrupt(kernel)
             run_sync(_wait_no_more)()
             raise
         finally:
-            kept.look(index + 1)
+            captured.look(index + 1)
         current().step()
 
 
@@ -140,11 +140,11 @@ def _interrupt(kernel: AsyncKernelManager) -> None:
 
 
 async def _wait_no_more() -> None:
-    """Call off what waits for the kernel: its end would be an error that nobody asks for, and is printed."""
-    waiting = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in waiting:
+    """Cancel all that waits for the kernel: asyncio would print the error that its end brings."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _end_labs(run: str, tell: Callable[[str], None]) -> None:
@@ -154,7 +154,7 @@ def _end_labs(run: str, tell: Callable[[str], None]) -> None:
                 tell(f"ending lab {entry.name}, which the notebook left running")
                 entry.end()
     except HostError as error:
-        # What the notebook itself came to is still to be told.
+        # The outcome of the notebook itself matters more, and is raised next.
         log.warning("cannot tell whether the notebook left a lab running: %s", error)
 
 

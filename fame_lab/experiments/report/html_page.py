@@ -74,7 +74,7 @@ as the notebook has them{% endfor %}</td></tr>
 <thead><tr><th>cell, text counted</th><th>data</th><th>is</th>
 {%- for column in resources.columns %}<th>{{ column }}</th>{% endfor %}</tr></thead>
 {% for row in resources.rows %}
-<tr>{% for held in row %}<td>{{ held }}</td>{% endfor %}</tr>
+<tr>{% for value in row %}<td>{{ value }}</td>{% endfor %}</tr>
 {% endfor %}
 </table>
 {% endif %}
@@ -90,7 +90,9 @@ as the notebook has them{% endfor %}</td></tr>
 
 
 def exporter() -> HTMLExporter:
-    """Return what writes a page: before a notebook runs, lest its run be lost where none can be written.
+    """Return the writer of a page.
+
+    Called before a notebook runs, so that no run is lost where no page can be written.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def exporter() -> HTMLExporter:
         If Jupyter does not find nbconvert's templates.
     """
     try:
-        made = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
+        result = HTMLExporter(raw_template=_TEMPLATE, embed_images=True, exclude_anchor_links=True)
     except ValueError as error:
         raise HostError(
             f"nbconvert cannot write a page: {' '.join(str(error).split())}",
@@ -107,7 +109,7 @@ def exporter() -> HTMLExporter:
             ),
         ) from error
     # Widgets and scripts need a script from elsewhere to be shown; each has something plainer beside it.
-    made.config.NbConvertBase.display_data_priority = [
+    result.config.NbConvertBase.display_data_priority = [
         "text/html",
         "text/markdown",
         "image/svg+xml",
@@ -116,7 +118,7 @@ def exporter() -> HTMLExporter:
         "text/latex",
         "text/plain",
     ]
-    return made
+    return result
 
 
 def page(
@@ -154,8 +156,8 @@ def page(
     return str(html)
 
 
-def _at(held: Any, *path: str) -> str:
-    """Return what stands there in a manifest; nothing if it is not there, for a notebook may keep any."""
+def _at(value: Any, *path: str) -> str:
+    """Return a value of a manifest, as text. It is empty if missing: a notebook may save any manifest."""
     for key in path:
-        held = held.get(key) if isinstance(held, dict) else None
-    return "" if held is None else str(held)
+        value = value.get(key) if isinstance(value, dict) else None
+    return "" if value is None else str(value)

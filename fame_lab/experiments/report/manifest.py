@@ -72,7 +72,7 @@ class ReportManifest:
 
     @classmethod
     def from_dict(cls, values: object) -> ReportManifest:
-        """Return a manifest from what JSON held; whoever wrote it is not trusted.
+        """Return a manifest from the values of its JSON file, which are not trusted.
 
         Raises
         ------
@@ -81,17 +81,17 @@ class ReportManifest:
         """
         if not isinstance(values, dict) or values.get("format") != _FORMAT or "notebook" not in values:
             raise SpecError(f"{MANIFEST} is no report's, or not of format {_FORMAT}")
-        taken = {name: values[name] for name in _KINDS if name in values}
-        for name, value in taken.items():
+        fields = {name: values[name] for name in _KINDS if name in values}
+        for name, value in fields.items():
             if not isinstance(value, _KINDS[name]):
                 raise SpecError(f"{name} is {quoted(value)}, and not a {_KINDS[name].__name__}")
         # A name, and no way out of the folder.
-        if not _NAME.fullmatch(taken["notebook"]):
-            raise SpecError(f"notebook is {quoted(taken['notebook'])}, and not the name of an .ipynb file")
-        for whose, commit in taken.get("commit", {}).items():
+        if not _NAME.fullmatch(fields["notebook"]):
+            raise SpecError(f"notebook is {quoted(fields['notebook'])}, and not the name of an .ipynb file")
+        for whose, commit in fields.get("commit", {}).items():
             if commit is not None and not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
                 raise SpecError(f"the commit of {quoted(whose)} is {quoted(commit)}, and none of git's")
-        return cls(**taken)
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the file holds."""

@@ -39,8 +39,8 @@ def names(content: nbformat.NotebookNode) -> list[str]:
 
 
 def _tagged(content: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    found = [(cell, cell.metadata.get("tags", [])) for cell in content.cells]
-    return [cell for cell, tags in found if isinstance(tags, list) and _TAG in tags]
+    cells = [(cell, cell.metadata.get("tags", [])) for cell in content.cells]
+    return [cell for cell, tags in cells if isinstance(tags, list) and _TAG in tags]
 
 
 def _read(look: Callable[[str], T], cell: nbformat.NotebookNode) -> T:
@@ -54,12 +54,12 @@ def _read(look: Callable[[str], T], cell: nbformat.NotebookNode) -> T:
         raise SpecError(f"the cell tagged {_TAG!r} {error}") from error
 
 
-def _why_unknown(content: nbformat.NotebookNode, name: str, known: list[str]) -> str:
+def _why_unknown(content: nbformat.NotebookNode, name: str, parameters: list[str]) -> str:
     """Return what a name is instead of a parameter."""
     cells = _tagged(content)
     if not cells:
         return f"it has none: no cell is tagged {_TAG!r}"
-    has = f"it has {', '.join(known)}" if known else f"the cell tagged {_TAG!r} assigns none"
+    has = f"it has {', '.join(parameters)}" if parameters else f"the cell tagged {_TAG!r} assigns none"
     if (what := _read(other_names, cells[0]).get(name)) is not None:
         return f"there it is {what}; {has}"
     if any(name in _read(assigned, cell) for cell in cells[1:]):
@@ -75,22 +75,22 @@ def checked(content: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> di
     SpecError
         If it has no such parameter, or a value is none that JSON can hold.
     """
-    known = names(content) if parameters else []
-    if unknown := [name for name in parameters if name not in known]:
-        why = _why_unknown(content, unknown[0], known)
+    own = names(content) if parameters else []
+    if unknown := [name for name in parameters if name not in own]:
+        why = _why_unknown(content, unknown[0], own)
         raise SpecError(f"the notebook has no parameter {quoted(unknown[0])}; {why}")
-    taken = {}
+    values = {}
     for name, value in parameters.items():
         try:
             # A number of numpy's is one, and a path is text. The notebook that holds it is of UTF-8.
             text = json.dumps(as_python(value), allow_nan=False, ensure_ascii=False, default=_plain)
-            taken[name] = json.loads(text.encode())
+            values[name] = json.loads(text.encode())
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise SpecError(
                 f"parameter {name} is {quoted(value)}",
                 hint="give a number, text, true, false, none, or a list or mapping of them",
             ) from error
-    return taken
+    return values
 
 
 def _plain(value: Any) -> Any:
@@ -105,10 +105,10 @@ def with_parameters(content: nbformat.NotebookNode, parameters: Mapping[str, Any
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    made: nbformat.NotebookNode = parameterize_notebook(
+    result: nbformat.NotebookNode = parameterize_notebook(
         load_notebook_node(content), dict(parameters), kernel_name="python3", language="python"
     )
-    return made
+    return result
 
 
 def option(text: str) -> Any:

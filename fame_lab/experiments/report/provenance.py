@@ -55,7 +55,7 @@ def _commit(directory: Path) -> str | None:
     """Name the commit that is checked out there; None where there is none, or no git."""
     words = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        process = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return process.stdout.strip() or None

@@ -121,18 +121,18 @@ def _build(
     source, place = _paths(notebook, output)
     raw = source.read_bytes()
     content = _read(source, raw)
-    given = checked(content, parameters)
-    ran = ran or ["fame-lab", "report", str(notebook), *as_options(given), "--output", str(output)]
-    content = with_parameters(content, given)
+    values = checked(content, parameters)
+    ran = ran or ["fame-lab", "report", str(notebook), *as_options(values), "--output", str(output)]
+    content = with_parameters(content, values)
     writer = exporter()
-    begun = describe(source, hashlib.sha256(raw).hexdigest(), given, ran, commit)
+    provenance = describe(source, hashlib.sha256(raw).hexdigest(), values, ran, commit)
     failure: ReportError | KeyboardInterrupt | None
 
     def fill(folder: Path) -> None:
         nonlocal failure
         (folder / SOURCE).mkdir()
         (folder / SOURCE / source.name).write_bytes(raw)
-        manifest, failure = _run(content, begun, source.parent, folder / _DATA, cell_deadline, progress)
+        manifest, failure = _run(content, provenance, source.parent, folder / _DATA, cell_deadline, progress)
         if isinstance(failure, KeyboardInterrupt) and place.exists():
             raise failure  # the report that is there may be a whole one
         manifest = dataclasses.replace(manifest, figures=_save_figures(content, folder / _FIGURES))
@@ -143,15 +143,15 @@ def _build(
         manifest.write(folder)
         write_crate(folder, manifest)
 
-    held = {source.name, f"{source.stem}.html", MANIFEST, CRATE, SOURCE, _DATA, _FIGURES}
-    save_directory(place, held, fill, f"a report of {source.name}")
-    shown = place / f"{source.stem}.html"
+    names = {source.name, f"{source.stem}.html", MANIFEST, CRATE, SOURCE, _DATA, _FIGURES}
+    save_directory(place, names, fill, f"a report of {source.name}")
+    html = place / f"{source.stem}.html"
     if isinstance(failure, KeyboardInterrupt):
-        log.warning("the report up to the interrupt is %s", shown)
+        log.warning("the report up to the interrupt is %s", html)
         raise failure
     if failure is not None:
-        raise ReportError(f"{source}: {failure}; the report up to there is {shown}")
-    return shown
+        raise ReportError(f"{source}: {failure}; the report up to there is {html}")
+    return html
 
 
 def _paths(source: Path, output: Path) -> tuple[Path, Path]:
@@ -186,42 +186,44 @@ def _read(source: Path, raw: bytes) -> nbformat.NotebookNode:
 
 def _run(
     content: nbformat.NotebookNode,
-    begun: ReportManifest,
+    provenance: ReportManifest,
     directory: Path,
     data: Path,
     cell_deadline: float,
     progress: Callable[[str], None] | None,
 ) -> tuple[ReportManifest, ReportError | KeyboardInterrupt | None]:
-    """Execute the cells. Return the manifest with what came of them, and what ended them before the last."""
-    kept, stopped, began = CapturedResults(data), "", _now()
+    """Execute the cells. Return the manifest with their results, and the error that ended them early."""
+    captured, reason, began = CapturedResults(data), "", _now()
     failure: ReportError | KeyboardInterrupt | None = None
     try:
-        with job(begun.notebook, total=len(content.cells), unit="cell", shown=progress is None) as running:
+        with job(provenance.notebook, total=len(content.cells), unit="cell", shown=progress is None) as cells:
 
             def tell(words: str) -> None:
-                running.describe(words)
+                cells.describe(words)
                 if progress is not None:
                     progress(words)
 
-            execute(content, directory, cell_deadline, tell, kept)
+            execute(content, directory, cell_deadline, tell, captured)
     except ReportError as error:
-        stopped, failure = str(error), error
+        reason, failure = str(error), error
     except KeyboardInterrupt as error:
-        stopped, failure = "it was interrupted", error  # what was measured until then is worth having
+        reason, failure = "it was interrupted", error  # what was measured until then is worth having
     time = {"began": began, "ended": _now()}
-    results, missing = kept.results(), kept.missing()
-    return dataclasses.replace(begun, stopped=stopped, time=time, results=results, missing=missing), failure
+    results, missing = captured.results(), captured.missing()
+    return dataclasses.replace(
+        provenance, stopped=reason, time=time, results=results, missing=missing
+    ), failure
 
 
 def _save_figures(content: nbformat.NotebookNode, place: Path) -> list[dict[str, Any]]:
-    """Save each picture as a file, named by its cell, and tell which there are."""
-    saved = []
+    """Save each picture as a file, named by its cell, and list them."""
+    figures = []
     for cell, picture, png in _pictures(content):
         path = place / f"cell{cell:02d}-{picture}.png"
         place.mkdir(exist_ok=True)
         path.write_bytes(png)
-        saved.append({"cell": cell, "file": f"{place.name}/{path.name}"})
-    return saved
+        figures.append({"cell": cell, "file": f"{place.name}/{path.name}"})
+    return figures
 
 
 def _pictures(content: nbformat.NotebookNode) -> Iterator[tuple[int, int, bytes]]:
