@@ -74,7 +74,7 @@ def test_the_same_call_finds_its_directory_and_another_has_its_own(
 
 def test_a_sweep_that_was_asked_for_otherwise_is_refused(labs: type[StandInLab], tmp_path: Path) -> None:
     sweep("chase", OVER, repeats=1, directory=tmp_path)
-    with pytest.raises(SpecError, match="repeats was 1 and is 2; ask for the same, or"):
+    with pytest.raises(SpecError, match="repeats was 1 and is 2: ask for the same, or"):
         sweep("chase", OVER, repeats=2, directory=tmp_path)
 
 
