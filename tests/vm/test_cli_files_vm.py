@@ -50,7 +50,7 @@ def test_nodes_can_be_named_by_an_option(lab: Lab, tmp_path: Path) -> None:
         (["put", "LAB", "/etc", "/root"], "is a directory"),
         (["put", "LAB", "node03", "/etc/passwd", "/root"], "no node 'node03'; it has node01, node02"),
         (["put", "LAB", "/etc/passwd", "/nowhere/x"], "node02: cannot put '/etc/passwd'"),
-        (["get", "LAB", "/etc/passwd", "x"], "get takes one node: name one of node01, node02"),
+        (["get", "LAB", "/etc/passwd", "x"], "get takes one node\nhint: name one of node01, node02\n"),
         (["get", "LAB", "node01", "/nowhere", "x"], "there is no such file"),
         (["get", "LAB", "node01", "/etc", "x"], "it is a directory"),
         (["get", "LAB", "node01", "/init", "x", "--most", "lots"], "most is 'lots'"),
