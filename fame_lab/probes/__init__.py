@@ -27,7 +27,7 @@ __all__ = ["Family", "family", "names", "plot", "run"]
 
 
 class Family(Protocol):
-    """What a module has to have to be a probe."""
+    """The functions of a probe's module."""
 
     def run(self, lab: TargetLab, **parameters: Any) -> Result:
         """Measure on a running lab."""
@@ -49,14 +49,14 @@ def family(name: str) -> Family:
     SpecError
         If there is none; it lists what there is.
     """
-    found = _find(name)
-    if found is None:
+    probe = _find(name)
+    if probe is None:
         raise SpecError(f"there is no probe {quoted(name)}; there are {', '.join(names())}")
-    return found
+    return probe
 
 
 def run(lab: TargetLab, name: str, /, **parameters: Any) -> Result:
-    """Measure on a running lab: first the nodes' clocks, in short, then what was asked for.
+    """Measure the clocks of a running lab's nodes in short, then run the probe.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def run(lab: TargetLab, name: str, /, **parameters: Any) -> Result:
         If it cannot give a right number.
     """
     probe = family(name)
-    # So late, for with it comes numpy, which a list of names does not need.
+    # Imported here because it loads numpy, which a list of names does not need.
     from fame_lab.probes.common.declaration import read_arguments
 
     parameters = read_arguments(probe.run, parameters, from_text=True, level=5)
-    # A lab that starts in silence is measured in silence.
+    # A lab that showed no progress at its start shows none here.
     with job(name, unit="run", shown=lab.progress):
         from fame_lab.probes import timer
 
@@ -96,16 +96,16 @@ def run(lab: TargetLab, name: str, /, **parameters: Any) -> Result:
 
 
 def plot(result: Result) -> Figure:
-    """Draw a result by the probe that made it."""
+    """Draw a result with the plot of its probe."""
     return family(result.probe).plot(result)
 
 
 def __getattr__(name: str) -> Family:
     # So that help(fame_lab.probes.chase.run) needs no import of its own.
-    found = _find(name)
-    if found is None:
+    probe = _find(name)
+    if probe is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
+    return probe
 
 
 def _find(name: str) -> Family | None:

@@ -1,7 +1,7 @@
 """Atomics: nodes that increment one word of FAM at once, by fetch-and-add and by compare-and-swap.
 
-The successes of all nodes, counted exactly and those of the warm-up too, are what the word must hold in
-the end. Whatever is missing was lost: the atomic operations are not atomic between nodes.
+Each node counts its successes exactly, those of the warm-up included. In the end the word must hold their
+sum. If it holds less, updates were lost: the operations are not atomic between nodes.
 """
 
 from __future__ import annotations
@@ -95,33 +95,34 @@ def run(
     rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = fam_options(mapping)
     at = check_offset(lab, offset, _WORD, _WORD)
-    there = find_nodes(lab, nodes, 1)
-    counts = _choose_contenders(contenders, len(there))
+    members = find_nodes(lab, nodes, 1)
+    counts = _choose_contenders(contenders, len(members))
     current().set_total(len(operations) * sum(counts))
     with Measurement(lab, "atomics") as measurement:
         runs = [
-            _contend(lab, there[:count], operation, at, words, rules)
+            _contend(lab, members[:count], operation, at, words, rules)
             for operation in operations
             for count in counts
         ]
     contests = [run for run, _ in runs]
-    held = np.array([word for _, word in runs], "u8").reshape(len(operations), len(counts))
-    found = dataset(contests, {"operation": operations, "contenders": counts}, there, _COUNTS)
-    _derive(found, contests, held)
+    final = np.array([word for _, word in runs], "u8").reshape(len(operations), len(counts))
+    data = dataset(contests, {"operation": operations, "contenders": counts}, members, _COUNTS)
+    _derive(data, contests, final)
     mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
-        "operations": operations, "nodes": [node.name for node in there], "contenders": counts, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
+        "operations": operations, "nodes": [node.name for node in members], "contenders": counts,
+        "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
+        "peer_timeout": peer_timeout,
     }  # fmt: skip
-    return measurement.result(found, parameters, mappings, {"offset": at}, failed=_failure(found))
+    return measurement.result(data, parameters, mappings, {"offset": at}, failed=_failure(data))
 
 
-def _choose_contenders(contenders: int | Sequence[int] | None, there: int) -> list[int]:
+def _choose_contenders(contenders: int | Sequence[int] | None, available: int) -> list[int]:
     if contenders is None:
-        return sorted({1 << power for power in range(there.bit_length()) if 1 << power <= there} | {there})
+        return sorted({1 << power for power in range(available.bit_length())} | {available})
     counts = [contenders] if isinstance(contenders, int) else list(contenders)
-    if max(counts) > there:
-        raise ProbeError(f"contenders is {quoted(contenders)}: there are only {there} nodes to contend")
+    if max(counts) > available:
+        raise ProbeError(f"contenders is {quoted(contenders)}: there are only {available} nodes to contend")
     return sorted(counts)
 
 
@@ -133,66 +134,66 @@ def _contend(
     words: list[str],
     rules: ContestSettings,
 ) -> tuple[list[Contender], int]:
-    """Run the contest once; return what they did, and what the word holds then."""
+    """Run one contest; return its contenders, and the final value of the word."""
     lab.fam.write(at, bytes(_WORD))
     command = ["atomics", "--op", operation, "--offset", str(at), *words]
-    found = contest(lab, nodes, command, list(_COUNTS), rules)
-    for contender in found:
+    contenders = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in contenders:
         contender.fields.choice("op", [operation])
         contender.check_part("successes", "attempts")
-    return found, int.from_bytes(lab.fam.read(at, _WORD), "little")
+    return contenders, int.from_bytes(lab.fam.read(at, _WORD), "little")
 
 
-def _derive(found: xr.Dataset, runs: list[list[Contender]], held: npt.NDArray[np.uint64]) -> None:
-    """Add what follows from the counts, and from what the word held after each run."""
+def _derive(data: xr.Dataset, runs: list[list[Contender]], final: npt.NDArray[np.uint64]) -> None:
+    """Add the variables that follow from the counts, and from the final words."""
     dims = ("operation", "contenders")
     fairness = [jain_index([contender.in_window["successes"] for contender in run]) for run in runs]
     expected = [sum(contender.in_all["successes"] for contender in run) for run in runs]
 
     def add(name: str, values: npt.NDArray[Any], long_name: str) -> None:
-        found[name] = (dims, values.reshape(held.shape), {"long_name": long_name})
+        data[name] = (dims, values.reshape(final.shape), {"long_name": long_name})
 
-    rate = 1e9 * found["successes"] / found["elapsed"]
-    found["rate"] = rate.assign_attrs(units="1/s", long_name="increments by one node")
-    found["rate_summary"] = summary(found["rate"])
-    total = (1e9 * found["window_successes"] / found["window"]).sum("node")
-    found["total_rate"] = total.assign_attrs(units="1/s", long_name="increments by all nodes")
-    tried, succeeded = (found[name].sum("batch", min_count=1) for name in ("attempts", "successes"))
-    found["success_share"] = (succeeded / tried).assign_attrs(long_name="share of attempts that succeeded")
+    rate = 1e9 * data["successes"] / data["elapsed"]
+    data["rate"] = rate.assign_attrs(units="1/s", long_name="increments by one node")
+    data["rate_summary"] = summary(data["rate"])
+    total = (1e9 * data["window_successes"] / data["window"]).sum("node")
+    data["total_rate"] = total.assign_attrs(units="1/s", long_name="increments by all nodes")
+    attempts, successes = (data[name].sum("batch", min_count=1) for name in ("attempts", "successes"))
+    data["success_share"] = (successes / attempts).assign_attrs(long_name="share of attempts that succeeded")
     add(
         "fairness",
         np.array(fairness),
         "Jain's index of the increments in the common windows (Jain, Chiu and Hawe 1984)",
     )
     add("expected", np.array(expected, "i8"), "increments that the nodes made, warm-up included")
-    add("held", held, "what the word held in the end")
-    # Of 64 bits without a sign, so that a word that holds too much comes out below zero.
-    add("lost", (np.array(expected, "u8") - held.ravel()).astype("i8"), "updates lost")
-    crowded = [oversubscribed(count) for count in found["contenders"].values]
-    found["oversubscribed"] = ("contenders", crowded, {"long_name": OVERSUBSCRIBED})
+    add("held", final, "what the word held in the end")
+    # Unsigned differences wrap: as signed ones they are negative where a word holds too much.
+    add("lost", (np.array(expected, "u8") - final.ravel()).astype("i8"), "updates lost")
+    crowded = [oversubscribed(count) for count in data["contenders"].values]
+    data["oversubscribed"] = ("contenders", crowded, {"long_name": OVERSUBSCRIBED})
 
 
-def _failure(found: xr.Dataset) -> str:
-    """Return which updates were lost; nothing if none was."""
-    said = []
-    for operation in found["operation"].values:
-        for count in found["contenders"].values:
-            cell = found.sel(operation=operation, contenders=count)
+def _failure(data: xr.Dataset) -> str:
+    """Return how many updates each contest lost; empty if none was lost."""
+    failures = []
+    for operation in data["operation"].values:
+        for count in data["contenders"].values:
+            cell = data.sel(operation=operation, contenders=count)
             lost, of = int(cell["lost"]), int(cell["expected"])
             by = f"{operation} by {count} node{'s' if count > 1 else ''}"
             if lost > 0:
-                said.append(f"{by}: {lost:,} of {of:,} updates were lost")
+                failures.append(f"{by}: {lost:,} of {of:,} updates were lost")
             elif lost < 0:
-                said.append(f"{by}: the word holds {-lost:,} more than the {of:,} that were added")
-    return "; ".join(said)
+                failures.append(f"{by}: the word holds {-lost:,} more than the {of:,} that were added")
+    return "; ".join(failures)
 
 
 def plot(result: Result) -> Figure:
     """Draw how often the word was incremented, how fairly, and how often an attempt succeeded."""
     data = result.dataset
-    preempted, taken = int(data["preempted"].sum()), int(data["rate"].notnull().sum())
+    preempted, total = int(data["preempted"].sum()), int(data["rate"].notnull().sum())
     note = (
-        f"n = {data.sizes['batch']} batches a node ({preempted} of {taken} preempted in the guest); "
+        f"n = {data.sizes['batch']} batches a node ({preempted} of {total} preempted in the guest); "
         f"small marks: each node's median; FAM mapped {data.attrs['mapping']}\n"
         f"lost: {int(data['lost'].sum()):,} of {int(data['expected'].sum()):,} updates; "
         f"{contention_note(data.attrs['host_cpu_wait'])}"
@@ -200,7 +201,7 @@ def plot(result: Result) -> Figure:
     if bool(data["oversubscribed"].any()):
         least = int(data["contenders"].values[data["oversubscribed"].values].min())
         note += f"\nat {least} nodes and more, {OVERSUBSCRIBED}"
-    made, (rates, shares) = plots.figure(
+    figure, (rates, shares) = plots.figure(
         "Nodes that increment one word at once",
         result.manifest,
         note,
@@ -214,10 +215,10 @@ def plot(result: Result) -> Figure:
         fair = data["fairness"].sel(operation=operation)
         shares.plot(data["contenders"], fair, **plots.style(number), label=f"fairness (Jain), {operation}")
     if "cas" in data["operation"]:
-        succeeded = data["success_share"].sel(operation="cas").mean("node")
+        share = data["success_share"].sel(operation="cas").mean("node")
         shares.plot(
             data["contenders"],
-            succeeded,
+            share,
             **plots.style(2),
             linestyle=":",
             label="attempts that succeeded, cas",
@@ -235,7 +236,7 @@ def plot(result: Result) -> Figure:
     shares.set_ylim(0, 1.05)
     shares.set_ylabel("share")
     plots.legend_above(shares, 1)
-    return made
+    return figure
 
 
 def _draw_rates(axes: Axes, data: xr.Dataset, number: int, operation: str) -> None:

@@ -145,7 +145,7 @@ def plot(result: Result) -> Figure:
     operations = [str(name) for name in dataset["operation"].values]
     columns = min(len(operations), 3)
     rows = -(-len(operations) // columns)
-    made, panels = plots.figure(
+    figure, panels = plots.figure(
         f"Sequential bandwidth on {dataset.attrs['node']}, in moves of {dataset.attrs['width']} bytes",
         result.manifest,
         f"{working_set_curve.note(dataset)}\n{dataset.attrs['convention']}",
@@ -167,4 +167,4 @@ def plot(result: Result) -> Figure:
         spare[0].legend(*lines, frameon=False, fontsize=8, loc="center")
     else:
         plots.legend_beside(panels[0])
-    return made
+    return figure

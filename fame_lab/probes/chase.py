@@ -113,16 +113,16 @@ def run(
             for each in memories
         ]
         mappings.add(working_set_curve.mapping(rows))
-        told = {"units": "ns", "long_name": "latency of a dependent load"}
+        units = {"units": "ns", "long_name": "latency of a dependent load"}
         return working_set_curve.labelled(
-            rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **told
+            rows, sets.sizes, "latency", lambda cell: cell.ns_per_operation, **units
         )
 
     current().set_total(sets.runs(len(in_orders) * len(in_strides)))
     with Measurement(lab, "chase") as measurement:
-        found = [[measure(order, stride) for stride in in_strides] for order in in_orders]
+        grid = [[measure(order, stride) for stride in in_strides] for order in in_orders]
     between = {"units": "B", "long_name": "from one line of the cycle to the next in memory"}
-    dataset = xr.combine_nested(found, ["order", "stride"], combine_attrs="override").assign_coords(
+    dataset = xr.combine_nested(grid, ["order", "stride"], combine_attrs="override").assign_coords(
         order=in_orders, stride=("stride", in_strides, between)
     )
     dataset = dataset.transpose("order", "stride", ...)
@@ -146,32 +146,31 @@ def plot(result: Result) -> Figure:
     Of several strides it draws a line each, and a row of panels a memory.
     """
     dataset = result.dataset
-    found = dataset["latency_summary"]
-    found = found if "order" in found.dims else found.expand_dims("order")
-    found = found if "stride" in found.dims else found.expand_dims("stride")
-    one_stride = found.sizes["stride"] == 1
-    orders = [str(order) for order in found["order"].values]
-    memories = [""] if one_stride else [str(memory) for memory in found["memory"].values]
+    latency = dataset["latency_summary"]
+    latency = latency.expand_dims([name for name in ("order", "stride") if name not in latency.dims])
+    one_stride = latency.sizes["stride"] == 1
+    orders = [str(order) for order in latency["order"].values]
+    memories = [""] if one_stride else [str(memory) for memory in latency["memory"].values]
     note = working_set_curve.note(dataset, band=one_stride)
-    made, panels = plots.figure(
+    figure, panels = plots.figure(
         f"Pointer chase on {dataset.attrs['node']}: latency of a dependent load",
         result.manifest,
-        f"{note}\na line every {found['stride'].item()} bytes" if one_stride else note,
+        f"{note}\na line every {latency['stride'].item()} bytes" if one_stride else note,
         columns=len(orders),
         rows=len(memories),
         height=3.7 if one_stride else 2.7 + 2.2 * len(memories),
     )
-    looks = {str(stride): plots.style(number) for number, stride in enumerate(found["stride"].values)}
+    looks = {str(stride): plots.style(number) for number, stride in enumerate(latency["stride"].values)}
     for axes, (memory, order) in zip(panels, itertools.product(memories, orders), strict=True):
-        shown = found.sel(order=order)
+        curves = latency.sel(order=order)
         if one_stride:
-            working_set_curve.draw(axes, shown.isel(stride=0))
+            working_set_curve.draw(axes, curves.isel(stride=0))
         else:
-            working_set_curve.draw(axes, shown.sel(memory=memory), over="stride", looks=looks, band=False)
+            working_set_curve.draw(axes, curves.sel(memory=memory), over="stride", looks=looks, band=False)
         axes.set_title(order if one_stride else f"{memory.upper()}, {order}", fontsize=10)
     panels[0].set_yscale("log")  # which all share
     plots.plain_log(panels[0].yaxis)
     for axes in panels[:: len(orders)]:
         axes.set_ylabel("latency of a load [ns]")
     plots.legend_beside(panels[0], "" if one_stride else "stride [B]")
-    return made
+    return figure

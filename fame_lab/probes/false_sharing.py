@@ -1,8 +1,8 @@
 """False sharing: nodes that add to counters of their own, which lie in one line or in lines of their own.
 
-An addition is a plain load and a plain store: nobody else stores to a node's counter, so that none may get
-lost, and each counter must hold in the end what its node counted. What differs is only who else has the
-line.
+An addition is a plain load and a plain store. No other node stores to a node's counter, so no addition may
+get lost: in the end each counter must equal its node's count. The distances differ only in how many
+nodes share a line.
 """
 
 from __future__ import annotations
@@ -91,21 +91,21 @@ def run(
     apart = sorted(distances)
     rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = fam_options(mapping)
-    there = find_nodes(lab, nodes, 2)
-    size = len(there) * apart[-1]
+    members = find_nodes(lab, nodes, 2)
+    size = len(members) * apart[-1]
     at = check_offset(lab, offset, size, 128)
-    current().set_total(len(apart) * len(there))
+    current().set_total(len(apart) * len(members))
     with Measurement(lab, "false_sharing") as measurement:
-        runs = [_contend(lab, there, distance, at, words, rules) for distance in apart]
-    found = dataset([run for run, _ in runs], {"distance": apart}, there, _COUNTS)
-    _derive(found, np.array([held for _, held in runs]))
+        runs = [_contend(lab, members, distance, at, words, rules) for distance in apart]
+    data = dataset([run for run, _ in runs], {"distance": apart}, members, _COUNTS)
+    _derive(data, np.array([counters for _, counters in runs]))
     mappings = {contender.mapping for run, _ in runs for contender in run}
     attrs = {"offset": at, "addition": "a plain load and a plain store"}
     parameters = {
-        "nodes": [node.name for node in there], "distances": apart, "offset": at, "mapping": mapping,
+        "nodes": [node.name for node in members], "distances": apart, "offset": at, "mapping": mapping,
         "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
-    return measurement.result(found, parameters, mappings, attrs, failed=_failure(found))
+    return measurement.result(data, parameters, mappings, attrs, failed=_failure(data))
 
 
 def _contend(
@@ -116,46 +116,45 @@ def _contend(
     words: list[str],
     rules: ContestSettings,
 ) -> tuple[list[Contender], npt.NDArray[np.uint64]]:
-    """Run the contest once; return what they did, and what the counters hold then."""
+    """Run one contest; return its contenders, and the final values of the counters."""
     size = (len(nodes) - 1) * distance + _WORD
     lab.fam.write(at, bytes(size))
     command = ["false_sharing", "--offset", str(at), "--distance", str(distance), *words]
-    found = contest(lab, nodes, command, list(_COUNTS), rules)
-    for contender in found:
+    contenders = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in contenders:
         contender.fields.integer("distance", distance, distance)
-    held = np.frombuffer(lab.fam.read(at, size), "<u8")[:: distance // _WORD]
-    return found, held
+    return contenders, np.frombuffer(lab.fam.read(at, size), "<u8")[:: distance // _WORD]
 
 
-def _derive(found: xr.Dataset, held: npt.NDArray[np.uint64]) -> None:
-    """Add what follows from the counts, and from what the counters held after each run."""
+def _derive(data: xr.Dataset, counters: npt.NDArray[np.uint64]) -> None:
+    """Add the variables that follow from the counts, and from the final counters."""
     dims = ("distance", "node")
-    found["distance"].attrs.update(units="B", long_name="from one counter to the next")
-    rate = 1e9 * found["additions"] / found["elapsed"]
-    found["rate"] = rate.assign_attrs(units="1/s", long_name="additions by one node")
-    found["rate_summary"] = summary(found["rate"])
-    median = found["rate_summary"].sel(statistic="p50", drop=True)
+    data["distance"].attrs.update(units="B", long_name="from one counter to the next")
+    rate = 1e9 * data["additions"] / data["elapsed"]
+    data["rate"] = rate.assign_attrs(units="1/s", long_name="additions by one node")
+    data["rate_summary"] = summary(data["rate"])
+    median = data["rate_summary"].sel(statistic="p50", drop=True)
     ratio = median / median.isel(distance=-1, drop=True)
-    ratio.attrs = {"long_name": "median rate, to that at the largest distance"}  # and no unit, as rates have
-    found["ratio"] = ratio
-    expected = found["all_additions"].astype("i8")
-    found["expected"] = expected.assign_attrs(long_name="additions that the node made, warm-up included")
-    found["held"] = (dims, held, {"long_name": "what the counter held in the end"})
-    found["oversubscribed"] = crowding(found.sizes["node"])
+    ratio.attrs = {"long_name": "median rate, to that at the largest distance"}  # and no unit
+    data["ratio"] = ratio
+    expected = data["all_additions"].astype("i8")
+    data["expected"] = expected.assign_attrs(long_name="additions that the node made, warm-up included")
+    data["held"] = (dims, counters, {"long_name": "what the counter held in the end"})
+    data["oversubscribed"] = crowding(data.sizes["node"])
 
 
-def _failure(found: xr.Dataset) -> str:
-    """Return which counters hold something else than their nodes counted."""
-    said = []
-    for distance in found["distance"].values:
-        for node in found["node"].values:
-            cell = found.sel(distance=distance, node=node)
-            held, expected = int(cell["held"]), int(cell["expected"])
-            if held != expected:
-                said.append(
-                    f"{distance} bytes apart, {node}'s counter holds {held:,} of {expected:,} additions"
+def _failure(data: xr.Dataset) -> str:
+    """Return which counters differ from their nodes' counts; empty if none does."""
+    failures = []
+    for distance in data["distance"].values:
+        for node in data["node"].values:
+            cell = data.sel(distance=distance, node=node)
+            counter, expected = int(cell["held"]), int(cell["expected"])
+            if counter != expected:
+                failures.append(
+                    f"{distance} bytes apart, {node}'s counter holds {counter:,} of {expected:,} additions"
                 )
-    return "; ".join(said)
+    return "; ".join(failures)
 
 
 def plot(result: Result) -> Figure:
@@ -170,11 +169,11 @@ def plot(result: Result) -> Figure:
         f"{host_note(data)}"
     )
     names = [str(node) for node in data["node"].values]
-    # More than there are looks have one, and are told by where they are.
+    # More nodes than there are styles share one, and are told apart by their position.
     alike = len(names) > plots.N_STYLES
     if alike:
         note += f"\nat each distance, from left to right: {names[0]} to {names[-1]}"
-    made, (rates, ratios) = plots.figure(
+    figure, (rates, ratios) = plots.figure(
         f"False sharing: {data.sizes['node']} nodes that add to counters of their own",
         result.manifest,
         note,
@@ -182,12 +181,12 @@ def plot(result: Result) -> Figure:
         share_y=False,
         failed=result.failed,
     )
-    found = data["rate_summary"] / 1e6
+    rate = data["rate_summary"] / 1e6
     places = np.arange(distances.size)
     beside = np.linspace(-0.2, 0.2, data.sizes["node"])
     for number, (node, shift) in enumerate(zip(data["node"].values, beside, strict=True)):
         look = plots.style(0 if alike else number) | {"linestyle": "none", "markersize": 3 if alike else 5}
-        one = found.sel(node=node)
+        one = rate.sel(node=node)
         low, high = (one.sel(statistic=name) for name in ("min", "p90"))
         rates.vlines(places + shift, low, high, color=look["color"], linewidth=2, alpha=0.4)
         rates.plot(places + shift, one.sel(statistic="p50"), **look, label=str(node))
@@ -204,4 +203,4 @@ def plot(result: Result) -> Figure:
         axes.set_xlabel("distance from counter to counter [B]")
     if not alike:
         plots.legend_above(rates, 4)
-    return made
+    return figure

@@ -40,8 +40,8 @@ __all__ = ["plot", "run"]
 _SIZE = 1024 * (256 + 4)
 _UNORDERED = "x86-TSO says nothing of write-combined memory, so that no outcome could be called forbidden"
 
-#: Nodes wait for each other every so many cells. With a core each they meet the more often the fewer these
-#: are; without, each wait is for the host's scheduler.
+#: Cells between two waits of the nodes for each other. With a core each, fewer cells bring more collisions.
+#: Without, each wait is one for the host's scheduler.
 _BURST, _BURST_CROWDED = 8, 256
 
 
@@ -105,30 +105,30 @@ def run(
     chosen, left_out = _choose(tests, len(players))
     current().set_total(sum(test.nodes for test in chosen))
     with Measurement(lab, "litmus") as measurement:
-        played = [_play(lab, players[: test.nodes], test, iterations, words, peer_timeout) for test in chosen]
-    mappings = {mapped for _, mapped, _ in played}
-    if any("write-combining" in mapped for mapped in mappings):
+        runs = [_play(lab, players[: test.nodes], test, iterations, words, peer_timeout) for test in chosen]
+    mappings = {memory_type for _, memory_type, _ in runs}
+    if any("write-combining" in memory_type for memory_type in mappings):
         effective = " and ".join(sorted(mappings))
         raise ProbeError(
             f"FAM was mapped {effective}, which is not ordered as x86-TSO says", hint="ask for wb"
         )
-    dataset = _dataset(chosen, [counts for counts, _, _ in played], iterations)
+    dataset = _dataset(chosen, [counts for counts, _, _ in runs], iterations)
     parameters = {
         "tests": [test.name for test in chosen], "iterations": iterations,
         "nodes": [node.name for node in players], "offset": at, "mapping": mapping,
         "peer_timeout": peer_timeout,
     }  # fmt: skip
-    avx = int(all(avx for _, _, avx in played))
+    avx = int(all(avx for _, _, avx in runs))
     attrs = {"offset": at, "model": "x86-TSO", "left_out": left_out, "avx": avx}
     return measurement.result(dataset, parameters, mappings, attrs, failed=_failure(dataset), seed=seed)
 
 
 def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest], str]:
-    """Return the tests to play, and say which are left out for want of nodes."""
+    """Return the tests to play, and a note on those left out because they take more nodes."""
     if tests is None:
         without = [test for test in TESTS.values() if test.nodes > players]
-        said = "; ".join(f"{test.name} takes {test.nodes} nodes, and there are {players}" for test in without)
-        return [test for test in TESTS.values() if test not in without], said
+        left_out = (f"{test.name} takes {test.nodes} nodes, and there are {players}" for test in without)
+        return [test for test in TESTS.values() if test not in without], "; ".join(left_out)
     chosen = [TESTS[name] for name in tests]
     for test in chosen:
         if test.nodes > players:
@@ -148,18 +148,18 @@ def _play(
     words: list[str],
     peer_timeout: float,
 ) -> tuple[list[int], str, bool]:
-    """Play one test: how often each outcome was seen, how FAM was mapped, whether all CPUs have AVX."""
-    asked = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]
+    """Play one test; return the count of each outcome, FAM's memory type, and whether all CPUs have AVX."""
+    options = ["--test", test.name, "--iterations", str(iterations), "--burst", str(_burst(test))]
     arguments = {
-        node: ["litmus", *asked, *words, *place] for node, place in progress_slots(lab, players).items()
+        node: ["litmus", *options, *words, *place] for node, place in progress_slots(lab, players).items()
     }
     timeout = 4 * peer_timeout + 60 + iterations / 10_000
     lines = run_at_barrier(
         lab, arguments, peer_timeout=peer_timeout, timeout=timeout, unit=f"iterations of {test.name}"
     )
-    told = [single_record(lines, node, "litmus") for node in players]
+    records = [single_record(lines, node, "litmus") for node in players]
     counted = []
-    for role, fields in enumerate(told):
+    for role, fields in enumerate(records):
         fields.choice("test", [test.name])
         fields.integer("role", role, role)
         counts = fields.integers("counts", len(test.outcomes), 0, iterations)
@@ -170,23 +170,23 @@ def _play(
         counted.append(counts)
     if any(counts != counted[0] for counts in counted):
         raise ProbeError(f"{test.name}: the nodes counted different outcomes: {counted}")
-    return counted[0], told[0].mapping(), all(fields.integer("avx", 0, 1) for fields in told)
+    return counted[0], records[0].mapping(), all(fields.integer("avx", 0, 1) for fields in records)
 
 
 def _dataset(tests: list[LitmusTest], counts: list[list[int]], iterations: int) -> xr.Dataset:
     rows = [(test, outcome) for test in tests for outcome in test.outcomes]
-    found = np.array([count for each in counts for count in each], "i8")
-    bounds = np.array([share_bounds(int(count), iterations) for count in found])
+    occurrences = np.array([count for each in counts for count in each], "i8")
+    bounds = np.array([share_bounds(int(count), iterations) for count in occurrences])
     interval = "95 %: Clopper and Pearson; 3/n if not observed"
     return xr.Dataset(
         {
-            "count": ("outcome", found, {"long_name": "how often it was observed"}),
-            "share": ("outcome", found / iterations, {"long_name": "share of the iterations"}),
+            "count": ("outcome", occurrences, {"long_name": "how often it was observed"}),
+            "share": ("outcome", occurrences / iterations, {"long_name": "share of the iterations"}),
             "share_low": ("outcome", bounds[:, 0], {"long_name": f"the share's lower bound, {interval}"}),
             "share_high": ("outcome", bounds[:, 1], {"long_name": f"the share's upper bound, {interval}"}),
             "finding": (
                 "outcome",
-                [describe_share(int(count), iterations) for count in found],
+                [describe_share(int(count), iterations) for count in occurrences],
                 {"long_name": "how often, in words"},
             ),
             "iterations": ("test", [iterations] * len(tests), {"long_name": "how often it was played"}),
@@ -205,13 +205,13 @@ def _dataset(tests: list[LitmusTest], counts: list[list[int]], iterations: int) 
 
 
 def _failure(dataset: xr.Dataset) -> str:
-    seen = dataset.isel(outcome=np.flatnonzero((dataset["verdict"] == FORBIDDEN) & (dataset["count"] > 0)))
-    pairs = zip(seen["outcome"].values, seen["finding"].values, strict=True)
-    said = "; ".join(f"{outcome} {what}" for outcome, what in pairs)
-    return f"x86 forbids what was seen: {said}" if said else ""
+    cases = dataset.isel(outcome=np.flatnonzero((dataset["verdict"] == FORBIDDEN) & (dataset["count"] > 0)))
+    pairs = zip(cases["outcome"].values, cases["finding"].values, strict=True)
+    findings = "; ".join(f"{outcome} {what}" for outcome, what in pairs)
+    return f"x86 forbids what was seen: {findings}" if findings else ""
 
 
-#: What an outcome looks like, by verdict: colour and marker, and what the legend says.
+#: The style of an outcome and its label in the legend, by verdict.
 _LOOKS: dict[str, tuple[dict[str, Any], str]] = {
     SEQUENTIAL: ({"color": "0.6", "marker": "o", "markerfacecolor": "none"}, "sequentially consistent"),
     RELAXED: (plots.style(0) | {"marker": "^"}, "relaxed, which x86 allows"),
@@ -221,7 +221,7 @@ _UNSEEN: dict[str, Any] = {"marker": "<", "markerfacecolor": "none"}
 
 
 def plot(result: Result) -> Figure:
-    """Draw the share of every outcome, a row a test; of what was not observed, how much it may be."""
+    """Draw the share of every outcome, a row a test; of one not observed, the upper bound."""
     data = result.dataset
     tests = [str(name) for name in data["test"].values]
     crowded = [name for name, is_so in zip(tests, data["oversubscribed"].values, strict=True) if is_so]
@@ -233,7 +233,7 @@ def plot(result: Result) -> Figure:
         note += f"\nleft out: {data.attrs['left_out']}"
     if crowded:
         note += f"\n{', '.join(crowded)} {OVERSUBSCRIBED}"
-    made, (axes,) = plots.figure(
+    figure, (axes,) = plots.figure(
         "Litmus tests: outcomes, and what x86-TSO says of them",
         result.manifest,
         note,
@@ -250,13 +250,13 @@ def plot(result: Result) -> Figure:
     labels = [f"{name}\n{program}" for name, program in zip(tests, programs, strict=True)]
     axes.set_yticks(range(len(tests)), labels, fontsize=7.5)
     telling = data.isel(outcome=np.flatnonzero(data["verdict"] != SEQUENTIAL))  # one a test, in order
-    said = [
+    verdicts = [
         f"{registers}, {verdict}:\n{what}"
         for registers, verdict, what in zip(
             *(telling[name].values for name in ("registers", "verdict", "finding")), strict=True
         )
     ]
-    axes.secondary_yaxis("right").set_yticks(range(len(tests)), said, fontsize=7.5)
+    axes.secondary_yaxis("right").set_yticks(range(len(tests)), verdicts, fontsize=7.5)
     axes.set_xlabel("share of the iterations")
     for look, label in _LOOKS.values():
         axes.plot([], [], linestyle="none", **look, label=label)
@@ -264,7 +264,7 @@ def plot(result: Result) -> Figure:
         [], [], linestyle="none", **_UNSEEN, color="0.3", label="not observed: at most this share (95 %)"
     )
     plots.legend_above(axes, 4)
-    return made
+    return figure
 
 
 def _draw(axes: Axes, outcomes: xr.Dataset, row: int, lowest: float) -> None:

@@ -1,8 +1,8 @@
 """Loaded latency: what a load costs on one node while the others load FAM.
 
 The method of Intel's Memory Latency Checker: one node chases pointers, the others move lines of FAM with a
-delay between them that sets how heavy the load is. What the load amounts to is not what was asked for but
-what was achieved, counted by the chasing node's own clock around each of its batches.
+delay between them that sets how heavy the load is. The load that counts is the one achieved: the chasing
+node counts the lines that the others move around each of its batches, by its own clock.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DELAYS = (0, 2, 5, 10, 30, 100, 1000)
 
 OPERATIONS = ("read", "write")
 
-#: The delay of a load that is not there.
+#: The delay that stands for no load at all.
 UNLOADED = np.inf
 
 _LINE = 64
@@ -54,7 +54,7 @@ _LARGEST = 32 * MIB
 
 @dataclass(frozen=True)
 class _Point:
-    """What was measured with one delay."""
+    """The measurement with one delay."""
 
     batches: Batches
     windows_ns: npt.NDArray[np.float64]
@@ -136,11 +136,11 @@ def run(
     shared = [*fam_options(mapping), "--stop", str(stop), "--size", str(size)]
     chase = ["loaded", *shared, "--offset", str(at), "--order", order, "--seed", str(seed)]
     chase += batch_options(batches, batch_ms)
-    counted = ",".join(str(control.progress(each.index)) for each in others)
+    counters = ",".join(str(control.progress(each.index)) for each in others)
 
     def measure(delay: int | None) -> _Point:
         lab.fam.write(stop, bytes(BARRIER_SIZE), control=True)
-        arguments = {chasing: chase if delay is None else [*chase, "--others", counted]}
+        arguments = {chasing: chase if delay is None else [*chase, "--others", counters]}
         for number, each in enumerate(others if delay is not None else [], start=1):
             place = ["--offset", str(at + number * size), "--op", operation, "--delay", str(delay)]
             arguments[each] = ["pressure", *shared, *place]
@@ -202,18 +202,18 @@ def _choose_range(
 
 
 def _read(line: OutputRecord, count: int, total: int) -> _Point:
-    found = read_batches(line, "loads", count)
+    batches = read_batches(line, "loads", count)
     windows = np.array(line.integers("window_ns", count, 1, 1 << 53), float)
     moved = np.array(line.integers("lines", count, 0, 1 << 53), float)
-    if (windows < found.nanoseconds).any():
+    if (windows < batches.nanoseconds).any():
         raise ProbeError(f"{line.node}: a batch took longer than the time that it lay in")
     if moved.sum() > total:
         raise ProbeError(f"{line.node} counted {moved.sum():.0f} lines of others, who moved only {total}")
-    return _Point(found, windows, moved, line.mapping())
+    return _Point(batches, windows, moved, line.mapping())
 
 
 def _dataset(delays: list[float], points: list[_Point], too_many: bool) -> xr.Dataset:
-    found = [point.batches for point in points]
+    cells = [point.batches for point in points]
     of_batches = ("delay", "batch")
     turns = {"long_name": "turns of an empty loop after each line; infinite: no load"}
     coords = {"delay": ("delay", np.array(delays, float), turns), "oversubscribed": too_many}
@@ -224,12 +224,12 @@ def _dataset(delays: list[float], points: list[_Point], too_many: bool) -> xr.Da
     achieved = [_LINE * point.lines.sum() / point.windows_ns.sum() for point in points]
     dataset = xr.Dataset(
         {
-            "latency": (of_batches, np.array([cell.ns_per_operation for cell in found]), nanoseconds),
+            "latency": (of_batches, np.array([cell.ns_per_operation for cell in cells]), nanoseconds),
             "bandwidth": (of_batches, bandwidth, gigabytes),
             "achieved": ("delay", achieved, gigabytes),
-            "preempted": (of_batches, np.array([cell.preempted for cell in found]), PREEMPTED),
-            "operations": ("delay", [cell.operations for cell in found], {"long_name": "loads in a batch"}),
-            "timer": ("delay", [cell.timer_ns for cell in found], TIMER),
+            "preempted": (of_batches, np.array([cell.preempted for cell in cells]), PREEMPTED),
+            "operations": ("delay", [cell.operations for cell in cells], {"long_name": "loads in a batch"}),
+            "timer": ("delay", [cell.timer_ns for cell in cells], TIMER),
         },
         coords,
     )
@@ -241,18 +241,18 @@ def _dataset(delays: list[float], points: list[_Point], too_many: bool) -> xr.Da
 def plot(result: Result) -> Figure:
     """Draw latency over the load that was achieved, a point a delay."""
     dataset = result.dataset
-    told = dataset.attrs
+    attrs = dataset.attrs
     count = f"{int(dataset['preempted'].sum())} of {dataset['preempted'].size} preempted in the guest"
     note = (
         f"n = {dataset.sizes['batch']} batches a point ({count}); marker: median, bar, band: min to p90\n"
         f"numbers: turns of an empty loop after each line of {_LINE} bytes; "
-        f"{plots.size_label(told['working_set'])} a node, {told['order']}; FAM mapped {told['mapping']}\n"
+        f"{plots.size_label(attrs['working_set'])} a node, {attrs['order']}; FAM mapped {attrs['mapping']}\n"
         f"{host_note(dataset)}"
     )
-    loaders = told["loaders"].split()
+    loaders = attrs["loaders"].split()
     others = loaders[0] if len(loaders) == 1 else f"{len(loaders)} nodes"
-    made, (axes,) = plots.figure(
-        f"Latency of a dependent load on {told['node']} under {told['operation']}s of FAM by {others}",
+    figure, (axes,) = plots.figure(
+        f"Latency of a dependent load on {attrs['node']} under {attrs['operation']}s of FAM by {others}",
         result.manifest,
         note,
         height=4.1,
@@ -262,12 +262,12 @@ def plot(result: Result) -> Figure:
     alone = plots.style(0)["color"]
     axes.axhspan(float(low.sel(delay=np.inf)), float(high.sel(delay=np.inf)), color=alone, alpha=0.15)
     axes.axhline(float(median.sel(delay=np.inf)), color=alone, linestyle="--", label="without load")
-    # A delay whose load never came to run has no place on this axis, and needs none.
-    shown = dataset["delay"].values[np.isfinite(dataset["delay"]) & (dataset["achieved"] > 0)]
-    shown = shown[np.argsort(dataset["achieved"].sel(delay=shown).values)]
-    x, y = dataset["achieved"].sel(delay=shown), median.sel(delay=shown)
+    # A delay whose loaders moved nothing has no place on a logarithmic axis.
+    delays = dataset["delay"].values[np.isfinite(dataset["delay"]) & (dataset["achieved"] > 0)]
+    delays = delays[np.argsort(dataset["achieved"].sel(delay=delays).values)]
+    x, y = dataset["achieved"].sel(delay=delays), median.sel(delay=delays)
     look = plots.MEMORY["fam"]
-    axes.vlines(x, low.sel(delay=shown), high.sel(delay=shown), color=look["color"], linewidth=3, alpha=0.4)
+    axes.vlines(x, low.sel(delay=delays), high.sel(delay=delays), color=look["color"], linewidth=3, alpha=0.4)
     # Nodes that take turns on a core give no curve of latency over load: dashed and hollow, it claims less.
     crowded = {
         "linestyle": "--",
@@ -275,7 +275,7 @@ def plot(result: Result) -> Figure:
         "label": "under load: oversubscribed, see below",
     }
     axes.plot(x, y, **look | (crowded if bool(dataset["oversubscribed"]) else {"label": "under load"}))
-    for delay in shown:
+    for delay in delays:
         at = (float(x.sel(delay=delay)), float(y.sel(delay=delay)))
         axes.annotate(f"{delay:,.0f}", at, (5, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
@@ -285,4 +285,4 @@ def plot(result: Result) -> Figure:
     axes.set_xlabel("load that the others achieved [GB/s]")
     axes.set_ylabel("latency of a load [ns]")
     plots.legend_above(axes, 2)
-    return made
+    return figure

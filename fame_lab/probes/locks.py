@@ -5,10 +5,10 @@ in the order of a queue, each node waiting at a line of its own (J. M. Mellor-Cr
 Algorithms for Scalable Synchronization on Shared-Memory Multiprocessors, ACM TOCS 1991).
 
 Under the lock a counter is incremented by a plain load and store: it must hold in the end how often the
-lock was acquired. From one node's release to the next one's acquisition no two clocks can measure; so the
-nodes also count, under the lock, how often it went from one of them to another, and the time of a hand-over
-is that of a batch divided by the hand-overs between any nodes in it. What the owner does under the lock is
-part of it, and so is what it does while it keeps the lock to itself.
+lock was acquired. No two clocks can time the way from one node's release to the next one's acquisition. So
+the nodes also count, under the lock, how often it went from one of them to another. The time of a hand-over
+is that of a batch divided by the hand-overs between any nodes in it. It includes the owner's work under the
+lock, and the owner's repeated acquisitions.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COUNTS = {
     "hand_overs": "hand-overs from any node to another",
 }
 
-#: Where in FAM what the lock guards lies, and how much there is before the nodes' places in the queue.
+#: Bytes from the lock to the data that it guards, and to the nodes' queue entries; bytes of an entry.
 _GUARDED, _QUEUE, _STRIDE = 256, 384, 128
 _UNORDERED = "stores to write-combined memory may overtake each other, so that no lock would hold"
 
@@ -113,76 +113,75 @@ def run(
     """
     rules = ContestSettings(batches, batch_ms, peer_timeout)
     words = ["--outside", str(outside), *fam_options(mapping)]
-    there = find_nodes(lab, nodes, 2)
-    at = check_offset(lab, offset, _QUEUE + _STRIDE * len(there), _STRIDE)
-    current().set_total(len(locks) * len(there))
+    members = find_nodes(lab, nodes, 2)
+    at = check_offset(lab, offset, _QUEUE + _STRIDE * len(members), _STRIDE)
+    current().set_total(len(locks) * len(members))
     with Measurement(lab, "locks") as measurement:
-        runs = [_contend(lab, there, lock, at, words, rules) for lock in locks]
+        runs = [_contend(lab, members, lock, at, words, rules) for lock in locks]
     contests = [run for run, _, _ in runs]
-    found = dataset(contests, {"lock": locks}, there, _COUNTS)
-    _derive(found, contests)
+    data = dataset(contests, {"lock": locks}, members, _COUNTS)
+    _derive(data, contests)
     for name, values, what in (
         ("expected", [sum(c.in_all["acquisitions"] for c in run) for run in contests], "acquisitions in all"),
         ("held", [counter for _, counter, _ in runs], "what the counter under the lock held in the end"),
         ("hand_overs_held", [changes for _, _, changes in runs], "hand-overs counted under the lock"),
     ):
-        found[name] = ("lock", np.array(values, "u8"), {"long_name": what})
+        data[name] = ("lock", np.array(values, "u8"), {"long_name": what})
     mappings = {contender.mapping for run in contests for contender in run}
     parameters = {
-        "locks": locks, "nodes": [node.name for node in there], "outside": outside, "offset": at,
+        "locks": locks, "nodes": [node.name for node in members], "outside": outside, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
     }  # fmt: skip
-    failed = _failure(found)
-    return measurement.result(found, parameters, mappings, {"offset": at, "outside": outside}, failed=failed)
+    failed = _failure(data)
+    return measurement.result(data, parameters, mappings, {"offset": at, "outside": outside}, failed=failed)
 
 
 def _contend(
     lab: TargetLab, nodes: Sequence[TargetNode], lock: str, at: int, words: list[str], rules: ContestSettings
 ) -> tuple[list[Contender], int, int]:
-    """Run the contest once; return what they did, the counter, and the hand-overs counted under the lock."""
+    """Run one contest; return its contenders, the final counter, and the hand-overs counted with it."""
     lab.fam.write(at, bytes(_QUEUE + _STRIDE * len(nodes)))
     command = ["locks", "--lock", lock, "--offset", str(at), *words]
-    found = contest(lab, nodes, command, list(_COUNTS), rules)
-    for contender in found:
+    contenders = contest(lab, nodes, command, list(_COUNTS), rules)
+    for contender in contenders:
         contender.fields.choice("lock", [lock])
         contender.check_part("repeats", "acquisitions")
     counter, _, changes = np.frombuffer(lab.fam.read(at + _GUARDED, 24), "<u8")
-    return found, int(counter), int(changes)
+    return contenders, int(counter), int(changes)
 
 
-def _derive(found: xr.Dataset, runs: list[list[Contender]]) -> None:
-    """Add what follows from the counts."""
-    rate = 1e9 * found["acquisitions"] / found["elapsed"]
-    found["rate"] = rate.assign_attrs(units="1/s", long_name="acquisitions by one node")
-    found["rate_summary"] = summary(found["rate"])
-    total = (1e9 * found["window_acquisitions"] / found["window"]).sum("node")
-    found["total_rate"] = total.assign_attrs(units="1/s", long_name="acquisitions by all nodes")
-    some = found["hand_overs"].where(found["hand_overs"] > 0)
-    hand_over = (found["elapsed"] / some).assign_attrs(units="ns", long_name="time of a hand-over")
-    found["hand_over"] = hand_over
+def _derive(data: xr.Dataset, runs: list[list[Contender]]) -> None:
+    """Add the variables that follow from the counts."""
+    rate = 1e9 * data["acquisitions"] / data["elapsed"]
+    data["rate"] = rate.assign_attrs(units="1/s", long_name="acquisitions by one node")
+    data["rate_summary"] = summary(data["rate"])
+    total = (1e9 * data["window_acquisitions"] / data["window"]).sum("node")
+    data["total_rate"] = total.assign_attrs(units="1/s", long_name="acquisitions by all nodes")
+    some = data["hand_overs"].where(data["hand_overs"] > 0)
+    hand_over = (data["elapsed"] / some).assign_attrs(units="ns", long_name="time of a hand-over")
+    data["hand_over"] = hand_over
     per_lock = [_summary_of_some(hand_over.isel(lock=number)) for number in range(hand_over.sizes["lock"])]
-    found["hand_over_summary"] = xr.concat(per_lock, dim=found["lock"]).transpose("statistic", "lock")
-    changes = found["window_hand_overs"].where(found["window_hand_overs"] > 0)
-    found["hand_over_window"] = (found["window"] / changes).assign_attrs(
+    data["hand_over_summary"] = xr.concat(per_lock, dim=data["lock"]).transpose("statistic", "lock")
+    changes = data["window_hand_overs"].where(data["window_hand_overs"] > 0)
+    data["hand_over_window"] = (data["window"] / changes).assign_attrs(
         units="ns", long_name="time of a hand-over, of the common windows as a whole"
     )
     fairness = [jain_index([contender.in_window["acquisitions"] for contender in run]) for run in runs]
-    found["fairness"] = (
+    data["fairness"] = (
         "lock",
         fairness,
         {"long_name": "Jain's index of the acquisitions in the common windows (Jain, Chiu and Hawe 1984)"},
     )
-    repeated, acquired = (found[f"window_{name}"].sum("node") for name in ("repeats", "acquisitions"))
-    found["repeat_share"] = (repeated / acquired).assign_attrs(
+    repeated, acquired = (data[f"window_{name}"].sum("node") for name in ("repeats", "acquisitions"))
+    data["repeat_share"] = (repeated / acquired).assign_attrs(
         long_name="share of the acquisitions in the common windows by the node that had the lock before"
     )
-    found["oversubscribed"] = crowding(found.sizes["node"])
+    data["oversubscribed"] = crowding(data.sizes["node"])
 
 
 def _summary_of_some(values: xr.DataArray) -> xr.DataArray:
-    """Sum up the batches of all nodes together, those that have a value."""
-    # In the order of measuring. One node after the other, nodes of different speeds would look like batches
-    # that depend on each other.
+    """Return the summary of the batches of all nodes together, without those that have no value."""
+    # In the order of measuring: node by node, nodes of different speeds would look like dependent batches.
     flat = values.transpose("batch", ...).values.ravel()
     flat = flat[np.isfinite(flat)]
     if not flat.size:
@@ -192,23 +191,23 @@ def _summary_of_some(values: xr.DataArray) -> xr.DataArray:
     return summary(xr.DataArray(flat, dims="batch", attrs=values.attrs))
 
 
-def _failure(found: xr.Dataset) -> str:
-    """Return under which locks something got lost that only one node at a time could have changed."""
-    said = []
-    for lock in found["lock"].values:
-        one = found.sel(lock=lock)
-        held, expected = int(one["held"]), int(one["expected"])
+def _failure(data: xr.Dataset) -> str:
+    """Return which locks failed to exclude all nodes but one, and how; empty if none did."""
+    failures = []
+    for lock in data["lock"].values:
+        one = data.sel(lock=lock)
+        counter, expected = int(one["held"]), int(one["expected"])
         # Each acquisition but the first is either a repeat or a hand-over.
         changes = expected - int(one["all_repeats"].sum()) - 1
-        if held != expected:
-            said.append(f"{lock}: the counter holds {held:,} of {expected:,} acquisitions")
+        if counter != expected:
+            failures.append(f"{lock}: the counter holds {counter:,} of {expected:,} acquisitions")
         elif int(one["hand_overs_held"]) != changes:
-            said.append(f"{lock}: {int(one['hand_overs_held']):,} of {changes:,} hand-overs were counted")
-    return f"mutual exclusion was violated: {'; '.join(said)}" if said else ""
+            failures.append(f"{lock}: {int(one['hand_overs_held']):,} of {changes:,} hand-overs were counted")
+    return f"mutual exclusion was violated: {'; '.join(failures)}" if failures else ""
 
 
 def plot(result: Result) -> Figure:
-    """Draw the distribution of the hand-over time, and how fairly the lock was had."""
+    """Draw the distribution of the hand-over time, and how fairly the nodes got the lock."""
     data = result.dataset
     preempted = data["preempted"]
     without = int((data["hand_overs"] == 0).sum())
@@ -219,7 +218,7 @@ def plot(result: Result) -> Figure:
         f"after its release a node stays away for {data.attrs['outside']} turns of an empty loop; FAM mapped "
         f"{data.attrs['mapping']}\n{host_note(data)}"
     )
-    made, (times, shares) = plots.figure(
+    figure, (times, shares) = plots.figure(
         f"Locks: {data.sizes['node']} nodes that take turns",
         result.manifest,
         note,
@@ -247,7 +246,7 @@ def plot(result: Result) -> Figure:
     shares.set_ylim(-0.05, 1.05)
     shares.set_ylabel("index, or share of acquisitions")
     plots.legend_above(shares, 2)
-    return made
+    return figure
 
 
 def _draw_times(axes: Axes, data: xr.Dataset, number: int, lock: str) -> None:

@@ -112,19 +112,19 @@ def run(
     at = check_offset(lab, offset, _SIZE, _SIZE // 2)
     command = [*fam_options(mapping), "--offset", str(at), *batch_options(batches, batch_ms)]
     matches = [(playing[0], playing[1])] if pairs == "one" else list(itertools.permutations(playing, 2))
-    found: dict[tuple[str, str, str], Batches] = {}
+    results: dict[tuple[str, str, str], Batches] = {}
     mappings = set()
     current().set_total(2 * len(variants) * len(matches))
     with Measurement(lab, "pingpong") as measurement:
         for variant, (initiator, responder) in itertools.product(variants, matches):
-            played, seen = _play(lab, initiator, responder, variant, command, batches, peer_timeout)
-            found[variant, initiator.name, responder.name] = played
-            mappings.add(seen)
+            match, memory_type = _play(lab, initiator, responder, variant, command, batches, peer_timeout)
+            results[variant, initiator.name, responder.name] = match
+            mappings.add(memory_type)
     names = [node.name for node in playing]
     if pairs == "one":
-        dataset = _dataset(found, variants, names[:1], names[1:], batches).isel(initiator=0, responder=0)
+        dataset = _dataset(results, variants, names[:1], names[1:], batches).isel(initiator=0, responder=0)
     else:
-        dataset = _dataset(found, variants, names, names, batches)
+        dataset = _dataset(results, variants, names, names, batches)
     parameters = {
         "nodes": names, "pairs": pairs, "variants": variants, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
@@ -147,12 +147,12 @@ def _play(
     initiator: TargetNode,
     responder: TargetNode,
     variant: str,
-    asked: list[str],
+    options: list[str],
     count: int,
     peer_timeout: float,
 ) -> tuple[Batches, str]:
-    """Play one match; the batches of the one who asks, flagged where either was preempted."""
-    shared = ["pingpong", "--variant", variant, *asked]
+    """Play one match; return the initiator's batches, flagged where either was preempted, and FAM's type."""
+    shared = ["pingpong", "--variant", variant, *options]
     arguments = {initiator: [*shared, "--role", "ping"], responder: [*shared, "--role", "pong"]}
     # The program's own timeout ends first, and tells more.
     lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=4 * peer_timeout + 60)
@@ -169,7 +169,7 @@ def _play(
 
 
 def _dataset(
-    found: Mapping[tuple[str, str, str], Batches],
+    results: Mapping[tuple[str, str, str], Batches],
     variants: Sequence[str],
     initiators: list[str],
     responders: list[str],
@@ -178,7 +178,7 @@ def _dataset(
     shape = (len(variants), len(initiators), len(responders))
     latency, timer = np.full((*shape, count), np.nan), np.full(shape, np.nan)
     preempted, operations = np.zeros((*shape, count), bool), np.zeros(shape, np.int64)
-    for (variant, initiator, responder), batches in found.items():
+    for (variant, initiator, responder), batches in results.items():
         cell = (variants.index(variant), initiators.index(initiator), responders.index(responder))
         latency[cell] = batches.ns_per_operation / 2
         preempted[cell] = batches.preempted
@@ -186,13 +186,13 @@ def _dataset(
         timer[cell] = batches.timer_ns
     matches = ("variant", "initiator", "responder")
     coords = {"variant": variants, "initiator": initiators, "responder": responders}
-    told = xr.DataArray(
+    half_trips = xr.DataArray(
         latency, coords, (*matches, "batch"), attrs={"units": "ns", "long_name": "half a round trip"}
     )
     return xr.Dataset(
         {
-            "latency": told,
-            "latency_summary": summary(told),
+            "latency": half_trips,
+            "latency_summary": summary(half_trips),
             "preempted": ((*matches, "batch"), preempted, {"long_name": "either node was preempted"}),
             "operations": (matches, operations, {"long_name": "round trips in a batch"}),
             "timer": (matches, timer, {"units": "ns", "long_name": "what reading the clock costs"}),
@@ -224,7 +224,7 @@ def plot(result: Result) -> Figure:
 
 def _distributions(result: Result, note: str) -> Figure:
     dataset = result.dataset
-    made, (axes,) = plots.figure(
+    figure, (axes,) = plots.figure(
         f"Ping-pong between {dataset['initiator'].item()} and {dataset['responder'].item()}",
         result.manifest,
         note,
@@ -243,4 +243,4 @@ def _distributions(result: Result, note: str) -> Figure:
     axes.set_ylabel("share of batches at most this long")
     axes.set_ylim(0, 1.02)
     plots.legend_above(axes, 2)
-    return made
+    return figure

@@ -106,8 +106,8 @@ def run(
     """
     if len(nodes) != 2:
         raise SpecError(f"nodes is {quoted(nodes)}", hint="give the producer and the consumer")
-    given = [message_sizes] if isinstance(message_sizes, (int, str)) else message_sizes
-    sizes = [int(size) for size in given]
+    several = [message_sizes] if isinstance(message_sizes, (int, str)) else message_sizes
+    sizes = [int(size) for size in several]
     producer, consumer = find_nodes(lab, nodes, least=2)
     at = check_offset(lab, offset, _LINES + -(-slots * max(sizes) // 64) * 64, _ALIGNMENT)
     shared = ["ring", "--sizes", ",".join(map(str, sizes)), "--slots", str(slots)]
@@ -118,10 +118,10 @@ def run(
     current().set_total(2)
     with Measurement(lab, "ring") as measurement:
         lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=timeout)
-    for name, written in lines.items():
-        if len(written) != len(sizes):
-            raise ProbeError(f"{name}: the probe wrote {len(written)} lines for {len(sizes)} sizes")
-    found = []
+    for name, records in lines.items():
+        if len(records) != len(sizes):
+            raise ProbeError(f"{name}: the probe wrote {len(records)} lines for {len(sizes)} sizes")
+    flows = []
     mappings = set()
     for size, sent, received in zip(sizes, lines[producer.name], lines[consumer.name], strict=True):
         pair = OutputRecord(sent, producer.name), OutputRecord(received, consumer.name)
@@ -131,8 +131,8 @@ def run(
             fields.integer("message_size", size, size)
             fields.integer("slots", slots, slots)
             mappings.add(fields.mapping())
-        found.append(_Flow(*pair, batches))
-    dataset = _dataset(found, sizes, producer.name, consumer.name)
+        flows.append(_Flow(*pair, batches))
+    dataset = _dataset(flows, sizes, producer.name, consumer.name)
     parameters = {
         "nodes": [producer.name, consumer.name], "message_sizes": sizes, "slots": slots, "offset": at,
         "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
@@ -141,7 +141,7 @@ def run(
 
 
 class _Flow:
-    """What the two nodes found of one size, checked against each other."""
+    """The two nodes' reports on one message size, checked against each other."""
 
     def __init__(self, sent: OutputRecord, received: OutputRecord, count: int) -> None:
         self.messages = sent.integer("messages", 1, _MANY)
@@ -161,19 +161,19 @@ class _Flow:
         if self.wrong:
             first = received.integer("first_wrong", 1, self.messages)
             word = received.integer("first_word", 0, MIB // 8)
-            expected, found = received.integer("expected", 0, _U64), received.integer("found", 0, _U64)
+            expected, actual = received.integer("expected", 0, _U64), received.integer("found", 0, _U64)
             size = received.integer("message_size", 8, MIB)
             self.failed = (
                 f"{self.wrong:,} of {self.messages:,} messages of {size} bytes were not what was sent; "
-                f"the first was number {first:,}, whose word {word} was {found:#x} instead of {expected:#x}"
+                f"the first was number {first:,}, whose word {word} was {actual:#x} instead of {expected:#x}"
             )
 
 
-def _dataset(found: list[_Flow], sizes: list[int], producer: str, consumer: str) -> xr.Dataset:
+def _dataset(flows: list[_Flow], sizes: list[int], producer: str, consumer: str) -> xr.Dataset:
     coords = {"message_size": ("message_size", sizes, {"units": "B", "long_name": "message size"})}
     dims = ("message_size", "batch")
     rate = xr.DataArray(
-        np.array([1e9 / flow.batches.ns_per_operation for flow in found]),
+        np.array([1e9 / flow.batches.ns_per_operation for flow in flows]),
         coords,
         dims,
         attrs={"units": "1/s", "long_name": "messages a second"},
@@ -187,21 +187,21 @@ def _dataset(found: list[_Flow], sizes: list[int], producer: str, consumer: str)
             "throughput_summary": summary(throughput),
             "preempted": (
                 dims,
-                [flow.batches.preempted for flow in found],
+                [flow.batches.preempted for flow in flows],
                 {"long_name": "either node was preempted"},
             ),
         },
         coords={"producer": producer, "consumer": consumer, "oversubscribed": oversubscribed(2)},
     )
-    for name, values, told in (
-        ("operations", [flow.batches.operations for flow in found], {"long_name": "messages in a batch"}),
-        ("messages", [flow.messages for flow in found], {"long_name": "messages sent and received in all"}),
-        ("wrong", [flow.wrong for flow in found], {"long_name": "messages that were not what was sent"}),
-        ("timer", [flow.batches.timer_ns for flow in found], {"units": "ns", "long_name": "a clock reading"}),
+    for name, values, attrs in (
+        ("operations", [flow.batches.operations for flow in flows], {"long_name": "messages in a batch"}),
+        ("messages", [flow.messages for flow in flows], {"long_name": "messages sent and received in all"}),
+        ("wrong", [flow.wrong for flow in flows], {"long_name": "messages that were not what was sent"}),
+        ("timer", [flow.batches.timer_ns for flow in flows], {"units": "ns", "long_name": "a clock reading"}),
     ):
-        dataset[name] = ("message_size", values, told)
+        dataset[name] = ("message_size", values, attrs)
     dataset.attrs["convention"] = "bytes are those of messages, each counted once; GB is 1e9"
-    if failures := [flow.failed for flow in found if flow.failed]:
+    if failures := [flow.failed for flow in flows if flow.failed]:
         dataset.attrs["failed"] = "; ".join(failures)
     return dataset
 
@@ -216,7 +216,7 @@ def plot(result: Result) -> Figure:
         f"{int(dataset['messages'].sum()):,} messages, every word of each checked; FAM mapped "
         f"{dataset.attrs['mapping']}\n{host_note(dataset)}"
     )
-    made, (rate, throughput) = plots.figure(
+    figure, (rate, throughput) = plots.figure(
         f"Ring of {dataset.attrs['slots']} slots from {dataset['producer'].item()} to "
         f"{dataset['consumer'].item()}",
         result.manifest,
@@ -227,16 +227,16 @@ def plot(result: Result) -> Figure:
     )
     _line(rate, dataset["message_rate_summary"] / 1e6, 0, "messages [million/s]")
     _line(throughput, dataset["throughput_summary"], 1, "throughput [GB/s]")
-    return made
+    return figure
 
 
 def _line(axes: Axes, values: xr.DataArray, number: int, label: str) -> None:
     sizes = values["message_size"].values
-    found = {str(name): values.sel(statistic=name).values for name in values["statistic"].values}
+    stats = {str(name): values.sel(statistic=name).values for name in values["statistic"].values}
     look = plots.style(number)
-    axes.fill_between(sizes, found["min"], found["p90"], color=look["color"], alpha=0.15, linewidth=0)
-    axes.vlines(sizes, found["p50_low"], found["p50_high"], color=look["color"], linewidth=3, alpha=0.6)
-    axes.plot(sizes, found["p50"], **look, markersize=5)
+    axes.fill_between(sizes, stats["min"], stats["p90"], color=look["color"], alpha=0.15, linewidth=0)
+    axes.vlines(sizes, stats["p50_low"], stats["p50_high"], color=look["color"], linewidth=3, alpha=0.6)
+    axes.plot(sizes, stats["p50"], **look, markersize=5)
     axes.set_yscale("log")
     axes.set_ylabel(label)
     plots.size_axis(axes, "message size")

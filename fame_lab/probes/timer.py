@@ -1,8 +1,8 @@
 """Timer: what the clocks are worth that all else is measured with.
 
-What reading a node's clock costs and by which steps it goes, how fast its time stamp counter runs against
-it, and how fast it runs against the host's clock; and how the CPU treats FAM. A short form of it comes
-before every other probe, and is kept in the manifest of each result.
+It measures the cost of reading a node's clock, the clock's step, the rate of the time stamp counter by that
+clock, and the clock's rate by the host's; and how the CPU treats FAM. A short form of it comes before every
+other probe, and is kept in the manifest of each result.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["plot", "run", "short"]
 
 _SHORT_BATCHES = 30
 _SHORT = ["--batches", str(_SHORT_BATCHES), "--batch-us", "100", "--ms", "80"]
-#: Seconds in which a short form that takes a fifth of one is over, even with every node of a large lab in it.
+#: Seconds for the short form. It takes a fifth of one, but more with all nodes of a large lab.
 _SHORT_TIMEOUT = 30.0
 
 
@@ -89,17 +89,18 @@ def run(
     timeout = 60 + seconds + 4 * batches * batch_ms / 1000
     current().set_total(len(chosen))
     with Measurement(lab, "timer") as measurement:
-        told = {}
-        for name, found in measure(lab, chosen, words, batches, timeout).items():
-            if isinstance(found, FameError):
-                raise found
-            told[name] = found
+        reports = {}
+        for name, report in measure(lab, chosen, words, batches, timeout).items():
+            if isinstance(report, FameError):
+                raise report
+            reports[name] = report
     parameters = {
-        "nodes": list(told), "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "seconds": seconds,
+        "nodes": list(reports), "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
+        "seconds": seconds,
     }  # fmt: skip
-    timer = {name: _in_short(found) for name, found in told.items()}
-    mappings = {found.mapping for found in told.values()}
-    return measurement.result(_dataset(told), parameters, mappings, {}, timer=timer)
+    timer = {name: _in_short(report) for name, report in reports.items()}
+    mappings = {report.mapping for report in reports.values()}
+    return measurement.result(_dataset(reports), parameters, mappings, {}, timer=timer)
 
 
 def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
@@ -115,40 +116,40 @@ def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:
         without that node.
     """
     words = [*fam_options(mapping), *_SHORT]
-    # A job of its own, whose runs are none of the probe's that follows.
+    # A job of its own, so that its runs do not count as runs of the probe that follows.
     with job("clocks", total=len(lab.nodes), unit="run", shown=False):
-        told = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
+        reports = measure(lab, lab.nodes, words, _SHORT_BATCHES, _SHORT_TIMEOUT)
     return {
-        name: {"error": str(found)} if isinstance(found, FameError) else _in_short(found)
-        for name, found in told.items()
+        name: {"error": str(report)} if isinstance(report, FameError) else _in_short(report)
+        for name, report in reports.items()
     }
 
 
-def _in_short(told: ClockReport) -> dict[str, Any]:
-    found = {
-        "clock_ns": float(np.median(cost := told.costs["clock"].ns_per_operation)),
+def _in_short(report: ClockReport) -> dict[str, Any]:
+    fields = {
+        "clock_ns": float(np.median(cost := report.costs["clock"].ns_per_operation)),
         "clock_ns_min": float(cost.min()),
-        "step_ns": told.step_ns,
-        "tsc_khz": told.khz,
-        "mapping": told.mapping,
+        "step_ns": report.step_ns,
+        "tsc_khz": report.khz,
+        "mapping": report.mapping,
     }
     try:
-        ratio, low, high = told.readings.ratio()
+        ratio, low, high = report.readings.ratio()
     except ProbeError as error:
-        return found | {"guest_over_host": None, "guest_over_host_bound": None, "why": str(error)}
-    return found | {"guest_over_host": ratio, "guest_over_host_bound": max(high - ratio, ratio - low)}
+        return fields | {"guest_over_host": None, "guest_over_host_bound": None, "why": str(error)}
+    return fields | {"guest_over_host": ratio, "guest_over_host_bound": max(high - ratio, ratio - low)}
 
 
-def _dataset(told: dict[str, ClockReport]) -> xr.Dataset:
-    every = list(told.values())
-    costs = [[found.costs[clock] for found in every] for clock in CLOCKS]
+def _dataset(reports: dict[str, ClockReport]) -> xr.Dataset:
+    every = list(reports.values())
+    costs = [[report.costs[clock] for report in every] for clock in CLOCKS]
     cost = xr.DataArray(
         np.array([[cell.ns_per_operation for cell in row] for row in costs]),
         dims=("read", "node", "batch"),
-        coords={"read": list(CLOCKS), "node": list(told)},
+        coords={"read": list(CLOCKS), "node": list(reports)},
         attrs={"units": "ns", "long_name": "what a read costs"},
     )
-    ratios = np.array([found.readings.ratio() for found in every]).T
+    ratios = np.array([report.readings.ratio() for report in every]).T
     of_each = {"units": "1", "long_name": "nanoseconds of the guest's clock for one of the host's"}
     names = ("clock_ratio", "clock_ratio_low", "clock_ratio_high")
     return xr.Dataset(
@@ -163,42 +164,42 @@ def _dataset(told: dict[str, ClockReport]) -> xr.Dataset:
             ),
             "difference": (
                 ("node", "look"),
-                [found.differences for found in every],
+                [report.differences for report in every],
                 {"units": "ns", "long_name": "from one read of the clock to the next"},
             ),
             "step": (
                 "node",
-                [found.step_ns for found in every],
+                [report.step_ns for report in every],
                 {"units": "ns", "long_name": "the smallest difference above zero"},
             ),
             "tsc_khz": (
                 "node",
-                [found.khz for found in every],
+                [report.khz for report in every],
                 {"units": "kHz", "long_name": "rate of the time stamp counter"},
             ),
             **{name: ("node", row, of_each) for name, row in zip(names, ratios, strict=True)},
             **_readings(every),
-            "mapping": ("node", [found.mapping for found in every], {"long_name": "how FAM is mapped"}),
+            "mapping": ("node", [report.mapping for report in every], {"long_name": "how FAM is mapped"}),
         },
         coords={"oversubscribed": oversubscribed(len(every))},
     )
 
 
 def _readings(every: list[ClockReport]) -> dict[str, Any]:
-    """Return the readings that the ratios rest on, each node's since its first."""
-    kept = np.full((3, len(every), READINGS), np.nan)
-    for number, found in enumerate(every):
-        rows = found.readings
+    """Return the readings behind the ratios, each node's since its first."""
+    table = np.full((3, len(every), READINGS), np.nan)
+    for number, report in enumerate(every):
+        rows = report.readings
         for row, values in enumerate((rows.before, rows.guest, rows.after)):
-            kept[row, number, : values.size] = values - (rows.guest if row == 1 else rows.before)[0]
+            table[row, number, : values.size] = values - (rows.guest if row == 1 else rows.before)[0]
     names = {
         "host_before": "the host's clock before a reading",
         "guest_clock": "the reading of the guest's clock",
         "host_after": "the host's clock after a reading",
     }
     return {
-        name: (("node", "reading"), row, {"units": "ns", "long_name": said})
-        for (name, said), row in zip(names.items(), kept, strict=True)
+        name: (("node", "reading"), row, {"units": "ns", "long_name": long_name})
+        for (name, long_name), row in zip(names.items(), table, strict=True)
     }
 
 
@@ -207,7 +208,7 @@ def plot(result: Result) -> Figure:
     dataset = result.dataset
     names = [str(name) for name in dataset["node"].values]
     note = f"n = {dataset.sizes['batch']} batches of reads a node; left: median, and from min to p90"
-    made, (costs, ratios) = plots.figure(
+    figure, (costs, ratios) = plots.figure(
         "What the nodes' clocks are worth",
         result.manifest,
         f"{note}\nright: the interval that holds the ratio; FAM mapped {dataset.attrs['mapping']}\n"
@@ -217,12 +218,12 @@ def plot(result: Result) -> Figure:
     )
     rows = np.arange(len(names))
     for number, (clock, label) in enumerate(zip(CLOCKS, ("reading the clock", "rdtsc"), strict=True)):
-        found = {
+        stats = {
             name: dataset["cost_summary"].sel(read=clock, statistic=name) for name in ("min", "p50", "p90")
         }
         look = plots.style(number)
-        costs.hlines(rows, found["min"], found["p90"], color=look["color"], linewidth=3, alpha=0.4)
-        costs.plot(found["p50"], rows, linestyle="", label=label, **look)
+        costs.hlines(rows, stats["min"], stats["p90"], color=look["color"], linewidth=3, alpha=0.4)
+        costs.plot(stats["p50"], rows, linestyle="", label=label, **look)
     costs.plot(dataset["step"], rows, linestyle="", label="the clock's step", **plots.style(2))
     costs.set_xscale("log")
     plots.plain_log(costs.xaxis)
@@ -239,4 +240,4 @@ def plot(result: Result) -> Figure:
     ratios.xaxis.set_major_locator(MaxNLocator(4))  # however wide, under load, its numbers are
     ratios.set_xlabel("guest clock / host clock - 1 [ppm]")
     plots.legend_above(costs, 3)
-    return made
+    return figure

@@ -129,21 +129,21 @@ def run(
 
 
 class _Side:
-    """What one of the two wrote: its clock readings, in order, and what is needed to judge them."""
+    """One node's report: its clock readings, in order, and what is needed to judge them."""
 
-    def __init__(self, found: Records, node: TargetNode, role: str, batches: int, exchanges: int) -> None:
+    def __init__(self, records: Records, node: TargetNode, role: str, batches: int, exchanges: int) -> None:
         self.name = node.name
-        if len(found) != batches:
-            raise ProbeError(f"{node.name}: the probe wrote {len(found)} lines for {batches} bursts")
-        bursts = [OutputRecord(line, node.name) for line in found]
+        if len(records) != batches:
+            raise ProbeError(f"{node.name}: the probe wrote {len(records)} lines for {batches} bursts")
+        bursts = [OutputRecord(line, node.name) for line in records]
         for number, burst in enumerate(bursts):
             burst.choice("probe", ["visibility"])
             burst.choice("role", [role])
             burst.integer("burst", number, number)
         names = ("store", "answer") if role == "writer" else ("sight",)
-        read = [[burst.integers(name, exchanges, 0, _LATEST) for name in names] for burst in bursts]
+        readings = [[burst.integers(name, exchanges, 0, _LATEST) for name in names] for burst in bursts]
         #: Of shape (exchange, reading).
-        self.times: Times = np.array(read, np.int64).transpose(0, 2, 1).reshape(-1, len(names))
+        self.times: Times = np.array(readings, np.int64).transpose(0, 2, 1).reshape(-1, len(names))
         if (np.diff(self.times.ravel()) < 0).any():
             raise ProbeError(f"{node.name}: its clock went back during the exchanges")
         preempted = [burst.integer("preempted", 0, 1) for burst in bursts]
@@ -212,7 +212,7 @@ def plot(result: Result) -> Figure:
     )
     writer, reader = dataset["writer"].item(), dataset["reader"].item()
     title = f"From a store on {writer} to its first sight on {reader}: what the clocks prove"
-    made, (axes,) = plots.figure(title, result.manifest, note)
+    figure, (axes,) = plots.figure(title, result.manifest, note)
     one_way = dataset["one_way"]
     for number, (label, values) in enumerate(
         (
@@ -231,7 +231,7 @@ def plot(result: Result) -> Figure:
     axes.set_ylabel("share that is at most this long")
     axes.set_ylim(0, 1.02)
     plots.legend_above(axes, 2)
-    return made
+    return figure
 
 
 def _draw(axes: Axes, nanoseconds: npt.NDArray[np.float64], label: str, number: int) -> None:

@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import xarray as xr
 
 from fame_lab.core.jobs.progress import current
@@ -142,7 +141,7 @@ def run(
         If there are too few nodes, one does not come or cannot end its part, or its counts contradict
         each other.
     """
-    kinds = [KINDS[name] for name in _chosen(workloads)]
+    kinds = [KINDS[name] for name in _expand(workloads)]
     if int(size) % int(stride) and any(kind.name == "strided" for kind in kinds):
         raise SpecError(
             f"stride is {stride}", hint=f"give a multiple of 8 bytes that divides the size, {size}"
@@ -171,12 +170,12 @@ def run(
 
 
 def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[str]) -> xr.Dataset:
-    """Build a dataset of what was measured."""
+    """Build the dataset of all runs."""
     names = [node.name for node in nodes]
 
     def each(what: Callable[[NodeShare], Any], *dims: str, **attrs: str) -> xr.DataArray:
-        found = np.array([[what(part) for part in run.parts] for run in runs])
-        return xr.DataArray(found, dims=("workload", *dims), attrs=attrs)
+        values = [[what(part) for part in run.parts] for run in runs]
+        return xr.DataArray(values, dims=("workload", *dims), attrs=attrs)
 
     of_batch, of_home = ("node", "batch"), ("initiator", "home")
     rate = each(
@@ -232,7 +231,7 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[s
     return dataset
 
 
-def _chosen(workloads: str | Sequence[str]) -> list[str]:
+def _expand(workloads: str | Sequence[str]) -> list[str]:
     names: list[str] = []
     for name in [workloads] if isinstance(workloads, str) else workloads:
         names += ["histogram-shared", "histogram-private"] if name == "histogram" else [name]

@@ -36,8 +36,8 @@ def find_node(lab: TargetLab, node: int | str) -> TargetNode:
     for candidate in lab.nodes:
         if (isinstance(node, str) and node == candidate.name) or index == candidate.index:
             return candidate
-    there = ", ".join(candidate.name for candidate in lab.nodes)
-    raise ProbeError(f"there is no node {quoted(node)}; there are {there}, numbered from 0")
+    names = ", ".join(candidate.name for candidate in lab.nodes)
+    raise ProbeError(f"there is no node {quoted(node)}; there are {names}, numbered from 0")
 
 
 def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) -> list[TargetNode]:
@@ -53,8 +53,8 @@ def find_nodes(lab: TargetLab, nodes: Sequence[int | str] | None, least: int) ->
     if len(set(names)) != len(names):
         raise ProbeError(f"nodes is {quoted(nodes)}: each node can be there once")
     if len(names) < least:
-        there = f"only {', '.join(names)}" if names else "none"
-        raise ProbeError(f"this takes {least} node{'s' * (least > 1)} or more, and there is {there}")
+        listing = f"only {', '.join(names)}" if names else "none"
+        raise ProbeError(f"this takes {least} node{'s' * (least > 1)} or more, and there is {listing}")
     return chosen
 
 

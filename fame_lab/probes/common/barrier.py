@@ -57,7 +57,7 @@ def run_at_barrier(
     nodes = list(arguments)
     control = lab.fam.control
     barrier = control.barrier(0)
-    # Whoever met here last may have left in the middle.
+    # The last meeting may have ended halfway.
     lab.fam.write(barrier, bytes(BARRIER_SIZE), control=True)
     for node in nodes:
         lab.fam.write(control.release(node.index), bytes(8), control=True)
@@ -82,29 +82,29 @@ def run_at_barrier(
             return []
 
     try:
-        found = lab.each(nodes, measure)
+        records = lab.each(nodes, measure)
     except BaseException:
         release()
         raise
     if failed:
         node, error = failed[0]
-        done = int.from_bytes(lab.fam.read(control.progress(node.index), 8), "little")
+        progress = int.from_bytes(lab.fam.read(control.progress(node.index), 8), "little")
         others = {1: "", 2: "; the other one was released"}.get(
             len(nodes), f"; the other {len(nodes) - 1} were released"
         )
-        raise ProbeError(f"{node.name} had done {done} {unit} when it failed: {error}{others}") from error
-    return found
+        raise ProbeError(f"{node.name} had done {progress} {unit} when it failed: {error}{others}") from error
+    return records
 
 
-def single_record(found: Mapping[str, Records], node: TargetNode, probe: str) -> OutputRecord:
-    """Return the one line that a node was to write.
+def single_record(records: Mapping[str, Records], node: TargetNode, probe: str) -> OutputRecord:
+    """Return the only line of a node's output.
 
     Raises
     ------
     ProbeError
         If it wrote another number of lines, or another probe's.
     """
-    lines = found[node.name]
+    lines = records[node.name]
     if len(lines) != 1:
         raise ProbeError(f"{node.name}: the probe wrote {len(lines)} lines instead of one")
     fields = OutputRecord(lines[0], node.name)

@@ -16,10 +16,10 @@ from fame_lab.results.sample import CONFIDENCE, Sample
 
 __all__ = ["PREEMPTED", "STATISTICS", "TIMER", "Batches", "batch_options", "read_batches", "summary"]
 
-#: What is kept of a distribution. The last two bound the median, by :class:`fame_lab.results.sample.Sample`.
+#: Statistics of a distribution. The last two bound the median, by :class:`fame_lab.results.sample.Sample`.
 STATISTICS = ("min", "p50", "p90", "p99", "max", "p50_low", "p50_high")
 
-#: What is said of two variables that nearly every probe has.
+#: The attributes of two variables that nearly every probe has.
 PREEMPTED = {"long_name": "something else had the guest's CPU during the batch"}
 TIMER = {"units": "ns", "long_name": "what reading the clock costs"}
 
@@ -61,7 +61,7 @@ def batch_options(batches: int, batch_ms: float) -> list[str]:
 
 
 def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:
-    """Take the batches from a line of the probe program.
+    """Read the batches from a line of the probe program.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ def read_batches(fields: OutputRecord, operations: str, count: int) -> Batches:
     ProbeError
         If a member is not what it must be, or reading the clock is more than 1 % of the shortest batch.
     """
-    read = Batches(
+    batches = Batches(
         fields.integer(operations, 1, 1 << 53),
         np.array(fields.integers("batch_ns", count, 1, _LONGEST_NS), float),
         np.array(fields.integers("preempted", count, 0, 1), bool),
         fields.number("timer_ns", 0, 1e9),
     )
-    shortest = read.nanoseconds.min()
-    if read.timer_ns > _TIMER_SHARE * shortest:
+    shortest = batches.nanoseconds.min()
+    if batches.timer_ns > _TIMER_SHARE * shortest:
         raise ProbeError(
-            f"{fields.node}: reading the clock takes {read.timer_ns:.0f} ns, over 1 % of a batch of "
+            f"{fields.node}: reading the clock takes {batches.timer_ns:.0f} ns, over 1 % of a batch of "
             f"{shortest:.0f} ns",
             hint="ask for longer batches with batch_ms",
         )
-    return read
+    return batches
 
 
 def summary(values: xr.DataArray) -> xr.DataArray:
@@ -110,17 +110,17 @@ def summary(values: xr.DataArray) -> xr.DataArray:
     flat = rows.values.reshape(-1, rows.sizes["batch"])
     quantiles = np.percentile(flat, (0, 50, 90, 99, 100), axis=1)
     bounds = np.array([_bounds(row) for row in flat]).T
-    kept: Sequence[str] = [str(name) for name in rows.dims[:-1]]
+    dims: Sequence[str] = [str(name) for name in rows.dims[:-1]]
     return xr.DataArray(
         np.concatenate((quantiles, bounds)).reshape(-1, *rows.shape[:-1]),
-        dims=("statistic", *kept),
-        coords={"statistic": list(STATISTICS)} | {name: rows[name] for name in kept if name in rows.coords},
+        dims=("statistic", *dims),
+        coords={"statistic": list(STATISTICS)} | {name: rows[name] for name in dims if name in rows.coords},
         attrs=values.attrs
         | {"interval": f"p50_low to p50_high: {CONFIDENCE:.0%}, for batches that depend on each other"},
     )
 
 
 def _bounds(row: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Bound a median; by NaN where nothing was measured, or too little to be 95 % sure."""
-    found = None if np.isnan(row).any() else Sample(row).bounds(_QUANTILE)
-    return found or (np.nan, np.nan)
+    """Return the bounds of a median; NaN if nothing was measured, or too little to be 95 % sure."""
+    bounds = None if np.isnan(row).any() else Sample(row).bounds(_QUANTILE)
+    return bounds or (np.nan, np.nan)

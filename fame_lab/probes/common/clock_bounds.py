@@ -5,8 +5,8 @@ answers, the writer reads its clock when the answer is there (``answer``). The s
 so the reader's clock is ahead of the writer's by no less than sight - answer and no more than sight - store
 (Cristian, *Probabilistic clock synchronization*, Distributed Computing 3, 1989; the same bounds are behind
 NTP's: Mills, *Internet time synchronization*, IEEE Trans. Communications 39, 1991). Other exchanges bound
-the same offset, loosened by what the clocks may have drifted in between; what all of them together leave
-open is what is known of the way of each.
+the same offset, more loosely by the drift that is possible in between. The tightest of all these bounds on
+the offset at an exchange bounds its one-way delay.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Exchanges:
         Parameters
         ----------
         max_drift : float
-            What is taken for granted: by the reader's clock, the offset changes by no more than this share
-            of the time that passes.
+            The assumption: the offset changes by no more than this share of the time that passes, by the
+            reader's clock.
 
         Returns
         -------
@@ -67,8 +67,8 @@ class Exchanges:
             If the exchanges contradict each other: the clocks drift faster than was taken for granted.
         """
         apparent = self.sight - self.store
-        # The clocks count from the boot of each: what is subtracted is the same for all, and keeps the
-        # differences within what floating point holds exactly.
+        # The clocks count from each node's boot. One origin, subtracted from all, keeps the differences
+        # small enough for floating point to be exact.
         origin = apparent[0]
         low, high = self._offset(int(origin), max_drift)
         way = (apparent - origin).astype(float)
@@ -81,7 +81,7 @@ class Exchanges:
         low = (self.sight - self.answer - origin).astype(float) - self.writer_step
         high = (self.sight - self.store - origin).astype(float) + self.reader_step
         drift = max_drift * (self.sight - self.sight[0]).astype(float)
-        low, high = _tightened(low, drift), -_tightened(-high, drift)
+        low, high = _tighten(low, drift), -_tighten(-high, drift)
         if (low > high).any():
             at = int(np.argmax(low - high))
             raise ProbeError(
@@ -92,8 +92,8 @@ class Exchanges:
         return low, high
 
 
-def _tightened(low: Nanoseconds, drift: Nanoseconds) -> Nanoseconds:
-    """Return the highest lower bound at each point that any of them proves: one sinks as drift adds up."""
+def _tighten(low: Nanoseconds, drift: Nanoseconds) -> Nanoseconds:
+    """Return the highest lower bound at each point. A bound at another point counts, less the drift."""
     back = drift[-1] - drift
     earlier: Nanoseconds = np.maximum.accumulate(low + drift) - drift
     later: Nanoseconds = np.maximum.accumulate((low + back)[::-1])[::-1] - back

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
 __all__ = ["READINGS", "ClockSync", "Readings"]
 
-#: Between two rounds of questions. One who sleeps is let run as soon as he wakes, and leaves the CPU to the
-#: guests meanwhile; one who spins waits his turn behind them when cores are few.
+#: Seconds between two rounds of questions. A thread that sleeps leaves the CPU to the guests, and runs as
+#: soon as it wakes. One that spins waits its turn behind them when cores are few.
 _NAP_S = 0.0002
 #: An answer is the guest's time since it began, in ns, and the question's number in this many low bits. No
-#: number comes twice in a watch: a guest that was stopped with an answer in hand would give it to another.
+#: number comes twice: a guest that was stopped with an answer in hand would give it to a later question.
 _NUMBER_BITS = 24
 _NUMBERS = 1 << _NUMBER_BITS
 #: Looks for an answer, some microseconds. A guest that has a core answers in less than one.
 _LOOKS = 60
-#: Parts of the time of which the closest reading is kept.
+#: Equal parts of the time. Of each, the closest reading is kept.
 READINGS = 100
 #: Questions in a row to a guest that answers: the first finds cold caches.
 _IN_A_ROW = 5
@@ -59,14 +59,14 @@ class Readings:
     after: npt.NDArray[np.int64]
 
     def narrowest(self, bins: int) -> Readings:
-        """Keep, of each of `bins` equal parts of the time, the reading that the host's are closest around."""
+        """Return the reading with the shortest interval of each of `bins` equal parts of the time."""
         if not self.guest.size:
             return self
         part = (self.after - self.after[0]) * bins // (self.after[-1] - self.after[0] + 1)
         order = np.lexsort((self.after - self.before, part))
         _, first = np.unique(part[order], return_index=True)
-        kept = order[first]
-        return Readings(self.node, self.before[kept], self.guest[kept], self.after[kept])
+        closest = order[first]
+        return Readings(self.node, self.before[closest], self.guest[closest], self.after[closest])
 
     def ratio(self) -> tuple[float, float, float]:
         """Return how fast the guest's clock runs, in nanoseconds of its own for one of the host's.
@@ -85,7 +85,7 @@ class Readings:
             raise ProbeError(
                 f"{self.node} answered {self.guest.size} questions of the host, too few to know its clock by"
             )
-        # Every two readings bound it; those that do so the closest are a matter of width and of distance.
+        # Every two readings bound it: those bound it best whose shortest time is nearest to the longest.
         shortest = self.before[:, None] - self.after
         longest = self.after[:, None] - self.before
         worth = np.zeros(shortest.shape)
@@ -105,7 +105,7 @@ class Readings:
 
 @dataclass
 class _ClockQuery:
-    """One node that is asked: where, and what came of it."""
+    """The questions to one node: where they stand in FAM, and the readings."""
 
     name: str
     question: int
@@ -131,13 +131,13 @@ class ClockSync:
         control = lab.fam.control
         self._words = FamWords(lab.fam)
         self._failed: HostError | None = None
-        self._asked = [
+        self._queries = [
             _ClockQuery(node.name, control.question(node.index), control.answer(node.index)) for node in nodes
         ]
-        for asked in self._asked:
+        for query in self._queries:
             # No question is numbered 0, so that this is no answer.
-            self._words.store(asked.question, 0)
-            self._words.store(asked.answer, 0)
+            self._words.store(query.question, 0)
+            self._words.store(query.answer, 0)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="clock-watch", daemon=True)
 
@@ -153,7 +153,7 @@ class ClockSync:
         self._words.close()
 
     def readings(self) -> dict[str, Readings]:
-        """Return what was read, up to :data:`READINGS` of it, by the node's name, once it is over.
+        """Return up to :data:`READINGS` readings of each node, by its name, once it is over.
 
         Raises
         ------
@@ -162,11 +162,8 @@ class ClockSync:
         """
         if self._failed is not None:
             raise self._failed
-        found = {}
-        for asked in self._asked:
-            columns = np.array(asked.readings, np.int64).reshape(-1, 3).T
-            found[asked.name] = Readings(asked.name, *columns).narrowest(READINGS)
-        return found
+        columns = {each.name: np.array(each.readings, np.int64).reshape(-1, 3).T for each in self._queries}
+        return {name: Readings(name, *times).narrowest(READINGS) for name, times in columns.items()}
 
     def _work(self) -> None:
         try:
@@ -175,31 +172,31 @@ class ClockSync:
             self._failed = error
 
     def _ask(self) -> None:
-        # A guest on this thread's core cannot answer while it is looked for: so it asks from each in turn.
+        # A guest on this thread's core cannot answer while the thread looks: it asks from each core in turn.
         for core in itertools.cycle(os.sched_getaffinity(0)):
             if self._over.is_set():
                 return
             os.sched_setaffinity(0, {core})
-            for asked in self._asked:
-                self._look(asked, 1)  # it may have come while we slept
+            for query in self._queries:
+                self._look(query, 1)  # an answer may have come meanwhile
                 for _ in range(_IN_A_ROW):
-                    if asked.number + 1 == _NUMBERS:
+                    if query.number + 1 == _NUMBERS:
                         return
-                    asked.number += 1
-                    asked.before = _now()
-                    self._words.store(asked.question, asked.number)
-                    begun = self._words.load(asked.answer) != 0
-                    if not self._look(asked, _LOOKS if begun else 1):
+                    query.number += 1
+                    query.before = _now()
+                    self._words.store(query.question, query.number)
+                    is_ready = self._words.load(query.answer) != 0
+                    if not self._look(query, _LOOKS if is_ready else 1):
                         break
             time.sleep(_NAP_S)
 
-    def _look(self, asked: _ClockQuery, looks: int) -> bool:
-        """Return whether the last question is answered; keep the answer, once."""
+    def _look(self, query: _ClockQuery, looks: int) -> bool:
+        """Return whether the last question is answered now; add its reading."""
         for _ in range(looks):
-            found = self._words.load(asked.answer)
-            if found % _NUMBERS == asked.number and asked.before:
-                asked.readings.append((asked.before, found >> _NUMBER_BITS, _now()))
-                asked.before = 0
+            answer = self._words.load(query.answer)
+            if answer % _NUMBERS == query.number and query.before:
+                query.readings.append((query.before, answer >> _NUMBER_BITS, _now()))
+                query.before = 0
                 return True
         return False
 

@@ -105,7 +105,7 @@ class PowerOfTwo:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of some values; `why` says of what one might expect, too, that it is none of them.
+    """One of some values; `why` gives the reason that another, which one might expect, is missing.
 
     Examples
     --------
@@ -121,8 +121,8 @@ class Choice:
 
     def __str__(self) -> str:
         names = [str(value) for value in self.values]
-        said = f"one of {', '.join(names)}" if isinstance(self.values[0], str) else " or ".join(names)
-        return f"{said}; {self.why}" if self.why else said
+        text = f"one of {', '.join(names)}" if isinstance(self.values[0], str) else " or ".join(names)
+        return f"{text}; {self.why}" if self.why else text
 
     def read(self, value: Any) -> Any:
         """Return the value."""

@@ -56,7 +56,7 @@ class ContestSettings:
         return batch_options(self.batches, self.batch_ms)
 
     def timeout(self, nodes: int) -> float:
-        """Return the seconds after which it has gone wrong; a node's own timeout ends first, and tells more.
+        """Return the seconds for a contest; a node's own timeout ends first, and its message says more.
 
         With more nodes than host cores, each batch waits for every node to have had one.
         """
@@ -65,7 +65,7 @@ class ContestSettings:
 
 @dataclass(frozen=True)
 class Contender:
-    """What one node did.
+    """One node's part in a contest.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ class Contender:
 
     def check_part(self, part: str, whole: str) -> None:
         """Raise ProbeError if it counted more of `part` than of what it is a part of."""
-        found = [(self.in_window[part], self.in_window[whole]), (self.in_all[part], self.in_all[whole])]
-        if any(some > most for some, most in found) or (self.counts[part] > self.counts[whole]).any():
+        pairs = [(self.in_window[part], self.in_window[whole]), (self.in_all[part], self.in_all[whole])]
+        if any(some > most for some, most in pairs) or (self.counts[part] > self.counts[whole]).any():
             raise ProbeError(f"{self.fields.node}: the probe counted more {part} than {whole}")
 
 
 def progress_slots(lab: TargetLab, nodes: Sequence[TargetNode]) -> dict[TargetNode, list[str]]:
-    """Return for each node the words that say where in the control area it tells how far it is."""
+    """Return for each node the options that say where in the control area its progress stands."""
     at = lab.fam.control.barrier(1)
     lab.fam.write(at, bytes(BARRIER_SIZE * len(nodes)), control=True)
     return {node: ["--steps", str(at), "--rank", str(rank)] for rank, node in enumerate(nodes)}
@@ -148,12 +148,12 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
     least = round(rules.batch_ms * 1000) * 1000
     nanoseconds = fields.integers("batch_ns", count, least, _LONGEST_NS)
     window = fields.integer("window_ns", sum(nanoseconds), count * _LONGEST_NS)
-    found: dict[str, list[int]] = {}
+    series: dict[str, list[int]] = {}
     for name in names:
-        found[name] = fields.integers(name, count, 0, _MAX_COUNT)
+        series[name] = fields.integers(name, count, 0, _MAX_COUNT)
         in_all = fields.integer(f"all_{name}", 0, _MAX_COUNT)
         in_window = fields.integer(f"window_{name}", 0, in_all)
-        if sum(found[name]) > in_window:
+        if sum(series[name]) > in_window:
             raise ProbeError(f"{fields.node}: the probe's counts of {name} do not agree with each other")
     share = fields.number("timer_share", 0, 1)
     if share > _TIMER_SHARE:
@@ -164,7 +164,7 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
     return Contender(
         np.array(nanoseconds, float),
         np.array(fields.integers("preempted", count, 0, 1), bool),
-        {name: np.array(found[name], float) for name in names},
+        {name: np.array(series[name], float) for name in names},
         {name: fields.integer(f"window_{name}", 0, _MAX_COUNT) for name in names},
         {name: fields.integer(f"all_{name}", 0, _MAX_COUNT) for name in names},
         window,
@@ -187,9 +187,9 @@ def jain_index(amounts: Sequence[float]) -> float:
     >>> jain_index([0, 0])
     nan
     """
-    found = np.asarray(amounts, float)
-    squares = float((found**2).sum())
-    return float(found.sum()) ** 2 / (found.size * squares) if squares else float("nan")
+    values = np.asarray(amounts, float)
+    squares = float((values**2).sum())
+    return float(values.sum()) ** 2 / (values.size * squares) if squares else float("nan")
 
 
 def dataset(
@@ -198,7 +198,7 @@ def dataset(
     nodes: Sequence[TargetNode],
     counts: Mapping[str, str],
 ) -> xr.Dataset:
-    """Label what the nodes did in several contests.
+    """Build a dataset of several contests.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def dataset(
         over = [*names, "batch"][: len(names) + one.ndim]
         return xr.DataArray(filled.reshape(*shape, *filled.shape[1:]), dims=over, coords=coords, attrs=attrs)
 
-    found = xr.Dataset(
+    data = xr.Dataset(
         {
             "elapsed": array(lambda c: c.nanoseconds, units="ns", long_name="how long a batch took"),
             "preempted": array(lambda c: c.preempted, absent=False, **PREEMPTED),
@@ -240,12 +240,12 @@ def dataset(
     )
 
     def add(name: str, words: str) -> None:
-        found[name] = array(lambda c: c.counts[name], long_name=f"{words} in a batch")
-        found[f"window_{name}"] = array(
+        data[name] = array(lambda c: c.counts[name], long_name=f"{words} in a batch")
+        data[f"window_{name}"] = array(
             lambda c: c.in_window[name], long_name=f"{words} in the common windows"
         )
-        found[f"all_{name}"] = array(lambda c: c.in_all[name], long_name=f"{words} in all, warm-up included")
+        data[f"all_{name}"] = array(lambda c: c.in_all[name], long_name=f"{words} in all, warm-up included")
 
     for name, words in counts.items():
         add(name, words)
-    return found
+    return data

@@ -20,7 +20,7 @@ __all__ = ["Declaration", "check_arguments", "current_names", "declarations", "r
 #: These are imported for a type checker only, and are no parameters.
 _UNREAD = {"Lab": object, "TargetLab": object, "Result": object}
 
-#: Names of the release before: understood for one more in a call, and for good in what was saved.
+#: Names of the release before. Calls may use them for one release more, saved data for good.
 _EARLIER = {"patience": "peer_timeout"}
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is declared of one parameter.
+    """The declaration of one parameter.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Declaration:
         if value is None and type(None) in options(self.type):
             return None
         several = takes_several(self.type)
-        # Of nodes, the lab knows more.
+        # Nodes are checked against the lab.
         if (self.constraint or several or self.type is str) and not fits(value, self.type):
             raise self._refusal(value)
         is_one = several and not isinstance(value, (list, tuple))
@@ -86,9 +86,9 @@ class Declaration:
 @functools.cache
 def declarations(run: Callable[..., Any]) -> dict[str, Declaration]:
     """Return what a probe's ``run`` declares of its parameters, by their names; all but the lab."""
-    found = get_type_hints(run, localns=_UNREAD, include_extras=True)
+    hints = get_type_hints(run, localns=_UNREAD, include_extras=True)
     names = list(inspect.signature(run).parameters)[1:]
-    return {name: _declaration(name, found.get(name, object)) for name in names}
+    return {name: _declaration(name, hints.get(name, object)) for name in names}
 
 
 def _declaration(name: str, annotation: Any) -> Declaration:
@@ -100,14 +100,13 @@ def _declaration(name: str, annotation: Any) -> Declaration:
 
 
 def check_arguments(run: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a probe's ``run``: all that it gets, by default too, is as :meth:`Declaration.read` has it."""
+    """Decorate a probe's ``run``, to pass all arguments, defaults too, through :meth:`Declaration.read`."""
     parameters = list(inspect.signature(run).parameters.values())[1:]
     usual = {each.name: each.default for each in parameters if each.default is not each.empty}
 
     @functools.wraps(run)
     def checked(*lab: P.args, **arguments: P.kwargs) -> R:
-        given = read_arguments(run, arguments)
-        return run(*lab, **(read_arguments(run, usual) | given))
+        return run(*lab, **(read_arguments(run, usual) | read_arguments(run, arguments)))
 
     return checked
 
@@ -115,7 +114,7 @@ def check_arguments(run: Callable[P, R]) -> Callable[P, R]:
 def read_arguments(
     run: Callable[..., Any], arguments: Mapping[str, Any], *, from_text: bool = False, level: int = 4
 ) -> dict[str, Any]:
-    """Check what a probe is given, and return it as the probe takes it.
+    """Check the arguments of a probe, and return them as it takes them.
 
     Parameters
     ----------
@@ -136,8 +135,8 @@ def read_arguments(
     values = current_names(arguments, declared, level)
     if unknown := sorted(values.keys() - declared.keys()):
         probe = run.__module__.rpartition(".")[2]
-        there = f"it has {', '.join(declared)}"
-        raise SpecError(f"probe {quoted(probe)} has no parameter {quoted(unknown[0])}; {there}")
+        names = ", ".join(declared)
+        raise SpecError(f"probe {quoted(probe)} has no parameter {quoted(unknown[0])}; it has {names}")
     for name, value in values.items():
         each = declared[name]
         values[name] = each.read(each.from_text(value) if from_text else value)
@@ -145,7 +144,7 @@ def read_arguments(
 
 
 def current_names(arguments: Mapping[str, T], known: Collection[str], level: int = 0) -> dict[str, T]:
-    """Return what a probe is given, or was, by the names that its parameters have now.
+    """Return the arguments of a probe, saved ones too, by its parameters' current names.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ def current_names(arguments: Mapping[str, T], known: Collection[str], level: int
     known : collection of str
         The names that there are.
     level : int
-        How far up the caller is who is warned of an earlier name; 0 for what was saved.
+        Stack level of the caller who is warned of an earlier name; 0 for saved arguments, without a warning.
 
     Raises
     ------
@@ -170,6 +169,6 @@ def current_names(arguments: Mapping[str, T], known: Collection[str], level: int
         if (now := earlier[old]) in arguments:
             raise SpecError(f"{old} and {now} are the same", hint=f"give {now} alone")
         if level:
-            said = f"{old} is called {now}; its earlier name goes with the next release"
-            warnings.warn(said, DeprecationWarning, stacklevel=level)
+            message = f"{old} is called {now}; its earlier name goes with the next release"
+            warnings.warn(message, DeprecationWarning, stacklevel=level)
     return {earlier.get(name, name): value for name, value in arguments.items()}

@@ -21,13 +21,13 @@ __all__ = ["CLOCKS", "DIFFERENCES", "ClockReport", "measure"]
 #: What is read: the guest's CLOCK_MONOTONIC_RAW, and the time stamp counter by itself.
 CLOCKS = ("clock", "tsc")
 
-#: Between reads of the clock, that a node tells.
+#: How many differences between reads of the clock a node reports.
 DIFFERENCES = 1000
 
 
 @dataclass(frozen=True)
 class ClockReport:
-    """What one node and the host's watch on it told of its clock.
+    """One node's clock, as the node and the host measured it.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ def measure(
     Returns
     -------
     dict
-        By the node's name: what it told, or why it did not.
+        By the node's name: its report, or the error in place of one.
     """
     control = lab.fam.control
 
-    def tell(node: TargetNode) -> Any:
+    def run_timer(node: TargetNode) -> Any:
         question, answer = control.question(node.index), control.answer(node.index)
         places = ["--question", str(question), "--answer", str(answer)]
         try:
@@ -86,15 +86,15 @@ def measure(
             return error
 
     with ClockSync(lab, nodes) as watch:
-        found = lab.each(nodes, tell)
-    told: dict[str, ClockReport | FameError] = {}
+        outputs = lab.each(nodes, run_timer)
+    reports: dict[str, ClockReport | FameError] = {}
     for name, readings in watch.readings().items():
-        lines = found[name]
+        lines = outputs[name]
         try:
-            told[name] = lines if isinstance(lines, FameError) else _read(name, lines, count, readings)
+            reports[name] = lines if isinstance(lines, FameError) else _read(name, lines, count, readings)
         except ProbeError as error:
-            told[name] = error
-    return told
+            reports[name] = error
+    return reports
 
 
 def _read(name: str, lines: list[dict[str, Any]], count: int, readings: Readings) -> ClockReport:

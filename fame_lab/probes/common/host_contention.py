@@ -52,7 +52,7 @@ def oversubscribed(spinning: int) -> bool:
 
 
 def crowding(spinning: int) -> xr.DataArray:
-    """Return the same, labelled."""
+    """Return :func:`oversubscribed` as a labelled variable."""
     return xr.DataArray(oversubscribed(spinning), attrs={"long_name": OVERSUBSCRIBED})
 
 
@@ -80,7 +80,7 @@ def host_note(dataset: xr.Dataset) -> str:
 def _waited() -> float:
     """Return the seconds in which some task waited, since boot."""
     try:
-        found = re.match(r"some .* total=(\d+)$", _PRESSURE.read_text(), re.MULTILINE)
+        match = re.match(r"some .* total=(\d+)$", _PRESSURE.read_text(), re.MULTILINE)
     except OSError:  # not built in, or not enabled
-        found = None
-    return int(found[1]) / 1e6 if found else float("nan")
+        match = None
+    return int(match[1]) / 1e6 if match else float("nan")

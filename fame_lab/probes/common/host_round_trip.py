@@ -80,15 +80,15 @@ def host_round_trips(
         try:
             arguments = {node: [*command, "--role", "echo"]}
             lines = run_at_barrier(lab, arguments, peer_timeout=peer_timeout, timeout=timeout, unit="answers")
-            told, _ = player.communicate(timeout=_KILL_TIMEOUT)
+            stdout, _ = player.communicate(timeout=_KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise ProbeError(f"the host did not see all answers of {node.name}") from None
         finally:
             player.kill()  # the node is gone, or has answered all
     if player.returncode:
-        lab.fam.check()  # which tells of a file that was truncated
+        lab.fam.check()  # raises if the file was truncated
         raise ProbeError(f"the host's part ended with status {player.returncode}")
-    times, preempted = json.loads(told)
+    times, preempted = json.loads(stdout)
     line = single_record(lines, node, "visibility")
     line.choice("role", ["echo"])
     answered = line.integer("messages", 0, 1 << 62)

@@ -2,8 +2,8 @@
 
 ``python -m fame_lab.probes.common.host_round_trip_process PATH OFFSET COUNT`` runs it.
 
-A process of its own, because it looks through a mapping: if FAM's file is truncated meanwhile, its end by
-SIGBUS is not the notebook's. Prints the times and whether it was preempted, as JSON.
+It is a process of its own because it looks through a mapping: if FAM's file is truncated meanwhile, SIGBUS
+ends this process and not the notebook. It prints the times and whether it was preempted, as JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STOP = (1 << 64) - 1
 
 
 def play(path: Path, offset: int, count: int) -> tuple[list[int], list[bool]]:
-    """Store numbers through numpy, and look until each is answered; give nanoseconds, and preemptions."""
+    """Store numbers through numpy until each is answered; return nanoseconds, and preemptions."""
     with path.open("r+b") as file:
         mapping = mmap.mmap(file.fileno(), 0)
     words = np.frombuffer(mapping, "u8", BACK + 1, offset)
@@ -44,8 +44,8 @@ def play(path: Path, offset: int, count: int) -> tuple[list[int], list[bool]]:
 
 
 def _switches() -> int:
-    used = resource.getrusage(resource.RUSAGE_THREAD)
-    return used.ru_nvcsw + used.ru_nivcsw
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_nvcsw + usage.ru_nivcsw
 
 
 if __name__ == "__main__":

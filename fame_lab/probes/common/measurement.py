@@ -49,7 +49,7 @@ class Measurement(Contention):
         parameters : mapping
             What was asked for, with defaults filled in.
         mappings : iterable of str
-            The kernel's effective memory type of FAM, of each node that told.
+            The kernel's effective memory type of FAM, of each node that reported it.
         attrs : mapping
             Where and how it was measured: ``offset`` and whatever the probe has besides.
         failed : str, optional
@@ -67,5 +67,5 @@ class Measurement(Contention):
         dataset.attrs |= dict(attrs) | seeded | {"mapping": mapping, "host_cpu_wait": self.share}
         if failed is not None:
             dataset.attrs["failed"] = failed
-        told = {"probe": self._probe, "parameters": dict(parameters), "mapping": mapping}
-        return Result(self._probe, dataset, self._lab.manifest() | told | seeded | fields)
+        entries = {"probe": self._probe, "parameters": dict(parameters), "mapping": mapping}
+        return Result(self._probe, dataset, self._lab.manifest() | entries | seeded | fields)

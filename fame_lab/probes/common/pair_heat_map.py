@@ -18,7 +18,7 @@ from fame_lab.results import plots
 
 __all__ = ["heat_map"]
 
-#: What is so many times the median, or more, has a colour of its own, off the scale.
+#: Values over so many times the median have a colour of their own, off the scale.
 _BEYOND = 4
 _OVER = "#D55E00"
 
@@ -47,7 +47,7 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
     panels, nodes = values.sizes["variant"], values.sizes["initiator"]
     columns = 1 if panels == 1 else 2
     rows = -(-panels // columns)
-    made, axes = plots.figure(
+    figure, axes = plots.figure(
         title,
         manifest,
         note,
@@ -72,7 +72,7 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
         panel.tick_params(labelbottom=not below)
         panel.set_xlabel("" if below else "responder")
         panel.set_ylabel("initiator, whose clock it is" if number % columns == 0 else "")
-    bar = made.colorbar(
+    bar = figure.colorbar(
         ScalarMappable(norm, colours),
         ax=axes,
         shrink=0.7,
@@ -84,7 +84,7 @@ def heat_map(values: xr.DataArray, manifest: Mapping[str, Any], title: str, note
     bar.set_label(f"{values.attrs['long_name']} [{unit}]{beyond}")
     plots.plain_log(bar.ax.yaxis)
     bar.minorticks_off()
-    return made
+    return figure
 
 
 def _panel(axes: Axes, values: xr.DataArray, norm: LogNorm, colours: Colormap, *, annotate: bool) -> None:

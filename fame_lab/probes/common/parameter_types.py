@@ -32,8 +32,8 @@ def fits(value: object, kind: Any) -> bool:
         several = value if isinstance(value, (list, tuple)) else [value]
         return all(fits(each, get_args(kind)[0]) for each in several)
     if kind in (int, float):
-        found = real(value)
-        return found is not None and (kind is float or found == int(found))
+        number = real(value)
+        return number is not None and (kind is float or number == int(number))
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 

@@ -76,13 +76,13 @@ class Parameter:
         text = text.strip()
         if not text:
             return self.default
-        found = text if self.declaration.type is str else value(text)
-        self.declaration.read(self.declaration.from_text(found))
-        return found
+        argument = text if self.declaration.type is str else value(text)
+        self.declaration.read(self.declaration.from_text(argument))
+        return argument
 
 
 def parameters(probe: str) -> list[Parameter]:
-    """List what a probe can be told, in the order of its signature.
+    """List the parameters of a probe, in the order of its signature.
 
     Raises
     ------
@@ -96,20 +96,20 @@ def parameters(probe: str) -> list[Parameter]:
     """
     run = above.load("probes").family(probe).run
     section = _SECTION.search(inspect.getdoc(run) or "")
-    told = {
+    docs = {
         name.strip(): (kind, _MARKUP.sub(r"\1", " ".join(words.split())))
         for names, kind, words in _ENTRY.findall(section[1] if section else "")
         for name in names.split(",")
     }
     declared = declarations(run)
     return [
-        Parameter(name, each.default, *told.get(name, ("", "")), declared[name])
+        Parameter(name, each.default, *docs.get(name, ("", "")), declared[name])
         for name, each in list(inspect.signature(run).parameters.items())[1:]
     ]
 
 
 def saved_parameters(probe: str, saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was saved of a probe's parameters, an older version's too, by their names of now."""
+    """Return saved parameters of a probe, an older version's too, by their current names."""
     try:
         return current_names(saved, declarations(above.load("probes").family(probe).run))
     except SpecError:  # no probe of ours, and as it is

@@ -18,7 +18,7 @@ MAX_LINE = 1 << 16
 MAX_LIST = 4096
 MAX_TEXT = 256
 
-_SHOWN = 120
+_EXCERPT = 120
 
 
 def parse_output(output: str, node: str) -> list[dict[str, Any]]:
@@ -44,31 +44,31 @@ def parse_output(output: str, node: str) -> list[dict[str, Any]]:
     """
     if not output:
         return []
-    written = output.removesuffix("\n").split("\n")
-    if len(written) > MAX_LINES:
-        raise ProbeError(f"{node}: the probe wrote {len(written)} lines, more than the {MAX_LINES} it may")
-    return [_object(line, node) for line in written]
+    lines = output.removesuffix("\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise ProbeError(f"{node}: the probe wrote {len(lines)} lines, more than the {MAX_LINES} it may")
+    return [_object(line, node) for line in lines]
 
 
 def _object(line: str, node: str) -> dict[str, Any]:
     try:
         if len(line) > MAX_LINE:
             raise ValueError(f"it is longer than {MAX_LINE} characters")
-        found = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_constant)
-        if not isinstance(found, dict):
+        record = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        if not isinstance(record, dict):
             raise ValueError("it is not a JSON object")
-        for key, value in found.items():
+        for key, value in record.items():
             _check(key, value)
     except (ValueError, RecursionError) as error:
         raise ProbeError(f"{node}: the probe wrote {_short(line)}, which cannot be used: {error}") from error
-    return found
+    return record
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -100,13 +100,13 @@ def _can_be_written(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    shown = repr(value if not isinstance(value, str) else value[: _SHOWN + 1])
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    text = repr(value if not isinstance(value, str) else value[: _EXCERPT + 1])
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 
 @dataclass(frozen=True)
 class OutputRecord:
-    """The members of one line, each asked for by name and by what it may be.
+    """The members of one line, each read by its name and checked.
 
     Every method raises ProbeError, naming the node, the member and its value, if it is something else.
 
@@ -127,33 +127,33 @@ class OutputRecord:
 
     def integers(self, name: str, length: int, low: int, high: int) -> list[int]:
         """Return `length` whole numbers from `low` to `high`."""
-        found = self._get(name)
-        if not isinstance(found, list) or len(found) != length:
-            self._refuse(name, found, f"a list of {length}")
-        return [self._integer(name, item, low, high) for item in found]
+        items = self._get(name)
+        if not isinstance(items, list) or len(items) != length:
+            self._refuse(name, items, f"a list of {length}")
+        return [self._integer(name, item, low, high) for item in items]
 
     def number(self, name: str, low: float, high: float) -> float:
         """Return a number from `low` to `high`."""
-        found = self._get(name)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
-            self._refuse(name, found, f"a number from {low:g} to {high:g}")
-        return float(found)
+        value = self._get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            self._refuse(name, value, f"a number from {low:g} to {high:g}")
+        return float(value)
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """Return a text that is one of those allowed."""
-        found = self._get(name)
-        if not isinstance(found, str) or found not in allowed:
-            self._refuse(name, found, " or ".join(allowed))
-        return found
+        value = self._get(name)
+        if not isinstance(value, str) or value not in allowed:
+            self._refuse(name, value, " or ".join(allowed))
+        return value
 
     def mapping(self) -> str:
         """Return the effective memory type of FAM's mapping; ``"unknown"`` where the kernel does not tell."""
-        found = self._get("mapping")
-        if found is None:
+        value = self._get("mapping")
+        if value is None:
             return "unknown"
-        if not isinstance(found, str) or not re.fullmatch(r"[a-z-]{1,23}", found):
-            self._refuse("mapping", found, "a memory type")
-        return found
+        if not isinstance(value, str) or not re.fullmatch(r"[a-z-]{1,23}", value):
+            self._refuse("mapping", value, "a memory type")
+        return value
 
     def _get(self, name: str) -> Any:
         if name not in self.line:
@@ -162,10 +162,10 @@ class OutputRecord:
             )
         return self.line[name]
 
-    def _integer(self, name: str, found: object, low: int, high: int) -> int:
-        if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
-            self._refuse(name, found, f"a whole number from {low} to {high}")
-        return found
+    def _integer(self, name: str, value: object, low: int, high: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self._refuse(name, value, f"a whole number from {low} to {high}")
+        return value
 
-    def _refuse(self, name: str, found: object, expected: str) -> NoReturn:
-        raise ProbeError(f"{self.node}: the probe gave {name!r} as {_short(found)}, and not as {expected}")
+    def _refuse(self, name: str, value: object, expected: str) -> NoReturn:
+        raise ProbeError(f"{self.node}: the probe gave {name!r} as {_short(value)}, and not as {expected}")

@@ -177,17 +177,17 @@ def draw(
         sizes = line["working_set"].values
         look = looks[str(value)]
         colour = look["color"]
-        found = {str(name): line.sel(statistic=name).values for name in line["statistic"].values}
+        stats = {str(name): line.sel(statistic=name).values for name in line["statistic"].values}
         if band:
-            axes.fill_between(sizes, found["min"], found["p90"], color=colour, alpha=0.15, linewidth=0)
-        axes.vlines(sizes, found["p50_low"], found["p50_high"], color=colour, linewidth=3, alpha=0.6)
+            axes.fill_between(sizes, stats["min"], stats["p90"], color=colour, alpha=0.15, linewidth=0)
+        axes.vlines(sizes, stats["p50_low"], stats["p50_high"], color=colour, linewidth=3, alpha=0.6)
         label = str(value).upper() if over == "memory" else str(value)
-        axes.plot(sizes, found["p50"], **look, markersize=5, label=label)
+        axes.plot(sizes, stats["p50"], **look, markersize=5, label=label)
     plots.size_axis(axes, "working set")
 
 
 def note(dataset: xr.Dataset, *, band: bool = True) -> str:
-    """Return how often a sweep was measured, what its marks mean, and what was left out."""
+    """Return a figure's note: the number of batches, the meaning of the marks, and what is left out."""
     preempted = dataset["preempted"]
     measured = int((dataset["operations"] > 0).sum()) * dataset.sizes["batch"]
     count = f"{int(preempted.sum())} of {measured} preempted in the guest"

@@ -66,13 +66,13 @@ def default_limit() -> tuple[int, str]:
     cache = cpu_caches.last_cache()
     if cache is None:
         return UNTOLD, f"the range ends at {size_label(UNTOLD)}: the host does not tell its caches"
-    wanted = 1 << (4 * cache - 1).bit_length()
-    if wanted > LARGEST:
+    limit = 1 << (4 * cache - 1).bit_length()
+    if limit > LARGEST:
         return LARGEST, (
             f"the range ends at {size_label(LARGEST)}: 4 times the last cache, which the host gives as "
             f"{size_label(cache)}, would take too long"
         )
-    return wanted, ""
+    return limit, ""
 
 
 def plan_working_sets(
@@ -110,24 +110,21 @@ def plan_working_sets(
     ProbeError
         If no memory has room for any.
     """
-    asked = None if sizes is None else _parse(sizes, multiple)
-    in_fam = 0 if "fam" not in memories else SMALLEST if asked is None else max(asked)
+    explicit = None if sizes is None else _parse(sizes, multiple)
+    in_fam = 0 if "fam" not in memories else SMALLEST if explicit is None else max(explicit)
     at = check_offset(lab, offset, in_fam, 64)
-    held = {"fam": lab.fam.control.offset - at}
-    if "dram" in memories:
-        held["dram"] = _spare(node)
-    room = {memory: held[memory] for memory in memories}
-    wanted, told = (max(asked), "") if asked else default_limit()
-    chosen = asked or sorted({size for most in room.values() for size in _powers(min(wanted, most), step)})
-    return WorkingSets(at, chosen, room, "; ".join(_cut_short(node, room, chosen, wanted, told)))
+    room = {each: _spare(node) if each == "dram" else lab.fam.control.offset - at for each in memories}
+    limit, why = (max(explicit), "") if explicit else default_limit()
+    chosen = explicit or sorted({size for most in room.values() for size in _powers(min(limit, most), step)})
+    return WorkingSets(at, chosen, room, "; ".join(_cut_short(node, room, chosen, limit, why)))
 
 
 def _parse(sizes: Sequence[int | str], multiple: int) -> list[int]:
-    asked = [parse_size(size, "working set") for size in sizes]
-    for size in asked:
+    values = [parse_size(size, "working set") for size in sizes]
+    for size in values:
         if size % multiple:
             raise SpecError(f"a working set of {size} bytes cannot be", hint=f"give a multiple of {multiple}")
-    return asked
+    return values
 
 
 def _powers(most: int, step: int) -> list[int]:
@@ -150,18 +147,18 @@ def _spare(node: TargetNode) -> int:
     return max(fields.integer("spare", 0, 1 << 62) - _MARGIN, 0)
 
 
-def _cut_short(node: TargetNode, room: dict[str, int], sizes: list[int], wanted: int, told: str) -> list[str]:
+def _cut_short(node: TargetNode, room: dict[str, int], sizes: list[int], limit: int, why: str) -> list[str]:
     where = {"dram": f"{node.name}'s memory", "fam": "FAM's user part"}
     reached = {memory: max((s for s in sizes if s <= bytes_), default=0) for memory, bytes_ in room.items()}
     cut = [
         f"{memory.upper()} {f'ends at {size_label(end)}' if end else 'is not measured'}: "
         f"{where[memory]} has room for {room[memory] >> 10:,} KiB"
         for memory, end in reached.items()
-        if end < wanted
+        if end < limit
     ]
     if not any(reached.values()):
         raise ProbeError(
             f"no working set fits: {'; '.join(cut)}",
             hint="give smaller ones, or start the lab with more memory",
         )
-    return [told, *cut] if told else cut
+    return [why, *cut] if why else cut

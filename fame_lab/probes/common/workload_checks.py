@@ -1,6 +1,6 @@
 """Check what a workload left in FAM against what the host computes.
 
-The host looks when all nodes have ended; its looks are no node's accesses, and are not counted.
+The host reads FAM when all nodes have ended. Its reads are no node's accesses, and are not counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RECORD = 8
 
 @dataclass(frozen=True)
 class FinalState:
-    """What is left of one run of a workload, and what it was to do.
+    """The data that one run of a workload left, and the figures that they follow from.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class FinalState:
     shared : ndarray
         What all shared; empty if there was nothing.
     writes, torn : int
-        What the nodes told: records written to a key-value store, and records read that no one had written.
+        As the nodes report: records written to a key-value store, and records read that no one had written.
     """
 
     seed: int
@@ -56,62 +56,62 @@ class Outcome:
     failed: str = ""
 
 
-def check_stream(left: FinalState) -> Outcome:
-    """Do STREAM's rounds with one element of each array: they are all alike."""
+def check_stream(run: FinalState) -> Outcome:
+    """Compare with STREAM's rounds, done for one element of each array: all elements are alike."""
     a, b, c = 1.0, 2.0, 0.0
-    elements = left.private[0].size // 3
-    for _ in range(left.operations // (4 * elements)):
+    elements = run.private[0].size // 3
+    for _ in range(run.operations // (4 * elements)):
         c = a
         b = _SCALAR * c
         c = a + b
         a = b + _SCALAR * c
     expected = np.repeat([a, b, c], elements).view(np.uint64)
-    wrong = sum(int((data[: 3 * elements] != expected).sum()) for data in left.private)
-    return _never(wrong, 3 * elements * left.parties, "elements of the arrays are not what STREAM makes them")
+    wrong = sum(int((data[: 3 * elements] != expected).sum()) for data in run.private)
+    return _never(wrong, 3 * elements * run.parties, "elements of the arrays are not what STREAM makes them")
 
 
-def check_gups(left: FinalState) -> Outcome:
-    """Do all updates anew. Those of several nodes are not atomic, and may be lost: that is no failure."""
-    expected = np.arange(left.shared.size, dtype=np.uint64)
-    for numbers in _drawn(left):
-        np.bitwise_xor.at(expected, _below(numbers, left.shared.size), numbers)
-    wrong = int((expected != left.shared).sum())
-    if left.parties > 1:
-        return Outcome(wrong, left.shared.size)
-    return _never(wrong, left.shared.size, "words of the table are not what one node's updates make them")
+def check_gups(run: FinalState) -> Outcome:
+    """Compare with all updates, done again. Several nodes may lose some, for they are not atomic."""
+    expected = np.arange(run.shared.size, dtype=np.uint64)
+    for numbers in _random_numbers(run):
+        np.bitwise_xor.at(expected, _below(numbers, run.shared.size), numbers)
+    wrong = int((expected != run.shared).sum())
+    if run.parties > 1:
+        return Outcome(wrong, run.shared.size)
+    return _never(wrong, run.shared.size, "words of the table are not what one node's updates make them")
 
 
-def check_histogram(left: FinalState) -> Outcome:
-    """Count all samples anew."""
-    expected = np.zeros(left.shared.size, np.int64)
-    for numbers in _drawn(left):
-        expected += np.bincount(_below(numbers, left.shared.size).astype(np.int64), minlength=expected.size)
-    counted, samples = int(left.shared.sum(dtype=np.uint64)), left.parties * left.operations
-    wrong = int((expected.astype(np.uint64) != left.shared).sum())
+def check_histogram(run: FinalState) -> Outcome:
+    """Compare with all samples, counted again."""
+    expected = np.zeros(run.shared.size, np.int64)
+    for numbers in _random_numbers(run):
+        expected += np.bincount(_below(numbers, run.shared.size).astype(np.int64), minlength=expected.size)
+    counted, samples = int(run.shared.sum(dtype=np.uint64)), run.parties * run.operations
+    wrong = int((expected.astype(np.uint64) != run.shared).sum())
     return _never(
         wrong, expected.size, f"bins are wrong: {samples} samples were added and {counted} are in the bins"
     )
 
 
-def check_kv(left: FinalState) -> Outcome:
-    """Look at every record: that it is whole, of its key, and written as often as the nodes have written."""
-    records = left.shared.reshape(-1, _RECORD)
+def check_kv(run: FinalState) -> Outcome:
+    """Check that every record is whole and of its key, and that the versions count all writes."""
+    records = run.shared.reshape(-1, _RECORD)
     versions, first = records[:, 0], records[:, 1]
     follow = first[:, None] ^ (np.arange(_RECORD - 1, dtype=np.uint64) * _GOLDEN)
     of_key = (first & np.uint64(0xFFFFFFFF)) == np.arange(len(records), dtype=np.uint64)
     whole = (follow == records[:, 1:]).all(axis=1) & of_key & (versions % 2 == 0)
     broken = int((~whole).sum())
-    kept = int((versions // 2).sum(dtype=np.uint64))
+    writes = int((versions // 2).sum(dtype=np.uint64))
     failed = []
-    if left.torn:
-        failed.append(f"{left.torn} reads gave a value that nobody wrote")
+    if run.torn:
+        failed.append(f"{run.torn} reads gave a value that nobody wrote")
     if broken:
         failed.append(f"{broken} of {len(records)} records hold a value that nobody wrote")
-    if kept != left.writes:
-        failed.append(f"{left.writes} writes were made and the versions count {kept}")
-    # Any number may be in a version.
-    miscounted = min(abs(left.writes - kept), len(records))
-    return Outcome(left.torn + broken + miscounted, len(records), "; ".join(failed))
+    if writes != run.writes:
+        failed.append(f"{run.writes} writes were made and the versions count {writes}")
+    # A broken version may hold any number.
+    miscounted = min(abs(run.writes - writes), len(records))
+    return Outcome(run.torn + broken + miscounted, len(records), "; ".join(failed))
 
 
 def _never(wrong: int, of: int, what: str) -> Outcome:
@@ -126,13 +126,13 @@ def _from(state: int, count: int) -> Words:
     return z ^ (z >> np.uint64(31))
 
 
-def _drawn(left: FinalState) -> Iterator[Words]:
-    """Return the random numbers of all nodes, so many at once."""
-    for rank in range(left.parties):
-        begin = int(_from(left.seed, rank + 1)[rank])
-        for at in range(0, left.operations, _AT_ONCE):
+def _random_numbers(run: FinalState) -> Iterator[Words]:
+    """Yield the random numbers of all nodes, up to `_AT_ONCE` at a time."""
+    for rank in range(run.parties):
+        begin = int(_from(run.seed, rank + 1)[rank])
+        for at in range(0, run.operations, _AT_ONCE):
             state = (begin + at * int(_GOLDEN)) % (1 << 64)
-            yield _from(state, min(_AT_ONCE, left.operations - at))
+            yield _from(state, min(_AT_ONCE, run.operations - at))
 
 
 def _below(numbers: Words, limit: int) -> Words:

@@ -18,7 +18,7 @@ PLACEMENTS = ("own", "remote", "interleaved")
 
 _PAGE = 4 * KIB
 
-#: A page each as long as there are not more, for a mapping of each is what a guest has to keep.
+#: The most stripes of a page. Beyond these, stripes are larger: a guest keeps a mapping for each.
 _STRIPES = 1024
 
 
@@ -66,8 +66,8 @@ class StripedRange:
 
     def read(self, fam: Fam) -> npt.NDArray[np.uint64]:
         """Copy what it holds, as words."""
-        held = b"".join(fam.read(self.offset(stripe), self.stripe) for stripe in range(self.stripes))
-        return np.frombuffer(held[: self.size], "<u8")
+        data = b"".join(fam.read(self.offset(stripe), self.stripe) for stripe in range(self.stripes))
+        return np.frombuffer(data[: self.size], "<u8")
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Placement:
     books: Books
     how: str
     nodes: list[int]
-    _taken: dict[int, int] = field(default_factory=dict, init=False)
+    _ends: dict[int, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         if self.how == "remote" and self.books.nodes < 2:
@@ -124,8 +124,8 @@ class Placement:
         stripe = _PAGE
         while stripe < self.books.book and -(-size // stripe) > _STRIPES:
             stripe *= 2
-        taken = max(self._taken.get(home, 0) for home in homes)
-        spread = StripedRange(self.books, tuple(homes), size, -(-taken // stripe) * stripe, stripe)
+        start = max(self._ends.get(home, 0) for home in homes)
+        spread = StripedRange(self.books, tuple(homes), size, -(-start // stripe) * stripe, stripe)
         for home in homes:
             if spread.end > (room := self._room(home)):
                 raise SpecError(
@@ -133,7 +133,7 @@ class Placement:
                     f"of those at home on node number {home}, of which {room} are the user's",
                     hint="give a smaller size, or fewer nodes",
                 )
-            self._taken[home] = spread.end
+            self._ends[home] = spread.end
         return spread
 
     def _room(self, home: int) -> int:

@@ -36,8 +36,8 @@ def plot(result: Result) -> Figure:
     height = 1.7 + len(rows) * (0.3 if len(rows) <= 20 else 0.21)
     workloads = dataset.sizes["workload"]
     which = rows[0][0] if workloads == 1 else f"{workloads} workloads"
-    made, (matrix, rates) = plots.figure(
-        f"{which} on {_counted(dataset.sizes['node'], 'node')}, placement: {dataset.attrs['placement']}",
+    figure, (matrix, rates) = plots.figure(
+        f"{which} on {_quantity(dataset.sizes['node'], 'node')}, placement: {dataset.attrs['placement']}",
         result.manifest,
         _note(dataset),
         columns=2,
@@ -59,7 +59,7 @@ def plot(result: Result) -> Figure:
     else:
         centres = np.arange(workloads) * nodes + (nodes - 1) / 2
         matrix.set_yticks(centres, [str(name) for name in dataset["workload"].values], fontsize=8)
-    return made
+    return figure
 
 
 def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -> None:
@@ -73,11 +73,11 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
     picture = axes.imshow(
         np.ma.masked_equal(cells, 0), cmap=_COLOURS, norm=norm, aspect="auto", interpolation="none"
     )
-    written = EngFormatter(places=2, sep="")
+    formatter = EngFormatter(places=2, sep="")
     readable = len(rows) <= _READABLE[0] and len(homes) <= _READABLE[1]
     for (row, column), count in np.ndenumerate(cells):
         if readable:
-            text = written(count) if count > 999 else str(count)
+            text = formatter(count) if count > 999 else str(count)
             colour = plots.text_colour(picture.to_rgba(count)) if count else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
         if rows[row][1] == homes[column]:
@@ -99,8 +99,8 @@ def _draw_matrix(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -
 
 def _draw_rates(axes: Axes, dataset: xr.Dataset, rows: list[tuple[str, str]]) -> None:
     """Draw each row's median, its interval and the range from min to p90."""
-    found = dataset["rate_summary"].stack(row=("workload", "node"))
-    statistic = {str(name): found.sel(statistic=name).values for name in found["statistic"].values}
+    rates = dataset["rate_summary"].stack(row=("workload", "node"))
+    statistic = {str(name): rates.sel(statistic=name).values for name in rates["statistic"].values}
     lines = np.arange(len(rows))
     colour = plots.style(0)["color"]
     axes.hlines(lines, statistic["min"], statistic["p90"], color=colour, alpha=0.3, linewidth=6)
@@ -146,5 +146,5 @@ def _note(dataset: xr.Dataset) -> str:
     return "\n".join(lines)
 
 
-def _counted(number: int, what: str) -> str:
+def _quantity(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"

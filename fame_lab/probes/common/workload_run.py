@@ -47,7 +47,7 @@ class Workload:
     accesses : float, optional
         Loads and stores of an operation, if every one has as many.
     check : callable, optional
-        Looks at what is left.
+        Checks the data that are left.
     """
 
     name: str
@@ -75,7 +75,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class WorkloadSettings:
-    """What all workloads of a run are told.
+    """The settings of all workloads of a run.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ class WorkloadSettings:
 
     def words(self) -> list[str]:
         """Return the probe program's options that all nodes are given."""
-        told = {
+        values = {
             "operations": self.operations, "batches": self.batches, "seed": self.seed, "stride": self.stride,
             "theta-ppm": round(1e6 * self.theta), "reads-ppm": round(1e6 * self.reads),
         }  # fmt: skip
-        options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+        options = [word for name, value in values.items() for word in (f"--{name}", str(value))]
         return [*fam_options(self.mapping), *options]
 
     def bytes_of(self, what: str) -> int:
@@ -131,7 +131,7 @@ class WorkloadSettings:
 
 @dataclass(frozen=True)
 class NodeShare:
-    """What one node did.
+    """One node's share of a run.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class NodeShare:
 
 @dataclass(frozen=True)
 class Run:
-    """What all nodes did, in order, and what came of it; None if nothing is left that could be looked at."""
+    """The nodes' shares, in order, and the outcome of the check; None if there is nothing to check."""
 
     kind: Workload
     parts: Sequence[NodeShare]
@@ -164,14 +164,14 @@ class Run:
 
 
 def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], settings: WorkloadSettings) -> Run:
-    """Run a workload on some nodes at once, and look at what is left.
+    """Run a workload on some nodes at once, and check the data that are left.
 
     Raises
     ------
     SpecError
         If the data do not fit.
     ProbeError
-        If a node cannot end its part, or what it told cannot be.
+        If a node cannot end its part, or its report contradicts itself.
     """
     placement = Placement(lab.spec.books, settings.placement, [node.index for node in nodes])
     private_size, shared_size = (settings.bytes_of(what) for what in (kind.private, kind.shared))
@@ -192,7 +192,7 @@ def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], setting
     ]
     if kind.check is None:
         return Run(kind, parts, None)
-    left = FinalState(
+    final = FinalState(
         seed=settings.seed,
         parties=len(nodes),
         operations=settings.total_of(kind),
@@ -201,7 +201,7 @@ def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], setting
         writes=sum(part.writes for part in parts),
         torn=sum(part.torn for part in parts),
     )
-    return Run(kind, parts, kind.check(left))
+    return Run(kind, parts, kind.check(final))
 
 
 def _part(
@@ -244,8 +244,7 @@ def _part(
 
 def _by_home(fields: OutputRecord, which: str, spread: StripedRange | None, what: str, homes: int) -> Words:
     """Return the accesses to one array, by the number of the home."""
-    found = np.zeros(homes, np.uint64)
+    totals = np.zeros(homes, np.uint64)
     listed = spread.homes if spread is not None else ()
-    counts = fields.integers(f"{which}_{what}", len(listed), 0, _MAX_COUNT // 64)
-    found[list(listed)] = counts
-    return found
+    totals[list(listed)] = fields.integers(f"{which}_{what}", len(listed), 0, _MAX_COUNT // 64)
+    return totals
