@@ -78,9 +78,11 @@ def test_a_flood_is_cut_off_and_not_kept(
     def deed(channel: paramiko.Channel) -> None:
         # It heeds neither window nor the end of the channel, and its line never ends.
         deaf(channel, MSG_CHANNEL_CLOSE)
-        for _ in range(2560):
-            message(channel, head[0], *head[1:], b"x" * 16384)
-        over.set()
+        try:
+            for _ in range(2560):
+                message(channel, head[0], *head[1:], b"x" * 16384)
+        finally:  # also when the connection is closed under it
+            over.set()
 
     with hostile_node(tmp_path, deed) as connection:
         before = resident()
