@@ -249,7 +249,8 @@ def test_a_hundred_switches_on_idle_and_busy_nodes_lose_no_node(traced: Lab) -> 
 
 
 def switch(lab: Lab, times: int) -> None:
-    lab.nodes[1].run(f"{PROGRAM} load8 0 2000000000 > /dev/null 2>&1 < /dev/null &")
+    # Without an end: it was over before a hundred switches on a slow host.
+    lab.nodes[1].run(f"{PROGRAM} load8 0 {2**63 - 1} > /dev/null 2>&1 < /dev/null &")
     try:
         seen = []
         for _ in range(times):
