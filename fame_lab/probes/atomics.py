@@ -64,18 +64,18 @@ def run(
     nodes : sequence of int or str, optional
         Those that may contend, by number, from 0, or by name; by default all.
     contenders : int or sequence of int, optional
-        How many of them do, from 1 to 40, the first ones; by default the powers of two that there are, and
+        How many of them do, the first ones; by default the powers of two that there are, and
         all.
     offset : int or str
-        Of the word, a multiple of 8: a locked operation across two lines is not atomic between nodes.
+        Of the word: a locked operation across two lines is not atomic between nodes.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     batches : int
-        How many timed batches each node takes, from 30 to 1000.
+        How many timed batches each node takes.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     peer_timeout : float
-        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for another before the probe fails.
 
     Returns
     -------

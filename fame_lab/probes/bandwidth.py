@@ -74,15 +74,15 @@ def run(
         Moves in one turn of the loop. 1 is STREAM's plain loop; under emulation, where the loop's own
         instructions cost as much as its moves, 8 shows more of the memory.
     offset : int or str
-        Where in FAM, a multiple of 64.
+        Where in FAM.
     mapping : {"uc", "wc", "wb"}
         How the CPU is asked to treat FAM.
     batches : int
-        How many timed batches for each working set, from 30 to 1000.
+        How many timed batches for each working set.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000. It holds whole passes.
+        Milliseconds that a batch lasts at least. It holds whole passes.
     timeout : float
-        Seconds, from 1 to 86400, for all working sets of one operation on one memory.
+        Seconds for all working sets of one operation on one memory.
 
     Returns
     -------

@@ -69,20 +69,20 @@ def run(
     orders : str or sequence of {"random", "page-grouped"}
         In which order the lines are visited. One that is not in a sequence is no dimension.
     strides : int, str or sequence of them
-        Bytes from one line of the cycle to the next in memory, a power of two from 64 to 4096. One that is
+        Bytes from one line of the cycle to the next in memory. One that is
         not in a sequence is no dimension.
     offset : int or str
-        Where in FAM, a multiple of 64.
+        Where in FAM.
     mapping : {"uc", "wc", "wb"}
         How the CPU is asked to treat FAM.
     seed : int
-        Of the cycle, from 0 to 2^64-1. The same seed gives the same order of lines.
+        Of the cycle. The same seed gives the same order of lines.
     batches : int
-        How many timed batches for each working set, from 30 to 1000.
+        How many timed batches for each working set.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     timeout : float
-        Seconds, from 1 to 86400, for all working sets of one memory, in one order with one stride.
+        Seconds for all working sets of one memory, in one order with one stride.
 
     Returns
     -------

@@ -60,18 +60,18 @@ def run(
     nodes : sequence of int or str, optional
         Two or more, by number, from 0, or by name; by default all.
     distances : sequence of int
-        From one counter to the next, multiples of 8 bytes, from 8 to 4K. The largest is what the others
+        From one counter to the next. The largest is what the others
         are compared with.
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     batches : int
-        How many timed batches each node takes, from 30 to 1000.
+        How many timed batches each node takes.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     peer_timeout : float
-        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for another before the probe fails.
 
     Returns
     -------

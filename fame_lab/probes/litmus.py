@@ -66,17 +66,17 @@ def run(
         Some of SB, SB+mfences, MP, LB, IRIW, torn-8, torn-16, torn-8-split; by default those for which there
         are enough nodes: IRIW takes four, the others two.
     iterations : int
-        How often each is played, from 1000 to 1e9.
+        How often each is played.
     nodes : sequence of int or str, optional
         Who plays, by number, from 0, or by name; by default the lab's first ones.
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     mapping : {"uc", "wb"}
         How the CPUs are asked to treat FAM. Write-combined memory is not ordered as x86-TSO says.
     seed : int
-        Of the short times after which a node begins a cell, from 0 to 2^64-1.
+        Of the short times after which a node begins a cell.
     peer_timeout : float
-        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for another before the probe fails.
 
     Returns
     -------

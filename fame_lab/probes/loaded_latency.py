@@ -91,25 +91,25 @@ def run(
     operation : {"read", "write"}
         What they do to a line, in words of 8 bytes.
     delays : sequence of int
-        Turns of an empty loop that a loader waits after each line of 64 bytes, from 0 to 1000000. The
+        Turns of an empty loop that a loader waits after each line of 64 bytes. The
         latency without any load is measured in any case, and first.
     working_set : int or str, optional
-        Bytes for each node, a multiple of 4096; by default 32 MiB, or the largest power of two of which FAM
+        Bytes for each node; by default 32 MiB, or the largest power of two of which FAM
         has room for as many as there are nodes.
     order : {"random", "page-grouped"}
         In which order the lines are visited, see :func:`fame_lab.probes.chase.run`.
     offset : int or str
-        Where in FAM, a multiple of 4096.
+        Where in FAM.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     seed : int
-        Of the cycle, from 0 to 2^64-1. The same seed gives the same order of lines.
+        Of the cycle. The same seed gives the same order of lines.
     batches : int
-        How many timed batches for each delay, from 30 to 1000.
+        How many timed batches for each delay.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     peer_timeout : float
-        Whole seconds that a node waits for the others to begin, from 1 to 3600.
+        Whole seconds that a node waits for the others to begin.
 
     Returns
     -------

@@ -74,19 +74,19 @@ def run(
         Two or more, by number, from 0, or by name; by default all.
     outside : int
         How long a node stays away from the lock after its release: turns of an empty loop, each of which
-        takes about a nanosecond, from 0 to 1000000. With none, a node that has just had a test-and-set lock
+        takes about a nanosecond. With none, a node that has just had a test-and-set lock
         has it again before another can see it free.
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     mapping : {"uc", "wb"}
         How the CPUs are asked to treat FAM. In write-combined memory the store that releases a lock may
         overtake those made under it.
     batches : int
-        How many timed batches each node takes, from 30 to 1000.
+        How many timed batches each node takes.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     peer_timeout : float
-        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for another before the probe fails.
 
     Returns
     -------

@@ -82,15 +82,15 @@ def run(
         match takes about 0.3 s under TCG: 8 nodes and four variants about a minute.
     variants : sequence of {"one-line", "two-lines", "cas", "fetch-add"}
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     batches : int
-        How many timed batches, from 30 to 1000.
+        How many timed batches.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     peer_timeout : float
-        Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for the other before the probe fails.
 
     Returns
     -------

@@ -71,21 +71,21 @@ def run(
     nodes : pair of int or str
         The producer and the consumer, by number, from 0, or by name.
     message_sizes : int, str, or sequence of these
-        Multiples of 8 bytes, from 8 to 1M, each once. Messages lie next to each other: several small ones
+        Messages lie next to each other: several small ones
         share a line.
     slots : int
-        Messages that the ring holds: a power of two from 2 to 65536.
+        Messages that the ring holds.
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     batches : int
-        How many timed batches for each size, from 30 to 1000.
+        How many timed batches for each size.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000. It holds whole laps of the ring.
+        Milliseconds that a batch lasts at least. It holds whole laps of the ring.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM. With ``"wc"``, whose stores linger and pass each other, both
         nodes put fences around each index that they write.
     peer_timeout : float
-        Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for the other before the probe fails.
 
     Returns
     -------

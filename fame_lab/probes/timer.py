@@ -60,11 +60,11 @@ def run(
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     batches : int
-        How many timed batches of reads, from 30 to 1000.
+        How many timed batches of reads.
     batch_ms : float
-        Milliseconds that a batch lasts at least, from 1 to 1000.
+        Milliseconds that a batch lasts at least.
     seconds : float
-        How long the guests' clocks are set against the host's, from 0.05 to 10. The longer, the closer.
+        How long the guests' clocks are set against the host's. The longer, the closer.
 
     Returns
     -------

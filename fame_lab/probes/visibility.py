@@ -70,18 +70,18 @@ def run(
     nodes : pair of int or str
         The writer and the reader, by number, from 0, or by name. The reader answers the host, too.
     offset : int or str
-        Where in FAM, a multiple of 128.
+        Where in FAM.
     batches : int
-        Bursts of exchanges, from 30 to 1000. Between them, the nodes look whether they were preempted.
+        Bursts of exchanges. Between them, the nodes look whether they were preempted.
     exchanges : int
-        Exchanges in a burst, from 1 to 1000, and up to 100,000 in all.
+        Exchanges in a burst, and up to 100,000 in all.
     max_drift : float
-        How much faster or slower one guest's clock may run than the other's, from 0.001 to 0.5. The
+        How much faster or slower one guest's clock may run than the other's. The
         intervals hold if this does; where they contradict each other it does not, and there is no result.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM. No fence follows a store.
     peer_timeout : float
-        Whole seconds that a node waits for the other, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for the other before the probe fails.
 
     Returns
     -------

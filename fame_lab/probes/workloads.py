@@ -94,29 +94,29 @@ def run(
         Who takes part, by number, from 0, or by name; by default all. They start at one barrier, and go
         through their batches each at its own pace.
     size : int or str
-        Bytes of a node's own data, and of a shared table: a multiple of 64 bytes, from 4K to 16G.
+        Bytes of a node's own data, and of a shared table.
     operations : int
-        How many a batch has, from 1 to 2^20. STREAM does whole rounds of its four kernels, one or more.
+        How many a batch has. STREAM does whole rounds of its four kernels, one or more.
     batches : int
-        How many timed batches, from 30 to 1000. Before them come 3 that are not kept, but counted.
+        How many timed batches. Before them come 3 that are not kept, but counted.
     seed : int
-        From 0 to 2^64-1. What is drawn at random follows from it, and from the node's place among those that
+        What is drawn at random follows from it, and from the node's place among those that
         take part.
     stride : int or str
         Bytes, a multiple of 8 that divides `size`.
     theta : float
-        How uneven ``zipf``'s words and ``kv``'s keys are: the k-th is had as often as k to the -theta,
-        from 0 to 10. With 0 all are alike.
+        How uneven ``zipf``'s words and ``kv``'s keys are: the k-th is had as often as k to the -theta. With 0
+        all are alike.
     bins : int
-        Of a histogram, from 1 to 2^20.
+        Of a histogram.
     reads : float
-        The share of ``kv``'s operations that read, from 0 to 1; the others write.
+        The share of ``kv``'s operations that read; the others write.
     mapping : {"uc", "wc", "wb"}
         How the CPUs are asked to treat FAM.
     peer_timeout : float
-        Whole seconds that a node waits for another, from 1 to 3600, before the probe fails.
+        Whole seconds that a node waits for another before the probe fails.
     timeout : float
-        Seconds, from 1 to 86400, for one workload.
+        Seconds for one workload.
 
     Returns
     -------
