@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fame_lab.cli import output as shown
 from fame_lab.cli.arguments import Command, as_path, json_option, option
+from fame_lab.cli.cached import add_rm, running_nodes
 from fame_lab.core.jobs.progress import current, job
 from fame_lab.core.sizes import MIB
 from fame_lab.errors import SpecError
+
+if TYPE_CHECKING:
+    from fame_lab.guest.images.catalog import CachedImage
 
 __all__ = ["image"]
 
@@ -77,22 +83,13 @@ def _ls(as_json: bool) -> int:
     return 0
 
 
-@image.command("rm", cls=Command)
-@click.argument("name", required=False, metavar="[NAME]")
-@click.option("--old", is_flag=True, help="All that a lab would not boot any more.")
-@click.pass_context
-def _rm(context: click.Context, name: str | None, old: bool) -> int:
-    """Remove images.
-
-    NAME is a name, or the beginning of a digest.
-    """
-    if old == (name is not None):
-        context.fail("image rm takes NAME or --old, one of the two")
+def _remove(name: str | None) -> Iterable[CachedImage]:
     from fame_lab.guest.images import catalog
 
-    for removed in catalog.remove(name, _in_use()):
-        print(f"{removed.name} {removed.digest[:12]} is gone")
-    return 0
+    return catalog.remove(name, _in_use())
+
+
+add_rm(image, "images", _remove)
 
 
 @image.command("export", cls=Command)
@@ -117,11 +114,4 @@ def _export(name: str, output: Path, authorized_key: Path | None) -> int:
 
 def _in_use() -> set[str]:
     """Return the digests of what the nodes of running labs booted."""
-    from fame_lab.host.libvirt import domain
-    from fame_lab.host.libvirt.connection import connect
-
-    connection = connect()
-    try:
-        return {each.record.image for each in domain.find(connection)}
-    finally:
-        connection.close()
+    return {each.image for each in running_nodes()}

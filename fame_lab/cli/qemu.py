@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fame_lab.cli import output
 from fame_lab.cli.arguments import Command, json_option
+from fame_lab.cli.cached import add_rm, running_nodes
 from fame_lab.core.sizes import MIB
 from fame_lab.spec.validation import QEMU_NAMES
+
+if TYPE_CHECKING:
+    from fame_lab.host.qemu_cache import CachedQemu
 
 __all__ = ["qemu"]
 
@@ -71,31 +77,15 @@ def _ls(as_json: bool) -> int:
     return 0
 
 
-@qemu.command("rm", cls=Command)
-@click.argument("name", required=False, metavar="[NAME]")
-@click.option("--old", is_flag=True, help="All that a lab would not run in any more.")
-@click.pass_context
-def _rm(context: click.Context, name: str | None, old: bool) -> int:
-    """Remove QEMUs.
-
-    NAME is a name, or the beginning of a digest.
-    """
-    if old == (name is not None):
-        context.fail("qemu rm takes NAME or --old, one of the two")
+def _remove(name: str | None) -> Iterable[CachedQemu]:
     from fame_lab.host import qemu_cache
 
-    for removed in qemu_cache.remove(name, _in_use()):
-        print(f"{removed.name} {removed.digest[:12]} is gone")
-    return 0
+    return qemu_cache.remove(name, _in_use())
+
+
+add_rm(qemu, "QEMUs", _remove)
 
 
 def _in_use() -> set[Path]:
     """Return the programs that the nodes of running labs run in."""
-    from fame_lab.host.libvirt import domain
-    from fame_lab.host.libvirt.connection import connect
-
-    connection = connect()
-    try:
-        return {each.record.qemu.path for each in domain.find(connection) if each.record.qemu is not None}
-    finally:
-        connection.close()
+    return {each.qemu.path for each in running_nodes() if each.qemu is not None}
