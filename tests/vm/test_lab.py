@@ -190,6 +190,7 @@ def test_an_existing_file_of_another_size_is_refused_and_kept(existing: Path) ->
     assert leftovers("wrong") == []
 
 
+@pytest.mark.soak
 def test_a_file_that_the_lab_made_where_it_was_told_goes_with_it() -> None:
     path = Path(f"/dev/shm/fame-made-{os.getpid()}")  # noqa: S108
     with small("made", fam_path=path) as lab:
@@ -246,6 +247,7 @@ def test_a_lab_runs_in_the_qemu_that_it_names_and_keeps_its_version(newer_qemu: 
     assert leftovers("newer") == []
 
 
+@pytest.mark.soak
 def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -280,6 +282,7 @@ def test_a_kernel_that_is_missing_leaves_nothing(monkeypatch: pytest.MonkeyPatch
     assert leftovers("bare") == []
 
 
+@pytest.mark.soak
 def test_a_start_that_is_cancelled_leaves_nothing() -> None:
     cancelled = threading.Event()
     threading.Timer(1.5, cancelled.set).start()
@@ -306,6 +309,7 @@ def test_a_lab_that_is_let_go_runs_on_and_can_be_taken_up_again() -> None:
     assert leftovers("loose") == []
 
 
+@pytest.mark.soak
 def test_a_start_tells_each_stage_of_each_node() -> None:
     told: list[tuple[str, str]] = []
     with small("telling").start(tell=lambda who, stage: told.append((who, stage))):
@@ -314,6 +318,7 @@ def test_a_start_tells_each_stage_of_each_node() -> None:
     assert stages == ["creating", "booting", "connecting", "proving", "ready"]
 
 
+@pytest.mark.soak
 def test_a_lab_that_has_stopped_says_so_and_can_start_again() -> None:
     lab = small("again")
     with pytest.raises(LabError, match="not running"):
@@ -345,6 +350,7 @@ def test_a_timeout_waits_for_no_end_of_the_node(lab: Lab, monkeypatch: pytest.Mo
         lab.nodes[0].run("sleep 3000", timeout=1)
 
 
+@pytest.mark.soak
 def test_a_node_of_a_lab_that_has_ended_says_so() -> None:
     with small("ended") as lab:
         (node,) = lab.nodes

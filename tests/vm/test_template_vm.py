@@ -222,6 +222,7 @@ def test_a_restored_node_that_is_restarted_boots_cold_and_says_so(qemu: str) -> 
     assert leftovers("anew2") == []
 
 
+@pytest.mark.soak
 @pytest.mark.vm
 def test_a_template_whose_qemu_is_killed_is_made_again_and_then_done_without(
     caplog: pytest.LogCaptureFixture,
@@ -300,7 +301,7 @@ def end_at(seconds: float, number: signal.Signals, qemu: str) -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL])
 def test_a_start_from_a_template_that_is_cut_short_leaves_nothing(number: signal.Signals, qemu: str) -> None:
     end_at(random.Random().uniform(0, 6), number, qemu)  # noqa: S311 - a sample of moments
 
