@@ -41,8 +41,10 @@ set -e
 tar -x --no-same-owner -C "$1" -f "{{tree}}"
 chroot "$1" systemctl --quiet enable systemd-networkd
 chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer systemd-networkd-wait-online
-chroot "$1" {CLONE}/.ci/setup unit >&2
-chroot "$1" {CLONE}/.venv/bin/fame-lab qemu get >&2
+# Whoever has caches elsewhere has them so on this host, not in the guest.
+chroot "$1" env -u FAME_LAB_CACHE -u XDG_CACHE_HOME HOME=/root sh -ec '
+    {CLONE}/.ci/setup unit
+    {CLONE}/.venv/bin/fame-lab qemu get' >&2
 rm -rf "$1/var/cache/apt/archives"/*.deb "$1/root/.cache"
 """
 #: As the kit's own disks are made: without a loop device or a mount. There is no boot loader on it.
