@@ -1,29 +1,25 @@
 """`fame-lab put` and `get`."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import call, call_here
 
 from fame_lab import Lab
 
-FAME_LAB = [sys.executable, "-m", "fame_lab"]
-
-
-def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=300, cwd=cwd)
-
 
 @pytest.mark.vm
-def test_a_file_goes_into_one_node_or_into_all_and_comes_back(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_goes_into_one_node_or_into_all_and_comes_back(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = lab.spec.name
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "-a b").write_bytes(b"\0\xff")
     (tmp_path / "-a b").chmod(0o750)
-    done = call("put", name, "node01", "--", "-a b", "/root/", cwd=tmp_path)
+    done = call("put", name, "node01", "--", "-a b", "/root/")
     assert (done.stdout, done.returncode) == ("node01: /root/-a b\n", 0), done.stderr
     assert lab.run("ls '/root/-a b' 2>/dev/null | wc -l")["node02"].stdout == "0\n"
-    done = call("put", name, "--", "-a b", "/root", cwd=tmp_path)
+    done = call_here("put", name, "--", "-a b", "/root")
     assert (done.stdout, done.returncode) == ("node01: /root/-a b\nnode02: /root/-a b\n", 0)
     assert {each.stdout for each in lab.run("stat -c %a '/root/-a b'").values()} == {"750\n"}
     done = call("get", name, "node02", "/root/-a b", str(tmp_path / "back"))
@@ -35,9 +31,9 @@ def test_a_file_goes_into_one_node_or_into_all_and_comes_back(lab: Lab, tmp_path
 @pytest.mark.vm
 def test_nodes_can_be_named_by_an_option(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "x").touch()
-    done = call("put", lab.spec.name, "--node", "node02", "--node", "node02", str(tmp_path / "x"), "~")
+    done = call_here("put", lab.spec.name, "--node", "node02", "--node", "node02", str(tmp_path / "x"), "~")
     assert (done.stdout, done.returncode) == ("node02: ~/x\n", 0), done.stderr
-    done = call("get", lab.spec.name, "--node", "node02", "~/x", str(tmp_path / "y"))
+    done = call_here("get", lab.spec.name, "--node", "node02", "~/x", str(tmp_path / "y"))
     assert (done.stdout, done.returncode) == (f"{tmp_path}/y\n", 0), done.stderr
     lab.run("rm -f x")
 
@@ -56,8 +52,11 @@ def test_nodes_can_be_named_by_an_option(lab: Lab, tmp_path: Path) -> None:
         (["get", "LAB", "node01", "/init", "x", "--most", "lots"], "most is 'lots'"),
     ],
 )
-def test_what_cannot_be_copied_is_one_message(lab: Lab, tmp_path: Path, words: list[str], told: str) -> None:
-    done = call(*(lab.spec.name if word == "LAB" else word for word in words), cwd=tmp_path)
+def test_what_cannot_be_copied_is_one_message(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call_here(*(lab.spec.name if word == "LAB" else word for word in words))
     assert done.returncode == 1
     assert told in done.stderr
     assert "Traceback" not in done.stderr

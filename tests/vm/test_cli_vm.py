@@ -3,86 +3,80 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import FAME_LAB, call, call_here
 
 from fame_lab import Lab
 from fame_lab.traffic.traffic import Traffic
 
-FAME_LAB = [sys.executable, "-m", "fame_lab"]
-
-
-def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=timeout, check=False)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[str]:
-    name = f"cli-{os.getpid()}"
-    up = call("up", name, "--nodes", "2", "--fam", "16M", timeout=240)
-    assert up.returncode == 0, up.stderr
-    yield name
-    call("down", name)
+#: Ctrl-C ends a command of `trace` below; test_cancellation and test_launch have it end commands and starts.
+SIGNALS = [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM]
 
 
 @pytest.fixture(scope="module")
 def traced() -> Iterator[str]:
-    name = f"cli-traced-{os.getpid()}"
-    assert call("up", name, "--nodes", "2", "--fam", "64M", "--trace").returncode == 0
+    """Start a lab by `up`; in the end `down` takes it away, and refuses to do so again."""
+    name = f"cli-{os.getpid()}"
+    up = call("up", name, "--nodes", "2", "--fam", "64M", "--trace")
+    assert up.returncode == 0, up.stderr
     yield name
-    assert call("down", name).returncode == 0
+    down = call("down", name)
+    assert down.returncode == 0, down.stderr
+    assert name not in call_here("ls").stdout
+    again = call_here("down", name)
+    assert again.returncode == 1 and name in again.stderr
 
 
 @pytest.mark.vm
-def test_ls_shows_a_lab_that_up_started(lab: str) -> None:
-    (entry,) = [entry for entry in json.loads(call("ls", "--json").stdout) if entry["name"] == lab]
+def test_ls_shows_a_lab_that_up_started(traced: str) -> None:
+    (entry,) = [entry for entry in json.loads(call("ls", "--json").stdout) if entry["name"] == traced]
     assert entry["nodes"] == {"node01": "running", "node02": "running"}
-    assert entry["spec"]["fam"] == 16 << 20
-    assert lab in call("ls").stdout
+    assert entry["spec"]["fam"] == 64 << 20
+    assert traced in call_here("ls").stdout
 
 
 @pytest.mark.vm
-def test_up_refuses_the_name_of_a_running_lab(lab: str) -> None:
-    again = call("up", lab)
+def test_up_refuses_the_name_of_a_running_lab(traced: str) -> None:
+    again = call_here("up", traced)
     assert again.returncode == 1
-    assert lab in again.stderr and "Traceback" not in again.stderr
+    assert traced in again.stderr and "Traceback" not in again.stderr
 
 
 @pytest.mark.vm
-def test_run_labels_what_each_node_says(lab: str) -> None:
-    answer = call("run", lab, "--", "hostname; echo oops >&2")
+def test_run_labels_what_each_node_says(traced: str) -> None:
+    answer = call("run", traced, "--", "hostname; echo oops >&2")
     assert answer.stdout == "node01: node01\nnode02: node02\n"
     assert answer.stderr == "node01: oops\nnode02: oops\n"
     assert answer.returncode == 0
 
 
 @pytest.mark.vm
-def test_run_gives_the_first_status_that_is_not_0(lab: str) -> None:
-    assert call("run", lab, "--", "[ $(hostname) = node01 ] || exit 7").returncode == 7
-    assert call("run", lab, "--node", "node01", "--", "exit 3").returncode == 3
+def test_run_gives_the_first_status_that_is_not_0(traced: str) -> None:
+    assert call("run", traced, "--", "[ $(hostname) = node01 ] || exit 7").returncode == 7
+    assert call_here("run", traced, "--node", "node01", "--", "exit 3").returncode == 3
 
 
 @pytest.mark.vm
-def test_run_as_json_has_each_node_s_streams(lab: str) -> None:
-    told = json.loads(call("run", lab, "--json", "--", "hostname").stdout)
+def test_run_as_json_has_each_node_s_streams(traced: str) -> None:
+    told = json.loads(call_here("run", traced, "--json", "--", "hostname").stdout)
     assert told["node02"]["stdout"] == "node02\n"
     assert told["node02"]["exit_status"] == 0
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_that_is_interrupted_ends_its_command_in_every_node(lab: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_run_that_is_interrupted_ends_its_command_in_every_node(traced: str, number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [*FAME_LAB, "run", lab, "--", f"echo begun {number} > /dev/ttyS0; sleep 300"],
+        [*FAME_LAB, "run", traced, "--", f"echo begun {number} > /dev/ttyS0; sleep 300"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    attached = Lab.attach(lab)
+    attached = Lab.attach(traced)
     while any(f"begun {number}" not in node.console() for node in attached.nodes):
         assert process.poll() is None
         time.sleep(0.1)
@@ -95,16 +89,16 @@ def test_run_that_is_interrupted_ends_its_command_in_every_node(lab: str, number
 
 
 @pytest.mark.vm
-def test_ssh_takes_a_command_that_begins_with_a_dash_for_one(lab: str) -> None:
-    answer = call("ssh", lab, "node02", "--", "-x")
+def test_ssh_takes_a_command_that_begins_with_a_dash_for_one(traced: str) -> None:
+    answer = call("ssh", traced, "node02", "--", "-x")
     assert answer.returncode == 127
     assert "-x: not found" in answer.stderr
 
 
 @pytest.mark.vm
-def test_ssh_reads_no_configuration(lab: str) -> None:
+def test_ssh_reads_no_configuration(traced: str) -> None:
     # All nodes are root@127.0.0.1: one's master connection would answer for another.
-    words = Lab.attach(lab).node("node02").ssh_command
+    words = Lab.attach(traced).node("node02").ssh_command
     assert words[:3] == ["ssh", "-F", "none"]
     told = subprocess.run([*words[:-1], "-G", words[-1]], capture_output=True, text=True, check=True).stdout
     said = dict(line.partition(" ")[::2] for line in told.splitlines())
@@ -114,24 +108,16 @@ def test_ssh_reads_no_configuration(lab: str) -> None:
 
 
 @pytest.mark.vm
-def test_restart_boots_the_nodes_named_anew(lab: str) -> None:
-    assert call("run", lab, "--", "touch /run/before").returncode == 0
-    again = call("restart", lab, "node02")
-    assert (again.returncode, again.stdout) == (0, "node02 has booted anew\n"), again.stderr
-    assert call("run", lab, "--", "ls /run | grep before").stdout == "node01: before\n"
-
-
-@pytest.mark.vm
-def test_an_unknown_node_is_told_with_those_that_are_there(lab: str) -> None:
-    answer = call("ssh", lab, "node09", "true")
+def test_an_unknown_node_is_told_with_those_that_are_there(traced: str) -> None:
+    answer = call_here("ssh", traced, "node09", "true")
     assert answer.returncode == 1
     assert "node09" in answer.stderr and "node01, node02" in answer.stderr
 
 
-def pattern(lab: str, *options: str) -> list[str]:
+def pattern(traced: str, *options: str) -> list[str]:
     """Give words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
     program = "fame-probe pattern --fam /dev/fam --offset 0x2000000"
-    return ["trace", lab, "--node", "node01", *options, "--", program]
+    return ["trace", traced, "--node", "node01", *options, "--", program]
 
 
 @pytest.mark.vm
@@ -147,7 +133,7 @@ def test_trace_tells_who_accessed_whose_memory_while_a_command_ran(traced: str, 
 
 @pytest.mark.vm
 def test_trace_as_json_has_sums_runs_and_what_became_of_the_order(traced: str, tmp_path: Path) -> None:
-    done = call(*pattern(traced, "--json", "--order", str(tmp_path / "order.parquet")))
+    done = call_here(*pattern(traced, "--json", "--order", str(tmp_path / "order.parquet")))
     told = json.loads(done.stdout)
     assert told["traffic"]["nodes"] == ["node01", "node02"]
     assert told["traffic"]["accesses"] == {"load": [[0, 2080], [0, 0]], "store": [[0, 4096], [0, 0]]}
@@ -188,8 +174,10 @@ def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_w
         [*FAME_LAB, *words, "touch /tmp/begun; exec sleep 30"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
-        while call("run", traced, "--node", "node01", "--", "ls /tmp/begun").returncode:
+        node = Lab.attach(traced).node("node01")
+        while node.run("ls /tmp/begun", check=False).exit_status:
             assert running.poll() is None
+            time.sleep(0.1)
         running.send_signal(signal.SIGINT)
         stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 130
@@ -199,26 +187,16 @@ def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_w
 
 
 @pytest.mark.vm
-def test_trace_of_a_lab_without_one_says_what_to_set(lab: str, tmp_path: Path) -> None:
-    done = call("trace", lab, "--seconds", "1")
+def test_trace_of_a_lab_without_one_says_what_to_set(lab: Lab, tmp_path: Path) -> None:
+    done = call_here("trace", lab.spec.name, "--seconds", "1")
     assert done.returncode == 1
     assert "trace=True" in done.stderr
-    done = call("trace", lab, "--seconds", "1", "--output", str(tmp_path))
+    done = call_here("trace", lab.spec.name, "--seconds", "1", "--output", str(tmp_path))
     assert "is there" in done.stderr
 
 
 @pytest.mark.vm
-def test_down_ends_a_lab_and_an_unknown_one_is_told() -> None:
-    name = f"cli-down-{os.getpid()}"
-    assert call("up", name, "--nodes", "1", "--fam", "1M", timeout=240).returncode == 0
-    assert call("down", name).returncode == 0
-    assert name not in call("ls").stdout
-    again = call("down", name)
-    assert again.returncode == 1 and name in again.stderr
-
-
-@pytest.mark.vm
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
     name = f"cli-int-{os.getpid()}-{int(number)}"
     process = subprocess.Popen(
@@ -233,14 +211,23 @@ def test_up_that_is_interrupted_leaves_nothing(number: signal.Signals) -> None:
         _, errors = process.communicate(timeout=120)
         assert process.returncode not in (0, 1)
         assert "Traceback" not in errors
-        assert name not in call("ls").stdout
+        assert name not in call_here("ls").stdout
     finally:
         process.kill()
-        call("down", name)
+        call_here("down", name)
 
 
 @pytest.mark.vm
-def test_ssh_runs_a_command_and_gives_its_status(lab: str) -> None:
-    answer = call("ssh", lab, "node02", "hostname; exit 4")
+def test_ssh_runs_a_command_and_gives_its_status(traced: str) -> None:
+    answer = call("ssh", traced, "node02", "hostname; exit 4")
     assert answer.stdout == "node02\n"
     assert answer.returncode == 4
+
+
+@pytest.mark.vm
+def test_restart_boots_the_nodes_named_anew(traced: str) -> None:
+    Lab.attach(traced).run("touch /run/before")
+    again = call("restart", traced, "node02")
+    assert (again.returncode, again.stdout) == (0, "node02 has booted anew\n"), again.stderr
+    assert call_here("run", traced, "--", "ls /run | grep before").stdout == "node01: before\n"
+    Lab.attach(traced).run("rm -f /run/before")

@@ -1,0 +1,25 @@
+"""Call `fame-lab`: as a process, or in this one, which spares the start of another Python."""
+
+import contextlib
+import io
+import subprocess
+import sys
+
+from fame_lab.cli import main
+
+__all__ = ["FAME_LAB", "call", "call_here"]
+
+FAME_LAB = [sys.executable, "-m", "fame_lab"]
+
+
+def call(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a process of its own."""
+    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=240, check=False)
+
+
+def call_here(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line in this process, and return what :func:`call` would."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main.main(words)
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
