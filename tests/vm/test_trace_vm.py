@@ -76,7 +76,6 @@ def counted(traffic: Traffic, node: str, offset: int, size: int) -> tuple[int, .
 
 
 @pytest.mark.newer_qemu
-@pytest.mark.newer_qemu
 @pytest.mark.parametrize("short_cut", [True, False])
 def test_each_kind_of_access_counts_as_the_table_says(
     traced: Lab, short_cut: bool, monkeypatch: pytest.MonkeyPatch
