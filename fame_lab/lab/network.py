@@ -172,4 +172,4 @@ def labs(connection: virConnect) -> list[str]:
 
 
 def _may_bridge() -> bool:
-    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/connection.py
+    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/daemons.py

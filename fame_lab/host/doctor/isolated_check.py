@@ -16,7 +16,8 @@ import libvirt
 
 from fame_lab.errors import FameError, HostError
 from fame_lab.host.doctor.diagnosis import Check
-from fame_lab.host.libvirt.connection import connect, emulator, kvm_refusal, qemu_user, uri
+from fame_lab.host.libvirt.connection import connect, emulator, kvm_refusal, qemu_user
+from fame_lab.host.libvirt.daemons import uri
 
 __all__ = ["main"]
 

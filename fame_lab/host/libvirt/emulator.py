@@ -7,7 +7,8 @@ from pathlib import Path
 import libvirt
 
 from fame_lab.host import apparmor
-from fame_lab.host.libvirt.connection import libvirt_error, qemu_user, uri
+from fame_lab.host.libvirt.connection import libvirt_error, qemu_user
+from fame_lab.host.libvirt.daemons import uri
 from fame_lab.host.qemu import complaints
 
 __all__ = ["check_emulator"]
