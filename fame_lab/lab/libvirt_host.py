@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -142,11 +143,8 @@ class LibvirtHost:
 
     def destroy(self, domain: domain.Domain) -> None:
         """End a domain; libvirt serves five requests of one connection at a time."""
-        own = Libvirt()
-        try:
+        with contextlib.closing(Libvirt()) as own:
             domain.reconnected(own.connection).destroy()
-        finally:
-            own.close()
 
     def end_network(self, lab: str) -> bool:
         """Destroy libvirt's network, or end the switch."""
