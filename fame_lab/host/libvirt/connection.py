@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 
 import libvirt
 
+from fame_lab.core.paths import program_path
 from fame_lab.errors import DaemonError, HostError
 from fame_lab.host.kvm_device import stalls_libvirt
-from fame_lab.host.libvirt.daemons import client_address, ensure_daemons, lacking, mended_by, search_path, uri
+from fame_lab.host.libvirt.daemons import client_address, ensure_daemons, lacking, mended_by, uri
 from fame_lab.host.libvirt.monitor_connection import abandon
 from fame_lab.host.qemu import PROGRAM
 from fame_lab.host.qemu_user import QemuUser
@@ -48,7 +49,7 @@ def connect() -> libvirt.virConnect:
     libvirt.registerErrorHandler(lambda *_: None, None)
     if os.geteuid() == 0:
         _check_kvm_device()
-    elif shutil.which("libvirtd", path=search_path()) is None:
+    elif shutil.which("libvirtd", path=program_path()) is None:
         raise lacking("libvirtd is missing")
     for attempt in range(1, _ATTEMPTS + 1):
         ensure_daemons()

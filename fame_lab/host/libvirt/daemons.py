@@ -10,11 +10,12 @@ from pathlib import Path
 
 import platformdirs
 
+from fame_lab.core.paths import program_path
 from fame_lab.core.wait import wait_until
 from fame_lab.errors import HostError
 from fame_lab.host.libvirt.session_directory import make, session_cache, session_runtime, short_configuration
 
-__all__ = ["client_address", "ensure_daemons", "lacking", "mended_by", "search_path", "uri"]
+__all__ = ["client_address", "ensure_daemons", "lacking", "mended_by", "uri"]
 
 #: Seconds of idleness after which daemons that the kit starts end by themselves. A running domain keeps
 #: libvirtd. Nothing keeps virtlogd (libvirt 9.0), and with it ends the nodes' console: it has a day.
@@ -52,7 +53,7 @@ def ensure_daemons() -> None:
             raise HostError(
                 f"{daemon} does not answer at {address}", hint=f"`systemctl start {daemon}.socket`"
             )
-        program = shutil.which(daemon, path=search_path())
+        program = shutil.which(daemon, path=program_path())
         if program is None:
             raise lacking(f"{daemon} is missing")
         _start(program, address)
@@ -84,7 +85,7 @@ def _start(program: str, address: str) -> None:
         places |= {"XDG_RUNTIME_DIR": str(runtime)} if (runtime := session_runtime()) else {}
     completed = subprocess.run(
         [program, "--daemon", "--timeout", str(IDLE_SECONDS[Path(program).name])],
-        env={"PATH": search_path()} | places,
+        env={"PATH": program_path()} | places,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -122,8 +123,3 @@ def mended_by(command: str, what: str, otherwise: str = "") -> HostError:
     error = HostError(what, hint=f"`{command}`{otherwise}")
     error.mend = command
     return error
-
-
-def search_path() -> str:
-    """Return where daemons are looked for; a user's PATH may lack the places of system programs."""
-    return os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/usr/bin:/sbin:/bin"
