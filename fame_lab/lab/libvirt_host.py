@@ -18,9 +18,15 @@ from fame_lab.host import accelerator as accel
 from fame_lab.host import qemu, qemu_cache, trace_plugin
 from fame_lab.host.accelerator import Accelerator
 from fame_lab.host.libvirt import domain, migration, qemu_log
-from fame_lab.host.libvirt.connection import Libvirt, emulator, kvm_refusal, qemu_user, security_models
+from fame_lab.host.libvirt.connection import (
+    Libvirt,
+    check_emulator,
+    emulator,
+    kvm_refusal,
+    qemu_user,
+    security_models,
+)
 from fame_lab.host.libvirt.daemons import ensure_daemons
-from fame_lab.host.libvirt.emulator import check_emulator
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser

@@ -14,14 +14,16 @@ import libvirt
 
 from fame_lab.core.paths import program_path
 from fame_lab.errors import DaemonError, HostError
+from fame_lab.host import apparmor
 from fame_lab.host.kvm_device import stalls_libvirt
 from fame_lab.host.libvirt.daemons import client_address, ensure_daemons, lacking, mended_by, uri
 from fame_lab.host.libvirt.monitor_connection import abandon
-from fame_lab.host.qemu import PROGRAM
+from fame_lab.host.qemu import PROGRAM, complaints
 from fame_lab.host.qemu_user import QemuUser
 
 __all__ = [
     "Libvirt",
+    "check_emulator",
     "connect",
     "emulator",
     "kvm_refusal",
@@ -154,6 +156,22 @@ def emulator(connection: libvirt.virConnect) -> Path:
         if path := arch.findtext("emulator"):
             return Path(path)
     raise HostError(f"libvirt at {uri()} finds no {PROGRAM}", hint="`sudo apt-get install qemu-system-x86`")
+
+
+def check_emulator(connection: libvirt.virConnect, path: Path) -> None:
+    """Raise HostError if libvirt cannot start a QEMU that is not the host's own.
+
+    At the first use of a QEMU libvirt queries its capabilities, which takes a second or two.
+    """
+    try:
+        connection.getDomainCapabilities(str(path), "x86_64", "q35", "qemu")
+    except libvirt.libvirtError as error:
+        words = f"libvirt at {uri()} cannot start {path}: {error}"
+        if messages := complaints(path, qemu_user(connection)):
+            words += f"; asked what it has, QEMU itself says {messages}"
+        elif apparmor.is_on():
+            words += f"; {apparmor.way_for(path)}"  # libvirt does not tell what kept it from it
+        raise libvirt_error(connection, words) from error
 
 
 def security_models(connection: libvirt.virConnect) -> set[str]:
