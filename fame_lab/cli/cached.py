@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,11 +29,8 @@ def running_nodes() -> list[NodeRecord]:
     from fame_lab.host.libvirt import domain
     from fame_lab.host.libvirt.connection import connect
 
-    connection = connect()
-    try:
+    with contextlib.closing(connect()) as connection:
         return [each.record for each in domain.find(connection)]
-    finally:
-        connection.close()
 
 
 def add_rm(group: click.Group, what: str, remove: Callable[[str | None], Iterable[_Cached]]) -> None:

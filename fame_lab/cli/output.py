@@ -30,13 +30,26 @@ __all__ = [
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
     """Return what each node said, or the error that it came to."""
-    return {name: _run_as_dict(result) for name, result in outcome.items()}
+    said = ("stdout", "stderr", "exit_status", "seconds")
+    return {
+        name: {"error": str(result)}
+        if isinstance(result, FameError)
+        else {field: getattr(result, field) for field in said}
+        for name, result in outcome.items()
+    }
 
 
 def show_runs(outcome: dict[str, RunResult | FameError]) -> None:
     """Print what each node said, line by line with its name."""
     for name, result in outcome.items():
-        _show_run(name, result)
+        if isinstance(result, FameError):
+            print(plain(str(result)), file=sys.stderr)
+            continue
+        for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
+            for line in text.splitlines():
+                print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
+        if result.exit_status:
+            print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
 
 
 def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
@@ -71,28 +84,6 @@ def traffic_in_words(traffic: Traffic) -> str:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _run_as_dict(result: RunResult | FameError) -> dict[str, Any]:
-    if isinstance(result, FameError):
-        return {"error": str(result)}
-    return {
-        "stdout": result.stdout,
-        "stderr": result.stderr,
-        "exit_status": result.exit_status,
-        "seconds": result.seconds,
-    }
-
-
-def _show_run(name: str, result: RunResult | FameError) -> None:
-    if isinstance(result, FameError):
-        print(plain(str(result)), file=sys.stderr)
-        return
-    for text, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
-        for line in text.splitlines():
-            print(f"{name}: {plain(line) if stream.isatty() else line}", file=stream)
-    if result.exit_status:
-        print(f"{name}: exit status {result.exit_status}", file=sys.stderr)
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:

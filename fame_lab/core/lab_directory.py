@@ -27,10 +27,6 @@ class LabDirectory:
     Its path follows from the lab's name. So creating it is the lock on the name, and a lab can be attached to
     with nothing but the name. Root owns it and QEMU's user may only pass through: a guest that breaks out
     into its QEMU cannot put a link where the host will write.
-
-    Parameters
-    ----------
-    path : Path
     """
 
     path: Path
@@ -170,37 +166,36 @@ class LabDirectory:
         with contextlib.ExitStack() as stack:
             with start_lock():
                 self.make(group)
-                descriptor = stack.enter_context(self._locked())
-                if descriptor is None or not same_file(descriptor, self.path):
+                if not stack.enter_context(self.locked()):
                     raise LabError(
                         f"{self.path} was taken away while {self.name!r} started", hint="start it again"
                     )
             yield
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[bool]:
-        """Lock the directory while its lab is taken down; yield whether it is ours.
+    def locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
+        """Lock the directory while its lab is taken down; yield whether it is locked, and is ours.
 
         It waits for another holder, such as a start under way, which is so never taken for an orphan. The
         directory is not ours if it was removed meanwhile.
+
+        Parameters
+        ----------
+        shared, wait : bool
+            See :func:`fame_lab.core.locking.lock`.
         """
-        with self._locked() as descriptor:
-            # Between the opening and the lock another may have been created in its place.
-            yield descriptor is not None and same_file(descriptor, self.path)
-
-    def is_held(self) -> bool:
-        """Return whether a process, this one or another, is starting this lab or taking it down."""
-        with start_lock(), self._locked(shared=True, wait=False) as descriptor:
-            return descriptor is None and self.is_ours()
-
-    @contextlib.contextmanager
-    def _locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[int | None]:
         with contextlib.ExitStack() as stack:
             descriptor = None
             with contextlib.suppress(OSError):
                 lock = open_locked(self.path, os.O_RDONLY | os.O_DIRECTORY, shared=shared, wait=wait)
                 descriptor = stack.enter_context(lock)
-            yield descriptor
+            # Between the opening and the lock another may have been created in its place.
+            yield descriptor is not None and same_file(descriptor, self.path)
+
+    def is_held(self) -> bool:
+        """Return whether a process, this one or another, is starting this lab or taking it down."""
+        with start_lock(), self.locked(shared=True, wait=False) as is_free:
+            return not is_free and self.is_ours()
 
     def write(self, path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
         """Write a file of mode 0600 in the directory, for `owner` (uid, gid) if given.

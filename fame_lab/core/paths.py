@@ -8,7 +8,7 @@ from pathlib import Path
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 
-__all__ = ["given_path"]
+__all__ = ["given_path", "program_path"]
 
 #: Linux's PATH_MAX, whose last byte ends the path, and NAME_MAX.
 _MAX_PATH, _MAX_NAME = 4095, 255
@@ -47,3 +47,8 @@ def given_path(name: str, value: object) -> Path:
             f"and {_MAX_NAME} for a name in it"
         )
     return path
+
+
+def program_path() -> str:
+    """Return the PATH with the directories of system programs, which a user's own may lack."""
+    return os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin:/usr/bin:/sbin:/bin"

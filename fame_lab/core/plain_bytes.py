@@ -11,7 +11,7 @@ from fame_lab.core.numeric import whole
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 
-__all__ = ["check_range", "plain_bytes", "plain_dtype"]
+__all__ = ["check_elements", "check_range", "plain_bytes", "plain_dtype"]
 
 
 def check_range(offset: object, size: object, fam_size: int) -> tuple[int, int]:
@@ -31,6 +31,29 @@ def check_range(offset: object, size: object, fam_size: int) -> tuple[int, int]:
             f"{quoted(length)} bytes at offset {quoted(start)} are outside FAM, which has {fam_size}"
         )
     return start, length
+
+
+def check_elements(kind: np.dtype[Any], offset: object, count: object, fam_size: int) -> tuple[int, int]:
+    """Return offset and number of elements as Python's own; without a `count`, as many as FAM has from there.
+
+    Raises
+    ------
+    SpecError
+        If the offset is misaligned, or the range is outside FAM.
+    """
+    start = whole(offset)
+    if start is None or not 0 <= start <= fam_size or start % max(kind.alignment, 1):
+        raise SpecError(
+            f"offset is {quoted(offset)}",
+            hint=f"give a multiple of {kind.alignment} (the alignment of {kind}) from 0 to {fam_size}",
+        )
+    most = (fam_size - start) // kind.itemsize
+    elements = most if count is None else whole(count)
+    if elements is None or not 0 <= elements <= most:
+        raise SpecError(
+            f"count is {quoted(count)}: from offset {start}, FAM has room for 0 to {most} elements of {kind}"
+        )
+    return start, elements
 
 
 def plain_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:

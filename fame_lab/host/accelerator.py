@@ -27,7 +27,7 @@ from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.guest.images.base import PERSONAL, READY
 from fame_lab.host.file_access import can_open
-from fame_lab.host.kvm_trials import remember, remembered
+from fame_lab.host.kvm_trials import Trial, remember, remembered
 from fame_lab.host.qemu import PROGRAM, of_host
 from fame_lab.host.qemu_user import QemuUser, run_as
 from fame_lab.spec.validation import KVM_FAM_LIMIT
@@ -80,12 +80,6 @@ class Accelerator:
                 f"fam is {format_size(fam)}: {why}; the largest FAM that works is "
                 f"{format_size(self.fam_limit)}"
             )
-
-
-@dataclass(frozen=True)
-class _Trial:
-    works: bool
-    reason: str
 
 
 def choose(
@@ -146,14 +140,14 @@ def _try_kvm(
     on_stage: Callable[[str], None],
     *,
     patient: bool,
-) -> _Trial:
+) -> Trial:
     """Boot the guest image under KVM, or return the cached result of the last trial."""
     try:
         device = KVM.stat()
     except OSError as error:
-        return _Trial(False, f"there is no {KVM} ({error.strerror})")
+        return Trial(False, f"there is no {KVM} ({error.strerror})")
     if refusal := refused():
-        return _Trial(False, refusal)
+        return Trial(False, refusal)
     program = Path(qemu).stat()
     # The device's times do not count: udev touches it whenever a VM starts or ends.
     decisive = (
@@ -164,15 +158,15 @@ def _try_kvm(
         (appliance.digest, qemu_user, os.geteuid(), os.getgroups()),
     )
     memory = _memory()
-    trial = _Trial(False, "")
+    trial = Trial(False, "")
     # A KVM that came up at once needs no second trial; a slow one may still come up.
     for patience in (1, PATIENCE) if patient else (1,):
         key = hashlib.sha256(repr((decisive, patience)).encode()).hexdigest()
         if stored := remembered(memory, key):
-            trial = _Trial(*stored)
+            trial = stored
         elif patience == PATIENCE or not patient:
             trial = _boot(qemu, appliance, qemu_user, patience, on_stage)
-            remember(memory, key, trial.works, trial.reason)
+            remember(memory, key, trial)
         if trial.works:
             return trial
     return trial
@@ -188,7 +182,7 @@ def _boot(
     qemu_user: QemuUser | None,
     patience: int,
     on_stage: Callable[[str], None],
-) -> _Trial:
+) -> Trial:
     """Boot until the guest reports that it is ready, QEMU dies, or a deadline passes."""
     command = [
         *("setpriv", "--pdeathsig", "KILL"),  # a guest that hangs would outlive us if we were killed
@@ -204,18 +198,18 @@ def _boot(
         for console in output(process):
             seconds = time.monotonic() - start
             if READY.format(node=_NODE) in console:
-                return _Trial(True, f"the guest image booted under it in {seconds:.1f} s")
+                return Trial(True, f"the guest image booted under it in {seconds:.1f} s")
             longer = "" if patience > 1 else f" (accel='kvm' waits {PATIENCE} times as long)"
             if not console and seconds > FIRST_LINE_SECONDS * patience:
-                return _Trial(False, f"{KVM} opens but its guest printed nothing in {seconds:.0f} s{longer}")
+                return Trial(False, f"{KVM} opens but its guest printed nothing in {seconds:.0f} s{longer}")
             if seconds > READY_SECONDS * patience:
                 words = f"under KVM the guest was not ready in {seconds:.0f} s{longer}: {_last(console)}"
-                return _Trial(False, words)
+                return Trial(False, words)
             on_stage("trying KVM")
         process.wait()
         complaints.seek(0)
         why = _one_line(complaints.read().decode(errors="replace")) or _last(console) or "without a word"
-        return _Trial(False, f"{KVM} is there but QEMU ended when it tried KVM ({why})")
+        return Trial(False, f"{KVM} is there but QEMU ended when it tried KVM ({why})")
 
 
 @contextlib.contextmanager

@@ -18,11 +18,9 @@ import numpy.typing as npt
 
 from fame_lab.core.atomic_file import make_sparse
 from fame_lab.core.file_io import write_at
-from fame_lab.core.numeric import whole
-from fame_lab.core.plain_bytes import check_range, plain_bytes, plain_dtype
-from fame_lab.core.sanitize import quoted
+from fame_lab.core.plain_bytes import check_elements, check_range, plain_bytes, plain_dtype
 from fame_lab.core.sigbus import report_fatal_signals
-from fame_lab.core.sizes import format_size, nearest_powers
+from fame_lab.core.sizes import format_size
 from fame_lab.errors import HostError, SpecError
 from fame_lab.spec.fam_layout import CONTROL_SIZE, ControlArea
 
@@ -77,12 +75,12 @@ class Fam:
         """
 
         def fam(status: os.stat_result) -> Fam:
-            return cls(path, size, created=True, identity=(status.st_dev, status.st_ino))
+            return cls(path, size, created=True, identity=_identity(status))
 
         return fam(make_sparse(path, size, CONTROL_SIZE, lambda status: announce(fam(status))))
 
     @classmethod
-    def existing(cls, path: Path, size: int, *, created: bool = False) -> Fam:
+    def existing(cls, path: Path, size: int) -> Fam:
         """Return FAM in an existing file, which is used as it is.
 
         Parameters
@@ -90,8 +88,6 @@ class Fam:
         path : Path
         size : int
             Bytes of FAM that it has to have.
-        created : bool
-            Whether the lab made it, and so removes it.
 
         Returns
         -------
@@ -108,18 +104,16 @@ class Fam:
             descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise HostError(f"cannot open the FAM file {path}: {error.strerror}") from error
-        try:
-            status = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        with io.FileIO(descriptor) as file:
+            status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise HostError(f"{path} is not a regular file: FAM must be one")
         if status.st_size != size:
-            raise SpecError(
-                f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: "
-                f"{_fitting(status.st_size)}"
-            )
-        return cls(path, size, created=created, identity=(status.st_dev, status.st_ino))
+            mend = "that is no power of two, so it cannot be a BAR; truncate it to one, or give another path"
+            if status.st_size.bit_count() == 1:
+                mend = f"give fam={format_size(status.st_size)!r}, or another path"
+            raise SpecError(f"fam is {format_size(size)}, but {path} has {status.st_size} bytes: {mend}")
+        return cls(path, size, created=False, identity=_identity(status))
 
     @property
     def control(self) -> ControlArea:
@@ -164,19 +158,7 @@ class Fam:
             If the file is not the one the lab has, or not of its size any more.
         """
         kind = plain_dtype(dtype)
-        start = whole(offset)
-        if start is None or not 0 <= start <= self.size or start % max(kind.alignment, 1):
-            raise SpecError(
-                f"offset is {quoted(offset)}",
-                hint=f"give a multiple of {kind.alignment} (the alignment of {kind}) from 0 to {self.size}",
-            )
-        most = (self.size - start) // kind.itemsize
-        elements = most if count is None else whole(count)
-        if elements is None or not 0 <= elements <= most:
-            raise SpecError(
-                f"count is {quoted(count)}: from offset {start}, FAM has room for 0 to {most} elements "
-                f"of {kind}"
-            )
+        start, elements = check_elements(kind, offset, count, self.size)
         report_fatal_signals()
         with self.open_file(writable=writable) as file:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
@@ -265,8 +247,7 @@ class Fam:
 
     def check(self) -> None:
         """Raise HostError unless the file is the very one that the lab has, of its size."""
-        with self.open_file():
-            pass
+        self.open_file().close()
 
     def open_file(self, *, writable: bool = False) -> io.FileIO:
         """Open the file, without a buffer; the caller closes it.
@@ -294,34 +275,24 @@ class Fam:
                 f"cannot open FAM at {self.path}: {error.strerror}; is the lab still there?"
             ) from error
         status = os.fstat(file.fileno())
-        if (status.st_dev, status.st_ino) != self.identity:
-            file.close()
-            raise HostError(
-                f"{self.path} is another file than the one the nodes have: it was replaced under the lab"
-            )
-        if status.st_size != self.size:
-            file.close()
-            raise HostError(
-                f"{self.path} has {status.st_size} bytes instead of {self.size}: it was truncated"
-            )
-        return file
+        if _identity(status) != self.identity:
+            fault = "is another file than the one the nodes have: it was replaced under the lab"
+        elif status.st_size != self.size:
+            fault = f"has {status.st_size} bytes instead of {self.size}: it was truncated"
+        else:
+            return file
+        file.close()
+        raise HostError(f"{self.path} {fault}")
 
     def remove(self) -> None:
         """Delete the file if the lab made it and it is still that one."""
-        if not self.created:
+        if not self.created or not os.path.lexists(self.path):
             return
-        try:
-            status = self.path.lstat()
-        except FileNotFoundError:
-            return
-        if (status.st_dev, status.st_ino) == self.identity:
+        if _identity(self.path.lstat()) == self.identity:
             self.path.unlink()
         else:
             log.warning("%s is not the file that the lab made: left alone", self.path)
 
 
-def _fitting(size: int) -> str:
-    below, above = nearest_powers(size) if size else (0, 0)
-    if below == above and size:
-        return f"give fam={format_size(size)!r}, or another path"
-    return "that is no power of two, so it cannot be a BAR; truncate it to one, or give another path"
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -21,10 +21,6 @@ _WORD = 8
 class FamWords:
     """Words of 8 bytes, little-endian, by their offset in FAM.
 
-    Parameters
-    ----------
-    fam : Fam
-
     Raises
     ------
     HostError

@@ -6,8 +6,9 @@ import json
 import logging
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["remember", "remembered"]
+__all__ = ["Trial", "remember", "remembered"]
 
 log = logging.getLogger(__name__)
 
@@ -15,17 +16,24 @@ log = logging.getLogger(__name__)
 _MAX_TRIALS = 16
 
 
-def remembered(memory: Path, key: str) -> tuple[bool, str] | None:
-    """Return whether KVM worked in a trial, and its result; None if there is none that can be read."""
+class Trial(NamedTuple):
+    """Whether a trial worked, and its result in a few words."""
+
+    works: bool
+    reason: str
+
+
+def remembered(memory: Path, key: str) -> Trial | None:
+    """Return the result of a trial; None if there is none that can be read."""
     match _read(memory).get(key):
         case [bool(works), str(reason)]:
-            return works, reason
+            return Trial(works, reason)
     return None
 
 
-def remember(memory: Path, key: str, works: bool, reason: str) -> None:
+def remember(memory: Path, key: str, trial: Trial) -> None:
     """Write a trial, and the last few before it, to the cache; if it cannot be written, nothing is kept."""
-    trials = {name: trial for name, trial in _read(memory).items() if name != key} | {key: [works, reason]}
+    trials = {name: each for name, each in _read(memory).items() if name != key} | {key: trial}
     newest = dict(list(trials.items())[-_MAX_TRIALS:])
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)

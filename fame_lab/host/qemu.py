@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -136,10 +138,7 @@ def read(path: Path, user: QemuUser | None = None) -> Qemu:
             f"there is no QEMU at {path} ({error.strerror})",
             hint="give qemu='auto' for the host's, or another path",
         ) from error
-    key = (str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, user)
-    if key not in _qemus:
-        _qemus[key] = _query(path, user)
-    return _qemus[key]
+    return _query(path, user, _version_of(status))
 
 
 def abilities(qemu: Qemu, user: QemuUser | None = None) -> Abilities:
@@ -150,11 +149,7 @@ def abilities(qemu: Qemu, user: QemuUser | None = None) -> Abilities:
     HostError
         If it does not answer.
     """
-    status = qemu.path.stat()
-    key = (qemu, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, user)
-    if key not in _abilities:
-        _abilities[key] = _query_abilities(qemu, user)
-    return _abilities[key]
+    return _query_abilities(qemu, user, _version_of(qemu.path.stat()))
 
 
 def check_fit(qemu: Qemu, *, trace: bool, user: QemuUser | None = None) -> None:
@@ -187,11 +182,13 @@ def missing_libraries(path: Path, user: QemuUser | None = None) -> list[str]:
     return [plain(name.decode(errors="replace")[:100], keep="") for name in names]
 
 
-_qemus: dict[object, Qemu] = {}
-_abilities: dict[object, Abilities] = {}
+def _version_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when another program is put in a file's place."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _query(path: Path, user: QemuUser | None) -> Qemu:
+@functools.cache
+def _query(path: Path, user: QemuUser | None, _version: tuple[int, ...]) -> Qemu:
     if not path.is_file():
         raise HostError(f"{path} is no program", hint=f"give the path of {PROGRAM} itself")
     output = output_of([str(path), "-version"], path, user)
@@ -213,7 +210,8 @@ def _query(path: Path, user: QemuUser | None) -> Qemu:
     return qemu
 
 
-def _query_abilities(qemu: Qemu, user: QemuUser | None) -> Abilities:
+@functools.cache
+def _query_abilities(qemu: Qemu, user: QemuUser | None, _version: tuple[int, ...]) -> Abilities:
     answers = output_of([str(qemu.path), *_SILENT, "-qmp", "stdio"], qemu.path, user, stdin=_QUESTIONS)
     architecture, plugins = "", False
     for line in answers.splitlines():

@@ -75,9 +75,6 @@ def processes(socket: Path) -> Iterator[psutil.Process]:
     """Yield the switch's processes, which its arguments identify without a file of their ids."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name() == PROGRAM and str(socket) in process.cmdline() and _is_ours(process):
+            is_ours = process.uids().effective == os.geteuid()
+            if process.name() == PROGRAM and str(socket) in process.cmdline() and is_ours:
                 yield process
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    return process.uids().effective == os.geteuid()

@@ -10,7 +10,7 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.guest.images import appliance, catalog
 from fame_lab.guest.images.appliance import Appliance
-from fame_lab.guest.images.base import SHELL, Boot, DiskBoot, KernelBoot, NodeNetwork
+from fame_lab.guest.images.base import SHELL, Boot, DiskBoot, KernelBoot
 from fame_lab.guest.images.debian import DiskImage
 from fame_lab.host import accelerator as accel
 from fame_lab.host import qemu_cache
@@ -20,6 +20,7 @@ from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.libvirt.qemu_args import qemu_args
 from fame_lab.host.qemu import Qemu
+from fame_lab.lab.network import node_network
 from fame_lab.spec.lab_spec import LabSpec
 
 __all__ = [
@@ -164,15 +165,8 @@ def domains(
 
 def _connection(spec: LabSpec, index: int, leased: bool) -> tuple[Nic | None, dict[str, str]]:
     """Return a node's card in the lab's own network, if any, and what the node has to know of it."""
-    addresses = spec.addresses
-    if addresses is None:
+    if spec.addresses is None:
         return None, {}
-    attachment = NodeNetwork(
-        mac=addresses.mac(index),
-        address=addresses.address(index),
-        netmask=addresses.network.netmask,
-        leased=leased,
-        hosts=addresses.hosts(spec.node_names, with_host=leased),
-    )
+    attachment = node_network(spec, spec.addresses, index, leased=leased)
     card = Nic(attachment.mac, network=network.network_name(spec.name))
     return card, {name: content.decode() for name, content in attachment.personal().items()}

@@ -69,12 +69,8 @@ class LabStatus:
 
     def _end(self) -> None:
         # Ctrl-C in the middle is not to leave a half.
-        with deferred(threading.Event()):
-            host = LibvirtHost()
-            try:
-                tear_down(host, self.name)
-            finally:
-                host.close()
+        with deferred(threading.Event()), contextlib.closing(LibvirtHost()) as host:
+            tear_down(host, self.name)
 
     def end_if_orphan(self) -> bool:
         """Remove it unless somebody starts or uses it; return whether it was removed."""
@@ -106,23 +102,17 @@ class LabStatus:
 
     def _domains(self) -> tuple[set[str], set[str]]:
         """Name the lab's domains that this version made, and all."""
-        connection = connect()
-        try:
+        with contextlib.closing(connect()) as connection:
             ours = {each.name for each in domain.find(connection, self.name)}
             return ours, domain.names(connection, self.name)
-        finally:
-            connection.close()
 
     @classmethod
     def all(cls) -> list[LabStatus]:
         """Look at libvirt's domains, this user's lab directories, and networks of libvirt's."""
-        connection = connect()
-        try:
+        with contextlib.closing(connect()) as connection:
             labs = domain.labs(connection)
             statuses = [cls._running(name, domains) for name, domains in labs.items()]
             network_names = network.labs(connection)
-        finally:
-            connection.close()
         directories = [directory for directory in LabDirectory.all() if directory.name not in labs]
         statuses += [cls._left(directory) for directory in directories]
         names = {status.name for status in statuses}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,13 +20,13 @@ from fame_lab.host.accelerator import Accelerator
 from fame_lab.host.libvirt import domain, migration, qemu_log
 from fame_lab.host.libvirt.connection import (
     Libvirt,
+    check_emulator,
     emulator,
-    ensure_daemons,
     kvm_refusal,
     qemu_user,
     security_models,
 )
-from fame_lab.host.libvirt.emulator import check_emulator
+from fame_lab.host.libvirt.daemons import ensure_daemons
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
@@ -148,11 +149,8 @@ class LibvirtHost:
 
     def destroy(self, domain: domain.Domain) -> None:
         """End a domain; libvirt serves five requests of one connection at a time."""
-        own = Libvirt()
-        try:
+        with contextlib.closing(Libvirt()) as own:
             domain.reconnected(own.connection).destroy()
-        finally:
-            own.close()
 
     def end_network(self, lab: str) -> bool:
         """Destroy libvirt's network, or end the switch."""

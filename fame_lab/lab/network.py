@@ -7,7 +7,7 @@ the host. An ordinary user cannot make a bridge: there it is a switch, to which 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fame_lab.core.lab_directory import LabDirectory
 from fame_lab.guest.images.base import NodeNetwork
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["BridgeNetwork", "LabNetwork", "NoNetwork", "SwitchNetwork", "end", "labs", "of"]
+__all__ = ["BridgeNetwork", "LabNetwork", "SwitchNetwork", "end", "labs", "node_network", "of"]
 
 
-class LabNetwork(Protocol):
-    """How the nodes of a lab are connected."""
+class LabNetwork:
+    """How the nodes of a lab are connected: here by SSH alone, through QEMU's user-mode network."""
 
     #: Whether the host is part of it, and reaches the nodes there.
-    has_host: bool
+    has_host = False
 
     def check(self) -> None:
         """Raise SpecError if this host uses its addresses already."""
@@ -47,68 +47,40 @@ class LabNetwork(Protocol):
             If this host lacks what it takes.
         """
 
-    def nic(self, index: int, directory: LabDirectory) -> Nic | None:
+    def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002 - QEMU makes the one for SSH
         """Return how a node is to be connected; None where it has SSH alone."""
-
-    def told(self, index: int) -> NodeNetwork | None:
-        """Return what the node itself has to know."""
-
-
-class NoNetwork:
-    """SSH alone, by QEMU's user-mode network, which each node has anyway."""
-
-    has_host = False
-
-    def check(self) -> None:
-        """Accept: it takes nothing of the host."""
-
-    def make(self, directory: LabDirectory) -> None:
-        """Make nothing: QEMU makes it with each node."""
-
-    def nic(self, index: int, directory: LabDirectory) -> Nic | None:  # noqa: ARG002
-        """Return None."""
         return None
 
     def told(self, index: int) -> NodeNetwork | None:  # noqa: ARG002
-        """Return None."""
+        """Return what the node itself has to know."""
         return None
 
 
-class _AddressedNetwork:
-    """Nodes that have addresses and names.
-
-    Parameters
-    ----------
-    spec : LabSpec
-    addresses : Subnet
-    """
-
-    has_host: bool
+class _AddressedNetwork(LabNetwork):
+    """Nodes that have addresses and names."""
 
     def __init__(self, spec: LabSpec, addresses: Subnet) -> None:
         self._spec = spec
         self._addresses = addresses
 
-    def told(self, index: int) -> NodeNetwork | None:
+    def told(self, index: int) -> NodeNetwork:
         """Return a node's addresses and the names of all."""
-        return NodeNetwork(
-            mac=self._addresses.mac(index),
-            address=self._addresses.address(index),
-            netmask=self._addresses.network.netmask,
-            leased=self.has_host,
-            hosts=self._addresses.hosts(self._spec.node_names, with_host=self.has_host),
-        )
+        return node_network(self._spec, self._addresses, index, leased=self.has_host)
+
+
+def node_network(spec: LabSpec, addresses: Subnet, index: int, *, leased: bool) -> NodeNetwork:
+    """Return a node's place in its lab's network, of which the host is part if it leases the addresses."""
+    return NodeNetwork(
+        mac=addresses.mac(index),
+        address=addresses.address(index),
+        netmask=addresses.network.netmask,
+        leased=leased,
+        hosts=addresses.hosts(spec.node_names, with_host=leased),
+    )
 
 
 class BridgeNetwork(_AddressedNetwork):
-    """A NAT bridge of libvirt's, with dnsmasq for leases and names.
-
-    Parameters
-    ----------
-    spec : LabSpec
-    addresses : Subnet
-    libvirt : Libvirt
-    """
+    """A NAT bridge of libvirt's, with dnsmasq for leases and names."""
 
     has_host = True
 
@@ -130,12 +102,7 @@ class BridgeNetwork(_AddressedNetwork):
 
 
 class SwitchNetwork(_AddressedNetwork):
-    """A VDE switch, to which the nodes alone are connected, at addresses that they are told."""
-
-    has_host = False
-
-    def check(self) -> None:
-        """Accept: only the nodes see its addresses."""
+    """A VDE switch, to which the nodes alone are connected, at addresses that nobody else sees."""
 
     def make(self, directory: LabDirectory) -> None:
         """Start the switch."""
@@ -149,7 +116,7 @@ class SwitchNetwork(_AddressedNetwork):
 def of(spec: LabSpec, libvirt: Libvirt) -> LabNetwork:
     """Return the network that a lab is to have."""
     if spec.addresses is None:
-        return NoNetwork()
+        return LabNetwork()
     if _may_bridge():
         return BridgeNetwork(spec, spec.addresses, libvirt)
     return SwitchNetwork(spec, spec.addresses)
@@ -172,4 +139,4 @@ def labs(connection: virConnect) -> list[str]:
 
 
 def _may_bridge() -> bool:
-    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/connection.py
+    return os.geteuid() == 0  # as the system's libvirt is root's: see host/libvirt/daemons.py

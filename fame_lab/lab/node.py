@@ -122,32 +122,33 @@ class Node(NodeVM):
         mode: int | None = None,
         timeout: float | None = None,
     ) -> PurePosixPath:
-        """Copy a file into the node.
+        """Copy a file into the node; it appears whole or not at all, and replaces an existing one.
 
         Parameters
         ----------
         local : path
-            A file here; links are followed.
+            A regular file here; ``~`` is your home. A link is followed.
         remote : path
-            A file or a directory in the node. A file that is there is replaced as a whole.
+            A path in the node; relative to root's home, which ``~`` is too. In a directory the file has its
+            own name. A link to a file is followed.
         mode : int, optional
-            Permissions; by default those that it has here.
+            Permissions, such as 0o755; by default those of the local file.
         timeout : float, optional
-            Seconds.
+            Seconds after which the copy fails.
 
         Returns
         -------
         PurePosixPath
-            Where it is in the node.
+            Its path in the node: `remote`, or the file in it if that is a directory.
 
         Raises
         ------
         SpecError
-            If an argument cannot be right.
+            If an argument cannot be right, such as a directory for `local`.
         HostError
             If the file cannot be read here.
         CommandError
-            If the node cannot write it. Nothing of it is left then.
+            If the node cannot write it, for want of room, say. Nothing of it is left then.
         SSHError
             If the node does not answer in time.
 
@@ -167,23 +168,24 @@ class Node(NodeVM):
         most: int | str = "64M",
         timeout: float | None = None,
     ) -> Path:
-        """Copy a file out of the node.
+        """Copy a file out of the node; it appears whole or not at all, and replaces an existing one.
 
         Parameters
         ----------
         remote : path
-            A file in the node; links are followed.
+            A regular file in the node; relative to root's home, which ``~`` is too. A link is followed.
         local : path
-            A file or a directory here. A file that is there is replaced as a whole.
+            Its path here; ``~`` is your home. In a directory the file has its own name. A link to a file is
+            followed. Permissions are those that the file has in the node, less your umask.
         most : int or str
-            Bytes that are taken at most, for a guest is not trusted.
+            Bytes that it may have: a guest must not fill the host's disk.
         timeout : float, optional
-            Seconds.
+            Seconds after which the copy fails.
 
         Returns
         -------
         Path
-            Where it is here.
+            Its path here: `local`, or the file in it if that is a directory.
 
         Raises
         ------
@@ -209,11 +211,11 @@ class Node(NodeVM):
             )
         try:
             yield
-        except CommandError:
-            raise
         except SSHError as error:
+            if isinstance(error, CommandError) or is_cancelled():
+                raise
             remaining = _EXIT_NOTICE_SECONDS if timeout is None else start + timeout - time.monotonic()
-            if not is_cancelled() and self._has_ended(min(remaining, _EXIT_NOTICE_SECONDS)):
+            if self._has_ended(min(remaining, _EXIT_NOTICE_SECONDS)):
                 raise SSHError(f"{error}: {self.domain.exit_report()}") from error
             raise
 
@@ -286,9 +288,8 @@ class Node(NodeVM):
         self.domain.destroy()
         start = StartMode(None, "it was restarted, and the template goes when the lab is up")
         with cancellable(cancelled or threading.Event()):
-            node: Node = above.load("boot").bring_up(
-                self._context, self.index, start, deadline=deadline, tell=tell
-            )
+            boot = above.load("boot")
+            node: Node = boot.bring_up(self._context, self.index, start, deadline=deadline, tell=tell)
         self._domain, self.connection = node._domain, node.connection
         self._probe_path = None
 

@@ -16,15 +16,7 @@ __all__ = ["NodeVM"]
 
 
 class NodeVM:
-    """What the host knows of a node.
-
-    Parameters
-    ----------
-    context : LabContext
-        What it shares with the lab's other nodes.
-    domain : Domain
-        Its libvirt domain.
-    """
+    """What the host knows of a node."""
 
     def __init__(self, context: LabContext, domain: Domain) -> None:
         self._context = context

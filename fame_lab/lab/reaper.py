@@ -61,11 +61,8 @@ def clean_up(name: str, inode: int) -> bool:
     with directory.locked() as ours:
         if not ours or directory.path.stat().st_ino != inode:
             return False
-        host = LibvirtHost()
-        try:
+        with contextlib.closing(LibvirtHost()) as host:
             return tear_down(host, name)
-        finally:
-            host.close()
 
 
 def _leave(directory: LabDirectory) -> None:

@@ -21,11 +21,6 @@ PROOF_SECONDS = 60.0
 def prove_sharing(fam: Fam, node: Node) -> None:
     """Pass a nonce each way, so that a mistyped path or ``share=off`` cannot go unnoticed.
 
-    Parameters
-    ----------
-    fam : Fam
-    node : Node
-
     Raises
     ------
     SharingError

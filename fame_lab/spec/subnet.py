@@ -27,12 +27,7 @@ _SSH = IPv4Network("10.0.2.0/24")
 
 @dataclass(frozen=True)
 class Subnet:
-    """A private IPv4 network with room for the nodes and the host.
-
-    Parameters
-    ----------
-    network : IPv4Network
-    """
+    """A private IPv4 network with room for the nodes and the host."""
 
     network: IPv4Network
 

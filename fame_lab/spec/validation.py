@@ -32,6 +32,7 @@ __all__ = [
     "check_name",
     "check_path",
     "check_qemu",
+    "check_trace",
     "for_field",
     "is_debian",
 ]
@@ -105,6 +106,14 @@ def check_choice(field: str, value: object, choices: tuple[Any, ...]) -> Any:
             return choice
     allowed = " or ".join(map(repr, choices))
     raise SpecError(f"{field} is {quoted(value)}: this version takes {allowed}")
+
+
+def check_trace(trace: object, accel: str) -> bool:
+    """Return whether accesses are counted; raise SpecError if that is no bool, or nodes cannot be counted."""
+    chosen = bool(check_choice("trace", trace, CHOICES["trace"]))
+    if chosen and accel == "kvm":
+        raise SpecError("trace is True and accel 'kvm': only TCG can count accesses", hint="give accel='tcg'")
+    return chosen
 
 
 def check_fam(size: int, accel: str) -> int:

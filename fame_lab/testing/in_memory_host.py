@@ -16,7 +16,7 @@ from fame_lab.host.libvirt.domain_xml import domain_name
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.qemu import Qemu
 from fame_lab.host.qemu_user import QemuUser
-from fame_lab.lab.network import LabNetwork, NoNetwork
+from fame_lab.lab.network import LabNetwork
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.testing.calls import Calls
 from fame_lab.testing.in_memory_connection import InMemoryConnection
@@ -138,7 +138,7 @@ class InMemoryHost:
 
     def network(self, spec: LabSpec) -> LabNetwork:
         """Return a network of the nodes alone, or none."""
-        return NoNetwork() if spec.addresses is None else InMemoryNetwork(spec, self._networks, self.calls)
+        return LabNetwork() if spec.addresses is None else InMemoryNetwork(spec, self._networks, self.calls)
 
     def qemu(self, spec: LabSpec, tell: Callable[[str], None]) -> Qemu:  # noqa: ARG002 - as another host
         """Return a QEMU that is nowhere."""

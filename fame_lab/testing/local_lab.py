@@ -6,8 +6,6 @@ about real nodes.
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextvars
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fame_lab.core import native
+from fame_lab.core.jobs import parallel
 from fame_lab.errors import CommandError
 from fame_lab.host.fam import Fam
 from fame_lab.probes.common import program_output
@@ -139,9 +138,7 @@ class LocalLab:
 
     def each(self, nodes: Sequence[Any], do: Callable[[Any], T]) -> dict[str, T]:
         """Do something with several nodes at once, in a thread each, and return it by the node's name."""
-        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-            futures = {node.name: pool.submit(contextvars.copy_context().run, do, node) for node in nodes}
-        return {name: future.result() for name, future in futures.items()}
+        return parallel.each(self.spec.name, nodes, do)
 
     def manifest(self) -> dict[str, Any]:
         """Return where its measurements come from, which is no virtual machine."""

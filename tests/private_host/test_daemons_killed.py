@@ -21,10 +21,10 @@ def kill(daemon):
 
 AFTER_A_WHILE = """
 import time
-from fame_lab.host.libvirt import connection
+from fame_lab.host.libvirt import daemons
 from fame_lab import Lab, LabSpec
 
-connection.IDLE_SECONDS["libvirtd"] = 2
+daemons.IDLE_SECONDS["libvirtd"] = 2
 with Lab(LabSpec("daemons", nodes=1, fam="1M"), progress=False) as lab:
     time.sleep(6)
     lab.nodes[0].run("echo after a while >/dev/ttyS0")

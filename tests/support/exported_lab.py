@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fame_lab import LabSpec
 from fame_lab.host.libvirt import qemu_log
-from fame_lab.host.libvirt.connection import ensure_daemons, uri
+from fame_lab.host.libvirt.daemons import ensure_daemons, uri
 
 DEADLINE = 120.0
 

@@ -12,7 +12,7 @@ from guest_program import compiled
 from leftovers import leftovers
 
 from fame_lab import Lab, LabSpec
-from fame_lab.host.libvirt.connection import uri
+from fame_lab.host.libvirt.daemons import uri
 from fame_lab.host.libvirt.domain_xml import domain_name
 
 pytestmark = pytest.mark.vm

@@ -73,9 +73,9 @@ def job(what: str, *, total: int | None = None, unit: str = "it", shown: bool = 
         inner.describe(what if outer is None else "")
     with contextlib.ExitStack() as stack:
         if shown and listener is None:
-            from fame_lab.core.jobs.progress_bar import ProgressDisplay  # it imports tqdm, which takes time
+            from fame_lab.core.jobs import progress_bar  # it imports tqdm, which takes time
 
-            stack.enter_context(ProgressDisplay(inner, what, unit))
+            stack.enter_context(progress_bar.shown(inner, what, unit))
         token = _job.set(inner)
         try:
             yield inner

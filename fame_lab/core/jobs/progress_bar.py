@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import os
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import IO, Any, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any, ClassVar
 
 import tqdm.auto
 
 from fame_lab.core.jobs.job import Job, State
 from fame_lab.core.kernel_env import RUN_VARIABLE
 
-__all__ = ["Bar", "LogProgress", "ProgressDisplay"]
+__all__ = ["Bar", "LogProgress", "shown"]
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +26,9 @@ log = logging.getLogger(__name__)
 DELAY = 1.0
 
 
-class View(Protocol):
-    """A view of a job, from its first second on."""
-
-    #: Seconds from one look at the job to the next.
-    interval: float
-
-    def show(self, state: State) -> None:
-        """Show its progress."""
-
-    def end(self, state: State, *, failed: bool) -> None:
-        """Show its end."""
-
-
-class ProgressDisplay:
-    """The display of a job from its first second to its end.
+@contextlib.contextmanager
+def shown(job: Job, what: str, unit: str) -> Iterator[None]:
+    """Show a job from its first second to its end, which is the block's.
 
     A thread looks at the job, for a step may be long: the bar has to appear, and its clock to go on, before
     the step is done.
@@ -46,54 +36,51 @@ class ProgressDisplay:
     Parameters
     ----------
     job : Job
-    what : str
-        Its name.
-    unit : str
-        The name of a step.
+    what, unit : str
+        The names of the job and of a step.
     """
+    began, ended = time.time(), threading.Event()
+    view: Bar | LogProgress | None = None
 
-    def __init__(self, job: Job, what: str, unit: str) -> None:
-        self._job = job
-        self._what = what
-        self._unit = unit
-        self._began = time.time()
-        self._ended = threading.Event()
-        self._view: View | None = None
-        # In our context, by which a notebook finds the cell of the thread's output.
-        work = contextvars.copy_context().run
-        self._thread = threading.Thread(target=work, args=(self._work,), name=f"show-{what}", daemon=True)
-
-    def __enter__(self) -> ProgressDisplay:
-        self._thread.start()
-        return self
-
-    def _work(self) -> None:
+    def look() -> None:
+        nonlocal view
         wait = DELAY
-        try:
-            while not self._ended.wait(wait):
-                if self._view is None:
-                    self._view = _view(self._what, self._unit, self._began)
-                self._view.show(self._job.state)
-                wait = self._view.interval
-        except (OSError, ValueError) as error:
-            # The output is closed, and the job goes on without it.
-            log.debug("%s is not shown any more: %s", self._what, error)
-            self._view = None
+        with _given_up(what):
+            while not ended.wait(wait):
+                view = view or _view(what, unit, began)
+                view.show(job.state)
+                wait = view.interval
+            return
+        view = None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
+    # In our context, by which a notebook finds the cell of the thread's output.
+    work = contextvars.copy_context().run
+    thread = threading.Thread(target=work, args=(look,), name=f"show-{what}", daemon=True)
+    thread.start()
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        ended.set()
         try:
-            self._thread.join()
+            thread.join()
         finally:
-            if self._view is not None:
-                try:
-                    self._view.end(self._job.state, failed=kind is not None)
-                except (OSError, ValueError) as failure:
-                    log.debug("%s is not shown any more: %s", self._what, failure)
+            if view is not None:
+                with _given_up(what):
+                    view.end(job.state, failed=failed)
 
 
+@contextlib.contextmanager
+def _given_up(what: str) -> Iterator[None]:
+    """Leave the block when the output is closed: the job goes on without it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        log.debug("%s is not shown any more: %s", what, error)
+
+
+@dataclass
 class Bar:
     """A widget in a notebook, a line that is drawn anew in a terminal.
 
@@ -105,23 +92,21 @@ class Bar:
         Its start, in seconds of :func:`time.time`.
     """
 
-    interval = 0.5
+    #: Seconds from one look at the job to the next.
+    interval: ClassVar[float] = 0.5
 
-    def __init__(self, what: str, unit: str, began: float) -> None:
-        self._what = what
-        self._unit = unit
-        self._began = began
-        self._bar: Any = None
+    what: str
+    unit: str
+    began: float
+    _bar: Any = field(default=None, init=False)
 
     def show(self, state: State) -> None:
         """Draw the bar anew."""
         if self._bar is None:
-            self._bar = tqdm.auto.tqdm(
-                desc=self._what, total=state.total, unit=self._unit, dynamic_ncols=True
-            )
+            self._bar = tqdm.auto.tqdm(desc=self.what, total=state.total, unit=self.unit, dynamic_ncols=True)
         elif self._bar.total != state.total:
             self._bar.reset(state.total)
-        self._bar.start_t = self._began
+        self._bar.start_t = self.began
         self._bar.n = state.done
         self._bar.set_postfix_str(state.words)
 
@@ -137,6 +122,7 @@ class Bar:
         self._bar.close()
 
 
+@dataclass
 class LogProgress:
     """A line of text now and then, for a log or a page.
 
@@ -150,12 +136,11 @@ class LogProgress:
         The log.
     """
 
-    def __init__(self, what: str, unit: str, began: float, file: IO[str]) -> None:
-        self._what = what
-        self._unit = unit
-        self._began = began
-        self._file = file
-        self.interval = 10.0
+    what: str
+    unit: str
+    began: float
+    file: IO[str]
+    interval: float = field(default=10.0, init=False)
 
     def show(self, state: State) -> None:
         """Write its progress."""
@@ -166,24 +151,24 @@ class LogProgress:
 
     def end(self, state: State, *, failed: bool) -> None:
         """Write its end."""
-        self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self._began:.0f} s")
+        self._write(f"{'stopped at ' * failed}{self._how_far(state)}, {time.time() - self.began:.0f} s")
 
     def _left(self, state: State) -> str:
         """Return an estimate of the remaining time, at the pace of the steps so far."""
         if not state.done or state.total is None or state.done >= state.total:
             return ""
-        seconds = (time.time() - self._began) / state.done * (state.total - state.done)
+        seconds = (time.time() - self.began) / state.done * (state.total - state.done)
         return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
     def _how_far(self, state: State) -> str:
         of = "" if state.total is None else f"/{state.total}"
-        return f"{state.done}{of} {self._unit}"
+        return f"{state.done}{of} {self.unit}"
 
     def _write(self, words: str) -> None:
-        print(f"{self._what}: {words}", file=self._file, flush=True)
+        print(f"{self.what}: {words}", file=self.file, flush=True)
 
 
-def _view(what: str, unit: str, began: float) -> View:
+def _view(what: str, unit: str, began: float) -> Bar | LogProgress:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if (kernel := getattr(shell, "kernel", None)) is not None:
         # Nobody sees a widget of a notebook that is executed for a report or by nbclient. A kernel of

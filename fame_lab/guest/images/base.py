@@ -117,13 +117,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class KernelBoot:
-    """A kernel that QEMU itself loads.
-
-    Parameters
-    ----------
-    kernel, initrd : Path
-    cmdline : str
-    """
+    """A kernel that QEMU itself loads."""
 
     kernel: Path
     initrd: Path

@@ -25,10 +25,6 @@ _LINK_RULE = (
 def documents(identity: Identity) -> dict[str, str]:
     """Return the files of the seed: the node's name, its host key, its authorized key, and /dev/fam.
 
-    Parameters
-    ----------
-    identity : Identity
-
     Returns
     -------
     dict

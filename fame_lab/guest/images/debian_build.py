@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from fame_lab.core.paths import program_path
 from fame_lab.errors import ImageError
 
 __all__ = ["DISK_MIB", "SUITE", "build", "files", "inputs", "kernel_release", "missing", "versions"]
@@ -185,7 +186,7 @@ def kernel_release(installed: dict[str, str]) -> str:
 
 def missing() -> list[str]:
     """List the packages that a build needs and that this host lacks."""
-    lacking = [package for tool, package in _TOOLS.items() if shutil.which(tool, path=_path()) is None]
+    lacking = [package for tool, package in _TOOLS.items() if shutil.which(tool, path=program_path()) is None]
     if not (_GRUB / "boot.img").is_file():
         lacking.append("grub-pc-bin")
     if os.geteuid() != 0 and shutil.which("newuidmap") is None:
@@ -211,10 +212,6 @@ def _room() -> Iterator[Path]:
 def _as_root() -> list[str]:
     """Return the command that makes another one root, and owner of all users' files, where we are not."""
     return [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
-
-
-def _path() -> str:
-    return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # a user's lacks these
 
 
 def _lay_out(tree: Path) -> None:
@@ -245,7 +242,7 @@ def _run(
     environment = {
         **os.environ,
         "LC_ALL": "C",
-        "PATH": _path(),
+        "PATH": program_path(),
         **({} if room is None else {"TMPDIR": str(room)}),
     }
     lines: list[str] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from fame_lab.core.paths import program_path
 from fame_lab.errors import HostError, SpecError
 from fame_lab.guest.images.debian import DiskImage
 
@@ -130,11 +131,10 @@ def _write_into(raw: Path, content: Path, path: str) -> None:
 
 
 def _run(*command: str, stdin: str = "") -> str:
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     try:
         completed = subprocess.run(
             command, input=stdin, capture_output=True, text=True, timeout=_SECONDS, check=False,
-            env={**os.environ, "PATH": path, "LC_ALL": "C", "DEBUGFS_PAGER": "__none__"},
+            env={**os.environ, "PATH": program_path(), "LC_ALL": "C", "DEBUGFS_PAGER": "__none__"},
         )  # fmt: skip
     except FileNotFoundError as error:
         raise HostError(

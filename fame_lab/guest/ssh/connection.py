@@ -85,20 +85,12 @@ class Connection:
         timeout: float | None = None,
         stdin: bytes | Iterable[bytes] = b"",
     ) -> RunResult:
-        """Run a command by the guest's shell, once. It has a tag in its environment, FAME_LAB_COMMAND.
+        """Run a command by the guest's shell, once; see :meth:`fame_lab.Node.run`.
 
-        As many commands run at a time as the node's SSH server takes; more wait until one of them has ended.
-
-        Parameters
-        ----------
-        command : str
-            Up to 8 MiB. A longer one than an SSH server takes is sent before its standard input.
-        check : bool
-            Whether a status other than 0 raises.
-        timeout : float, optional
-            Seconds after which the command is killed, counted from the call: a wait for other commands is
-            part of them. By default there is no limit.
-        stdin : bytes
+        It has a tag in its environment, FAME_LAB_COMMAND. As many commands run at a time as the node's SSH
+        server takes; more wait until one of them has ended. A command that is longer than an SSH server takes
+        is sent before its standard input. The processes of a command that fails are killed, as far as the
+        guest still listens.
 
         Raises
         ------
@@ -111,7 +103,6 @@ class Connection:
             than `timeout`; or if the call is cancelled, see :mod:`fame_lab.core.jobs.cancellation`. Without a
             `timeout`, also if the command is silent for a minute and the node may hang, as FAM was truncated
             or has no room.
-            The processes of the command are killed, as far as the guest still listens.
         """
         start = time.monotonic()
         stdout, stderr, status = self.execute(command, timeout=timeout, stdin=stdin)

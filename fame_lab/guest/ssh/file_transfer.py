@@ -31,37 +31,7 @@ def put(
     mode: int | None = None,
     timeout: float | None = None,
 ) -> PurePosixPath:
-    """Copy a file into the guest; it appears whole or not at all, and replaces an existing one.
-
-    Parameters
-    ----------
-    connection : Connection
-    local : path
-        A regular file; ``~`` is your home. A link is followed.
-    remote : str or path
-        A path in the guest; relative to root's home, which ``~`` is too. In a directory the file has its own
-        name. A link to a file is followed.
-    mode : int, optional
-        Permissions, such as 0o755; by default those of the local file.
-    timeout : float, optional
-        Seconds after which the copy fails.
-
-    Returns
-    -------
-    PurePosixPath
-        Its path: `remote`, or the file in it if that is a directory.
-
-    Raises
-    ------
-    SpecError
-        If an argument cannot be right, such as a directory for `local`.
-    HostError
-        If the local file cannot be read.
-    CommandError
-        If the guest cannot write it, for want of room, say.
-    SSHError
-        See :meth:`fame_lab.guest.ssh.connection.Connection.run`.
-    """
+    """Copy a file into a guest; see :meth:`fame_lab.Node.put`."""
     path = local_path(local)
     target = _remote(remote)
     permissions = None if mode is None else whole(mode)
@@ -99,37 +69,7 @@ def get(
     most: int | str = "64M",
     timeout: float | None = None,
 ) -> Path:
-    """Copy a file out of the guest; it appears whole or not at all, and replaces an existing one.
-
-    Parameters
-    ----------
-    connection : Connection
-    remote : str or path
-        A regular file in the guest; relative to root's home, which ``~`` is too. A link is followed.
-    local : path
-        Its path here; ``~`` is your home. In a directory the file has its own name. A link to a file is
-        followed. Permissions are those that the file has in the guest, less your umask.
-    most : int or str
-        Bytes that it may have: a guest must not fill the host's disk.
-    timeout : float, optional
-        Seconds after which the copy fails.
-
-    Returns
-    -------
-    Path
-        Its path: `local`, or the file in it if that is a directory.
-
-    Raises
-    ------
-    SpecError
-        If an argument cannot be right, or the file is larger than `most`.
-    HostError
-        If it cannot be written here.
-    CommandError
-        If the guest cannot read it.
-    SSHError
-        See :meth:`fame_lab.guest.ssh.connection.Connection.run`.
-    """
+    """Copy a file out of a guest; see :meth:`fame_lab.Node.get`."""
     path = _remote(remote)
     limit = parse_size(most, "most")
     if limit < 1:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+
+import paramiko
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
-from fame_lab.guest.ssh.link import Channel, send
+from fame_lab.guest.ssh.link import Channel
 
 __all__ = ["Feed"]
 
@@ -33,19 +36,32 @@ class Feed:
         self._failure: BaseException | None = None
 
     def start(self, channel: Channel) -> None:
-        """Start to send it, from a thread of its own."""
+        """Start to send it and its end, from a thread of its own."""
         if self._pieces is None:
             channel.shutdown_write()
         else:
-            send(channel, self._pieces, self._failed)
+            threading.Thread(target=self._send, args=(channel, iter(self._pieces)), daemon=True).start()
 
     def check(self) -> None:
         """Raise the error that the input raised, if any."""
         if self._failure is not None:
             raise self._failure
 
-    def _failed(self, error: BaseException) -> None:
-        self._failure = error
+    def _send(self, channel: Channel, pieces: Iterator[bytes]) -> None:
+        while True:
+            try:
+                piece = next(pieces, None)
+            except BaseException as error:  # noqa: BLE001 - the caller that waits for the command raises it
+                self._failure = error
+                channel.close()  # a command must not take half of its input for the whole
+                return
+            try:
+                if piece is None:
+                    channel.shutdown_write()
+                    return
+                channel.sendall(piece)
+            except (OSError, EOFError, paramiko.SSHException):
+                return  # a command that stops reading closes the channel, and its status tells why
 
 
 def _pieces(script: bytes, stdin: bytes | Iterable[bytes]) -> Iterable[bytes] | None:

@@ -7,8 +7,7 @@ import io
 import logging
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import paramiko
@@ -21,7 +20,7 @@ from fame_lab.core.sanitize import shortened
 from fame_lab.errors import SSHError
 from fame_lab.guest.ssh.keys import LabKeys
 
-__all__ = ["Channel", "Link", "RefusedError", "begin", "refusal", "send"]
+__all__ = ["Channel", "Link", "RefusedError", "begin", "refusal"]
 
 #: A session on which one command runs.
 Channel = paramiko.Channel
@@ -155,48 +154,6 @@ def begin(node: str, channel: Channel, command: bytes, timeout: float) -> None:
             if not is_expired():
                 raise
             raise SSHError(f"{node} begins nothing within {timeout:g} s: it may hang") from error
-
-
-def send(
-    channel: Channel, pieces: Iterable[bytes], failed: Callable[[BaseException], None]
-) -> threading.Thread:
-    """Start to send a command its standard input, piece by piece, and the end of it.
-
-    Parameters
-    ----------
-    channel : Channel
-    pieces : iterable of bytes
-        If it raises, the session is closed: a command must not take half of its input for the whole.
-    failed : callable
-        Called with the error that `pieces` raised.
-
-    Returns
-    -------
-    threading.Thread
-    """
-
-    def work() -> None:
-        # A command that stops reading closes the channel, and its status tells why.
-        ended = (OSError, EOFError, paramiko.SSHException)
-        remaining = iter(pieces)
-        while True:
-            try:
-                piece = next(remaining, None)
-            except BaseException as error:  # noqa: BLE001 - the caller that waits for the command raises it
-                failed(error)
-                channel.close()
-                return
-            try:
-                if piece is None:
-                    channel.shutdown_write()
-                    return
-                channel.sendall(piece)
-            except ended:
-                return
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def refusal(error: Exception) -> str:

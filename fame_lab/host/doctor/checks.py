@@ -5,11 +5,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import re
 import resource
 import shutil
 import stat
 from pathlib import Path
+
+import psutil
 
 from fame_lab.core.cache import own_cache
 from fame_lab.core.lab_directory import LAB_BYTES, SHM
@@ -114,7 +115,7 @@ def room_for_nodes(available: int | None = None) -> Check:
     """
     where = "available"
     if available is None:
-        available = _mem_available()
+        available = psutil.virtual_memory().available
         headroom = _cgroup_left()
         if headroom is not None and headroom < available:
             available, where = headroom, "left in this control group (memory.max)"
@@ -197,11 +198,6 @@ def apparmor(path: Path | None = None) -> Check:
     """Return whether AppArmor is on; nodes run outside its profiles, which do not know FAM."""
     on = host_apparmor.is_on() if path is None else host_apparmor.is_on(path)
     return Check("AppArmor", "ok", "on; nodes run without a profile, for none knows of FAM" if on else "off")
-
-
-def _mem_available() -> int:
-    match = re.search(r"MemAvailable:\s+([0-9]+) kB", Path("/proc/meminfo").read_text())
-    return int(match[1]) << 10 if match else 0
 
 
 def _cgroup_left(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:

@@ -16,7 +16,9 @@ import libvirt
 
 from fame_lab.errors import FameError, HostError
 from fame_lab.host.doctor.diagnosis import Check
-from fame_lab.host.libvirt.connection import connect, emulator, kvm_refusal, qemu_user, uri
+from fame_lab.host.libvirt.connection import connect, emulator, kvm_refusal, qemu_user
+from fame_lab.host.libvirt.daemons import uri
+from fame_lab.host.qemu import dotted
 
 __all__ = ["main"]
 
@@ -38,8 +40,7 @@ def main(name: str, *words: str) -> None:
 
 def _libvirt() -> Check:
     connection = connect()
-    version = connection.getLibVersion()
-    number = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
+    number = dotted(connection.getLibVersion())
     kind = "system" if uri().endswith("system") else "session"
     user = qemu_user(connection)
     runs_as = "you" if user is None else f"uid {user.uid}, gid {user.gid}"

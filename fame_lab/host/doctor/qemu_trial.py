@@ -22,9 +22,10 @@ from fame_lab.guest.images.base import READY, KernelBoot
 from fame_lab.host import kvm_trials, qemu, qemu_cache, trace_plugin
 from fame_lab.host.accelerator import output, running
 from fame_lab.host.doctor.diagnosis import Ability, QemuCheck, Verdict
+from fame_lab.host.kvm_trials import Trial
 from fame_lab.host.libvirt import migration
+from fame_lab.host.libvirt.connection import check_emulator
 from fame_lab.host.libvirt.domain_xml import domain_xml
-from fame_lab.host.libvirt.emulator import check_emulator
 from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.libvirt.qemu_args import qemu_args
 from fame_lab.host.qemu import Qemu, dotted
@@ -160,7 +161,7 @@ def _checker(candidate: Qemu, counts: Ability, user: QemuUser | None) -> Ability
     return Ability(CHECKER, True)
 
 
-def _booted(candidate: Qemu, image: Appliance, user: QemuUser | None) -> tuple[bool, str]:
+def _booted(candidate: Qemu, image: Appliance, user: QemuUser | None) -> Trial:
     """Boot the guest image as a node's, emulated and without FAM; a boot that worked is remembered."""
     spec = LabSpec("doctor", nodes=1, fam="1M", accel="tcg", qemu=candidate.path)
     record = NodeRecord(spec, 0, "", (0, 0), False, "tcg", "", image.digest)
@@ -174,24 +175,24 @@ def _booted(candidate: Qemu, image: Appliance, user: QemuUser | None) -> tuple[b
     key = hashlib.sha256(repr(decisive).encode()).hexdigest()
     if (trial := kvm_trials.remembered(memory, key)) is not None:
         return trial
-    works, reason = _watch(words, record.node, user)
-    if works:
-        kvm_trials.remember(memory, key, works, reason)
-    return works, reason
+    trial = _watch(words, record.node, user)
+    if trial.works:
+        kvm_trials.remember(memory, key, trial)
+    return trial
 
 
-def _watch(words: list[str], node: str, user: QemuUser | None) -> tuple[bool, str]:
+def _watch(words: list[str], node: str, user: QemuUser | None) -> Trial:
     start, console = time.monotonic(), ""
     command = ["setpriv", "--pdeathsig", "KILL", *words]
     with running(command, user) as (process, complaints):
         for console in output(process):
             seconds = time.monotonic() - start
             if READY.format(node=node) in console:
-                return True, f"the guest image booted in it in {seconds:.1f} s"
+                return Trial(True, f"the guest image booted in it in {seconds:.1f} s")
             if seconds > _BOOT_SECONDS:
                 last = shortened(console.strip()[-200:]) if console.strip() else "nothing"
-                return False, f"the guest image was not up in {seconds:.0f} s, and printed {last}"
+                return Trial(False, f"the guest image was not up in {seconds:.0f} s, and printed {last}")
         process.wait()
         complaints.seek(0)
         stderr = complaints.read(4000).decode(errors="replace").strip()
-        return False, f"it ended while the guest image booted, and said {shortened(stderr, 300)}"
+        return Trial(False, f"it ended while the guest image booted, and said {shortened(stderr, 300)}")

@@ -5,7 +5,7 @@ import pytest
 
 from fame_lab.errors import HostError
 from fame_lab.host import apparmor
-from fame_lab.host.libvirt.emulator import check_emulator
+from fame_lab.host.libvirt.connection import check_emulator
 
 
 class Refusing:

@@ -68,7 +68,7 @@ def test_a_missing_daemon_is_named_with_the_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr(connection, "_search_path", lambda: str(tmp_path))
+    monkeypatch.setattr(connection, "program_path", lambda: str(tmp_path))
     with pytest.raises(HostError, match="libvirtd is missing") as caught:
         connection.connect()
     assert "libvirt-daemon-driver-qemu" in caught.value.mend

@@ -101,7 +101,7 @@ def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
-    monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: accel._Trial(False, "none"))
+    monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: accel.Trial(False, "none"))
     with pytest.raises(SpecError, match="512G"):
         LabSpec("demo", fam="1T").to_xml()
 
