@@ -10,7 +10,10 @@ import ipywidgets
 from fame_lab.core.html import render
 from fame_lab.errors import FameError
 
-__all__ = ["STYLE", "error_html", "muted", "note_html", "pre", "pre_from_its_end", "reason", "reason_html"]
+__all__ = [
+    "STYLE", "error_html", "hidden_picture", "muted", "note_html", "pre", "pre_from_its_end", "reason",
+    "reason_html",
+]  # fmt: skip
 
 _MAX_REASON = 400
 
@@ -53,6 +56,13 @@ _ERROR = """\
 def reason() -> Any:
     """Create the widget beside a field for its meaning, or the reason that refuses it."""
     return ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 12em", min_width="0", margin="2px 0 2px 8px"))
+
+
+def hidden_picture() -> Any:
+    """Create the widget of a picture that is shown once there is one."""
+    # As wide as it was drawn, unless there is less room: a picture that is stretched is a blur.
+    layout = ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
+    return ipywidgets.Image(format="png", layout=layout)
 
 
 def muted(text: str) -> str:

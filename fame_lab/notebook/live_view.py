@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 import os
 import threading
@@ -21,8 +20,10 @@ from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.core.numeric import check_number
 from fame_lab.errors import FameError
 from fame_lab.notebook.dispose import close_tree
+from fame_lab.notebook.html import hidden_picture
 from fame_lab.notebook.switch_interval import short_switch_interval
-from fame_lab.results.plots import size_label
+from fame_lab.results.log_axes import size_label
+from fame_lab.results.notebook_figure import png
 from fame_lab.traffic.plots.captions import count_label
 from fame_lab.traffic.plots.panels import draw_matrix, label_nodes, log_norm
 
@@ -71,10 +72,7 @@ class LiveView(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no
             description="Pause", icon="pause", layout=ipywidgets.Layout(flex="none")
         )
         self.status = ipywidgets.HTML()
-        # As wide as it was drawn, unless there is less room: a picture that is stretched is a blur.
-        self.picture = ipywidgets.Image(
-            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
-        )
+        self.picture = hidden_picture()
         self._head = ipywidgets.HBox([self.pause, self.status])
         super().__init__([self._head, self.picture])
         self._show()
@@ -185,9 +183,7 @@ def draw(glance: Snapshot, source: str) -> bytes:
             axes.set_title(f"{name}: {_total(values)}", fontsize=10)
     _heat(axes_at(0.75, _HEAT_BOTTOM, _WIDTH - 1.25, rows), glance)
     figure.text(0.5, 0.12 / height, f"{_SEES[source]}; {_COLOURS}", ha="center", fontsize=8, color="0.35")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _total(values: npt.NDArray[Any]) -> str:

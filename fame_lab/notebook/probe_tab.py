@@ -12,12 +12,12 @@ from fame_lab.errors import SpecError
 from fame_lab.lab.lab import Lab
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.dispose import close_tree
-from fame_lab.notebook.figure_png import png
-from fame_lab.notebook.html import error_html, muted, reason, reason_html
+from fame_lab.notebook.html import error_html, hidden_picture, muted, reason, reason_html
 from fame_lab.notebook.progress_line import ProgressLine
 from fame_lab.notebook.subshell import answer_while_busy
 from fame_lab.notebook.tab import LabTab, button
 from fame_lab.probes.common.parameters import Parameter, parameters
+from fame_lab.results.notebook_figure import png
 from fame_lab.results.result import Result
 
 __all__ = ["ProbeBox"]
@@ -48,9 +48,7 @@ class ProbeBox(LabTab):
         self.parameters = ipywidgets.VBox()
         self.progress = ProgressLine()
         self.outcome = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(
-            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
-        )
+        self.picture = hidden_picture()
         folded = ipywidgets.Accordion([self.parameters], titles=("parameters",), selected_index=None)
         self.children = [
             ipywidgets.HBox([self.probe, self.run, self.cancel]),
@@ -118,7 +116,7 @@ class ProbeBox(LabTab):
         def work(_task: Task) -> tuple[Result, bytes, str]:
             result = lab.probe(name, **arguments)
             self.progress.say("drawing …")
-            return result, png(result), result._repr_html_()
+            return result, png(result.plot()), result._repr_html_()
 
         self._do(f"panel-probe-{lab.spec.name}", work, self._ended, self.progress.hear)
 

@@ -10,10 +10,10 @@ from fame_lab.core.sizes import format_size, parse_size
 from fame_lab.errors import SpecError
 from fame_lab.lab.lab import Lab
 from fame_lab.notebook.background_task import Task
-from fame_lab.notebook.figure_png import png
-from fame_lab.notebook.html import error_html, muted, reason_html
+from fame_lab.notebook.html import error_html, hidden_picture, muted, reason_html
 from fame_lab.notebook.live_view import LiveView
 from fame_lab.notebook.tab import LabTab, button
+from fame_lab.results.notebook_figure import png
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
@@ -47,9 +47,7 @@ class TrafficBox(LabTab):
         self.stop_button = button("Stop recording", "stop", "13em")
         self.status = ipywidgets.HTML()
         self.live = ipywidgets.VBox()
-        self.picture = ipywidgets.Image(
-            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%", display="none")
-        )
+        self.picture = hidden_picture()
         controls = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
         self.children = [
             ipywidgets.HBox([*controls, self.record, self.stop_button]),
@@ -139,7 +137,7 @@ class TrafficBox(LabTab):
         view, self._view = self._view, None
         try:
             self.traffic = recording.traffic()
-            self.picture.value = png(self.traffic)
+            self.picture.value = png(self.traffic.plot())
             self.picture.layout.display = None
             self._say("recorded; it is panel.traffic in code")
         except Exception as error:  # noqa: BLE001 - shown, whatever it is

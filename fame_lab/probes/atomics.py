@@ -109,12 +109,8 @@ def run(
     data = dataset(contests, {"operation": operations, "contenders": counts}, members, _COUNTS)
     _derive(data, contests, final)
     mappings = {contender.mapping for run in contests for contender in run}
-    parameters = {
-        "operations": operations, "nodes": [node.name for node in members], "contenders": counts,
-        "offset": at, "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
-        "peer_timeout": peer_timeout,
-    }  # fmt: skip
-    return measurement.result(data, parameters, mappings, {"offset": at}, failed=_failure(data))
+    settled = {"nodes": [node.name for node in members], "contenders": counts, "offset": at}
+    return measurement.result(data, settled, mappings, {"offset": at}, failed=_failure(data))
 
 
 def _choose_contenders(contenders: int | Sequence[int] | None, available: int) -> list[int]:

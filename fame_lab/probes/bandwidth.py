@@ -131,12 +131,8 @@ def run(
         "node": measuring.name, "offset": sets.offset, "width": width, "unroll": unroll,
         "convention": CONVENTION, "cut_short": sets.cut_short,
     }  # fmt: skip
-    parameters = {
-        "node": measuring.name, "memories": memories, "operations": operations,
-        "working_sets": sets.sizes, "width": width, "unroll": unroll, "offset": sets.offset,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
-    }  # fmt: skip
-    return measurement.result(dataset, parameters, mappings, attrs)
+    settled = {"node": measuring.name, "working_sets": sets.sizes, "offset": sets.offset}
+    return measurement.result(dataset, settled, mappings, attrs)
 
 
 def plot(result: Result) -> Figure:

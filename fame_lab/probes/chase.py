@@ -132,12 +132,11 @@ def run(
         dataset = dataset.isel(stride=0)
     dataset["latency_summary"] = summary(dataset["latency"])
     attrs = {"node": measuring.name, "offset": sets.offset, "cut_short": sets.cut_short}
-    parameters = {
-        "node": measuring.name, "memories": memories, "working_sets": sets.sizes, "orders": in_orders,
-        "strides": in_strides, "offset": sets.offset, "mapping": mapping, "batches": batches,
-        "batch_ms": batch_ms,
+    settled = {
+        "node": measuring.name, "working_sets": sets.sizes, "orders": in_orders, "strides": in_strides,
+        "offset": sets.offset,
     }  # fmt: skip
-    return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
+    return measurement.result(dataset, settled, mappings, attrs, seed=seed)
 
 
 def plot(result: Result) -> Figure:

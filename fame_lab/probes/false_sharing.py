@@ -101,11 +101,8 @@ def run(
     _derive(data, np.array([counters for _, counters in runs]))
     mappings = {contender.mapping for run, _ in runs for contender in run}
     attrs = {"offset": at, "addition": "a plain load and a plain store"}
-    parameters = {
-        "nodes": [node.name for node in members], "distances": apart, "offset": at, "mapping": mapping,
-        "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
-    }  # fmt: skip
-    return measurement.result(data, parameters, mappings, attrs, failed=_failure(data))
+    settled = {"nodes": [node.name for node in members], "distances": apart, "offset": at}
+    return measurement.result(data, settled, mappings, attrs, failed=_failure(data))
 
 
 def _contend(

@@ -113,14 +113,12 @@ def run(
             f"FAM was mapped {effective}, which is not ordered as x86-TSO says", hint="ask for wb"
         )
     dataset = _dataset(chosen, [counts for counts, _, _ in runs], iterations)
-    parameters = {
-        "tests": [test.name for test in chosen], "iterations": iterations,
-        "nodes": [node.name for node in players], "offset": at, "mapping": mapping,
-        "peer_timeout": peer_timeout,
+    settled = {
+        "tests": [test.name for test in chosen], "nodes": [node.name for node in players], "offset": at,
     }  # fmt: skip
     avx = int(all(avx for _, _, avx in runs))
     attrs = {"offset": at, "model": "x86-TSO", "left_out": left_out, "avx": avx}
-    return measurement.result(dataset, parameters, mappings, attrs, failed=_failure(dataset), seed=seed)
+    return measurement.result(dataset, settled, mappings, attrs, failed=_failure(dataset), seed=seed)
 
 
 def _choose(tests: Sequence[str] | None, players: int) -> tuple[list[LitmusTest], str]:

@@ -163,13 +163,9 @@ def run(
         "node": chasing.name, "loaders": " ".join(names), "operation": operation, "order": order,
         "offset": at, "working_set": size,
     }  # fmt: skip
-    parameters = {
-        "node": chasing.name, "loaders": names, "operation": operation, "delays": delays,
-        "working_set": size, "order": order, "offset": at, "mapping": mapping, "batches": batches,
-        "batch_ms": batch_ms, "peer_timeout": peer_timeout,
-    }  # fmt: skip
+    settled = {"node": chasing.name, "loaders": names, "working_set": size, "offset": at}
     mappings = {point.mapping for point in points}
-    return measurement.result(dataset, parameters, mappings, attrs, seed=seed)
+    return measurement.result(dataset, settled, mappings, attrs, seed=seed)
 
 
 def _find_loaders(

@@ -128,12 +128,9 @@ def run(
     ):
         data[name] = ("lock", np.array(values, "u8"), {"long_name": what})
     mappings = {contender.mapping for run in contests for contender in run}
-    parameters = {
-        "locks": locks, "nodes": [node.name for node in members], "outside": outside, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
-    }  # fmt: skip
+    settled = {"nodes": [node.name for node in members], "offset": at}
     failed = _failure(data)
-    return measurement.result(data, parameters, mappings, {"offset": at, "outside": outside}, failed=failed)
+    return measurement.result(data, settled, mappings, {"offset": at, "outside": outside}, failed=failed)
 
 
 def _contend(

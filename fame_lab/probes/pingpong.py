@@ -125,11 +125,8 @@ def run(
         dataset = _dataset(results, variants, names[:1], names[1:], batches).isel(initiator=0, responder=0)
     else:
         dataset = _dataset(results, variants, names, names, batches)
-    parameters = {
-        "nodes": names, "pairs": pairs, "variants": variants, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
-    }  # fmt: skip
-    return measurement.result(dataset, parameters, mappings, {"offset": at})
+    settled = {"nodes": names, "offset": at}
+    return measurement.result(dataset, settled, mappings, {"offset": at})
 
 
 def _players(lab: TargetLab, nodes: Sequence[int | str] | None, pairs: str) -> list[TargetNode]:

@@ -133,11 +133,8 @@ def run(
             mappings.add(fields.mapping())
         flows.append(_Flow(*pair, batches))
     dataset = _dataset(flows, sizes, producer.name, consumer.name)
-    parameters = {
-        "nodes": [producer.name, consumer.name], "message_sizes": sizes, "slots": slots, "offset": at,
-        "mapping": mapping, "batches": batches, "batch_ms": batch_ms, "peer_timeout": peer_timeout,
-    }  # fmt: skip
-    return measurement.result(dataset, parameters, mappings, {"slots": slots, "offset": at})
+    settled = {"nodes": [producer.name, consumer.name], "message_sizes": sizes, "offset": at}
+    return measurement.result(dataset, settled, mappings, {"slots": slots, "offset": at})
 
 
 class _Flow:

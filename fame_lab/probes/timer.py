@@ -94,13 +94,10 @@ def run(
             if isinstance(report, FameError):
                 raise report
             reports[name] = report
-    parameters = {
-        "nodes": list(reports), "mapping": mapping, "batches": batches, "batch_ms": batch_ms,
-        "seconds": seconds,
-    }  # fmt: skip
+    settled = {"nodes": list(reports)}
     timer = {name: _in_short(report) for name, report in reports.items()}
     mappings = {report.mapping for report in reports.values()}
-    return measurement.result(_dataset(reports), parameters, mappings, {}, timer=timer)
+    return measurement.result(_dataset(reports), settled, mappings, {}, timer=timer)
 
 
 def short(lab: TargetLab, mapping: str = "uc") -> dict[str, dict[str, Any]]:

@@ -121,11 +121,8 @@ def run(
     wrote = _Side(lines[writer.name], writer, "writer", batches, exchanges)
     read = _Side(lines[reader.name], reader, "reader", batches, exchanges)
     dataset = _dataset(wrote, read, host, max_drift)
-    parameters = {
-        "nodes": [writer.name, reader.name], "offset": at, "batches": batches, "exchanges": exchanges,
-        "max_drift": max_drift, "mapping": mapping, "peer_timeout": peer_timeout,
-    }  # fmt: skip
-    return measurement.result(dataset, parameters, {wrote.mapping, read.mapping}, {"offset": at})
+    settled = {"nodes": [writer.name, reader.name], "offset": at}
+    return measurement.result(dataset, settled, {wrote.mapping, read.mapping}, {"offset": at})
 
 
 class _Side:

@@ -158,15 +158,10 @@ def run(
     dataset = _dataset(runs, members, lab.spec.node_names)
     failed = [f"{run.kind.name}: {run.outcome.failed}" for run in runs if run.outcome and run.outcome.failed]
     attrs = {"placement": placement, "size": settings.size, "books": str(lab.spec.books)}
-    parameters = {
-        "workloads": [kind.name for kind in kinds], "placement": placement,
-        "nodes": [node.name for node in members], "size": settings.size, "operations": operations,
-        "batches": batches, "stride": settings.stride, "theta": theta, "bins": bins, "reads": reads,
-        "mapping": mapping, "peer_timeout": peer_timeout,
-    }  # fmt: skip
+    settled = {"workloads": [kind.name for kind in kinds], "nodes": [node.name for node in members]}
     mappings = {part.mapping for run in runs for part in run.parts}
     failures = "; ".join(failed) or None
-    return measurement.result(dataset, parameters, mappings, attrs, failed=failures, seed=seed)
+    return measurement.result(dataset, settled, mappings, attrs, failed=failures, seed=seed)
 
 
 def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[str]) -> xr.Dataset:

@@ -16,9 +16,16 @@ from fame_lab.core.kernel_env import RUN_VARIABLE
 if TYPE_CHECKING:
     from ipympl.backend_nbagg import Canvas
 
-__all__ = ["NotebookFigure"]
+__all__ = ["NotebookFigure", "png"]
 
 _BACKEND = "ipympl.backend_nbagg"
+
+
+def png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 class NotebookFigure(Figure):
@@ -29,9 +36,7 @@ class NotebookFigure(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        picture = io.BytesIO()
-        self.savefig(picture, format="png")
-        return picture.getvalue()
+        return png(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         if not _interactive():
@@ -45,7 +50,7 @@ class NotebookFigure(Figure):
                 "model_id": canvas.model_id,
             },
             # For a page made from the notebook, where no widget lives.
-            "image/png": base64.b64encode(self._repr_png_()).decode(),
+            "image/png": base64.b64encode(png(self)).decode(),
             "text/plain": repr(self),
         }
 

@@ -14,6 +14,7 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
 from fame_lab.probes.common.constraints import Choice, Constraint
 from fame_lab.probes.common.parameter_types import fits, options, takes_several, type_name
+from fame_lab.results.result import Result
 
 __all__ = ["Declaration", "check_arguments", "current_names", "declarations", "read_arguments"]
 
@@ -22,6 +23,9 @@ _UNREAD = {"Lab": object, "TargetLab": object, "Result": object}
 
 #: Names of the release before. Calls may use them for one release more, saved data for good.
 _EARLIER = {"patience": "peer_timeout"}
+
+#: A seed stands beside the parameters in a manifest, and how long one waits at most changes no number.
+_NOT_KEPT = ("seed", "timeout")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,13 +104,21 @@ def _declaration(name: str, annotation: Any) -> Declaration:
 
 
 def check_arguments(run: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a probe's ``run``, to pass all arguments, defaults too, through :meth:`Declaration.read`."""
+    """Decorate a probe's ``run``, to pass all arguments, defaults too, through :meth:`Declaration.read`.
+
+    The result's manifest gets those that the probe itself has not settled otherwise, such as nodes by name.
+    """
     parameters = list(inspect.signature(run).parameters.values())[1:]
     usual = {each.name: each.default for each in parameters if each.default is not each.empty}
 
     @functools.wraps(run)
     def checked(*lab: P.args, **arguments: P.kwargs) -> R:
-        return run(*lab, **(read_arguments(run, usual) | read_arguments(run, arguments)))
+        given = read_arguments(run, usual) | read_arguments(run, arguments)
+        result = run(*lab, **given)
+        if isinstance(result, Result):
+            kept = {name: value for name, value in given.items() if name not in _NOT_KEPT}
+            result.manifest["parameters"] = kept | result.manifest["parameters"]
+        return result
 
     return checked
 

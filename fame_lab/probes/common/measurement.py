@@ -32,7 +32,7 @@ class Measurement(Contention):
     def result(
         self,
         dataset: xr.Dataset,
-        parameters: Mapping[str, Any],
+        settled: Mapping[str, Any],
         mappings: Iterable[str],
         attrs: Mapping[str, Any],
         *,
@@ -46,8 +46,8 @@ class Measurement(Contention):
         ----------
         dataset : Dataset
             It gets attributes: ``mapping``, ``host_cpu_wait``, and the following.
-        parameters : mapping
-            What was asked for, with defaults filled in.
+        settled : mapping
+            The parameters whose values are not those that ``run`` got: nodes by name, and what it chose.
         mappings : iterable of str
             The kernel's effective memory type of FAM, of each node that reported it.
         attrs : mapping
@@ -67,5 +67,5 @@ class Measurement(Contention):
         dataset.attrs |= dict(attrs) | seeded | {"mapping": mapping, "host_cpu_wait": self.share}
         if failed is not None:
             dataset.attrs["failed"] = failed
-        entries = {"probe": self._probe, "parameters": dict(parameters), "mapping": mapping}
+        entries = {"probe": self._probe, "parameters": dict(settled), "mapping": mapping}
         return Result(self._probe, dataset, self._lab.manifest() | entries | seeded | fields)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterator, Sequence
 
 from fame_lab.errors import TrafficError
 
-__all__ = ["PAGE", "Extent", "find_extents", "holes_read_as_data", "next_data", "overlaps", "punch"]
+__all__ = ["PAGE", "Extent", "find_extents", "holes_read_as_data", "next_data", "punch"]
 
 #: Extents begin and end at multiples of this, in bytes.
 PAGE = 4096
@@ -95,29 +94,6 @@ def _append(extents: list[Extent], start: int, stop: int) -> None:
         extents[-1] = (extents[-1][0], stop)
     else:
         extents.append((start, stop))
-
-
-def overlaps(one: Sequence[Extent], other: Sequence[Extent]) -> Iterator[tuple[slice, slice]]:
-    """Return the bytes that two lists of extents share, as slices of each list's bytes laid end to end.
-
-    Examples
-    --------
-    >>> list(overlaps([(0, 8), (16, 24)], [(4, 20)]))
-    [(slice(4, 8, None), slice(0, 4, None)), (slice(8, 12, None), slice(12, 16, None))]
-    """
-    i = j = at_one = at_other = 0
-    while i < len(one) and j < len(other):
-        (a, b), (c, d) = one[i], other[j]
-        start, stop = max(a, c), min(b, d)
-        if start < stop:
-            yield (
-                slice(at_one + start - a, at_one + stop - a),
-                slice(at_other + start - c, at_other + stop - c),
-            )
-        if b <= d:
-            i, at_one = i + 1, at_one + b - a
-        if d <= b:
-            j, at_other = j + 1, at_other + d - c
 
 
 def punch(descriptor: int, offset: int, length: int) -> None:

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from fame_lab.core.file_io import read_into
 from fame_lab.core.sanitize import quoted
@@ -24,14 +22,8 @@ from fame_lab.core.sizes import MIB, format_size, parse_size
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import MAX_BOOK
-from fame_lab.traffic.sampling.extents import (
-    PAGE,
-    Extent,
-    find_extents,
-    holes_read_as_data,
-    next_data,
-    overlaps,
-)
+from fame_lab.traffic.sampling.extents import PAGE, Extent, find_extents, holes_read_as_data, next_data
+from fame_lab.traffic.sampling.tile import Offsets, Tile
 
 __all__ = ["LINE", "Sampler"]
 
@@ -43,41 +35,7 @@ _CHUNK = MIB
 # Each aligned tile of FAM has a copy of its own, so that a new page moves little memory.
 _TILE = 128 * MIB
 
-Offsets = npt.NDArray[np.int64]
 _NONE: Offsets = np.zeros(0, np.int64)
-
-
-@dataclass
-class _Tile:
-    """A copy of one tile of FAM from the last look: its extents' bytes, as words laid end to end."""
-
-    extents: list[Extent] = field(default_factory=list)
-    words: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, "u8"))
-
-    def offsets(self, positions: Offsets) -> Offsets:
-        """Turn positions among the bytes laid end to end into offsets in FAM."""
-        starts, stops = np.array(self.extents).T
-        ends = np.cumsum(stops - starts)
-        shifts: Offsets = (stops - ends)[np.searchsorted(ends, positions, side="right")]
-        return positions + shifts
-
-    def grown(self, extents: list[Extent]) -> tuple[_Tile, Offsets]:
-        """Copy the tile to other extents.
-
-        Returns
-        -------
-        _Tile
-            It has zeroes where this one had a hole.
-        ndarray
-            Offsets of the words that were not zero and now lie in a hole.
-        """
-        tile = _Tile(extents, np.zeros(sum(stop - start for start, stop in extents) // 8, "u8"))
-        for mine, its in overlaps(self.extents, extents):
-            mine, its = _words(mine), _words(its)
-            tile.words[its] = self.words[mine]
-            self.words[mine] = 0
-        lost = 8 * np.flatnonzero(self.words)
-        return tile, self.offsets(lost) if lost.size else lost
 
 
 class Sampler:
@@ -112,7 +70,7 @@ class Sampler:
         self.window = _check_window(fam, window, self.granule)
         self._fam = fam
         self._begin, self._end = self.window[0], sum(self.window)
-        self._tiles: dict[int, _Tile] = {}
+        self._tiles: dict[int, Tile] = {}
         self._blocks = 0
         self._looked = False
         self._buffer = np.empty(_CHUNK // 8, "u8")
@@ -202,7 +160,7 @@ class Sampler:
 
     def _look_at(self, number: int, *, afresh: bool) -> Offsets:
         begin, end = max(self._begin, number * _TILE), min(self._end, (number + 1) * _TILE)
-        tile = self._tiles.get(number, _Tile())
+        tile = self._tiles.get(number, Tile())
         extents = find_extents(self._file.fileno(), begin, end, None if afresh else tile.extents)
         lost = _NONE
         if extents is not tile.extents and extents != tile.extents:
@@ -214,7 +172,7 @@ class Sampler:
         changed = self._compare(tile)
         return np.union1d(changed, lost & -self.granule) if lost.size else changed
 
-    def _compare(self, tile: _Tile) -> Offsets:
+    def _compare(self, tile: Tile) -> Offsets:
         """Read a tile, update its copy, and return the granules that changed."""
         # Extents are whole pages: the smaller of page and granule divides them.
         unit = min(self.granule, PAGE)
@@ -269,10 +227,6 @@ def _once(ascending: Offsets) -> Offsets:
     is_first = np.ones(ascending.size, bool)
     np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
     return ascending[is_first]
-
-
-def _words(part: slice) -> slice:
-    return slice(part.start // 8, part.stop // 8)
 
 
 def _check_granule(fam: Fam, granule: int | str) -> int:
