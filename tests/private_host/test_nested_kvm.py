@@ -26,12 +26,11 @@ from fame_lab.host import accelerator, qemu_cache
 from fame_lab.host.libvirt.connection import connect, emulator, kvm_refusal, qemu_user
 {patience}
 connection = connect()
-user = qemu_user(connection)
 for program in (emulator(connection), qemu_cache.ensure().qemu.path):
     chosen = accelerator.choose(
         "auto",
         appliance.ensure(),
-        qemu_user=(user.uid, user.gid),
+        qemu_user=qemu_user(connection),
         qemu=program,
         refused=lambda: kvm_refusal(connection, str(program)),
     )
