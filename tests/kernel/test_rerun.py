@@ -5,25 +5,27 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
 from made_notebook import KEEPS, notebook
 
 from fame_lab.errors import ReportError, SpecError
+from fame_lab.experiments.compare.comparison import Comparison, compare
 from fame_lab.experiments.report.report import report
 from fame_lab.experiments.report.rerun import exact_results_agree, rerun
 from fame_lab.results.result import Result
 
 COUNTS = KEEPS.replace('"rate": (', '"lost": ("batch", [nodes, 0, 0]), "rate": (')
+MAKES_A_FILE = "open('made', 'w').write('x')"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of four nodes, of which nothing but its folder is left."""
     directory = tmp_path_factory.mktemp("made")
-    source = notebook(directory, COUNTS, parameters="nodes = 2")
+    source = notebook(directory, COUNTS, MAKES_A_FILE, parameters="nodes = 2")
     report(source, directory / "out", parameters={"nodes": 4})
     source.unlink()
     return directory / "out"
@@ -32,6 +34,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "from a stranger"))
+
+
+class Repeated(NamedTuple):
+    """A report, made again: what was in its folder before, and what came of it."""
+
+    folder: Path
+    before: dict[Path, bytes]
+    comparison: Comparison
+
+
+@pytest.fixture(scope="module")
+def repeated(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("repeated") / "from a stranger"))
+    before = contents(folder)
+    return Repeated(folder, before, rerun(folder))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def change(folder: Path, **told: Any) -> None:
@@ -48,8 +69,8 @@ def put(folder: Path, source: str) -> None:
     change(folder, sha256=hashlib.sha256(raw).hexdigest())
 
 
-def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(folder: Path) -> None:
-    comparison = rerun(folder)
+def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(repeated: Repeated) -> None:
+    folder, comparison = repeated.folder, repeated.comparison
     new = folder.with_name("from a stranger-rerun")
     assert exact_results_agree(comparison) and comparison.agrees
     assert Result.load(new / "data" / "001-made").dataset["lost"].values.tolist() == [4, 0, 0]
@@ -59,26 +80,28 @@ def test_a_report_is_made_again_from_its_folder_alone_with_its_parameters(folder
     assert after["commands"][0] == f"fame-lab rerun '{folder}' --output '{new}'"
 
 
-def test_a_report_without_a_measurement_says_nothing_about_itself(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(1)", parameters="nodes = 2")
-    report(source, tmp_path / "out")
-    told = fame_lab("rerun", "out", directory=tmp_path)
+def test_a_report_without_a_measurement_says_nothing_about_itself(folder: Path) -> None:
+    put(folder, "print(1)")
+    shutil.rmtree(folder / "data")
+    change(folder, results=[])
+    told = fame_lab("rerun", folder.name, "--output", "new", directory=folder.parent)
     assert told.returncode == 1
     assert "nothing is compared: they have no measurement in common" in told.stdout
-    assert "so nothing can be said; what cells print and draw is not compared" in told.stdout
+    assert "so nothing can be said; what cells print and draw is not compared: see new" in told.stdout
+    assert (folder.parent / "new" / "n.html").is_file()
 
 
-def test_the_old_folder_is_not_changed_and_nothing_else_is_left(folder: Path) -> None:
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    rerun(folder, folder.parent / "new")
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["from a stranger", "new"]
+def test_the_old_folder_is_not_changed_and_nothing_else_is_left(repeated: Repeated) -> None:
+    folder = repeated.folder
+    assert contents(folder) == repeated.before
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}-rerun"]
 
 
-def test_a_notebook_that_makes_files_beside_itself_makes_them_nowhere_that_stays(folder: Path) -> None:
-    put(folder, "open('made', 'w').write('x')")
-    rerun(folder)
-    assert not list(folder.parent.rglob("made"))
+def test_a_notebook_that_makes_files_beside_itself_makes_them_nowhere_that_stays(
+    made: Path, repeated: Repeated
+) -> None:
+    assert made.with_name("made").is_file()
+    assert not list(repeated.folder.parent.rglob("made"))
 
 
 def test_a_notebook_other_than_the_report_s_is_refused(folder: Path) -> None:
@@ -112,16 +135,22 @@ def test_an_output_in_the_folder_or_around_it_is_refused(folder: Path) -> None:
         rerun(folder, folder.parent)
 
 
-def test_counts_that_differ_do_not_hold_and_times_may(folder: Path) -> None:
-    put(folder, COUNTS.replace("1.0, 2.0", "1e6, 2e6"))
-    assert exact_results_agree(rerun(folder))
-    put(folder, COUNTS.replace("[nodes, 0, 0]", "[nodes, 0, 1]"))
-    assert not exact_results_agree(rerun(folder))
+@pytest.mark.parametrize(
+    ("name", "batch", "agrees"), [("rate", [4, 1e6, 2e6], True), ("lost", [4, 0, 1], False)]
+)
+def test_counts_that_differ_do_not_hold_and_times_may(
+    made: Path, folder: Path, name: str, batch: list[float], agrees: bool
+) -> None:
+    result = Result.load(folder / "data" / "001-made")
+    result.dataset[name].values[:] = batch
+    result.save(folder / "data" / "001-made")
+    assert Result.load(folder / "data" / "001-made").dataset[name].values.tolist() == batch
+    assert exact_results_agree(compare(made, folder)) == agrees
 
 
-def test_a_result_that_only_one_has_does_not_hold(folder: Path) -> None:
-    put(folder, "pass")
-    assert not exact_results_agree(rerun(folder))
+def test_a_result_that_only_one_has_does_not_hold(made: Path, folder: Path) -> None:
+    shutil.rmtree(folder / "data" / "001-made")
+    assert not exact_results_agree(compare(made, folder))
 
 
 def test_a_run_that_stops_leaves_a_report_that_says_where(folder: Path) -> None:
