@@ -159,10 +159,7 @@ def _play(
     sent = ping.integer("messages", 1, 1 << 62)
     if (answered := pong.integer("messages", 0, 1 << 62)) != sent:
         raise ProbeError(f"{initiator.name} sent {sent} messages and {responder.name} answered {answered}")
-    measured = read_batches(ping, "round_trips", count)
-    theirs = np.array(pong.integers("preempted", count, 0, 1), bool)
-    both = measured.preempted | theirs
-    return Batches(measured.operations, measured.nanoseconds, both, measured.timer_ns), ping.mapping()
+    return read_batches(ping, "round_trips", count).shared_with(pong), ping.mapping()
 
 
 def _dataset(

@@ -25,7 +25,7 @@ from fame_lab.core.sizes import MIB
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.arguments import MAPPINGS, check_offset, fam_options, find_nodes
 from fame_lab.probes.common.barrier import run_at_barrier
-from fame_lab.probes.common.batches import Batches, batch_options, read_batches, summary
+from fame_lab.probes.common.batches import batch_options, read_batches, summary
 from fame_lab.probes.common.constraints import Choice, Multiple, PowerOfTwo, Range, Several
 from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.host_contention import host_note, oversubscribed
@@ -149,10 +149,7 @@ class _Flow:
         measured = read_batches(received, "batch_messages", count)
         if (timed := count * measured.operations) > self.messages:
             raise ProbeError(f"{received.node} timed {timed} messages of {self.messages}")
-        theirs = np.array(sent.integers("preempted", count, 0, 1), bool)
-        self.batches = Batches(
-            measured.operations, measured.nanoseconds, measured.preempted | theirs, measured.timer_ns
-        )
+        self.batches = measured.shared_with(sent)
         self.wrong = received.integer("wrong", 0, self.messages)
         self.failed = ""
         if self.wrong:

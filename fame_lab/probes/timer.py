@@ -7,7 +7,7 @@ other probe, and is kept in the manifest of each result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -140,6 +140,11 @@ def _in_short(report: ClockReport) -> dict[str, Any]:
 def _dataset(reports: dict[str, ClockReport]) -> xr.Dataset:
     every = list(reports.values())
     costs = [[report.costs[clock] for report in every] for clock in CLOCKS]
+
+    def of_node(what: Callable[[ClockReport], Any], units: str, long_name: str, *dims: str) -> xr.Variable:
+        values = [what(report) for report in every]
+        return xr.Variable(("node", *dims), values, {"units": units, "long_name": long_name})
+
     cost = xr.DataArray(
         np.array([[cell.ns_per_operation for cell in row] for row in costs]),
         dims=("read", "node", "batch"),
@@ -159,21 +164,11 @@ def _dataset(reports: dict[str, ClockReport]) -> xr.Dataset:
                 [[cell.operations for cell in row] for row in costs],
                 {"long_name": "reads in a batch"},
             ),
-            "difference": (
-                ("node", "look"),
-                [report.differences for report in every],
-                {"units": "ns", "long_name": "from one read of the clock to the next"},
+            "difference": of_node(
+                lambda report: report.differences, "ns", "from one read of the clock to the next", "look"
             ),
-            "step": (
-                "node",
-                [report.step_ns for report in every],
-                {"units": "ns", "long_name": "the smallest difference above zero"},
-            ),
-            "tsc_khz": (
-                "node",
-                [report.khz for report in every],
-                {"units": "kHz", "long_name": "rate of the time stamp counter"},
-            ),
+            "step": of_node(lambda report: report.step_ns, "ns", "the smallest difference above zero"),
+            "tsc_khz": of_node(lambda report: report.khz, "kHz", "rate of the time stamp counter"),
             **{name: ("node", row, of_each) for name, row in zip(names, ratios, strict=True)},
             **_readings(every),
             "mapping": ("node", [report.mapping for report in every], {"long_name": "how FAM is mapped"}),

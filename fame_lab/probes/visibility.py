@@ -12,7 +12,7 @@ that round trip.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ from fame_lab.probes.common.clock_bounds import Exchanges, Times
 from fame_lab.probes.common.constraints import Choice, Multiple, Range
 from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.host_contention import host_note, oversubscribed
-from fame_lab.probes.common.host_round_trip import HostRoundTrips, host_round_trips
+from fame_lab.probes.common.host_round_trip import host_round_trips
 from fame_lab.probes.common.measurement import Measurement
 from fame_lab.probes.common.program_output import OutputRecord
 from fame_lab.results import plots
@@ -151,8 +151,9 @@ class _Side:
         self.mapping = bursts[0].mapping()
 
 
-def _dataset(wrote: _Side, read: _Side, host: HostRoundTrips, max_drift: float) -> xr.Dataset:
+def _dataset(wrote: _Side, read: _Side, host: Sequence[npt.NDArray[Any]], max_drift: float) -> xr.Dataset:
     (store, answer), (sight,) = wrote.times.T, read.times.T
+    host_times, host_preempted = host
     proved = Exchanges(store, sight, answer, wrote.step, read.step)
 
     def nanoseconds(values: object, dims: Sequence[str], meaning: str) -> xr.DataArray:
@@ -162,7 +163,7 @@ def _dataset(wrote: _Side, read: _Side, host: HostRoundTrips, max_drift: float) 
         np.stack(proved.one_way(max_drift)), ("end", "exchange"), "from a store to its first sight"
     )
     round_trip = nanoseconds(proved.round_trip, ("exchange",), "round trip")
-    host_trip = nanoseconds(host.nanoseconds, ("look",), "the host's round trip through numpy")
+    host_trip = nanoseconds(host_times, ("look",), "the host's round trip through numpy")
     one_way = one_way.assign_coords(end=["lower", "upper"])
     return xr.Dataset(
         {
@@ -180,7 +181,7 @@ def _dataset(wrote: _Side, read: _Side, host: HostRoundTrips, max_drift: float) 
             ),
             "host_round_trip": host_trip,
             "host_round_trip_summary": summary(host_trip.rename(look="batch")),
-            "host_preempted": ("look", host.preempted, {"long_name": "the host's thread was preempted"}),
+            "host_preempted": ("look", host_preempted, {"long_name": "the host's thread was preempted"}),
             "timer": nanoseconds([wrote.timer, read.timer], ("node",), "what reading the clock costs"),
             "clock_step": nanoseconds([wrote.step, read.step], ("node",), "the most that a reading lags"),
         },

@@ -44,7 +44,6 @@ from fame_lab.probes.common.constraints import Choice, Choices, Multiple, Range
 from fame_lab.probes.common.declaration import check_arguments
 from fame_lab.probes.common.host_contention import oversubscribed
 from fame_lab.probes.common.measurement import Measurement
-from fame_lab.probes.common.workload_checks import Outcome
 from fame_lab.probes.common.workload_placement import PLACEMENTS
 from fame_lab.probes.common.workload_plot import plot
 from fame_lab.probes.common.workload_run import KINDS, NodeShare, Run, WorkloadSettings, run_one
@@ -156,7 +155,7 @@ def run(
     with Measurement(lab, "workloads") as measurement:
         runs = [run_one(lab, kind, members, settings) for kind in kinds]
     dataset = _dataset(runs, members, lab.spec.node_names)
-    failed = [f"{run.kind.name}: {run.outcome.failed}" for run in runs if run.outcome and run.outcome.failed]
+    failed = [f"{run.kind.name}: {run.outcome.failed}" for run in runs if run.outcome.failed]
     attrs = {"placement": placement, "size": settings.size, "books": str(lab.spec.books)}
     settled = {"workloads": [kind.name for kind in kinds], "nodes": [node.name for node in members]}
     mappings = {part.mapping for run in runs for part in run.parts}
@@ -172,42 +171,28 @@ def _dataset(runs: Sequence[Run], nodes: Sequence[TargetNode], homes: Sequence[s
         values = [[what(part) for part in run.parts] for run in runs]
         return xr.DataArray(values, dims=("workload", *dims), attrs=attrs)
 
+    def of_run(what: Callable[[Run], int], long_name: str) -> xr.DataArray:
+        return xr.DataArray([what(run) for run in runs], dims="workload", attrs={"long_name": long_name})
+
     of_batch, of_home = ("node", "batch"), ("initiator", "home")
-    rate = each(
-        lambda part: 1e9 / part.batches.ns_per_operation,
-        *of_batch,
-        units="operations/s",
-        long_name="operations a second",
-    )
-    bandwidth = each(
-        # A byte a nanosecond is 1e9 bytes a second.
-        lambda part: 8 * part.accesses / part.batches.nanoseconds,
-        *of_batch,
-        units="GB/s",
-        long_name="8 bytes an access",
-    )
-    outcomes = [run.outcome or Outcome(0, 0) for run in runs]
+    per_second = {"units": "operations/s", "long_name": "operations a second"}
+    rate = each(lambda part: 1e9 / part.batches.ns_per_operation, *of_batch, **per_second)
+    # A byte a nanosecond is 1e9 bytes a second.
+    moved = {"units": "GB/s", "long_name": "8 bytes an access"}
+    bandwidth = each(lambda part: 8 * part.accesses / part.batches.nanoseconds, *of_batch, **moved)
     dataset = xr.Dataset(
         {
             "rate": rate,
             "bandwidth": bandwidth,
             "accesses": each(lambda part: part.accesses, *of_batch, long_name="accesses in a batch"),
             "preempted": each(lambda part: part.batches.preempted, *of_batch, **PREEMPTED),
-            "operations": (
-                "workload",
-                [run.parts[0].batches.operations for run in runs],
-                {"long_name": "operations in a batch"},
-            ),
+            "operations": of_run(lambda run: run.parts[0].batches.operations, "operations in a batch"),
             "retries": each(lambda part: part.retries, "node", long_name="attempts that had to be repeated"),
             "timer": each(lambda part: part.batches.timer_ns, "node", **TIMER),
             "loads": each(lambda part: part.loads, *of_home, long_name="loads of 8 bytes, all of them"),
             "stores": each(lambda part: part.stores, *of_home, long_name="stores of 8 bytes, all of them"),
-            "checked": ("workload", [o.of for o in outcomes], {"long_name": "words or records looked at"}),
-            "errors": (
-                "workload",
-                [o.errors for o in outcomes],
-                {"long_name": "that are not as they must be"},
-            ),
+            "checked": of_run(lambda run: run.outcome.of, "words or records looked at"),
+            "errors": of_run(lambda run: run.outcome.errors, "that are not as they must be"),
         },
         coords={
             "workload": [run.kind.name for run in runs],

@@ -88,8 +88,9 @@ def compare(
     pairs, only = match(side_a, side_b)
     quantities: list[MeasuredPoint | ExactPoint] = []
     for pair in pairs:
-        quantities += _points(pair)
-        for which, names in _unmatched(pair).items():
+        found, unmatched = _compared(pair)
+        quantities += found
+        for which, names in unmatched.items():
             only[which] += [f"{pair.name}: {name}" for name in names]
     measurements = [*side_a.measured.values(), *side_b.measured.values()]
     return Comparison(
@@ -104,22 +105,15 @@ def compare(
     )
 
 
-def _points(pair: Pair) -> list[MeasuredPoint | ExactPoint]:
-    match pair.a, pair.b:
-        case Result() as a, Result() as b:
-            return [*points(pair.name, a.dataset, b.dataset)]
-        case Traffic() as a, Traffic() as b:
-            return [*counts(pair.name, a, b)]
-    return []  # match() makes no such pair
-
-
-def _unmatched(pair: Pair) -> dict[str, list[str]]:
-    match pair.a, pair.b:
-        case Result() as a, Result() as b:
-            return only_in_one(a.dataset, b.dataset)
-        case Traffic() as a, Traffic() as b if a.source == "trace":
-            return only_in_one(*(xr.Dataset({"accesses": each.matrix()}) for each in (a, b)))
-    return {}
+def _compared(pair: Pair) -> tuple[list[MeasuredPoint | ExactPoint], dict[str, list[str]]]:
+    """Return what both have in common, and the names of what only one has, by its side."""
+    match pair:
+        case name, Result() as a, Result() as b:
+            return [*points(name, a.dataset, b.dataset)], only_in_one(a.dataset, b.dataset)
+        case name, Traffic() as a, Traffic() as b:
+            traced = [xr.Dataset({"accesses": each.matrix()}) for each in (a, b) if each.source == "trace"]
+            return [*counts(name, a, b)], only_in_one(*traced) if traced else {}
+    return [], {}  # match() makes no such pair
 
 
 def _differs(a: ComparisonInput, b: ComparisonInput, pairs: list[Pair]) -> list[Difference]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
@@ -55,16 +55,8 @@ class ComparisonInput:
     unread: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two measurements to compare with each other.
-
-    Parameters
-    ----------
-    name : str
-        Their common name.
-    a, b : Result or Traffic
-    """
+class Pair(NamedTuple):
+    """Two measurements to compare with each other, and their common name."""
 
     name: str
     a: Measurement

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Iterator
 
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
@@ -13,8 +11,6 @@ __all__ = ["assigned", "other_names"]
 
 #: Of IPython's, those whose cell runs in the notebook's own names.
 _TRANSPARENT = ("time", "capture")
-
-_Block = list[ast.stmt]
 
 
 def assigned(source: str) -> list[str]:
@@ -35,8 +31,7 @@ def assigned(source: str) -> list[str]:
     >>> assigned('nodes, fam = 2, "256M"  # a lab\nlabel: str = "x"\nfirst = last = (most := 3)')
     ['nodes', 'fam', 'label', 'first', 'last', 'most']
     """
-    names = itertools.chain.from_iterable(_assigned(statement) for statement in _statements(_parsed(source)))
-    return list(dict.fromkeys(names))
+    return list(_names(source).assigned)
 
 
 def other_names(source: str) -> dict[str, str]:
@@ -47,28 +42,61 @@ def other_names(source: str) -> dict[str, str]:
     >>> other_names("import os\nfor n in range(3):\n    pass\ndef load(): ...")
     {'os': 'a module', 'n': 'the variable of a loop', 'load': 'a function'}
     """
-    kinds: dict[str, str] = {}
-    for statement in _statements(_parsed(source)):
-        match statement:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                kinds[statement.name] = "a function"
-            case ast.ClassDef():
-                kinds[statement.name] = "a class"
-            case ast.Import():
-                kinds |= {
-                    (each.asname or each.name).partition(".")[0]: "a module" for each in statement.names
-                }
-            case ast.ImportFrom():
-                kinds |= {each.asname or each.name: "imported" for each in statement.names}
-            case ast.For() | ast.AsyncFor():
-                kinds |= dict.fromkeys(_targets(statement.target), "the variable of a loop")
-            case ast.With() | ast.AsyncWith():
-                targets = [each.optional_vars for each in statement.items if each.optional_vars is not None]
-                kinds |= dict.fromkeys(itertools.chain(*map(_targets, targets)), "what a `with` gives")
-    return kinds
+    return _names(source).others
 
 
-def _parsed(source: str) -> _Block:
+class _Names(ast.NodeVisitor):
+    """The names of a cell, in order: those that another value can be given to, and the kinds of the others.
+
+    It reads all that runs in the notebook's own names, also within `if` and the like.
+    """
+
+    def __init__(self) -> None:
+        self.assigned: dict[str, None] = {}
+        self.others: dict[str, str] = {}
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self.assigned[node.id] = None
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self._note(node.target, "the variable of a loop")
+        for each in (node.iter, *node.body, *node.orelse):
+            self.visit(each)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self.visit(node.context_expr)
+        if node.optional_vars is not None:
+            self._note(node.optional_vars, "what a `with` gives")
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        for each in (node.iter, *node.ifs):  # its target is its own
+            self.visit(each)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self.others[node.name] = "a function"
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.others[node.name] = "a class"
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Leave out its names, which are its own."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.others |= {(each.asname or each.name).partition(".")[0]: "a module" for each in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.others |= {each.asname or each.name: "imported" for each in node.names}
+
+    visit_AsyncFor, visit_AsyncFunctionDef = visit_For, visit_FunctionDef  # noqa: N815 - ast names them
+
+    def _note(self, target: ast.expr, kind: str) -> None:
+        targets = _Names()
+        targets.visit(target)
+        self.others |= dict.fromkeys(targets.assigned, kind)
+
+
+def _names(source: str) -> _Names:
     from IPython.core.inputtransformer2 import TransformerManager
 
     if source.startswith("%%"):
@@ -77,52 +105,9 @@ def _parsed(source: str) -> _Block:
         if magic not in _TRANSPARENT:
             raise SpecError(f"is one of the magic {quoted('%%' + magic)}, and assigns nothing itself")
         source = rest
+    names = _Names()
     try:
-        return ast.parse(TransformerManager().transform_cell(source)).body
+        names.visit(ast.parse(TransformerManager().transform_cell(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise SpecError(f"is not Python: {quoted(str(error))}") from error
-
-
-def _statements(block: _Block) -> Iterator[ast.stmt]:
-    """Return all statements that run in the notebook's own names, those within `if` and the like too."""
-    for statement in block:
-        yield statement
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        yield from _statements(getattr(statement, "body", []))
-        for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
-            yield from _statements(part.body)
-        for name in ("orelse", "finalbody"):
-            yield from _statements(getattr(statement, name, []))
-
-
-def _assigned(statement: ast.stmt) -> Iterator[str]:
-    match statement:
-        case ast.Assign():
-            for target in statement.targets:
-                yield from _targets(target)
-        case ast.AnnAssign() | ast.AugAssign():
-            yield from _targets(statement.target)
-    yield from _walruses(statement)
-
-
-def _targets(target: ast.expr) -> Iterator[str]:
-    match target:
-        case ast.Name():
-            yield target.id
-        case ast.Starred():
-            yield from _targets(target.value)
-        case ast.Tuple() | ast.List():
-            for each in target.elts:
-                yield from _targets(each)
-
-
-def _walruses(node: ast.AST) -> Iterator[str]:
-    """Return the names that a statement's expressions assign, outside lambdas and nested statements."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) and not isinstance(child, ast.Lambda):
-            if isinstance(child, ast.NamedExpr):
-                yield child.target.id
-            yield from _walruses(child)
-        elif isinstance(child, (ast.comprehension, ast.keyword, ast.withitem)):
-            yield from _walruses(child)
+    return names

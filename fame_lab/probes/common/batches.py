@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -53,6 +53,11 @@ class Batches:
     def ns_per_operation(self) -> npt.NDArray[np.float64]:
         """Nanoseconds that one operation took, batch by batch."""
         return self.nanoseconds / self.operations
+
+    def shared_with(self, other: OutputRecord) -> Batches:
+        """Return them flagged also where something else had the CPU of the node that took part in them."""
+        theirs = np.array(other.integers("preempted", self.preempted.size, 0, 1), bool)
+        return replace(self, preempted=self.preempted | theirs)
 
 
 def batch_options(batches: int, batch_ms: float) -> list[str]:

@@ -148,12 +148,11 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
     least = round(rules.batch_ms * 1000) * 1000
     nanoseconds = fields.integers("batch_ns", count, least, _LONGEST_NS)
     window = fields.integer("window_ns", sum(nanoseconds), count * _LONGEST_NS)
-    series: dict[str, list[int]] = {}
+    in_all = {name: fields.integer(f"all_{name}", 0, _MAX_COUNT) for name in names}
+    in_window = {name: fields.integer(f"window_{name}", 0, in_all[name]) for name in names}
+    series = {name: fields.integers(name, count, 0, _MAX_COUNT) for name in names}
     for name in names:
-        series[name] = fields.integers(name, count, 0, _MAX_COUNT)
-        in_all = fields.integer(f"all_{name}", 0, _MAX_COUNT)
-        in_window = fields.integer(f"window_{name}", 0, in_all)
-        if sum(series[name]) > in_window:
+        if sum(series[name]) > in_window[name]:
             raise ProbeError(f"{fields.node}: the probe's counts of {name} do not agree with each other")
     share = fields.number("timer_share", 0, 1)
     if share > _TIMER_SHARE:
@@ -165,8 +164,8 @@ def _read(fields: OutputRecord, names: Sequence[str], rules: ContestSettings) ->
         np.array(nanoseconds, float),
         np.array(fields.integers("preempted", count, 0, 1), bool),
         {name: np.array(series[name], float) for name in names},
-        {name: fields.integer(f"window_{name}", 0, _MAX_COUNT) for name in names},
-        {name: fields.integer(f"all_{name}", 0, _MAX_COUNT) for name in names},
+        in_window,
+        in_all,
         window,
         fields.number("timer_ns", 0, 1e9),
         fields.mapping(),

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,25 +16,9 @@ from fame_lab.probes.common.barrier import run_at_barrier, single_record
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab, TargetNode
-__all__ = ["HostRoundTrips", "host_round_trips"]
+__all__ = ["host_round_trips"]
 
 _KILL_TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class HostRoundTrips:
-    """The host's round trips.
-
-    Parameters
-    ----------
-    nanoseconds : ndarray
-        From before the host's store until its look at the answer was over.
-    preempted : ndarray
-        Whether something else had the CPU of the host's thread meanwhile.
-    """
-
-    nanoseconds: npt.NDArray[np.float64]
-    preempted: npt.NDArray[np.bool_]
 
 
 def host_round_trips(
@@ -48,7 +31,7 @@ def host_round_trips(
     warm_up: int,
     peer_timeout: float,
     timeout: float,
-) -> HostRoundTrips:
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Store numbers through numpy, and look through numpy until the node has answered each.
 
     Parameters
@@ -66,6 +49,12 @@ def host_round_trips(
         Whole seconds that the node waits for the host.
     timeout : float
         Seconds for all of it.
+
+    Returns
+    -------
+    nanoseconds, preempted : ndarray
+        From before the host's store until its look at the answer was over; and whether something else had
+        the CPU of the host's thread meanwhile.
 
     Raises
     ------
@@ -97,4 +86,4 @@ def host_round_trips(
             f"{node.name} says that it answered {answered} of {warm_up + count} stores of the host's, and "
             f"{len(times)} answers were seen"
         )
-    return HostRoundTrips(np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool))
+    return np.array(times[warm_up:], float), np.array(preempted[warm_up:], bool)

@@ -156,11 +156,11 @@ class NodeShare:
 
 @dataclass(frozen=True)
 class Run:
-    """The nodes' shares, in order, and the outcome of the check; None if there is nothing to check."""
+    """The nodes' shares, in order, and the outcome of the check: of nothing, if there is nothing to check."""
 
     kind: Workload
     parts: Sequence[NodeShare]
-    outcome: Outcome | None
+    outcome: Outcome
 
 
 def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], settings: WorkloadSettings) -> Run:
@@ -191,7 +191,7 @@ def run_one(lab: TargetLab, kind: Workload, nodes: Sequence[TargetNode], setting
         for node in nodes
     ]
     if kind.check is None:
-        return Run(kind, parts, None)
+        return Run(kind, parts, Outcome(0, 0))
     final = FinalState(
         seed=settings.seed,
         parties=len(nodes),

@@ -70,19 +70,16 @@ def caption(traffic: TrafficData, note: str = "", *, count: str = "") -> str:
     return "\n".join(line for line in lines if line)
 
 
-def count_label(value: float, unit: str = "", *, digits: int = 3) -> str:
-    """Write a count in a few characters; of bytes, in powers of two.
+def count_label(value: float, *, digits: int = 3) -> str:
+    """Write a count in a few characters.
 
     Examples
     --------
-    >>> count_label(999), count_label(51200), count_label(3_140_000), count_label(1536, "B")
-    ('999', '51.2k', '3.14M', '1.5 KiB')
+    >>> count_label(999), count_label(51200), count_label(3_140_000)
+    ('999', '51.2k', '3.14M')
     >>> count_label(1960, digits=2), count_label(198_400, digits=2)
     ('2k', '198k')
     """
-    if unit == "B":
-        scale = 1024 ** max(0, (int(value).bit_length() - 1) // 10)
-        return size_label(float(f"{value / scale:.{digits}g}") * scale)
     for step, suffix in _SUFFIXES:
         if value >= step:
             scaled = value / step

@@ -38,7 +38,6 @@ class Samples:
     looks: xr.Dataset
     window: tuple[int, int]
     ended: dict[str, str] = field(default_factory=dict)
-    source: str = "samples"
 
     def resolution(self) -> str:
         """Return the time between two looks: changes within less than that are one change, or none.

@@ -13,8 +13,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from fame_lab.core.numeric import check_number
-from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import parse_size
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import MAX_BOOK
@@ -39,7 +37,7 @@ class Watch:
         Seconds from one look to the next, from 0.001 to 3600. Where a look takes longer, the next follows at
         once; the samples have the actual intervals. A Python program that keeps this process busy delays
         looks, too.
-    bin_size : int or str
+    bin_size : int
         Bytes of a bin of the timeline, a power of two, not smaller than a granule: the book size shows homes.
     authors : mapping of str to DirtyPages, optional
         By the node's name: see :func:`fame_lab.traffic.sampling.soft_dirty.dirty_pages`. These know pages, so
@@ -70,18 +68,16 @@ class Watch:
         window: tuple[int | str, int | str] | None = None,
         granule: int | str = PAGE,
         interval: float = 0.1,
-        bin_size: int | str = MAX_BOOK,
+        bin_size: int = MAX_BOOK,
         authors: Mapping[str, DirtyPages] | None = None,
     ) -> None:
         self.interval = float(check_number("interval", interval, 1e-3, 3600, "seconds"))
         self._authors = dict(authors or {})
         self._sampler = Sampler(fam, window=window, granule=granule)
-        self._bin = parse_size(bin_size, "bin_size")
-        try:
-            self._check_sizes(bin_size)
-        except SpecError:
+        if self._authors and (granule := self._sampler.granule) < PAGE:
             self._sampler.close()
-            raise
+            raise SpecError(f"granule is {granule}: who stored is told by the page, so give {PAGE} or more")
+        self._bin = bin_size
         self._lock = threading.Lock()
         self._changed = ChangeCounts()
         self._stored = {name: ChangeCounts() for name in self._authors}
@@ -91,16 +87,6 @@ class Watch:
         self._enough = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-
-    def _check_sizes(self, bin_size: int | str) -> None:
-        granule = self._sampler.granule
-        if self._bin < granule or self._bin & (self._bin - 1):
-            raise SpecError(
-                f"bin_size is {quoted(bin_size)}",
-                hint=f"give a power of two, {granule} (the granule) or more",
-            )
-        if self._authors and granule < PAGE:
-            raise SpecError(f"granule is {granule}: who stored is told by the page, so give {PAGE} or more")
 
     def __enter__(self) -> Watch:
         self.start()
