@@ -16,6 +16,7 @@ from fame_lab.errors import FameError, SpecError
 from fame_lab.guest.images import appliance, debian
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.guest.images.debian import DiskImage
+from fame_lab.host.kvm_trials import Trial
 from fame_lab.spec.lab_spec import LabSpec
 
 TCG = LabSpec("demo", nodes=2, fam="64M", accel="tcg")
@@ -101,7 +102,7 @@ def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)
-    monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: accel.Trial(False, "none"))
+    monkeypatch.setattr(accel, "_try_kvm", lambda *_, **_words: Trial(False, "none"))
     with pytest.raises(SpecError, match="512G"):
         LabSpec("demo", fam="1T").to_xml()
 
