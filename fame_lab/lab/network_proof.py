@@ -68,8 +68,6 @@ def prove_connected(spec: LabSpec, nodes: Sequence[Node]) -> None:
     NetworkError
         If one does not.
     """
-    if spec.addresses is None:
-        return
     following = dict(zip(spec.node_names, [*spec.node_names[1:], spec.node_names[0]], strict=True))
 
     def reach(node: Node) -> None:

@@ -136,9 +136,6 @@ class LabSpec(SpecForms):
             with for_field(field):
                 object.__setattr__(self, field, check())  # as dataclasses leave it to a frozen one
 
-    def _keep(self, field: str, value: object) -> None:
-        object.__setattr__(self, field, value)  # the way that dataclasses leave to a frozen __post_init__
-
     @property
     def fam_size(self) -> int:
         """Bytes of FAM."""

@@ -63,10 +63,8 @@ def booted_by(name: str, digest: str) -> Image:
     LabError
         If it is gone.
     """
-    if name == "appliance":
-        return appliance.ensure()
-    if "/" in name:
-        return custom.find(Path(name))
+    if name == "appliance" or "/" in name:
+        return get(name)
     image = debian.load(debian.root() / name / digest)
     if image is None:
         raise LabError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from fame_lab.core.html import render
 from fame_lab.core.sanitize import plain, shortened
 from fame_lab.errors import CommandError
 
-__all__ = ["RunResult", "RunResults", "run_html", "runs_html"]
+__all__ = ["RunResult", "RunResults", "run_html"]
 
 #: Characters of a stream that are shown; all of them are in the result.
 _MAX_SHOWN = 20_000
@@ -83,7 +82,7 @@ class RunResults(dict[str, RunResult]):
         return self
 
     def _repr_html_(self) -> str:
-        return runs_html(self)
+        return "\n".join(run_html(result) for result in self.values())
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text("\n".join(result.as_text() for result in self.values()))
@@ -96,11 +95,6 @@ def run_html(result: RunResult) -> str:
         (_cut(result.stderr), ";border-left:3px solid;padding-left:.5em;opacity:.85"),
     ]
     return render(_RUN, run=result, command=_first_line(result.command), streams=streams)
-
-
-def runs_html(results: Mapping[str, RunResult]) -> str:
-    """Write what a command came to on several nodes."""
-    return "\n".join(run_html(result) for result in results.values())
 
 
 def _first_line(command: str) -> str:

@@ -124,27 +124,11 @@ class Domain:
         return self._ask(command, arguments)
 
     def send_fd(self, descriptor: int, name: str) -> None:
-        """Pass QEMU an open file, for use by a name, as in ``fd:name``.
-
-        Raises
-        ------
-        HostError
-            If QEMU refuses it.
-        BootError
-            If QEMU has ended.
-        """
+        """Pass QEMU an open file, for use by a name, as in ``fd:name``; errors are those of :meth:`qmp`."""
         self._ask("getfd", {"fdname": name}, descriptor)
 
     def send_fd_as_path(self, descriptor: int) -> int:
-        """Pass QEMU an open file, for use by the path ``/dev/fdset/NUMBER``; return the number.
-
-        Raises
-        ------
-        HostError
-            If QEMU refuses it.
-        BootError
-            If QEMU has ended.
-        """
+        """Pass QEMU an open file, for use by the path ``/dev/fdset/NUMBER``; return the number."""
         return int(self._ask("add-fd", {}, descriptor)["fdset-id"])
 
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:

@@ -16,6 +16,7 @@ from fame_lab.errors import FameError, SpecError
 from fame_lab.guest.images import appliance, debian
 from fame_lab.guest.images.appliance import Appliance
 from fame_lab.guest.images.debian import DiskImage
+from fame_lab.host.kvm_trials import Trial
 from fame_lab.spec.lab_spec import LabSpec
 
 TCG = LabSpec("demo", nodes=2, fam="64M", accel="tcg")
