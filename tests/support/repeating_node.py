@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from typing import Any
 
+from fame_lab.probes.common.program_step import program_run
 from fame_lab.testing import LocalNode
 
 __all__ = ["Answers", "RepeatingNode", "repeating"]
@@ -25,7 +26,9 @@ class RepeatingNode(LocalNode):
         question = tuple(itertools.takewhile(lambda word: word != "--barrier", arguments))
         if question not in self.answers:
             self.answers[question] = super().probe(*arguments, timeout=timeout)
-        return self.answers[question]
+            return self.answers[question]
+        with program_run(self.name, arguments):
+            return self.answers[question]
 
 
 def repeating(lab: Any, answers: Answers) -> None:
