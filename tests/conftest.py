@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Modules and tests are there to stay: until all are collected there is little garbage to look for.
+gc.disable()
+
 # A busy host is no mistake of what is tested.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -45,6 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("vm", "browser", "net")))}
     items.sort(key=lambda item: (item.path not in slow, item.path.name == "test_ring.py"))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what is there before the first test: it would walk it ever again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ class LocalLab:
     >>> from fame_lab.probes import pingpong
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     lab = LocalLab.make(Path(directory))
-    ...     result = pingpong.run(lab, batches=30, batch_ms=1)
+    ...     result = pingpong.run(lab, variants=["cas"], batches=30, batch_ms=1)
     >>> result.dataset["latency"].dims
     ('variant', 'batch')
     """

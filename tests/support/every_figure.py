@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from made_results import a_chase
 from made_traffic import a_crowd, a_spec, an_order, some_samples
 from matplotlib.figure import Figure
+from repeating_node import Answers, repeating
 from stand_in_lab import measured
 
 from fame_lab import FabricModel, Result, Sweep, compare
@@ -30,7 +30,7 @@ from fame_lab.probes import (
     visibility,
     workloads,
 )  # fmt: skip
-from fame_lab.testing import LocalLab, LocalNode
+from fame_lab.testing import LocalLab
 from fame_lab.traffic.plots import access_order, side_by_side
 from fame_lab.traffic.traffic import Traffic
 
@@ -49,31 +49,13 @@ class Drawn(NamedTuple):
     n: int
 
 
-#: What programs answered, by what they were asked.
-_Answers = dict[tuple[str, ...], list[dict[str, Any]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _RepeatingNode(LocalNode):
-    """A node that answers for any pair of nodes what the first pair measured."""
-
-    answers: _Answers = dataclasses.field(compare=False)
-
-    def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        """Run the probe program unless it has answered this question."""
-        question = tuple(itertools.takewhile(lambda word: word != "--barrier", arguments))
-        if question not in self.answers:
-            self.answers[question] = super().probe(*arguments, timeout=timeout)
-        return self.answers[question]
-
-
 def _probe(
-    family: Any, n: int, *, nodes: int = 2, answers: _Answers | None = None, **parameters: Any
+    family: Any, n: int, *, nodes: int = 2, answers: Answers | None = None, **parameters: Any
 ) -> Callable[[Path], Drawn]:
     def draw(directory: Path) -> Drawn:
         lab: Any = LocalLab.make(directory, nodes=nodes)
         if answers is not None:
-            lab.nodes[:] = [_RepeatingNode(each.name, each.index, each.fam, answers) for each in lab.nodes]
+            repeating(lab, answers)
         result: Result = family.run(lab, **parameters)
         told = MANIFEST | {"spec": a_spec(nodes=nodes).to_dict()}
         return Drawn(dataclasses.replace(result, manifest=result.manifest | told).plot(), "emulated", n)
@@ -164,7 +146,7 @@ def _swept(_: Path) -> Drawn:
 _SETS: dict[str, Any] = {"working_sets": ["4K", "64K", "1M"], "batches": 30}
 _FEW: dict[str, Any] = {"batches": 30, "batch_ms": 1}
 _WORK: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
-_MATCHES: _Answers = {}
+_MATCHES: Answers = {}
 
 #: By name; each is given an empty directory.
 FIGURES: dict[str, Callable[[Path], Drawn]] = {

@@ -18,12 +18,6 @@ from fame_lab.cli import ls, main, probe, run
 from fame_lab.errors import HostError, LabError
 from fame_lab.host.doctor.diagnosis import Check, Diagnosis
 
-FAME_LAB = [sys.executable, "-m", "fame_lab"]
-
-
-def call(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FAME_LAB, *words], capture_output=True, text=True, timeout=timeout, check=False)
-
 
 @pytest.mark.parametrize(
     "words",
@@ -157,15 +151,25 @@ def test_every_command_has_its_function_and_explains_itself(name: str, command: 
         (["report", "/nowhere/n.ipynb", "--output", "/nowhere/out"], "there is no notebook"),
     ],
 )
-def test_a_bad_field_is_one_message_and_no_traceback(words: list[str], told: str | None) -> None:
-    answer = call(*words)
-    assert "Traceback" not in answer.stderr
+def test_a_bad_field_is_one_message_and_no_traceback(
+    words: list[str], told: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = main.main(words), capsys.readouterr().err
+    assert "Traceback" not in said
     if told is None:
-        assert answer.returncode == 2
+        assert status == 2
     else:
-        assert answer.returncode == 1
-        assert told in answer.stderr
-        assert answer.stderr.startswith("fame-lab: ")
+        assert status == 1
+        assert told in said
+        assert said.startswith("fame-lab: ")
+
+
+def test_a_process_ends_with_that_message_and_its_status() -> None:
+    words = [sys.executable, "-m", "fame_lab", "up", "demo", "--nodes", "0"]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("fame-lab: --nodes is 0")
+    assert "Traceback" not in answer.stderr
 
 
 def test_an_error_of_a_file_with_options_names_the_one_that_was_given(

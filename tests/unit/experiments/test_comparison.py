@@ -3,7 +3,6 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -17,12 +16,11 @@ from odd_datasets import ARRAYS, ATTRIBUTES, sign_again
 from stand_in_lab import measured
 
 import fame_lab
-from fame_lab import Comparison, Sweep, compare, probes
+from fame_lab import Comparison, Sweep, compare
 from fame_lab.errors import FameError, SpecError
 from fame_lab.experiments.sweep.plan import Plan
 from fame_lab.experiments.sweep.storage import SweepStore
 from fame_lab.results.result import Result
-from fame_lab.testing import LocalLab
 
 EVIL = "<script>alert(1)</script>$x_$\x1b[2J"
 
@@ -193,35 +191,6 @@ def test_results_that_share_no_label_have_nothing_to_compare() -> None:
     comparison = compare(a_chase(sets=(4096,)), a_chase(sets=(8192,)))
     assert [row.quantity for row in comparison.rows] == ["failed"]
     assert not comparison.agrees
-
-
-FEW: dict[str, Any] = {"batches": 30, "batch_ms": 1}
-SMALL: dict[str, dict[str, Any]] = {
-    "atomics": FEW,
-    "bandwidth": FEW | {"working_sets": ["4K", "16K"]},
-    "chase": FEW | {"working_sets": ["4K", "16K"]},
-    "false_sharing": FEW,
-    "litmus": {"iterations": 1000, "tests": ["SB", "MP"]},
-    "loaded_latency": FEW | {"delays": [0, 100]},
-    "locks": FEW,
-    "pingpong": FEW | {"variants": ["cas"]},
-    "ring": FEW | {"message_sizes": [8]},
-    "timer": FEW | {"seconds": 0.3},
-    "visibility": {"batches": 30, "exchanges": 20},
-    "workloads": {"size": "64K", "operations": 1 << 17},
-}
-
-
-@pytest.mark.parametrize("name", probes.names())
-def test_a_result_of_every_probe_agrees_with_itself_saved(name: str, tmp_path: Path) -> None:
-    lab: Any = LocalLab.make(tmp_path)
-    family: Any = probes.family(name)
-    result: Result = family.run(lab, **SMALL[name])
-    comparison = compare(result, result.save(tmp_path / "kept"))
-    assert comparison.agrees, comparison
-    assert comparison.differs == ()
-    assert comparison.verdicts["agrees"] == len(comparison.rows) > 1
-    comparison.plot().draw_without_rendering()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from odd_values import ODD
 
-from fame_lab import probes
+from fame_lab import compare, probes
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes.common.batches import summary
 from fame_lab.probes.common.constraints import (
@@ -255,6 +255,14 @@ def test_what_is_saved_is_what_is_loaded(run: Run) -> None:
     xr.testing.assert_identical(loaded.dataset, run.result.dataset)
     assert loaded.manifest == run.result.manifest
     assert loaded.failed == run.result.failed
+
+
+def test_a_result_agrees_with_itself_saved(run: Run) -> None:
+    comparison = compare(run.result, run.saved)
+    assert comparison.agrees, comparison
+    assert comparison.differs == ()
+    assert comparison.verdicts["agrees"] == len(comparison.rows) > 1
+    comparison.plot().draw_without_rendering()
 
 
 def test_the_plot_is_drawn_from_what_is_loaded_and_says_where_it_comes_from(run: Run) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dying_node import DyingNode
+from repeating_node import repeating
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import pingpong
@@ -42,6 +43,7 @@ def test_every_batch_of_every_variant_is_kept(measured: Result) -> None:
 
 
 def test_of_all_pairs_each_of_the_two_asks_once(four: Any) -> None:
+    repeating(four, {})
     data = pingpong.run(four, nodes=(0, 3, 1), pairs="all", variants=["cas"], batches=30).dataset
     assert dict(data["latency"].sizes) == {"variant": 1, "initiator": 3, "responder": 3, "batch": 30}
     assert data["initiator"].values.tolist() == data["responder"].values.tolist()

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repeating_node import Answers, RepeatingNode, repeating
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import ring
@@ -118,13 +119,18 @@ def test_a_message_that_is_not_what_was_sent_fails_the_result(lab: Any, tmp_path
 
 
 @dataclass(frozen=True, eq=False)
-class LyingNode(LocalNode):
+class LyingNode(RepeatingNode):
     """A node that reports what it likes."""
 
     lie: dict[str, Any] = field(default_factory=dict)
 
     def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
         return [line | self.lie for line in super().probe(*words, **options)]
+
+
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    return {}
 
 
 @pytest.mark.parametrize(
@@ -141,8 +147,11 @@ class LyingNode(LocalNode):
         (0, {"role": "consumer"}, "'role'"),
     ],
 )
-def test_a_node_that_lies_gives_no_number(lab: Any, role: int, lie: dict[str, Any], match: str) -> None:
-    lab.nodes[role] = LyingNode(f"node{role + 1:02}", role, lab.fam.path, lie)
+def test_a_node_that_lies_gives_no_number(
+    lab: Any, answers: Answers, role: int, lie: dict[str, Any], match: str
+) -> None:
+    repeating(lab, answers)
+    lab.nodes[role] = LyingNode(f"node{role + 1:02}", role, lab.fam.path, answers, lie)
     with pytest.raises(ProbeError, match=match):
         ring.run(lab, message_sizes=[8])
 

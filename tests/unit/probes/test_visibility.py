@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repeating_node import Answers, RepeatingNode
 
 from fame_lab.errors import ProbeError, SpecError, SSHError
 from fame_lab.probes import visibility
@@ -79,17 +80,23 @@ def test_one_node_alone_gives_no_number(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class LyingNode(LocalNode):
+class LyingNode(RepeatingNode):
     """A node that reports what it likes in one role."""
 
     role: str = ""
     lie: dict[str, Any] = field(default_factory=dict)
 
     def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
-        lines = super().probe(*words, **options)
-        if words[words.index("--role") + 1] == self.role:
-            return [line | self.lie for line in lines]
-        return lines
+        role = words[words.index("--role") + 1]
+        # The host takes part in the echo.
+        run = LocalNode.probe if role == "echo" else RepeatingNode.probe
+        lines = run(self, *words, **options)
+        return [line | self.lie for line in lines] if role == self.role else lines
+
+
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    return {}
 
 
 @pytest.mark.parametrize(
@@ -107,9 +114,12 @@ class LyingNode(LocalNode):
     ],
 )
 def test_a_node_that_lies_gives_no_number(
-    lab: Any, number: int, role: str, lie: dict[str, Any], match: str
+    lab: Any, answers: Answers, number: int, role: str, lie: dict[str, Any], match: str
 ) -> None:
-    lab.nodes[number] = LyingNode(f"node{number + 1:02}", number, lab.fam.path, role, lie)
+    lab.nodes[:] = [
+        LyingNode(each.name, each.index, each.fam, answers, role if each.index == number else "", lie)
+        for each in lab.nodes
+    ]
     with pytest.raises(ProbeError, match=match):
         visibility.run(lab, batches=30, exchanges=1)
 

@@ -24,7 +24,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("what", KINDS)
-@pytest.mark.parametrize("nodes", [1, 2, 4, 40])
+@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.soak), 4, 40])
 def test_each_figure_is_a_picture_whatever_the_number_of_nodes(nodes: int, what: str) -> None:
     figure = a_crowd(60, nodes=nodes, looks=3).plot(what)
     assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]

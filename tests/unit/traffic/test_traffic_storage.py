@@ -205,28 +205,43 @@ def test_whatever_the_spec_tells_there_is_traffic_or_an_error(
     loaded_or_refused(tmp_path)
 
 
-@fuzz
-@given(
-    file=st.sampled_from(["counts.nc", "timeline.nc"]),
-    held=st.dictionaries(NAMES, ARRAYS, max_size=4),
-    attrs=st.dictionaries(NAMES, ATTRIBUTES, max_size=2),
-    mode=st.sampled_from(["a", "w"]),
-)
-def test_whatever_a_file_holds_there_is_traffic_or_an_error(
-    tmp_path: Path,
-    saved: dict[str, bytes],
-    file: str,
-    held: dict[str, tuple[str, list[int], int]],
-    attrs: dict[str, int | str],
-    mode: str,
+def refill(
+    path: Path, held: dict[str, tuple[str, list[int], int]], attrs: dict[str, int | str], mode: str
 ) -> None:
-    with h5py.File(lay(tmp_path, saved) / file, mode) as made:
+    with h5py.File(path, mode) as made:
         for name, (kind, shape, value) in held.items():
             if name in made:
                 del made[name]
             made[name] = np.full(shape, value).astype(kind)
         for name, told in attrs.items():
             made.attrs[name] = told
+
+
+files = given(
+    file=st.sampled_from(["counts.nc", "timeline.nc"]),
+    held=st.dictionaries(NAMES, ARRAYS, max_size=4),
+    attrs=st.dictionaries(NAMES, ATTRIBUTES, max_size=2),
+    mode=st.sampled_from(["a", "w"]),
+)
+
+
+@settings(fuzz, max_examples=15)
+@files
+def test_whatever_a_file_holds_there_is_traffic_or_an_error(
+    tmp_path: Path, saved: dict[str, bytes], file: str, **told: Any
+) -> None:
+    refill(lay(tmp_path, saved) / file, **told)
+    retell(tmp_path)
+    loaded_or_refused(tmp_path)
+
+
+@pytest.mark.soak
+@settings(fuzz, max_examples=500)
+@files
+def test_whatever_any_of_many_files_holds_there_is_traffic_or_an_error(
+    tmp_path: Path, saved: dict[str, bytes], file: str, **told: Any
+) -> None:
+    refill(lay(tmp_path, saved) / file, **told)
     retell(tmp_path)
     loaded_or_refused(tmp_path)
 
