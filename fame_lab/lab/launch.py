@@ -26,6 +26,9 @@ __all__ = ["Launch"]
 
 log = logging.getLogger(__name__)
 
+#: Seconds. A Ctrl-C that comes just before a wait is heard at the wait's end, so no wait is without one.
+_SIGNAL_INTERVAL = 0.2
+
 
 class _CancelOrFailure(threading.Event):
     """Set for the nodes that are starting if the start is cancelled or one of them fails."""
@@ -91,7 +94,13 @@ class Launch:
 
     def events(self) -> Iterator[tuple[str, str]]:
         """Return (node or lab's name, stage) as they come, until the start has ended."""
-        while (event := self._events.get()) is not None:
+        while True:
+            try:
+                event = self._events.get(timeout=_SIGNAL_INTERVAL)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
             yield event
 
     def result(self) -> tuple[LabContext, list[Node]]:

@@ -50,7 +50,7 @@ class Ownership:
     def acquire(cls, directory: LabDirectory) -> Ownership:
         """Own a lab that this process starts. A process that ends normally detaches it."""
         directory.write(directory.owner, b"")
-        ownership = cls._holding(directory, os.getpid())
+        ownership = cls._session(directory, os.getpid())
         # A killed process does not come here: its lab stays an orphan, which a clean-up finds.
         atexit.register(ownership._detach_at_exit)
         return ownership
@@ -64,7 +64,7 @@ class Ownership:
         LabError
             If it was taken away meanwhile.
         """
-        ownership = cls._holding(directory)
+        ownership = cls._session(directory)
         if not directory.path.exists():
             ownership.release()
             raise LabError(
@@ -73,7 +73,7 @@ class Ownership:
         return ownership
 
     @classmethod
-    def _holding(cls, directory: LabDirectory, owner: int | None = None) -> Ownership:
+    def _session(cls, directory: LabDirectory, owner: int | None = None) -> Ownership:
         try:
             descriptor = os.open(directory.owner, _FLAGS)
         except FileNotFoundError:

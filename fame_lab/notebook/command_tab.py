@@ -15,14 +15,14 @@ from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html, muted, note_html
 from fame_lab.notebook.tab import LabTab, button
 
-__all__ = ["CommandBox"]
+__all__ = ["CommandTab"]
 
 ALL = "all nodes"
 #: Commands whose outcome is shown.
 _MAX_OUTCOMES = 20
 
 
-class CommandBox(LabTab):
+class CommandTab(LabTab):
     """Runs what is typed.
 
     Parameters

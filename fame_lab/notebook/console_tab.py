@@ -15,12 +15,12 @@ from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html, muted, pre_from_its_end
 from fame_lab.notebook.tab import LabTab, button
 
-__all__ = ["ConsoleBox"]
+__all__ = ["ConsoleTab"]
 
 _WAY_IN = '<span class="fame-faint">from a shell:</span> <code>{{ words }}</code>'
 
 
-class ConsoleBox(LabTab):
+class ConsoleTab(LabTab):
     """Shows the end of one node's console as it grows, and boots the node anew.
 
     Parameters

@@ -9,10 +9,10 @@ from fame_lab.host.doctor.doctor import doctor
 from fame_lab.notebook.background_task import Task
 from fame_lab.notebook.html import error_html, muted
 
-__all__ = ["DoctorBox"]
+__all__ = ["DoctorTab"]
 
 
-class DoctorBox(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class DoctorTab(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
     """The verdict in a line, which stands elsewhere in the panel, and every check in this box."""
 
     def __init__(self) -> None:

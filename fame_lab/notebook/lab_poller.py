@@ -13,7 +13,7 @@ from fame_lab.errors import FameError
 from fame_lab.lab.inventory import LabStatus
 from fame_lab.lab.node_stats import NodeMonitor, NodeStats
 
-__all__ = ["HostSnapshot", "Watch"]
+__all__ = ["HostSnapshot", "LabPoller"]
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class HostSnapshot:
         return bool(self.vitals) or any(entry.name == self.lab for entry in self.labs)
 
 
-class Watch:
+class LabPoller:
     """Looks until it is closed.
 
     Parameters

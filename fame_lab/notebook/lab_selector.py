@@ -10,13 +10,13 @@ from fame_lab.core.kernel_env import this_notebook
 from fame_lab.lab.inventory import LabStatus
 from fame_lab.notebook.html import muted
 
-__all__ = ["NEW", "LabChoice"]
+__all__ = ["NEW", "LabSelector"]
 
 #: The choice of no lab that is there.
 NEW = ""
 
 
-class LabChoice(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
+class LabSelector(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no types
     """A list of labs, and a button for orphans.
 
     Parameters

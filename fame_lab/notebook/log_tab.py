@@ -10,12 +10,12 @@ import ipywidgets
 
 from fame_lab.notebook.html import pre
 
-__all__ = ["LogBox"]
+__all__ = ["LogTab"]
 
 _KEPT = 300
 
 
-class LogBox(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
+class LogTab(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no types
     """The last lines, the newest first."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class LogBox(ipywidgets.HTML):  # type: ignore[misc] # ipywidgets publishes no t
 
 
 class _Handler(logging.Handler):
-    def __init__(self, box: LogBox) -> None:
+    def __init__(self, box: LogTab) -> None:
         super().__init__(logging.WARNING)
         self._box = box
 

@@ -16,22 +16,22 @@ import ipywidgets
 
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.lab.lab import Lab
-from fame_lab.notebook.command_tab import CommandBox
-from fame_lab.notebook.console_tab import ConsoleBox
+from fame_lab.notebook.command_tab import CommandTab
+from fame_lab.notebook.console_tab import ConsoleTab
 from fame_lab.notebook.dispose import close_tree
-from fame_lab.notebook.doctor_tab import DoctorBox
+from fame_lab.notebook.doctor_tab import DoctorTab
 from fame_lab.notebook.html import STYLE, error_html
-from fame_lab.notebook.lab_poller import HostSnapshot, Watch
-from fame_lab.notebook.lab_selector import NEW, LabChoice
+from fame_lab.notebook.lab_poller import HostSnapshot, LabPoller
+from fame_lab.notebook.lab_selector import NEW, LabSelector
 from fame_lab.notebook.lab_session import LabSession
-from fame_lab.notebook.log_tab import LogBox
+from fame_lab.notebook.log_tab import LogTab
 from fame_lab.notebook.panel_html import facts_html, rows_html, title_html
-from fame_lab.notebook.probe_tab import ProbeBox
+from fame_lab.notebook.probe_tab import ProbeTab
 from fame_lab.notebook.progress_line import ProgressLine
 from fame_lab.notebook.spec_form import SpecForm
 from fame_lab.notebook.subshell import answer_while_busy
 from fame_lab.notebook.tab import button, when_pressed
-from fame_lab.notebook.traffic_tab import TrafficBox
+from fame_lab.notebook.traffic_tab import TrafficTab
 from fame_lab.results.result import Result
 from fame_lab.traffic.traffic import Traffic
 
@@ -83,19 +83,21 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
     """
 
     def __init__(self, lab: Lab | None = None) -> None:
-        self._holding = LabSession(self, lab)
+        self._session = LabSession(self, lab)
         # A lab that runs is seen at once, also where a still is all that is ever shown.
-        self._sight = HostSnapshot.of(lab.spec.name) if lab is not None and lab.is_running else HostSnapshot()
+        self._snapshot = (
+            HostSnapshot.of(lab.spec.name) if lab is not None and lab.is_running else HostSnapshot()
+        )
         self._sought = lab is not None
         self._whole = False
         # Clicks, tasks that end and the watch come on threads of their own.
         self._lock = threading.RLock()
         self.closed = False
 
-        self.journal = LogBox()
+        self.journal = LogTab()
         self.title = ipywidgets.HTML()
-        self.doctor = DoctorBox()
-        self.choice = LabChoice(self._holding.choose, self._holding.clear_away)
+        self.doctor = DoctorTab()
+        self.choice = LabSelector(self._session.choose, self._session.clear_away)
         self.form = SpecForm(self._show)
         self.start = button("Start", "play", style="success")
         self.cancel = button("Cancel", "ban", style="warning")
@@ -104,15 +106,15 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self.alert = ipywidgets.HTML()
         when_pressed(self.start, self._start, self.alert)
         when_pressed(self.cancel, self._cancel, self.alert)
-        when_pressed(self.stop, self._holding.stop, self.alert)
+        when_pressed(self.stop, self._session.stop, self.alert)
         self.facts = ipywidgets.HTML()
         self.rows = ipywidgets.HTML()
-        self.commands = CommandBox(
-            lambda: self._holding.usable, self.journal.note, lambda: self._holding.is_coming
+        self.commands = CommandTab(
+            lambda: self._session.usable, self.journal.note, lambda: self._session.is_coming
         )
-        self.probes = ProbeBox(lambda: self._holding.usable, self.journal.note)
-        self.recording = TrafficBox(lambda: self._holding.usable, self.journal.note)
-        self.consoles = ConsoleBox(lambda: self._holding.usable, self.journal.note, self._holding.node_is)
+        self.probes = ProbeTab(lambda: self._session.usable, self.journal.note)
+        self.recording = TrafficTab(lambda: self._session.usable, self.journal.note)
+        self.consoles = ConsoleTab(lambda: self._session.usable, self.journal.note, self._session.node_is)
         self._boxes = (self.commands, self.probes, self.recording, self.consoles)
         self.tabs = ipywidgets.Tab(
             [*self._boxes, self.doctor, self.journal],
@@ -142,13 +144,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self._whole = True
         self._show()
         self.doctor.look()
-        self._watch = Watch(self._see)
+        self._watch = LabPoller(self._see)
         self._watch.look_at(None if lab is None else lab.spec.name)
 
     @property
     def lab(self) -> Lab | None:
         """The lab that it has, running or not; None if there is none."""
-        return self._holding.lab
+        return self._session.lab
 
     @property
     def result(self) -> Result | None:
@@ -173,11 +175,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
     # --- What is done ---
 
     def _start(self) -> None:
-        self._holding.start(self.form.spec())
+        self._session.start(self.form.spec())
 
     def _cancel(self) -> None:
         self.progress.say("cancelling …")
-        self._holding.cancel()
+        self._session.cancel()
 
     def end_boxes(self) -> None:
         """End the tasks of the tabs, and wait for them."""
@@ -219,25 +221,25 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
 
     def _see(self, snapshot: HostSnapshot) -> None:
         """Show a snapshot; release a lab that others have ended, attach to one from before a restart."""
-        self._sight = snapshot
+        self._snapshot = snapshot
         self.journal.show()
-        lab, idle = self.lab, not self._holding.doing
+        lab, idle = self.lab, not self._session.doing
         if idle and not snapshot.error:
             if lab is not None and lab.is_running:
                 if snapshot.lab == lab.spec.name and not snapshot.lab_is_there:
-                    self._holding.lost()
+                    self._session.lost()
             elif not self._sought and lab is None:
                 self._sought = True
                 ours = [entry.name for entry in snapshot.labs if self.choice.was_ours(entry)]
                 if len(ours) == 1:
-                    self._holding.choose(ours[0])
+                    self._session.choose(ours[0])
         self._show()
 
     def _show(self) -> None:
         if not self._whole or self.closed:
             return
         with self._lock:
-            session, snapshot = self._holding, self._sight
+            session, snapshot = self._session, self._snapshot
             lab, doing, is_running = session.lab, session.doing, session.is_running
             fixed = session.fixed is not None
             self.title.value = title_html(lab, doing)
@@ -254,8 +256,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
                 box.show()
 
     def _show_form(self, *, editable: bool, shown: bool) -> None:
-        ours = _name(self.lab) if self._holding.doing or self._holding.is_running else NEW
-        self.form.take_names([entry.name for entry in self._sight.labs if entry.name != ours])
+        ours = _name(self.lab) if self._session.doing or self._session.is_running else NEW
+        self.form.take_names([entry.name for entry in self._snapshot.labs if entry.name != ours])
         self.form.disable(not editable)
         self.form.layout.display = None if shown else "none"
 
@@ -273,7 +275,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         return "\n".join((STYLE, self.title.value, self.facts.value, self.rows.value))
 
     def __repr__(self) -> str:
-        return f"<Panel: {self._holding.doing or 'idle'}, {self.lab!r}>"
+        return f"<Panel: {self._session.doing or 'idle'}, {self.lab!r}>"
 
 
 def _name(lab: Lab | None) -> str:

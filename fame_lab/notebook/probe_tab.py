@@ -20,12 +20,12 @@ from fame_lab.probes.common.parameters import Parameter, parameters
 from fame_lab.results.notebook_figure import png
 from fame_lab.results.result import Result
 
-__all__ = ["ProbeBox"]
+__all__ = ["ProbeTab"]
 
 _WIDE = {"width": "16em", "flex": "none"}
 
 
-class ProbeBox(LabTab):
+class ProbeTab(LabTab):
     """Chooses a probe, runs it and draws it.
 
     Parameters

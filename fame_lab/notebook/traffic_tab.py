@@ -19,10 +19,10 @@ from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
 from fame_lab.traffic.traffic import Traffic
 
-__all__ = ["TrafficBox"]
+__all__ = ["TrafficTab"]
 
 
-class TrafficBox(LabTab):
+class TrafficTab(LabTab):
     """Records who touches which part of FAM.
 
     Parameters

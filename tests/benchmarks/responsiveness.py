@@ -31,14 +31,14 @@ def main() -> None:
     manager, client = start_new_kernel()
     try:
         run(client, SETUP.format(nodes=asked.nodes))
-        wait_for(client, "panel._sight.labs is not None and panel.doctor._task is None")
+        wait_for(client, "panel._snapshot.labs is not None and panel.doctor._task is None")
         quiet: list[float] = []
         starting: list[float] = []
         probing: list[float] = []
         for _ in range(asked.pairs):
             quiet += answers(client, lambda began: time.monotonic() > began + 5)
             run(client, "panel.start.click()")
-            starting += answers(client, lambda _: value(client, "panel._holding.doing") == "''")
+            starting += answers(client, lambda _: value(client, "panel._session.doing") == "''")
             assert value(client, "panel.lab.is_running") == "True"
             run(client, "panel.probes.run.click()")
             probing += answers(client, lambda _: value(client, "panel.probes._task is None") == "True")

@@ -3,16 +3,16 @@
 from waiting import wait_for
 
 from fame_lab.traffic.sampling.samples import Samples
-from fame_lab.traffic.sampling.sampling_thread import Watch
+from fame_lab.traffic.sampling.sampling_thread import SamplingThread
 
 __all__ = ["another_look", "changed", "looks"]
 
 
-def looks(watch: Watch) -> int:
+def looks(watch: SamplingThread) -> int:
     return watch.counted.looks.sizes["look"]
 
 
-def another_look(watch: Watch) -> None:
+def another_look(watch: SamplingThread) -> None:
     """Wait until a look that began after this call has ended."""
     before = looks(watch)
     wait_for(lambda: looks(watch) >= before + 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ChangeCounts", "Timeline"]
+__all__ = ["ChangeCounts", "ChangeTimeline"]
 
 Offsets = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.uint64]
@@ -61,7 +61,7 @@ class ChangeCounts:
         return present
 
 
-class Timeline:
+class ChangeTimeline:
     """The number of offsets of each bin that occurred in each interval of time.
 
     Parameters
@@ -74,7 +74,7 @@ class Timeline:
 
     Examples
     --------
-    >>> timeline = Timeline(1024)
+    >>> timeline = ChangeTimeline(1024)
     >>> timeline.add(0.1, np.array([0, 64, 2048]))
     >>> timeline.add(0.2, np.array([64]))
     >>> times, bins, counts = timeline.table()

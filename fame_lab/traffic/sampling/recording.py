@@ -10,7 +10,7 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.sampling.extents import PAGE
 from fame_lab.traffic.sampling.samples import Samples
-from fame_lab.traffic.sampling.sampling_thread import Watch
+from fame_lab.traffic.sampling.sampling_thread import SamplingThread
 from fame_lab.traffic.sampling.soft_dirty import dirty_pages
 from fame_lab.traffic.snapshot import Snapshot, of_traffic
 from fame_lab.traffic.traffic import Traffic
@@ -30,7 +30,7 @@ class SampleRecording(Recording):
     ----------
     lab : Lab
     granule, window, interval
-        As of :class:`fame_lab.traffic.sampling.sampling_thread.Watch`.
+        As of :class:`fame_lab.traffic.sampling.sampling_thread.SamplingThread`.
 
     Raises
     ------
@@ -52,8 +52,10 @@ class SampleRecording(Recording):
         self._lab = lab
         self._parameters: dict[str, Any] = {"granule": granule, "window": window, "interval": interval}
         self._manifest: dict[str, Any] = {}
-        self._prepared: Watch | None = self._create_watch()  # so that a wrong parameter is refused here
-        self._watch: Watch | None = None
+        self._prepared: SamplingThread | None = (
+            self._create_watch()
+        )  # so that a wrong parameter is refused here
+        self._watch: SamplingThread | None = None
         self._last: Traffic | None = None
 
     def start(self) -> Self:
@@ -99,7 +101,7 @@ class SampleRecording(Recording):
         """Return the numbers of a live picture."""
         return of_traffic(self.traffic())
 
-    def _create_watch(self) -> Watch:
+    def _create_watch(self) -> SamplingThread:
         granule, book = parse_size(self._parameters["granule"], "granule"), int(self._lab.spec.book)
         if granule > book:
             raise SpecError(
@@ -110,7 +112,7 @@ class SampleRecording(Recording):
         nodes = self._lab.nodes if granule >= PAGE else ()
         pids = {node.name: pid for node in nodes if (pid := node.domain.pid()) is not None}
         authors = dirty_pages(self._lab.fam, pids)
-        return Watch(self._lab.fam, **self._parameters, bin_size=book, authors=authors)
+        return SamplingThread(self._lab.fam, **self._parameters, bin_size=book, authors=authors)
 
     def _traffic(self, samples: Samples) -> Traffic:
         return Traffic(

@@ -16,16 +16,16 @@ from fame_lab.core.numeric import check_number
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import MAX_BOOK
-from fame_lab.traffic.sampling.change_counts import ChangeCounts, Timeline
+from fame_lab.traffic.sampling.change_counts import ChangeCounts, ChangeTimeline
 from fame_lab.traffic.sampling.extents import PAGE
 from fame_lab.traffic.sampling.sampler import Sampler
 from fame_lab.traffic.sampling.samples import Samples
 from fame_lab.traffic.sampling.soft_dirty import DirtyPages
 
-__all__ = ["Watch"]
+__all__ = ["SamplingThread"]
 
 
-class Watch:
+class SamplingThread:
     """A thread that samples a lab's FAM until it is stopped.
 
     Parameters
@@ -55,7 +55,7 @@ class Watch:
     >>> import tempfile; from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     fam = Fam.create(Path(directory) / "fam", 1 << 20)
-    ...     with Watch(fam) as watch:
+    ...     with SamplingThread(fam) as watch:
     ...         fam.write(8192, b"stored")
     >>> watch.samples().counts["changed"].to_series().to_dict()
     {8192: 1}
@@ -82,13 +82,13 @@ class Watch:
         self._changed = ChangeCounts()
         self._stored = {name: ChangeCounts() for name in self._authors}
         self._ended: dict[str, str] = {}
-        self._timeline = Timeline(self._bin)
+        self._timeline = ChangeTimeline(self._bin)
         self._times, self._took = array("d"), array("d")
         self._enough = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> SamplingThread:
         self.start()
         return self
 

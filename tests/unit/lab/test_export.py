@@ -99,7 +99,6 @@ def test_a_users_own_image_is_exported_to_a_folder_alone(tmp_path: Path) -> None
 
 def test_more_fam_than_the_accelerator_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from fame_lab.host import accelerator as accel
-    from fame_lab.host.kvm_trials import Trial
 
     monkeypatch.setattr(appliance, "ensure", lambda _tell=None: IMAGE)
     monkeypatch.setattr(Appliance, "least_memory", lambda _self, _vcpus: 0)

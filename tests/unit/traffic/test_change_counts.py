@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame_lab.traffic.sampling.change_counts import ChangeCounts, Timeline
+from fame_lab.traffic.sampling.change_counts import ChangeCounts, ChangeTimeline
 
 LOOK = st.lists(st.integers(0, 40).map(lambda number: 64 * number), unique=True).map(sorted)
 
@@ -23,7 +23,7 @@ def test_a_tally_counts_as_a_counter_does(looks: list[list[int]]) -> None:
 
 @given(st.lists(LOOK, max_size=40), st.integers(2, 9))
 def test_a_timeline_keeps_every_count_in_few_rows(looks: list[list[int]], rows: int) -> None:
-    timeline = Timeline(256, rows)
+    timeline = ChangeTimeline(256, rows)
     for number, look in enumerate(looks):
         timeline.add(float(number), np.array(look, np.int64))
     times, bins, counts = timeline.table()
@@ -35,7 +35,7 @@ def test_a_timeline_keeps_every_count_in_few_rows(looks: list[list[int]], rows: 
 
 
 def test_a_timeline_that_has_too_many_rows_joins_neighbours() -> None:
-    timeline = Timeline(64, 4)
+    timeline = ChangeTimeline(64, 4)
     for number in range(5):
         timeline.add(float(number), np.array([0, 64 * number], np.int64) if number else np.array([0]))
     times, bins, counts = timeline.table()

@@ -13,7 +13,7 @@ from fame_lab.errors import SpecError, TrafficError
 from fame_lab.host.fam import Fam
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.sampling.extents import Extent
-from fame_lab.traffic.sampling.sampling_thread import Watch
+from fame_lab.traffic.sampling.sampling_thread import SamplingThread
 from fame_lab.traffic.sampling.soft_dirty import DirtyPages
 
 MIB = 1 << 20
@@ -38,7 +38,7 @@ def open_files() -> int:
 
 
 def test_it_counts_the_looks_in_which_a_granule_had_changed(fam: Fam) -> None:
-    with Watch(fam, interval=SOON) as watch:
+    with SamplingThread(fam, interval=SOON) as watch:
         for value in (b"1", b"2", b"3"):
             fam.write(0, value)
             another_look(watch)
@@ -52,7 +52,7 @@ def test_it_counts_the_looks_in_which_a_granule_had_changed(fam: Fam) -> None:
 
 
 def test_two_stores_between_two_looks_count_one(fam: Fam) -> None:
-    with Watch(fam, interval=NEVER) as watch:
+    with SamplingThread(fam, interval=NEVER) as watch:
         fam.write(0, b"1")
         fam.write(8, b"2")
         fam.write(0, b"3")
@@ -61,7 +61,7 @@ def test_two_stores_between_two_looks_count_one(fam: Fam) -> None:
 
 def test_what_was_there_before_the_start_does_not_count(fam: Fam) -> None:
     fam.write(0, b"before")
-    watch = Watch(fam, interval=NEVER)
+    watch = SamplingThread(fam, interval=NEVER)
     fam.write(PAGE, b"before the start")
     watch.start()
     fam.write(2 * PAGE, b"after it")
@@ -69,7 +69,7 @@ def test_what_was_there_before_the_start_does_not_count(fam: Fam) -> None:
 
 
 def test_the_timeline_adds_up_to_the_counts(fam: Fam) -> None:
-    with Watch(fam, interval=SOON, bin_size=MIB) as watch:
+    with SamplingThread(fam, interval=SOON, bin_size=MIB) as watch:
         for value, page in enumerate((0, 1, 300, 1, 600), 1):
             fam.write(page * PAGE, bytes([value]))
             another_look(watch)
@@ -83,7 +83,7 @@ def test_the_timeline_adds_up_to_the_counts(fam: Fam) -> None:
 
 
 def test_it_tells_the_intervals_that_came_of_it(fam: Fam) -> None:
-    with Watch(fam, interval=0.02) as watch:
+    with SamplingThread(fam, interval=0.02) as watch:
         wait_for(lambda: looks(watch) >= 4)
     samples = watch.samples()
     assert (samples.looks["interval"].values >= 0).all()
@@ -94,7 +94,7 @@ def test_it_tells_the_intervals_that_came_of_it(fam: Fam) -> None:
 
 
 def test_it_is_read_while_it_runs(fam: Fam) -> None:
-    with Watch(fam, interval=SOON) as watch:
+    with SamplingThread(fam, interval=SOON) as watch:
         assert changed(watch.samples()) == {}
         fam.write(PAGE, b"x")
         another_look(watch)
@@ -105,7 +105,7 @@ def test_it_is_read_while_it_runs(fam: Fam) -> None:
 
 
 def test_nothing_to_tell_is_told_as_nothing(fam: Fam) -> None:
-    with Watch(fam, interval=NEVER) as watch:
+    with SamplingThread(fam, interval=NEVER) as watch:
         empty = watch.samples()
     assert empty.counts["changed"].shape == (0,)
     assert empty.timeline["changed"].shape == (0, 0)
@@ -114,7 +114,7 @@ def test_nothing_to_tell_is_told_as_nothing(fam: Fam) -> None:
 
 def test_no_thread_and_no_open_file_is_left(fam: Fam) -> None:
     before = open_files()
-    with Watch(fam, interval=SOON) as watch:
+    with SamplingThread(fam, interval=SOON) as watch:
         assert len(sampling_threads()) == 1
         another_look(watch)
     assert sampling_threads() == []
@@ -122,7 +122,7 @@ def test_no_thread_and_no_open_file_is_left(fam: Fam) -> None:
 
 
 def test_a_file_truncated_ends_it_with_an_error_and_keeps_what_it_saw(fam: Fam) -> None:
-    watch = Watch(fam, interval=SOON)
+    watch = SamplingThread(fam, interval=SOON)
     watch.start()
     fam.write(0, b"seen")
     another_look(watch)
@@ -135,7 +135,7 @@ def test_a_file_truncated_ends_it_with_an_error_and_keeps_what_it_saw(fam: Fam) 
 
 
 def test_a_file_truncated_before_the_last_look_is_an_error(fam: Fam) -> None:
-    watch = Watch(fam, interval=NEVER)
+    watch = SamplingThread(fam, interval=NEVER)
     watch.start()
     os.truncate(fam.path, MIB)
     with pytest.raises(TrafficError, match="truncated"):
@@ -144,7 +144,7 @@ def test_a_file_truncated_before_the_last_look_is_an_error(fam: Fam) -> None:
 
 
 def test_an_error_of_the_caller_goes_before_one_of_the_watch(fam: Fam) -> None:
-    with pytest.raises(ZeroDivisionError), Watch(fam, interval=NEVER):
+    with pytest.raises(ZeroDivisionError), SamplingThread(fam, interval=NEVER):
         os.truncate(fam.path, MIB)
         raise ZeroDivisionError
     assert sampling_threads() == []
@@ -154,7 +154,7 @@ def test_an_error_that_nobody_expects_is_carried_too(fam: Fam, monkeypatch: pyte
     def out_of_memory(*arguments: object) -> int:
         raise MemoryError("none left")
 
-    watch = Watch(fam, interval=SOON)
+    watch = SamplingThread(fam, interval=SOON)
     watch.start()
     fam.write(0, b"x")
     monkeypatch.setattr(os, "preadv", out_of_memory)
@@ -164,7 +164,7 @@ def test_an_error_that_nobody_expects_is_carried_too(fam: Fam, monkeypatch: pyte
 
 
 def test_it_starts_once(fam: Fam) -> None:
-    watch = Watch(fam, interval=NEVER)
+    watch = SamplingThread(fam, interval=NEVER)
     with pytest.raises(TrafficError, match="not started"):
         watch.stop()
     with watch, pytest.raises(TrafficError, match="started before"):
@@ -184,7 +184,7 @@ def test_it_starts_once(fam: Fam) -> None:
 def test_what_cannot_be_is_refused(fam: Fam, parameters: dict[str, object]) -> None:
     before = open_files()
     with pytest.raises(SpecError):
-        Watch(fam, **parameters)  # type: ignore[arg-type]
+        SamplingThread(fam, **parameters)  # type: ignore[arg-type]
     assert open_files() == before
 
 
@@ -213,7 +213,7 @@ class ListedPages(DirtyPages):
 
 def test_authors_tell_who_stored(fam: Fam) -> None:
     one, two = ListedPages([0, 8192, 12288]), ListedPages([8192])
-    watch = Watch(fam, interval=NEVER, granule="8K", authors={"node01": one, "node02": two})
+    watch = SamplingThread(fam, interval=NEVER, granule="8K", authors={"node01": one, "node02": two})
     watch.start()
     fam.write(8192, b"x")
     samples = watch.stop()
@@ -230,7 +230,7 @@ def test_authors_tell_who_stored(fam: Fam) -> None:
 
 def test_a_node_that_is_gone_keeps_its_counts_and_is_named(fam: Fam) -> None:
     dead, alive = ListedPages([0], None), ListedPages(*[[0]] * 1000)
-    watch = Watch(fam, interval=0.05, authors={"node01": dead, "node02": alive})
+    watch = SamplingThread(fam, interval=0.05, authors={"node01": dead, "node02": alive})
     watch.start()
     wait_for(lambda: bool(watch.counted.ended))
     samples = watch.stop()
@@ -242,4 +242,4 @@ def test_a_node_that_is_gone_keeps_its_counts_and_is_named(fam: Fam) -> None:
 
 def test_authors_tell_no_less_than_a_page(fam: Fam) -> None:
     with pytest.raises(SpecError, match="granule"):
-        Watch(fam, granule=64, authors={"node01": ListedPages()})
+        SamplingThread(fam, granule=64, authors={"node01": ListedPages()})
