@@ -80,6 +80,7 @@ class SpecForms:
 
         Examples
         --------
+        >>> from fame_lab import LabSpec
         >>> LabSpec.from_toml('name = "demo"\nfam = "1G"').nodes
         2
         """
