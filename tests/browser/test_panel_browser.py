@@ -20,7 +20,11 @@ pytestmark = [pytest.mark.vm, pytest.mark.browser]
 
 NAME = f"panel-{os.getpid()}"
 PANEL = "import fame_lab\npanel = fame_lab.panel()\npanel"
-BUSY = "import time\ntime.sleep(20)"
+BUSY = """
+import pathlib, time
+while not pathlib.Path("enough").exists():
+    time.sleep(0.1)
+"""
 THREADS = """
 import comm, threading
 sorted(t.name for t in threading.enumerate() if "panel" in t.name), len(comm.get_comm_manager().comms)
@@ -200,7 +204,7 @@ def test_a_launch_cancelled_half_way_leaves_nothing(panel: PanelPage) -> None:
     expect(panel.button("Start")).to_be_enabled()
 
 
-def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage) -> None:
+def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage, jupyter: JupyterLab) -> None:
     panel.begin()
     panel.cell(1).locator(".cm-content").click()
     panel.page.keyboard.press("Control+Enter")
@@ -209,6 +213,7 @@ def test_cancel_is_heard_while_a_cell_runs(panel: PanelPage) -> None:
     panel.says("cancelled; nothing is left of it")
     expect(panel.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
     assert leftovers(NAME) == []
+    (jupyter.directory / "notebooks" / "enough").touch()
     expect(panel.cell(1).locator(".jp-InputPrompt")).not_to_have_text("[*]:")
 
 

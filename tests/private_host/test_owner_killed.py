@@ -92,7 +92,7 @@ def test_a_lab_whose_owner_is_killed_can_be_taken_up_and_is_an_orphan_until_then
     take_away(host, "killed", beside)
 
 
-@pytest.mark.parametrize("how", ["detach", "end"])
+@pytest.mark.parametrize("how", ["detach", pytest.param("end", marks=pytest.mark.soak)])
 def test_a_lab_that_its_owner_left_running_is_no_orphan(host: PrivateHost, how: str) -> None:
     if how == "detach":
         kill_owner(host, "kept", how, "up")

@@ -115,7 +115,7 @@ def test_a_command_that_waits_for_a_node_that_hangs_ends_and_says_why(
     assert leftovers(NAME) == []
 
 
-@pytest.mark.parametrize("harm", ["deleted", "replaced"])
+@pytest.mark.parametrize("harm", [pytest.param("deleted", marks=pytest.mark.soak), "replaced"])
 def test_no_node_boots_into_another_file_than_the_others_have(harm: str) -> None:
     with harmed(nodes=2) as lab:
         held = lab.fam.array("u1", 0, 4, writable=True)

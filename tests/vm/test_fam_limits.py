@@ -23,7 +23,7 @@ def limits(fam: str, path: Path | None = None) -> Lab:
     return Lab(LabSpec(NAME, nodes=1, fam=fam, fam_path=path), progress=False)
 
 
-@pytest.mark.parametrize("fam", ["32G", "256G"])
+@pytest.mark.parametrize("fam", [pytest.param("32G", marks=pytest.mark.soak), "256G"])
 def test_a_large_fam_lies_at_a_multiple_of_its_size_and_takes_up_what_is_touched(fam: str) -> None:
     with limits(fam) as lab:
         (node,) = lab.nodes

@@ -61,7 +61,11 @@ def until_it_has_booted_anew(node: Node, before: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [pytest.param("reboot -f", marks=pytest.mark.soak), "echo c > /proc/sysrq-trigger", "reboot"]
+    "harm",
+    [
+        "echo c > /proc/sysrq-trigger",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("reboot", "reboot -f")),
+    ],
 )
 def test_a_guest_that_reboots_or_panics_comes_back_by_itself(ailing: Lab, sick: Node, harm: str) -> None:
     before = sick.run(BOOT_ID).stdout
@@ -126,7 +130,9 @@ def test_a_qemu_that_hangs_is_told_and_can_be_replaced(
     assert sick.run("uname -n").stdout == f"{sick.name}\n"
 
 
-@pytest.mark.parametrize("when", ["1970-01-02 00:00:00", "2037-01-01 00:00:00"])
+@pytest.mark.parametrize(
+    "when", ["1970-01-02 00:00:00", pytest.param("2037-01-01 00:00:00", marks=pytest.mark.soak)]
+)
 def test_a_guest_whose_clock_jumps_runs_commands_with_timeouts_and_measures(
     ailing: Lab, sick: Node, when: str
 ) -> None:

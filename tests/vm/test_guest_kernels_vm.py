@@ -1,6 +1,7 @@
 """Guests of older and newer Debian releases boot on this host's QEMU, and on that of its backports."""
 
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,16 @@ from other_guest import guest_of
 from fame_lab import Lab, LabSpec
 
 pytestmark = pytest.mark.vm
+OWN = platform.freedesktop_os_release().get("VERSION_CODENAME")
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+#: The host's own release is the guest in every other test.
+RELEASES = [
+    pytest.param(each, marks=[pytest.mark.soak] if each == OWN else []) for each in ("bookworm", "trixie")
+]
+
+
+@pytest.fixture(scope="module", params=RELEASES)
 def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory() as made:  # QEMU's user may not pass pytest's own
         Path(made).chmod(0o755)

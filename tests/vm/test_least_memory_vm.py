@@ -41,6 +41,7 @@ def test_memory_too_small_for_an_image_is_refused_and_the_least_that_is_named_co
     assert parse_size(named[1], "memory") < 240 * MIB  # not far from the least
 
 
+@pytest.mark.soak
 @pytest.mark.vm
 def test_the_appliance_comes_up_with_the_least_that_it_is_said_to_need() -> None:
     least = appliance.ensure().least_memory(1)

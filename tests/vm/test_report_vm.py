@@ -36,7 +36,7 @@ def test_a_person_s_lab_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupted_run_leaves_no_lab_and_no_kernel(tmp_path: Path, number: signal.Signals) -> None:
     name = f"report-int-{os.getpid()}-{int(number)}"
     ready = tmp_path / "ready"

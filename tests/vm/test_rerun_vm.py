@@ -27,8 +27,8 @@ traffic.plot()
 
 @pytest.mark.vm
 def test_a_report_of_real_nodes_is_repeated_elsewhere(tmp_path: Path) -> None:
-    source = notebook(tmp_path, MEASURES, parameters="nodes = 2")
-    words = ("report", source.name, "-p", "nodes=3", "--output", "out")
+    source = notebook(tmp_path, MEASURES, parameters="nodes = 3")
+    words = ("report", source.name, "-p", "nodes=2", "--output", "out")
     first = fame_lab(*words, directory=tmp_path)
     assert first.returncode == 0, first.stderr
     assert Path(first.stdout.strip()) == tmp_path / "out" / "n.html"
@@ -39,7 +39,7 @@ def test_a_report_of_real_nodes_is_repeated_elsewhere(tmp_path: Path) -> None:
     ]
     for each in told["results"]:
         manifest = each["manifest"]
-        assert manifest["spec"]["nodes"] == 3
+        assert manifest["spec"]["nodes"] == 2
         assert manifest["accelerator"]["kind"] == "tcg" and manifest["accelerator"]["reason"]
         assert manifest["versions"]["qemu"] and manifest["versions"]["libvirt"] and manifest["image"]
     assert told["results"][0]["manifest"]["mapping"]

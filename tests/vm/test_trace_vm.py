@@ -396,7 +396,11 @@ def test_what_finds_its_ring_full_is_lost_and_counted(
     assert recording.matrix().sel(op="store").sum() == count
 
 
-@pytest.mark.parametrize("placement", ["own", "remote", "interleaved"])
+# The notebook of access patterns has all three counted too.
+@pytest.mark.parametrize(
+    "placement",
+    ["interleaved", *(pytest.param(each, marks=pytest.mark.soak) for each in ("own", "remote"))],
+)
 def test_workloads_report_what_the_trace_counts(traced: Lab, placement: str) -> None:
     with traced.record() as recording:
         result = traced.probe("workloads", placement=placement, size="64K", operations=1 << 14, batches=30)
