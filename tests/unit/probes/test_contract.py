@@ -229,7 +229,8 @@ def test_every_variable_says_what_it_is_and_in_which_unit(run: Run) -> None:
         assert variable.attrs["long_name"], name
         if "units" not in variable.attrs:
             # A flag, a text, a count or a quotient has none.
-            values = variable.values[np.isfinite(variable.values)] if variable.dtype.kind == "f" else []
+            numbers = variable.values if variable.dtype.kind == "f" else np.array([])
+            values = numbers[np.isfinite(numbers)]
             assert str(name).endswith(QUOTIENTS) or all(value == int(value) for value in values), name
 
 
