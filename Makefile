@@ -16,9 +16,9 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 help:
 	@echo 'make demo    start two nodes, run $(NOTEBOOK), print the path of its report'
 	@echo 'make lab     open JupyterLab on notebooks/'
-	@echo 'make test    lint, check types, run every test but the long counts'
+	@echo 'make test    lint, check types, run every test but long counts and second variants'
 	@echo 'make unit    the tests that start no virtual machine, browser or kernel'
-	@echo 'make soak    the long counts, and the benchmarks of launch and notebook'
+	@echo 'make soak    long counts and second variants, and the benchmarks'
 	@echo 'make check   lint and check types only'
 	@echo 'make setup   what all of these begin with: packages, .venv, guest image'
 	@echo 'make clean   remove what these made in this clone'

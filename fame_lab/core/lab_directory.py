@@ -174,10 +174,10 @@ class LabDirectory:
 
     @contextlib.contextmanager
     def locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
-        """Lock the directory while its lab is taken down; yield whether it is locked, and is ours.
+        """Lock the directory, and yield whether it is locked and still the lab's.
 
-        It waits for another holder, such as a start under way, which is so never taken for an orphan. The
-        directory is not ours if it was removed meanwhile.
+        Who waits for another holder, such as a start under way, never takes that for an orphan. The directory
+        is not the lab's if it was removed meanwhile.
 
         Parameters
         ----------

@@ -286,9 +286,13 @@ class Fam:
 
     def remove(self) -> None:
         """Delete the file if the lab made it and it is still that one."""
-        if not self.created or not os.path.lexists(self.path):
+        if not self.created:
             return
-        if _identity(self.path.lstat()) == self.identity:
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return
+        if _identity(status) == self.identity:
             self.path.unlink()
         else:
             log.warning("%s is not the file that the lab made: left alone", self.path)

@@ -77,7 +77,7 @@ class LabPoller:
         self._labs_until = 0.0
         self._closed = False
         self._awake = threading.Event()
-        for work, name in ((self._work, "panel-watch"), (self._feel, "panel-pulse")):
+        for work, name in ((self._work, "panel-poller"), (self._feel, "panel-pulse")):
             threading.Thread(target=work, name=name, daemon=True).start()
 
     def look_at(self, lab: str | None) -> None:

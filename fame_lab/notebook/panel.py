@@ -90,7 +90,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         )
         self._sought = lab is not None
         self._whole = False
-        # Clicks, tasks that end and the watch come on threads of their own.
+        # Clicks, tasks that end and the poller come on threads of their own.
         self._lock = threading.RLock()
         self.closed = False
 
@@ -144,8 +144,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         self._whole = True
         self._show()
         self.doctor.look()
-        self._watch = LabPoller(self._see)
-        self._watch.look_at(None if lab is None else lab.spec.name)
+        self._poller = LabPoller(self._see)
+        self._poller.look_at(None if lab is None else lab.spec.name)
 
     @property
     def lab(self) -> Lab | None:
@@ -167,7 +167,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
         if self.closed:
             return
         self.closed = True
-        self._watch.close()
+        self._poller.close()
         self.end_boxes()
         self.journal.close()
         close_tree(self)
@@ -210,14 +210,14 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets publishes no ty
             self.form.show(lab.spec)
         self.progress.end(words)
         self._look_at_ours()
-        self._watch.look_now()
+        self._poller.look_now()
         self._show()
 
     # --- What is shown ---
 
     def _look_at_ours(self) -> None:
         lab = self.lab
-        self._watch.look_at(None if lab is None else lab.spec.name)
+        self._poller.look_at(None if lab is None else lab.spec.name)
 
     def _see(self, snapshot: HostSnapshot) -> None:
         """Show a snapshot; release a lab that others have ended, attach to one from before a restart."""

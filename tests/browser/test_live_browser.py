@@ -137,7 +137,7 @@ def test_a_pause_holds_the_picture_and_its_end_lets_it_go_on(live: LiveView) -> 
     live.notebook.screenshot("unpaused")
 
 
-@pytest.mark.parametrize("pictures", [12, pytest.param(40, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("pictures", [20, pytest.param(40, marks=pytest.mark.soak)])
 def test_many_pictures_are_one_image_and_take_no_more_room(live: LiveView, pictures: int) -> None:
     comms, began = live.notebook.run(4), live.changes
     wait_for(lambda: live.changes >= began + 5)  # and the page has settled

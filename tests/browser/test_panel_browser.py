@@ -22,7 +22,9 @@ NAME = f"panel-{os.getpid()}"
 PANEL = "import fame_lab\npanel = fame_lab.panel()\npanel"
 BUSY = """
 import pathlib, time
-while not pathlib.Path("enough").exists():
+for _ in range(300):
+    if pathlib.Path("enough").exists():
+        break
     time.sleep(0.1)
 """
 THREADS = """

@@ -149,16 +149,16 @@ SWITCHED = """
 import json
 from fame_lab import Lab, LabSpec
 from leftovers import leftovers, network_processes
-with Lab(LabSpec("switched", nodes=2, fam="1M", network="libvirt"), progress=False) as lab:
+with Lab(LabSpec("switched", nodes=3, fam="1M", network="libvirt"), progress=False) as lab:
     ping = "ping -q -c 1 -w 20"
     told = {
         "running": len(network_processes("switched")),
         "addresses": [node.address for node in lab.nodes],
-        "reached": lab.nodes[1].run(f"{ping} node01 && {ping} 192.168.42.1").exit_status,
+        "reached": lab.nodes[2].run(f"{ping} node01 && {ping} 192.168.42.2").exit_status,
         "host": lab.nodes[0].run("ping -q -c 1 -w 2 192.168.42.254", check=False).exit_status,
     }
     lab.nodes[0].restart()
-    told["again"] = lab.nodes[0].run(f"{ping} node02").exit_status
+    told["again"] = lab.nodes[0].run(f"{ping} node03").exit_status
 print(json.dumps(told | {"left": leftovers("switched")}))
 """
 
@@ -170,7 +170,7 @@ def test_an_ordinary_users_nodes_meet_at_a_switch_and_reach_nothing_else(
         pytest.skip("vde2 is not installed")
     assert as_ordinary_user(SWITCHED) == {
         "running": 1,
-        "addresses": ["192.168.42.1", "192.168.42.2"],
+        "addresses": ["192.168.42.1", "192.168.42.2", "192.168.42.3"],
         "reached": 0,
         "host": 1,
         "again": 0,

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 import subprocess
 import sys
 
@@ -18,8 +19,13 @@ def call(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def call_here(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line in this process, and return what :func:`call` would."""
+    """Run a command line in this process; return what :func:`call` would, without what goes to logging."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main.main(words)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main.main(words)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())

@@ -32,5 +32,5 @@ class RepeatingNode(LocalNode):
 
 
 def repeating(lab: Any, answers: Answers) -> None:
-    """Let all nodes of a lab answer so."""
+    """Put such nodes in the place of a lab's."""
     lab.nodes[:] = [RepeatingNode(each.name, each.index, each.fam, answers) for each in lab.nodes]

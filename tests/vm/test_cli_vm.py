@@ -31,6 +31,13 @@ def traced() -> Iterator[str]:
     assert again.returncode == 1 and name in again.stderr
 
 
+@pytest.fixture(scope="module")
+def attached(traced: str) -> Iterator[Lab]:
+    lab = Lab.attach(traced)
+    yield lab
+    lab.detach()
+
+
 @pytest.mark.vm
 def test_ls_shows_a_lab_that_up_started(traced: str) -> None:
     (entry,) = [entry for entry in json.loads(call("ls", "--json").stdout) if entry["name"] == traced]
@@ -69,14 +76,15 @@ def test_run_as_json_has_each_node_s_streams(traced: str) -> None:
 
 @pytest.mark.vm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_that_is_interrupted_ends_its_command_in_every_node(traced: str, number: signal.Signals) -> None:
+def test_run_that_is_interrupted_ends_its_command_in_every_node(
+    traced: str, attached: Lab, number: signal.Signals
+) -> None:
     process = subprocess.Popen(
         [*FAME_LAB, "run", traced, "--", f"echo begun {number} > /dev/ttyS0; sleep 300"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    attached = Lab.attach(traced)
     while any(f"begun {number}" not in node.console() for node in attached.nodes):
         assert process.poll() is None
         time.sleep(0.1)
@@ -96,9 +104,9 @@ def test_ssh_takes_a_command_that_begins_with_a_dash_for_one(traced: str) -> Non
 
 
 @pytest.mark.vm
-def test_ssh_reads_no_configuration(traced: str) -> None:
+def test_ssh_reads_no_configuration(attached: Lab) -> None:
     # All nodes are root@127.0.0.1: one's master connection would answer for another.
-    words = Lab.attach(traced).node("node02").ssh_command
+    words = attached.node("node02").ssh_command
     assert words[:3] == ["ssh", "-F", "none"]
     told = subprocess.run([*words[:-1], "-G", words[-1]], capture_output=True, text=True, check=True).stdout
     said = dict(line.partition(" ")[::2] for line in told.splitlines())
@@ -109,7 +117,7 @@ def test_ssh_reads_no_configuration(traced: str) -> None:
 
 @pytest.mark.vm
 def test_an_unknown_node_is_told_with_those_that_are_there(traced: str) -> None:
-    answer = call_here("ssh", traced, "node09", "true")
+    answer = call("ssh", traced, "node09", "true")
     assert answer.returncode == 1
     assert "node09" in answer.stderr and "node01, node02" in answer.stderr
 
@@ -167,14 +175,14 @@ def test_progress_goes_to_a_log_in_plain_lines_and_never_to_stdout(traced: str) 
 
 @pytest.mark.vm
 def test_trace_that_is_interrupted_keeps_what_it_has_and_says_that_the_command_was_ended(
-    traced: str, tmp_path: Path
+    traced: str, attached: Lab, tmp_path: Path
 ) -> None:
     words = ["trace", traced, "--node", "node01", "--output", str(tmp_path / "data"), "--"]
     with subprocess.Popen(
         [*FAME_LAB, *words, "touch /tmp/begun; exec sleep 30"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
-        node = Lab.attach(traced).node("node01")
+        node = attached.node("node01")
         while node.run("ls /tmp/begun", check=False).exit_status:
             assert running.poll() is None
             time.sleep(0.1)
@@ -225,9 +233,9 @@ def test_ssh_runs_a_command_and_gives_its_status(traced: str) -> None:
 
 
 @pytest.mark.vm
-def test_restart_boots_the_nodes_named_anew(traced: str) -> None:
-    Lab.attach(traced).run("touch /run/before")
+def test_restart_boots_the_nodes_named_anew(traced: str, attached: Lab) -> None:
+    attached.run("touch /run/before")
     again = call("restart", traced, "node02")
     assert (again.returncode, again.stdout) == (0, "node02 has booted anew\n"), again.stderr
     assert call_here("run", traced, "--", "ls /run | grep before").stdout == "node01: before\n"
-    Lab.attach(traced).run("rm -f /run/before")
+    call_here("run", traced, "--", "rm -f /run/before")

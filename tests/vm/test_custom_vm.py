@@ -30,12 +30,14 @@ def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
     shutil.copyfile(image.initrd, readable / "initrd")
     before = (readable / "initrd").read_bytes()
     name = f"own-kernel-{os.getpid()}"
-    with Lab(LabSpec(name, nodes=1, fam="64M", image=readable), progress=False) as lab:
-        (node,) = lab.nodes
-        assert node.run("uname -n").stdout == "node01\n"
+    with Lab(LabSpec(name, nodes=2, fam="64M", image=readable), progress=False) as lab:
+        assert {node: told.stdout.strip() for node, told in lab.run("uname -n").items()} == {
+            "node01": "node01",
+            "node02": "node02",
+        }
         assert not lab.probe("chase", working_sets=["64K"], batches=30).failed
-        node.restart()
-        assert node.run("readlink /dev/fam").stdout.endswith("resource2\n")
+        lab.nodes[1].restart()
+        assert lab.nodes[1].run("readlink /dev/fam").stdout.endswith("resource2\n")
     assert (readable / "initrd").read_bytes() == before
     assert leftovers(name) == []
 

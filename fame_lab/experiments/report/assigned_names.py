@@ -75,12 +75,20 @@ class _Names(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.others[node.name] = "a function"
+        defaults = (each for each in node.args.kw_defaults if each is not None)
+        for each in (*node.decorator_list, *node.args.defaults, *defaults):
+            self.visit(each)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.others[node.name] = "a class"
+        for each in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(each)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Leave out its names, which are its own."""
+
+    def visit_TypeAlias(self, node: ast.AST) -> None:  # since Python 3.12
+        """Leave out a name that is a type."""
 
     def visit_Import(self, node: ast.Import) -> None:
         self.others |= {(each.asname or each.name).partition(".")[0]: "a module" for each in node.names}

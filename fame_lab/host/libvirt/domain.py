@@ -128,7 +128,10 @@ class Domain:
         self._ask("getfd", {"fdname": name}, descriptor)
 
     def send_fd_as_path(self, descriptor: int) -> int:
-        """Pass QEMU an open file, for use by the path ``/dev/fdset/NUMBER``; return the number."""
+        """Pass QEMU an open file, for use by the path ``/dev/fdset/NUMBER``; return NUMBER.
+
+        Its errors are those of :meth:`qmp`.
+        """
         return int(self._ask("add-fd", {}, descriptor)["fdset-id"])
 
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:

@@ -117,7 +117,7 @@ def check_arguments(run: Callable[P, R]) -> Callable[P, R]:
         result = run(*lab, **given)
         if isinstance(result, Result):
             kept = {name: value for name, value in given.items() if name not in _NOT_KEPT}
-            result.manifest["parameters"] = kept | result.manifest["parameters"]
+            result.manifest["parameters"] = kept | result.manifest.get("parameters", {})
         return result
 
     return checked

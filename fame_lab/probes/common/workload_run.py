@@ -156,7 +156,7 @@ class NodeShare:
 
 @dataclass(frozen=True)
 class Run:
-    """The nodes' shares, in order, and the outcome of the check: of nothing, if there is nothing to check."""
+    """The nodes' shares, in order, and the outcome of the check, which is empty if nothing was to check."""
 
     kind: Workload
     parts: Sequence[NodeShare]

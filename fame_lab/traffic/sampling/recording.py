@@ -52,10 +52,9 @@ class SampleRecording(Recording):
         self._lab = lab
         self._parameters: dict[str, Any] = {"granule": granule, "window": window, "interval": interval}
         self._manifest: dict[str, Any] = {}
-        self._prepared: SamplingThread | None = (
-            self._create_watch()
-        )  # so that a wrong parameter is refused here
-        self._watch: SamplingThread | None = None
+        # Made here, so that a wrong parameter is refused here.
+        self._prepared: SamplingThread | None = self._create_thread()
+        self._thread: SamplingThread | None = None
         self._last: Traffic | None = None
 
     def start(self) -> Self:
@@ -66,20 +65,20 @@ class SampleRecording(Recording):
         TrafficError
             If it runs already, or FAM cannot be read.
         """
-        if self._watch is not None:
+        if self._thread is not None:
             raise TrafficError("this recording runs already", hint="stop it first")
         self._last = None
-        watch = self._prepared = self._prepared or self._create_watch()
+        watch = self._prepared = self._prepared or self._create_thread()
         self._manifest = self._lab.manifest() | {"source": self.source, "interval": watch.interval}
         self._prepared = None
         watch.start()
-        self._watch = watch
+        self._thread = watch
         return self
 
     def stop(self) -> Traffic:
         """Stop, and return the traffic that was seen. Safe to repeat."""
-        if self._watch is not None:
-            watch, self._watch = self._watch, None
+        if self._thread is not None:
+            watch, self._thread = self._thread, None
             self._last = self._traffic(watch.stop())
             self._has_stopped()
         return self.traffic()
@@ -88,20 +87,20 @@ class SampleRecording(Recording):
         """Return the traffic seen up to the last look."""
         if self._last is not None:
             return self._last
-        if self._watch is None:
+        if self._thread is None:
             raise TrafficError(NEVER_STARTED)
-        return self._traffic(self._watch.samples())
+        return self._traffic(self._thread.samples())
 
     @property
     def running(self) -> bool:
         """Whether it looks now."""
-        return self._watch is not None
+        return self._thread is not None
 
     def glance(self) -> Snapshot:
         """Return the numbers of a live picture."""
         return of_traffic(self.traffic())
 
-    def _create_watch(self) -> SamplingThread:
+    def _create_thread(self) -> SamplingThread:
         granule, book = parse_size(self._parameters["granule"], "granule"), int(self._lab.spec.book)
         if granule > book:
             raise SpecError(

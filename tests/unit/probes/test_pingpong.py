@@ -1,3 +1,4 @@
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dying_node import DyingNode
-from repeating_node import repeating
+from repeating_node import RepeatingNode, repeating
 
 from fame_lab.errors import ProbeError, SpecError
 from fame_lab.probes import pingpong
@@ -42,12 +43,24 @@ def test_every_batch_of_every_variant_is_kept(measured: Result) -> None:
     assert (data["operations"] > 0).all()
 
 
-def test_of_all_pairs_each_of_the_two_asks_once(four: Any) -> None:
+def test_of_all_pairs_each_of_the_two_asks_once(four: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     repeating(four, {})
+    players: list[tuple[str, str]] = []
+    real = RepeatingNode.probe
+
+    def noted(node: RepeatingNode, *words: str, timeout: float | None = None) -> Any:
+        if words[0] == "pingpong":
+            players.append((words[words.index("--role") + 1], node.name))
+        return real(node, *words, timeout=timeout)
+
+    monkeypatch.setattr(RepeatingNode, "probe", noted)
     data = pingpong.run(four, nodes=(0, 3, 1), pairs="all", variants=["cas"], batches=30).dataset
     assert dict(data["latency"].sizes) == {"variant": 1, "initiator": 3, "responder": 3, "batch": 30}
     assert data["initiator"].values.tolist() == data["responder"].values.tolist()
     assert data["initiator"].values.tolist() == ["node01", "node04", "node02"]
+    matches = [dict(players[at : at + 2]) for at in range(0, len(players), 2)]
+    pairs = [(match["ping"], match["pong"]) for match in matches]
+    assert sorted(pairs) == sorted(itertools.permutations(["node01", "node02", "node04"], 2))
     played = ~np.eye(3, dtype=bool)
     assert (np.isfinite(data["latency"].values).all(axis=-1)[0] == played).all()
     assert (np.isfinite(data["latency_summary"].sel(statistic="p50").values[0]) == played).all()
