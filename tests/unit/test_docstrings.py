@@ -51,7 +51,9 @@ def public() -> Iterator[tuple[str, Any]]:
             yield from (
                 (f"{name}.{method}", function)
                 for method, function in found
-                if not method.startswith("_") and function.__module__.startswith("fame_lab")
+                if not method.startswith("_")
+                and callable(function)  # a cached property is not, which Python 3.13 has of our module
+                and function.__module__.startswith("fame_lab")
             )
 
 
