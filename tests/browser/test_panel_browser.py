@@ -288,6 +288,7 @@ def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: Panel
 def test_a_probes_refusal_is_shown_in_full(running: PanelPage) -> None:
     running.choose_probe("ring")
     running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
+    expect(running.field("message_sizes")).to_be_visible()  # other probes have an offset too
     running.field("offset").fill("1T")  # which some lab could have
     running.button("Run").click()
     expect(running.alerts).to_contain_text("do not fit in FAM")
