@@ -88,7 +88,7 @@ def kill(host: PrivateHost, lifetime: float, what: str, moment: float) -> None:
 
 @pytest.mark.parametrize(
     ("what", "moment"),
-    [("owner", 0.35), ("owner", 0.8), ("qemu-system-x86_64", 0.4), ("libvirtd", 0.6)],
+    [("owner", 0.8), ("qemu-system-x86_64", 0.4), ("libvirtd", 0.6)],
 )
 def test_a_kill_leaves_nothing_and_costs_nobody_else_anything(
     host: PrivateHost, lifetime: float, what: str, moment: float

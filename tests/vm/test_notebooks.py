@@ -53,11 +53,13 @@ SAYS = {
         r"still here: False",
     ],
 }
-#: Smaller labs, for those whose own take longest.
+#: Smaller labs and shorter batches, for those whose own take longest.
 FEWER: dict[str, dict[str, Any]] = {
-    "07_placement": {"nodes": 2},
+    "05_atomics_and_memory_order": {"iterations": 50_000},
+    "06_access_patterns_and_traffic": {"operations": 1 << 12},
+    "07_placement": {"nodes": 2, "operations": 2048},
     "08_many_nodes": {"nodes": 4},
-    "09_reproducible_experiment": {"sizes": [2], "repeats": 1},
+    "09_reproducible_experiment": {"sizes": [2], "repeats": 1, "operations": 1 << 13},
 }
 #: A cell with one of these is to show a picture.
 DRAWS = re.compile(r"\bplot\(|\bplt\.subplots\(|\bplots\.(figure|side_by_side|access_order)\(")

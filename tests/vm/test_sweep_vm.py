@@ -85,6 +85,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.soak  # with stand-ins for labs, test_sweep_dask_cluster kills one too
 def test_a_worker_killed_half_way_has_its_points_measured_by_another_and_leaves_no_lab(
     host: PrivateHost, tmp_path: Path
 ) -> None:
