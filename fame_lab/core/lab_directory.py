@@ -138,8 +138,8 @@ class LabDirectory:
                     hint="choose another name for the lab",
                 ) from None
             raise LabError(
-                f"a lab named {self.name!r} exists, or was killed and left {self.path}",
-                hint=f"choose another name, Lab.attach({self.name!r}), or `fame-lab down {self.name}`",
+                f"a lab named {self.name!r} exists or starts, or was killed and left {self.path}",
+                hint=f"`fame-lab ls` shows which; choose another name, or `fame-lab down {self.name}`",
             ) from None
         except OSError as error:
             raise HostError(f"cannot make the lab's directory {self.path}: {error.strerror}") from error

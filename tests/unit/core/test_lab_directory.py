@@ -62,7 +62,7 @@ def test_one_that_was_taken_away_meanwhile_is_not_ours(directory: LabDirectory) 
 
 
 def test_a_name_is_made_once(directory: LabDirectory) -> None:
-    with pytest.raises(LabError, match=r"held.*exists, or was killed"):
+    with pytest.raises(LabError, match=r"held.*exists or starts, or was killed"):
         directory.make(None)
 
 

@@ -27,7 +27,9 @@ def test_a_name_whose_directory_was_left_is_refused_and_the_directory_stays(mach
     directory = LabDirectory.of("twin")
     directory.make(None)
     directory.write(directory.path / "kept", b"kept")
-    with pytest.raises(LabError, match=r"exists, or was killed and left .*`fame-lab down twin`"):
+    with pytest.raises(
+        LabError, match=r"exists or starts, or was killed and left .*`fame-lab ls`.*`fame-lab down twin`"
+    ):
         memory_lab(machine).start()
     assert (directory.path / "kept").read_bytes() == b"kept"
 
