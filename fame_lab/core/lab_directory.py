@@ -176,8 +176,8 @@ class LabDirectory:
     def locked(self, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
         """Lock the directory, and yield whether it is locked and still the lab's.
 
-        Who waits for another holder, such as a start under way, never takes that for an orphan. The directory
-        is not the lab's if it was removed meanwhile.
+        With `wait` it waits for another holder, so that a start under way is never taken for an orphan. The
+        directory is not the lab's if it was removed meanwhile.
 
         Parameters
         ----------

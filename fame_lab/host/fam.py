@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
@@ -288,14 +289,11 @@ class Fam:
         """Delete the file if the lab made it and it is still that one."""
         if not self.created:
             return
-        try:
-            status = self.path.lstat()
-        except FileNotFoundError:
-            return
-        if _identity(status) == self.identity:
-            self.path.unlink()
-        else:
-            log.warning("%s is not the file that the lab made: left alone", self.path)
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self.path.lstat()) == self.identity:
+                self.path.unlink()
+            else:
+                log.warning("%s is not the file that the lab made: left alone", self.path)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

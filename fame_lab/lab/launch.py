@@ -26,7 +26,7 @@ __all__ = ["Launch"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds. A Ctrl-C that comes just before a wait is heard at the wait's end, so no wait is without one.
+#: Seconds of a wait for news. A Ctrl-C that comes just before a wait is heard when that ends.
 _SIGNAL_INTERVAL = 0.2
 
 

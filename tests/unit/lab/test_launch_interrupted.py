@@ -9,6 +9,7 @@ import pytest
 from memory_lab import AT, KINDS, at, interrupt, leftovers, memory_lab
 from waiting import wait_for
 
+from fame_lab.core.jobs.cancellation import is_cancelled
 from fame_lab.errors import LabError
 from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.testing import InMemoryHost, NodeLife
@@ -33,6 +34,23 @@ def test_a_start_that_is_interrupted_at_any_call_leaves_nothing(
     at(machine, what, interrupt)
     with pytest.raises(KeyboardInterrupt):
         memory_lab(machine, **KINDS[kind]).start()
+    assert leftovers(machine) == []
+
+
+def test_a_ctrl_c_that_interrupts_no_wait_is_heard_all_the_same(machine: InMemoryHost) -> None:
+    heard: list[bool] = []
+
+    def interrupt_unseen() -> None:
+        # In another thread it ends no wait of the main one, as if it came just before that.
+        signal.raise_signal(signal.SIGINT)
+        wait_for(is_cancelled, 10)
+        heard.append(True)
+
+    machine.script("node01", NodeLife(boots_after=None))
+    machine.calls.before("console", interrupt_unseen)
+    with pytest.raises(KeyboardInterrupt):
+        memory_lab(machine, nodes=1).start(deadline=600)
+    assert heard == [True]
     assert leftovers(machine) == []
 
 
