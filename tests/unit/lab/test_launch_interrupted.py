@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from functools import partial
 from types import FrameType
 
@@ -41,6 +42,7 @@ def test_a_ctrl_c_that_interrupts_no_wait_is_heard_all_the_same(machine: InMemor
     heard: list[bool] = []
 
     def interrupt_unseen() -> None:
+        time.sleep(0.5)  # by then the main thread waits for news
         # In another thread it ends no wait of the main one, as if it came just before that.
         signal.raise_signal(signal.SIGINT)
         wait_for(is_cancelled, 10)
