@@ -28,7 +28,6 @@ def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
         yield Path(made), guest_of(request.param, Path(made))
 
 
-@pytest.mark.newer_qemu
 def test_a_guest_of_another_release_boots(guest: tuple[Path, str], qemu: str) -> None:
     image, version = guest
     # With `fsrm` and without `erms`, Linux 6.1 hangs before /init on QEMU 8.1 and newer.

@@ -72,7 +72,6 @@ def test_a_start_under_way_is_left_alone_by_who_clears_up_orphans(qemu: str) -> 
     assert leftovers("early") == []
 
 
-@pytest.mark.newer_qemu
 def test_a_launch_a_new_boot_and_a_probe_are_heard(qemu: str) -> None:
     from fame_lab import LabSpec
     from fame_lab.core.jobs.progress import job, listen
