@@ -126,14 +126,14 @@ class Container:
 
 
 @contextlib.contextmanager
-def binder_container(home: Path, *shown: Path, root: Path | None = None) -> Iterator[Container]:
+def binder_container(home: Path, *folders: Path, root: Path | None = None) -> Iterator[Container]:
     """Make a container; whatever runs in it ends with the block.
 
     Parameters
     ----------
     home : Path
         What is to be the user's home; it is given to that user.
-    *shown : Path
+    *folders : Path
         Directories that the user can see though they lie in /root or /home.
     root : Path, optional
         Of another distribution's tree; by default this host's.
@@ -142,7 +142,7 @@ def binder_container(home: Path, *shown: Path, root: Path | None = None) -> Iter
         pytest.skip("a container takes root: it mounts")
     os.chown(home, _UID, _UID)
     isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    words = [str(root or ""), str(home), *map(str, shown)]
+    words = [str(root or ""), str(home), *map(str, folders)]
     with (
         _memory_group() as group,
         subprocess.Popen(

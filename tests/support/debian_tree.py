@@ -130,18 +130,18 @@ def debian_tree(release: str) -> Iterator[DebianTree]:
 
 
 def _apt_settings() -> list[str]:
-    asked = subprocess.run(["apt-config", "dump", *_APT], capture_output=True, text=True, check=True)
-    return [line for line in asked.stdout.splitlines() if '""' not in line]
+    dump = subprocess.run(["apt-config", "dump", *_APT], capture_output=True, text=True, check=True)
+    return [line for line in dump.stdout.splitlines() if '""' not in line]
 
 
 def _copy_repository(into: Path) -> None:
-    told = subprocess.run(
+    listing = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
         text=True,
         check=True,
     )
-    for name in filter(None, told.stdout.split("\0")):
+    for name in filter(None, listing.stdout.split("\0")):
         source = ROOT / name
         if source.is_symlink() or not source.is_file():
             continue

@@ -40,14 +40,14 @@ class Outcome:
         Class of what was raised; empty if the lab came up.
     named : list of str
         Nodes that its message names.
-    left : list of str
+    leftovers : list of str
         What is there afterwards.
     """
 
     stages: dict[str, list[str]]
     error: str
     named: list[str]
-    left: list[str]
+    leftovers: list[str]
 
 
 class TwinMachine(Protocol):

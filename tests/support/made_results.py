@@ -47,11 +47,11 @@ def a_chase(
     return Result("chase", dataset, MANIFEST | {"probe": "chase", "seed": seed} | manifest)
 
 
-def a_report(folder: Path, kept: Mapping[str, Result | Traffic], **told: Any) -> Path:
+def a_report(folder: Path, results: Mapping[str, Result | Traffic], **fields: Any) -> Path:
     """Make a report's folder, as far as it is compared."""
-    for name, measured in kept.items():
+    for name, measured in results.items():
         measured.save(folder / "data" / name)
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {"format": 1, "notebook": "made.ipynb", "sha256": "0" * 64, "parameters": {}, "stopped": ""}
-    (folder / "manifest.json").write_text(json.dumps(manifest | told))
+    (folder / "manifest.json").write_text(json.dumps(manifest | fields))
     return folder

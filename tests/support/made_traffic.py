@@ -32,8 +32,8 @@ def a_spec(**fields: Any) -> LabSpec:
 
 def _counted(cells: Cells, spec: LabSpec, places: Sequence[int]) -> tuple[Any, Any]:
     accesses, bytes_ = np.zeros((2, 2, spec.nodes, len(places)), "u8")
-    for (op, node, offset), told in cells.items():
-        counted = told if isinstance(told, tuple) else (told, 8 * told)
+    for (op, node, offset), cell in cells.items():
+        counted = cell if isinstance(cell, tuple) else (cell, 8 * cell)
         where = (OPS.index(op), node - 1, list(places).index(offset))
         accesses[where], bytes_[where] = counted
     return accesses, bytes_
@@ -161,6 +161,6 @@ def an_order(
         ],
         schema=schema,
     )
-    told = {"lost": json.dumps({"node01": lost, "node02": 0}), "manifest": json.dumps(manifest)}
-    pyarrow.parquet.write_table(table.replace_schema_metadata(told), path)
+    metadata = {"lost": json.dumps({"node01": lost, "node02": 0}), "manifest": json.dumps(manifest)}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), path)
     return path

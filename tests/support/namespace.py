@@ -93,10 +93,10 @@ def namespace() -> Iterator[Namespace]:
     ) as keeper:
         assert keeper.stdin is not None and keeper.stdout is not None and keeper.stderr is not None
         if keeper.stdout.readline() != "there\n":
-            said = keeper.stderr.read().strip()
-            if "ermission denied" in said or "not permitted" in said:
-                pytest.skip(f"no namespace can be made here: {said}")
-            raise AssertionError(said)
+            stderr = keeper.stderr.read().strip()
+            if "ermission denied" in stderr or "not permitted" in stderr:
+                pytest.skip(f"no namespace can be made here: {stderr}")
+            raise AssertionError(stderr)
         (first,) = psutil.Process(keeper.pid).children()
         try:
             yield Namespace(first.pid)

@@ -85,8 +85,8 @@ class NestedHost:
 
     def broke(self) -> bool:
         """Return whether the guest itself has failed, and not what ran in it."""
-        said = self.console.read_text(errors="replace")
-        return self.process.poll() is not None or any(words in said for words in _BROKEN)
+        output = self.console.read_text(errors="replace")
+        return self.process.poll() is not None or any(words in output for words in _BROKEN)
 
     def run(self, command: str, *, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command by its shell, in the clone, in at most `timeout` seconds."""
@@ -155,8 +155,8 @@ def nested_host(image: NestedImage) -> Iterator[NestedHost]:
     with tempfile.TemporaryDirectory(dir=image.disk.parent) as scratch, contextlib.ExitStack() as undo:
         console, known = Path(scratch, "console"), Path(scratch, "known_hosts")
         console.touch()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
         process = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL"),

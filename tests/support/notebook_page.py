@@ -91,11 +91,11 @@ class NotebookPage:
 
     def restart_kernel(self) -> None:
         """Restart it, as by the toolbar's button, and wait until it is there again."""
-        hear = f"{_KERNEL}.statusChanged.connect((_, now) => window.seen.push(now))"
-        self.page.evaluate(f"() => {{ window.seen = []; {hear} }}")
+        hear = f"{_KERNEL}.statusChanged.connect((_, now) => window.states.push(now))"
+        self.page.evaluate(f"() => {{ window.states = []; {hear} }}")
         self.page.get_by_role("button", name="Restart the kernel", exact=True).click()
         self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm").click()
-        self.page.wait_for_function("window.seen.includes('restarting')")
+        self.page.wait_for_function("window.states.includes('restarting')")
         self.wait_for_kernel()
 
     def cell(self, number: int) -> Locator:

@@ -52,11 +52,13 @@ def guest_of(release: str, directory: Path) -> str:
 
 def _archive() -> str:
     """Return the address of Debian's archive, of a mirror where this host has one."""
-    asked = subprocess.run(
+    targets = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"],
         capture_output=True,
         text=True,
         check=False,
     )
-    found = [line.split()[2] for line in asked.stdout.splitlines() if line.startswith("Debian Debian http")]
-    return found[0] if found else "http://deb.debian.org/debian"
+    archives = [
+        line.split()[2] for line in targets.stdout.splitlines() if line.startswith("Debian Debian http")
+    ]
+    return archives[0] if archives else "http://deb.debian.org/debian"

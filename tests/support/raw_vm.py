@@ -81,11 +81,11 @@ def booted(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=complaints)
     try:
         end = time.monotonic() + DEADLINE
-        while READY.format(node=node) not in (said := _text(console)):
+        while READY.format(node=node) not in (output := _text(console)):
             assert process.poll() is None, _text(directory / "stderr")
-            assert time.monotonic() < end, f"not ready; its console says: {said!r}"
+            assert time.monotonic() < end, f"not ready; its console says: {output!r}"
             time.sleep(0.02)
-        yield RawVM(_port(monitor), client_key, host_key, shared, said, process)
+        yield RawVM(_port(monitor), client_key, host_key, shared, output, process)
     finally:
         process.kill()
         process.wait()
@@ -121,6 +121,6 @@ def _port(monitor: Path) -> int:
                 lines.flush()
                 while "return" not in (answer := json.loads(lines.readline())):
                     assert "error" not in answer, answer
-    found = re.search(r"127\.0\.0\.1\s+(\d+)", answer["return"])
-    assert found, answer
-    return int(found[1])
+    match = re.search(r"127\.0\.0\.1\s+(\d+)", answer["return"])
+    assert match, answer
+    return int(match[1])

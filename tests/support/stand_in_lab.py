@@ -18,11 +18,11 @@ Hook = Callable[[LabSpec, dict[str, Any]], None]
 
 
 class StandInLab:
-    """What a sweep's bench needs of a lab; `started`, `stopped` and `asked` are of all of one kind."""
+    """What a sweep's bench needs of a lab; `started`, `stopped` and `requests` are of all of one kind."""
 
     started: list[LabSpec]
     stopped: list[LabSpec]
-    asked: list[tuple[LabSpec, dict[str, Any]]]
+    requests: list[tuple[LabSpec, dict[str, Any]]]
     hook: Hook
 
     def __init__(self, spec: LabSpec, **_: Any) -> None:
@@ -31,7 +31,7 @@ class StandInLab:
     @classmethod
     def fresh(cls, hook: Hook = lambda *_: None) -> type[StandInLab]:
         """Make a kind of lab that knows nothing of others."""
-        words = {"started": [], "stopped": [], "asked": [], "hook": staticmethod(hook)}
+        words = {"started": [], "stopped": [], "requests": [], "hook": staticmethod(hook)}
         return type("StandIn", (cls,), words)
 
     def start(self, **_: Any) -> StandInLab:
@@ -47,7 +47,7 @@ class StandInLab:
         return []
 
     def probe(self, _: str, **parameters: Any) -> Result:
-        self.asked.append((self.spec, parameters))
+        self.requests.append((self.spec, parameters))
         self.hook(self.spec, parameters)
         return a_chase(self.spec, **parameters)
 
@@ -83,9 +83,9 @@ def a_chase(spec: LabSpec, **parameters: Any) -> Result:
 
 def measured(plan: Plan) -> dict[Point, Result]:
     """All that such labs would give of a sweep."""
-    made = {}
+    results = {}
     for point in plan.points:
         result = a_chase(plan.spec_of(point), **plan.parameters_of(point))
-        told = result.manifest | {"sweep": {"host": "here", "time": "now"}}
-        made[point] = dataclasses.replace(result, manifest=told)
-    return made
+        manifest = result.manifest | {"sweep": {"host": "here", "time": "now"}}
+        results[point] = dataclasses.replace(result, manifest=manifest)
+    return results

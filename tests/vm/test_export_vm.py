@@ -71,11 +71,11 @@ def test_a_folder_that_moved_starts_one_node_on_the_terminal(tmp_path: Path) -> 
 
 def read_until(descriptor: int, sign: bytes) -> None:
     """Read what a node writes until it has written `sign`, the prompt of its shell."""
-    said = b""
-    while sign not in said:
+    output = b""
+    while sign not in output:
         part = os.read(descriptor, 4096)
-        assert part, said
-        said += part
+        assert part, output
+        output += part
 
 
 def test_an_old_program_of_fame_runs_in_a_lab(lab: Lab, tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_the_doctor_shows_the_command_that_brings_a_missing_driver(
 ) -> None:
     monkeypatch.setattr(connection, "_DRIVER_FILES", ())
     isolated_check.main("libvirt")
-    said = capsys.readouterr().out
-    assert '"verdict": "fail"' in said
-    assert "libvirt-daemon-driver-qemu" in said.partition('"mend": ')[2], said
+    output = capsys.readouterr().out
+    assert '"verdict": "fail"' in output
+    assert "libvirt-daemon-driver-qemu" in output.partition('"mend": ')[2], output
 
 
 def test_a_missing_daemon_is_named_with_the_command_that_brings_it(
