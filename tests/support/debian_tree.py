@@ -79,7 +79,7 @@ class DebianTree:
     root: Path
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell's command in the repository, as root; what it leaves running ends with it."""
+        """Run a shell's command in the repository, as root; all that it starts ends with it."""
         environment = {
             "HOME": "/root",
             "LANG": "C.UTF-8",
@@ -104,7 +104,7 @@ class DebianTree:
 
 @contextlib.contextmanager
 def debian_tree(release: str) -> Iterator[DebianTree]:
-    """Make a tree of a Debian release, such as ``trixie``; it is gone at the block's end."""
+    """Create a tree of a Debian release, such as ``trixie``; remove it at the block's end."""
     cache_directory().mkdir(parents=True, exist_ok=True)
     # Not in /tmp, which may be small, or mounted without devices.
     directory = Path(tempfile.mkdtemp(prefix=f"tests-{release}-", dir=cache_directory()))

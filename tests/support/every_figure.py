@@ -1,4 +1,4 @@
-"""Every figure that there is, of data made without a virtual machine, and what each has to say of itself."""
+"""Every figure that there is, of data made without a virtual machine, with its source and its n."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _order(directory: Path) -> Drawing:
 
 
 def _compared(n: int, *, sets: int = 2) -> Callable[[Path], Drawing]:
-    """Draw two runs of a probe, on hosts whose names are long."""
+    """Draw two runs of a probe, on hosts with long names."""
 
     def draw(_: Path) -> Drawing:
         sizes = tuple(4096 * each for each in range(1, sets + 1))

@@ -1,4 +1,4 @@
-"""An SSH server that means no good, on this host's loopback: what a guest's could do to who logs in."""
+"""An SSH server that means no good, on this host's loopback, as a guest's could be."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hostile_node(
     version: str = "",
     trouble: Callable[[], str] = lambda: "",
 ) -> Iterator[Connection]:
-    """Serve a node that lets the lab in and does `deed`, and give the way to it.
+    """Start a server that lets the lab in and does `deed`; yield a connection to it.
 
     It takes so many sessions at a time on each connection, and shows `version` as its own.
     """
@@ -57,7 +57,7 @@ def hostile_node(
 
 @contextlib.contextmanager
 def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a port of loopback; each who connects is served in a thread, and let go of at the end."""
+    """Listen on a port of loopback; serve each client in a thread, and close it at the end."""
     clients: list[socket.socket] = []
 
     def listen() -> None:
@@ -81,7 +81,7 @@ def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def any_keys(directory: Path) -> LabKeys:
-    """Make keys that fit nobody who is met."""
+    """Create keys that fit no server and no client."""
     own = LabDirectory(directory / "lab")
     own.make(None)
     return LabKeys.make(own, ["node01"])
@@ -120,7 +120,7 @@ class _Server(paramiko.ServerInterface):
 
 
 def message(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:
-    """Send a message on a channel whatever its window is."""
+    """Send a message on a channel without regard to its window."""
     packet = paramiko.Message()
     packet.add_byte(kind)
     packet.add_int(channel.remote_chanid)

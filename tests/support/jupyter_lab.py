@@ -44,7 +44,7 @@ class JupyterLab:
     token: str
 
     def write(self, name: str, *cells: str) -> str:
-        """Write a notebook of code cells; give the address at which a browser opens it."""
+        """Write a notebook of code cells; return the address at which a browser opens it."""
         content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         (self.directory / "notebooks" / name).write_text(nbformat.writes(content))
@@ -60,7 +60,7 @@ class JupyterLab:
 
 @contextlib.contextmanager
 def jupyter_lab(directory: Path) -> Iterator[JupyterLab]:
-    """Start a server on a free port of 127.0.0.1, and end it and its kernels, however the block ends.
+    """Start a server on a free port of 127.0.0.1; end it and its kernels with the block, also after an error.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def kernels(directory: Path) -> list[int]:
 
 
 def _url(process: subprocess.Popen[bytes], directory: Path) -> str:
-    """Wait for the file in which it says where it listens."""
+    """Wait for the server's own file, and return the address in it."""
     record = directory / "runtime" / f"jpserver-{process.pid}.json"
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:

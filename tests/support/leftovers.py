@@ -1,4 +1,4 @@
-"""What a lab could leave behind: looked for where it would be, without asking the kit."""
+"""All that a lab could leave behind: looked for in its places, without asking the kit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fame_lab.host.libvirt.connection import connect
 
 
 def leftovers(name: str) -> list[str]:
-    """List what is there of the lab `name`: domains, networks, processes, files, logs, threads."""
+    """List all that is there of the lab `name`: domains, networks, processes, files, logs, threads."""
     connection = connect()
     try:
         remains = [
@@ -69,6 +69,6 @@ def _processes() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def processor_seconds(pid: int) -> float:
-    """Seconds of processor time that a process has taken so far."""
+    """Return the seconds of processor time that a process has taken so far."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

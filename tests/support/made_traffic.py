@@ -1,4 +1,4 @@
-"""Recordings made of given counts, or of a seed: what a lab would have left, without one."""
+"""Recordings made of given counts, or of a seed, without a lab."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def a_trace(
     ended: dict[str, str] | None = None,
     **fields: Any,
 ) -> Traffic:
-    """Make a trace of cells by granule, and of looks whose cells are by book."""
+    """Create a trace of cells by granule, and of looks with cells by book."""
     spec = a_spec(**fields)
     book = spec.books.book
     names = {"op": OPS, "node": list(spec.node_names)}
@@ -82,7 +82,7 @@ def a_trace(
 
 
 def a_crowd(places: int, *, seed: int = 0, looks: int = 8, granule: int = 4096, **fields: Any) -> Traffic:
-    """Make a trace of many places, of a seed."""
+    """Create a trace of many places, from a seed."""
     spec, random = a_spec(**fields), np.random.default_rng(seed)
     chosen = np.sort(random.choice((spec.fam_size - 65536) // granule, places, replace=False)) * granule
     counts = random.zipf(1.6, (2, spec.nodes, places)).clip(max=10**6) * random.integers(
@@ -118,7 +118,7 @@ def some_samples(
     looks: int = 3,
     **fields: Any,
 ) -> Traffic:
-    """Make samples: looks that saw a granule changed, and where `by` is given, of each node."""
+    """Create samples: looks that saw a granule changed, and with `by`, of each node."""
     spec = a_spec(**fields)
     offsets = sorted(changed)
     counts = xr.Dataset(

@@ -1,4 +1,4 @@
-"""What somebody could write into the dataset of a saved result, for Hypothesis to choose from."""
+"""Odd contents for the dataset of a saved result, for Hypothesis to choose from."""
 
 import hashlib
 import json

@@ -19,7 +19,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def guest_of(release: str, directory: Path) -> str:
-    """Make the appliance of a Debian release, as `kernel` and `initrd` in a directory; return its `uname -r`.
+    """Create the appliance of a Debian release, as `kernel` and `initrd` in a directory; return `uname -r`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def guest_of(release: str, directory: Path) -> str:
 
 
 def _archive() -> str:
-    """Return the address of Debian's archive, of a mirror where this host has one."""
+    """Return the address of Debian's archive, or of this host's mirror of it."""
     targets = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"],
         capture_output=True,

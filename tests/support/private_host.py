@@ -42,7 +42,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a host of its own tak
 
 @dataclass(frozen=True)
 class PrivateHost:
-    """What is there of it: the process that everything else in it hangs on."""
+    """A private host, held by the process that everything else in it hangs on."""
 
     first: int
 
@@ -58,7 +58,7 @@ class PrivateHost:
         )
 
     def run(self, script: str, *arguments: str) -> str:
-        """Run a Python program in it to its end, which must be a good one; give what it printed."""
+        """Run a Python program in it to its end, which must be a good one; return its output."""
         with self.start(script, *arguments) as process:
             output, complaints = process.communicate()
         assert process.returncode == 0, f"{output}\n{complaints}"
@@ -69,7 +69,7 @@ class PrivateHost:
         return self.run("import sys; from fame_lab.cli.main import main; sys.exit(main())", *words)
 
     def leftovers(self, name: str) -> list[str]:
-        """List what is there of a lab."""
+        """List all that is there of a lab."""
         output = self.run(f"from leftovers import leftovers; print(*leftovers({name!r}), sep='\\n')")
         return output.split("\n")[:-1] if output.strip() else []
 
@@ -80,7 +80,7 @@ class PrivateHost:
         process.communicate(timeout=60)
 
     def processes(self, name: str) -> list[int]:
-        """Find the processes in it whose program is called that."""
+        """Find the processes in it of a program with that name."""
         here = Path(f"/proc/{self.first}/ns/pid").stat().st_ino
         pids = []
         for entry in Path("/proc").glob("[0-9]*"):
@@ -97,7 +97,7 @@ class PrivateHost:
 
 @contextlib.contextmanager
 def private_host() -> Iterator[PrivateHost]:
-    """Make a host, and end all that runs in it."""
+    """Create a host, and end all that runs in it."""
     with subprocess.Popen(
         [
             "unshare",

@@ -45,7 +45,7 @@ class RawVM:
             transport.close()
 
     def run(self, command: str) -> str:
-        """Run a command in the guest; give what it printed."""
+        """Run a command in the guest; return its output."""
         with self.login(self.client_key) as transport:
             channel = transport.open_session(timeout=DEADLINE)
             channel.exec_command(command)
@@ -58,7 +58,7 @@ class RawVM:
 def booted(
     image: Appliance, directory: Path, *, node: str = "node07", fam: str = "256M", memory: str = "128M"
 ) -> Iterator[RawVM]:
-    """Boot the image as a lab would, and end it in any case."""
+    """Start the image as a lab would, and end it in any case."""
     client_key, host_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     authorized = client_key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     own = image.personal(Identity(node, authorized, host_key))
@@ -94,7 +94,7 @@ def booted(
 
 
 def paramiko_key(key: Ed25519PrivateKey) -> paramiko.Ed25519Key:
-    """Give a key as paramiko wants it."""
+    """Return a key in paramiko's own form."""
     from io import StringIO
 
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()

@@ -18,7 +18,7 @@ Hook = Callable[[LabSpec, dict[str, Any]], None]
 
 
 class StandInLab:
-    """What a sweep's bench needs of a lab; `started`, `stopped` and `requests` are of all of one kind."""
+    """The part of a lab that a sweep needs; `started`, `stopped` and `requests` are of all of one kind."""
 
     started: list[LabSpec]
     stopped: list[LabSpec]
@@ -30,7 +30,7 @@ class StandInLab:
 
     @classmethod
     def fresh(cls, hook: Hook = lambda *_: None) -> type[StandInLab]:
-        """Make a kind of lab that knows nothing of others."""
+        """Create a kind of lab that knows nothing of others."""
         words = {"started": [], "stopped": [], "requests": [], "hook": staticmethod(hook)}
         return type("StandIn", (cls,), words)
 
@@ -53,7 +53,7 @@ class StandInLab:
 
 
 def a_chase(spec: LabSpec, **parameters: Any) -> Result:
-    """A result as `chase` gives it, of as many batches as are asked for; its latency is nodes * stride."""
+    """Return a result as of `chase`, with the number of batches asked for; its latency is nodes * stride."""
     stride, batches = parameters.get("strides", 64), parameters.get("batches", 3)
     names = list(spec.node_names)
     latency = xr.DataArray(
@@ -82,7 +82,7 @@ def a_chase(spec: LabSpec, **parameters: Any) -> Result:
 
 
 def measured(plan: Plan) -> dict[Point, Result]:
-    """All that such labs would give of a sweep."""
+    """Return all results that such labs would give of a sweep."""
     results = {}
     for point in plan.points:
         result = a_chase(plan.spec_of(point), **plan.parameters_of(point))
