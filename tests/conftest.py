@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the files that start VMs come first: the quick ones fill the cores at the end.
+    """Sort the files that start VMs to the front: the quick ones fill the cores at the end.
 
     The ring's come last. Two programs that spin want two cores: beside ping-pong's, which are two as well,
     both take several times as long.

@@ -83,7 +83,7 @@ def raw(nodes: int) -> Run:
 
 
 def at_rest(pids: list[int]) -> tuple[float, float]:
-    """Give MiB a node, and how much of one core all of them take together while nothing is asked of them."""
+    """Return MiB a node, and how much of one core all of them take together while idle."""
     memory = statistics.mean(map(resident, pids)) / (1 << 20)
     before, start_time = sum(map(processor_seconds, pids)), time.monotonic()
     time.sleep(IDLE_SECONDS)

@@ -41,7 +41,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def ours(node: Node) -> Samples:
-    """Give our batches, in nanoseconds of half a round trip.
+    """Return our batches, in nanoseconds of half a round trip.
 
     How long the way to a line is depends on where the host has it, so that each call takes another page.
     """
@@ -63,7 +63,7 @@ def ours(node: Node) -> Samples:
 
 
 def peers(node: Node) -> Samples:
-    """Give as many samples of the peer's, in the same unit."""
+    """Return as many samples of the peer's, in the same unit."""
     one = f"{PEER} --csv --bench 1 --cores 0,1 {ROUND_TRIPS} 1 2>/dev/null"
     output = node.run(f"for i in $(seq {SAMPLES}); do {one} || exit; done", timeout=300).stdout
     times = [float(cell) for cell in output.replace("\n", ",").split(",") if cell.strip()]

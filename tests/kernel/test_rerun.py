@@ -61,7 +61,7 @@ def change(folder: Path, **fields: Any) -> None:
 
 
 def put(folder: Path, source: str) -> None:
-    """Have another notebook in a report, as whoever made it could have."""
+    """Put another notebook into a report, as its author could."""
     cells = [nbformat.v4.new_code_cell("nodes = 2", metadata={"tags": ["parameters"]})]
     cells.append(nbformat.v4.new_code_cell(source))
     raw = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()

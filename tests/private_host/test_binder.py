@@ -28,7 +28,7 @@ def packages() -> list[str]:
 
 
 def conda(path: Path) -> dict[str, str]:
-    """Give the versions that an environment.yml asks of conda, by the package's name."""
+    """Return the versions that an environment.yml asks of conda, by the package's name."""
     lines = path.read_text().partition("\ndependencies:\n")[2].splitlines()
     return {
         match[1]: match[2] or ""
@@ -38,7 +38,7 @@ def conda(path: Path) -> dict[str, str]:
 
 
 def by_pip() -> list[str]:
-    """Give what Binder's environment.yml asks of pip."""
+    """Return the packages that Binder's environment.yml asks of pip."""
     return re.findall(r"^ {6}- (\S+)$", (BINDER / "environment.yml").read_text(), re.MULTILINE)
 
 

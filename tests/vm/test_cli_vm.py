@@ -123,7 +123,7 @@ def test_an_unknown_node_is_told_with_those_that_are_there(traced: str) -> None:
 
 
 def pattern(traced: str, *options: str) -> list[str]:
-    """Give words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
+    """Return words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
     program = "fame-probe pattern --fam /dev/fam --offset 0x2000000"
     return ["trace", traced, "--node", "node01", *options, "--", program]
 

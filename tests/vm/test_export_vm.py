@@ -21,7 +21,7 @@ VIRSH = ("virsh", "--quiet", "--connect", uri())
 
 
 def greet(folder: Path, program: Path) -> str:
-    """Have an old FAME program write on one node, and give what it finds on the other."""
+    """Write by an old FAME program on one node, and return what it finds on the other."""
     for node in ("node01", "node02"):
         ssh(folder, node, "cat >/root/hello && chmod +x /root/hello", program.read_bytes())
     ssh(folder, "node01", "/root/hello 'hello, fabric'")

@@ -27,7 +27,7 @@ def host() -> Iterator[PrivateHost]:
 
 
 def points(directory: Path) -> dict[str, int]:
-    """Give the points that are done, and when each was written."""
+    """Return the points that are done, and the time of each."""
     paths = directory.glob("points/[0-9]*/manifest.json")
     return {path.parent.name: path.stat().st_mtime_ns for path in paths}
 

@@ -78,7 +78,7 @@ def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: py
 
 
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
-    """Give the directory that a lab would have, in a place where anybody may put anything."""
+    """Return the directory that a lab would have, in a place where anybody may put anything."""
     monkeypatch.setattr("fame_lab.core.lab_directory.SHM", tmp_path / "shm")
     (tmp_path / "shm").mkdir()
     (tmp_path / "theirs").mkdir()

@@ -128,7 +128,7 @@ def wait_for(text: str, file: io.StringIO) -> None:
 
 
 def last_on(terminal: Terminal) -> str:
-    """What is seen on the last line that is not empty."""
+    """Return the text on the last line that is not empty."""
     lines = [line.rsplit("\r", 1)[-1] for line in terminal.getvalue().split("\n")]
     return next((line for line in reversed(lines) if line.strip()), "")
 

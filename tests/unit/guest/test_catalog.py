@@ -19,7 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make_image(cache: Path, name: str, packages: Sequence[str] = (), when: str = "2026-01-01") -> str:
-    """Lay an image into the cache as a build would, without a disk in it, and give its digest."""
+    """Write an image into the cache as a build would, without a disk in it, and return its digest."""
     digest = disk_image._digest(name, tuple(packages))
     if when < "2026":
         digest = digest[::-1]  # of an older version of the kit

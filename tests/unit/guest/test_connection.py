@@ -34,7 +34,7 @@ def ends(channel: paramiko.Channel, status: int = 0) -> None:
 
 
 def refused(do: Callable[[], object], within: float = 30.0) -> str:
-    """Give what is said of it; it is an error of ours, fit for a terminal, in time and of bounded length."""
+    """Return the message of its error: one of ours, fit for a terminal, in time and of bounded length."""
     messages: list[str] = []
 
     def attempt() -> None:

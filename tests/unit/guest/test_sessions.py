@@ -101,7 +101,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(tmp_path: Path) -> No
 
 
 def busy(connection: Connection, crowd: Crowd, pool: ThreadPoolExecutor) -> None:
-    """Have all that the server takes in use."""
+    """Use all sessions that the server takes."""
     pool.submit(connection.run, "first", check=False)
     until(lambda: crowd.together == 1)
 

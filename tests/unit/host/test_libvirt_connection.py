@@ -12,7 +12,7 @@ from fame_lab.host.libvirt import connection
 
 @pytest.fixture
 def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let libvirt refuse as one does on Debian 13 without libvirt-daemon-driver-qemu."""
+    """Refuse as libvirt does on Debian 13 without libvirt-daemon-driver-qemu."""
 
     def refuse(uri: str) -> None:
         error = libvirt.libvirtError("no connection driver available for qemu:///session")

@@ -39,7 +39,7 @@ def counted(tmp_path: Path, operations: int = OPERATIONS, **parameters: Any) -> 
 
 
 def random_numbers(rank: int) -> Iterator[int]:
-    """Give a node's random numbers: splitmix64, in Python's own whole numbers."""
+    """Return a node's random numbers: splitmix64, in Python's own whole numbers."""
 
     def following(state: int) -> Iterator[int]:
         while True:

@@ -18,7 +18,7 @@ layouts = st.sampled_from(["contiguous", "interleaved"])
 
 
 def pages(spread: StripedRange) -> set[int]:
-    """Give every page of FAM that is in it."""
+    """Return every page of FAM that is in it."""
     return {
         (spread.offset(stripe) + page) // (4 * KIB)
         for stripe in range(spread.stripes)

@@ -51,7 +51,7 @@ def axes_of(figure: Figure) -> list[Axes]:
 
 
 def label_of(axis: Axis) -> str:
-    """Give its label, or that of a panel beside it which has the same ticks."""
+    """Return its label, or that of a panel beside it which has the same ticks."""
     figure = axis.axes.get_figure(root=True)
     assert figure is not None
     alike = [
@@ -68,7 +68,7 @@ def ticks_of(axis: Axis) -> list[str]:
 
 
 def is_quantity(axis: Axis) -> bool:
-    """Tell it from one of names: of nodes, tests, kinds, offsets in FAM."""
+    """Return whether it is a quantity, and not names: of nodes, tests, kinds, offsets in FAM."""
     ticks = ticks_of(axis)
     names = any(re.match(r"0x|[A-Za-z]", text) for text in ticks) or label_of(axis).endswith("by node")
     return bool(ticks) and not names

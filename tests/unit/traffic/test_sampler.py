@@ -129,7 +129,7 @@ def test_a_hole_made_while_as_much_is_filled_elsewhere_is_a_change(fam: Fam) -> 
 
 
 def settled_blocks(fam: Fam) -> int:
-    """Give what the file takes up once it is on the disk: until then a disk file system changes its mind."""
+    """Return the room that the file takes on the disk: until it is there a file system changes its mind."""
     with fam.open_file(writable=True) as file:
         os.fsync(file.fileno())
     return fam.allocated()
