@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the files that start VMs come first: the quick ones fill the cores at the end.
+    """Sort the files that start VMs to the front: the quick ones fill the cores at the end.
 
     The ring's come last. Two programs that spin want two cores: beside ping-pong's, which are two as well,
     both take several times as long.
@@ -116,8 +116,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InMemoryHost:
 @pytest.fixture(scope="session")
 def network_namespace() -> Iterator[Namespace]:
     """A namespace in which bridges can be made that nobody else sees."""
-    with namespace() as made:
-        yield made
+    with namespace() as network:
+        yield network
 
 
 @pytest.fixture
@@ -171,8 +171,8 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
     from jupyter_lab import jupyter_lab, kernels
 
     directory = tmp_path_factory.mktemp("jupyter")
-    with jupyter_lab(directory) as made:
-        yield made
+    with jupyter_lab(directory) as server:
+        yield server
     assert kernels(directory) == []
 
 
@@ -181,8 +181,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser without a display."""
     from notebook_page import chromium
 
-    with chromium(tmp_path_factory.mktemp("chromium")) as made:
-        yield made
+    with chromium(tmp_path_factory.mktemp("chromium")) as chrome:
+        yield chrome
 
 
 @pytest.fixture(scope="module")

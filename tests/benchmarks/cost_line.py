@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 
 
 def fit(nodes: list[int], costs: list[float]) -> tuple[float, float, float]:
-    """Give the best straight line's slope, what it has at 0, and R²."""
+    """Return the best straight line's slope, what it has at 0, and R²."""
     slope, intercept = np.polyfit(nodes, costs, 1)
-    left = np.asarray(costs) - (slope * np.asarray(nodes) + intercept)
-    return float(slope), float(intercept), float(1 - left.var() / np.var(costs))
+    residuals = np.asarray(costs) - (slope * np.asarray(nodes) + intercept)
+    return float(slope), float(intercept), float(1 - residuals.var() / np.var(costs))
 
 
 def draw(start: str, nodes: list[int], measured: dict[str, list[float]]) -> Figure:

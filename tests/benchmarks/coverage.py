@@ -54,12 +54,12 @@ def main() -> None:
     for n in (30, 50, 100, 300):
         for by in (0.0, 0.3, 0.6, 0.9):
             pairs = [*zip(correlated(rng, tries, n, by), correlated(rng, tries, n, by), strict=True)]
-            told = [by_bounds(a, b) for a, b in pairs]
-            known = [each for each in told if each is not None]
+            verdicts = [by_bounds(a, b) for a, b in pairs]
+            known = [each for each in verdicts if each is not None]
             plain = [by_bootstrap(rng, a, b) for a, b in pairs[: max(100, tries // 4)]]
             print(
                 f"n = {n}, correlation {by}: enclosed in {np.mean(known):.1%}, too few in "
-                f"{1 - len(known) / len(told):.0%}; by a plain bootstrap in {np.mean(plain):.1%}",
+                f"{1 - len(known) / len(verdicts):.0%}; by a plain bootstrap in {np.mean(plain):.1%}",
                 flush=True,
             )
 

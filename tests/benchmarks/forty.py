@@ -43,52 +43,52 @@ class Run:
 def kit(nodes: int, start: Literal["cold", "template"]) -> Run:
     spec = LabSpec(f"forty-{start}", nodes=nodes, fam="256M", start=start, accel="tcg")
     lab = Lab(spec, progress=False)
-    begun, ours = time.monotonic(), time.process_time()
-    first = [begun]
+    start_time, ours = time.monotonic(), time.process_time()
+    first = [start_time]
 
     def tell(who: str, stage: str) -> None:
         if stage == "creating" and len(first) == 1:
             first.append(time.monotonic())
 
     lab.start(tell=tell)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start_time
     try:
         kinds = {each["kind"] for each in lab.manifest()["start"].values()}
         assert kinds == {start}, lab.manifest()["start"]
         pids = qemu_processes(spec.name)
-        taken = sum(map(processor_seconds, pids)) + time.process_time() - ours
-        told = time.monotonic()
+        cpu_seconds = sum(map(processor_seconds, pids)) + time.process_time() - ours
+        command_start = time.monotonic()
         lab.run("true")
-        command = time.monotonic() - told
+        command = time.monotonic() - command_start
         memory, idle = at_rest(pids)
     finally:
         stopping = time.monotonic()
         lab.stop()
-    warm = seconds - (first[-1] - begun) if start == "template" else None
-    return Run(seconds, taken, memory, idle, time.monotonic() - stopping, warm, command)
+    warm = seconds - (first[-1] - start_time) if start == "template" else None
+    return Run(seconds, cpu_seconds, memory, idle, time.monotonic() - stopping, warm, command)
 
 
 def raw(nodes: int) -> Run:
     lab = RawLab(LabSpec("forty-raw", nodes=nodes, fam="256M", accel="tcg"))
     try:
-        begun, ours = time.monotonic(), time.process_time()
+        start_time, ours = time.monotonic(), time.process_time()
         lab.start()
-        seconds = time.monotonic() - begun
-        taken = sum(map(processor_seconds, lab.pids())) + time.process_time() - ours
+        seconds = time.monotonic() - start_time
+        cpu_seconds = sum(map(processor_seconds, lab.pids())) + time.process_time() - ours
         memory, idle = at_rest(lab.pids())
     finally:
         stopping = time.monotonic()
         lab.stop()
-    return Run(seconds, taken, memory, idle, time.monotonic() - stopping)
+    return Run(seconds, cpu_seconds, memory, idle, time.monotonic() - stopping)
 
 
 def at_rest(pids: list[int]) -> tuple[float, float]:
-    """Give MiB a node, and how much of one core all of them take together while nothing is asked of them."""
+    """Return MiB a node, and how much of one core all of them take together while idle."""
     memory = statistics.mean(map(resident, pids)) / (1 << 20)
-    before, begun = sum(map(processor_seconds, pids)), time.monotonic()
+    before, start_time = sum(map(processor_seconds, pids)), time.monotonic()
     time.sleep(IDLE_SECONDS)
-    taken = sum(map(processor_seconds, pids)) - before
-    return memory, 100 * taken / (time.monotonic() - begun)
+    cpu_seconds = sum(map(processor_seconds, pids)) - before
+    return memory, 100 * cpu_seconds / (time.monotonic() - start_time)
 
 
 RUNS: dict[str, Callable[[int], Run]] = {
@@ -98,7 +98,7 @@ RUNS: dict[str, Callable[[int], Run]] = {
 }
 
 
-def shown(run: Run) -> str:
+def describe(run: Run) -> str:
     words = [
         f"{run.seconds:6.1f} s ({run.processor_seconds:5.1f} of processor)",
         f"{run.mebibytes:4.0f} MiB a node",
@@ -127,7 +127,7 @@ def main() -> None:
         for name in names if number % 2 == 0 else reversed(names):
             runs[name].append(RUNS[name](chosen.nodes))
             load = os.getloadavg()[0]
-            print(f"{chosen.nodes} nodes, {name:8}: {shown(runs[name][-1])}; load {load:.1f}", flush=True)
+            print(f"{chosen.nodes} nodes, {name:8}: {describe(runs[name][-1])}; load {load:.1f}", flush=True)
     if "raw" not in runs:
         return
     for name in names:

@@ -28,7 +28,9 @@ from fame_lab.traffic.trace.dataset import dataset
 SIXTEENTH = 16
 
 
-def made(path: Path, layout: CounterLayout, random: np.random.Generator) -> tuple[Counters, np.ndarray]:
+def make_counters(
+    path: Path, layout: CounterLayout, random: np.random.Generator
+) -> tuple[Counters, np.ndarray]:
     """Make a node's counters, and give them with the loads and stores of each book."""
     Counters.create(path, layout)
     books = np.zeros(layout.books, TALLY)
@@ -60,25 +62,25 @@ def main() -> None:
     layout = CounterLayout(spec.fam_size, int(spec.book), 1)
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        counters, written = {}, []
+        counters, all_books = {}, []
         for number in range(chosen.nodes):
             name = f"node{number + 1:02}"
-            counters[name], books = made(Path(directory) / name, layout, random)
-            written.append(books)
+            counters[name], books = make_counters(Path(directory) / name, layout, random)
+            all_books.append(books)
         took = []
         for _ in range(chosen.looks):
             start = time.perf_counter()
             glance = of_counters(counters, spec.books)
             took.append(time.perf_counter() - start)
         assert glance.matrix is not None
-        assert (glance.matrix.sum(axis=-1) == np.array(written).sum(axis=-1).T).all()
+        assert (glance.matrix.sum(axis=-1) == np.array(all_books).sum(axis=-1).T).all()
         print(
             f"{chosen.nodes} nodes, {layout.books} books: {1 / statistics.median(took):.0f} times a second, "
             f"{1 / max(took):.0f} at the slowest of {chosen.looks}"
         )
         start = time.perf_counter()
-        found = {name: each.granules(DEFAULT_GRANULE) for name, each in counters.items()}
-        dataset(found, DEFAULT_GRANULE, spec.fam_size)
+        granules = {name: each.granules(DEFAULT_GRANULE) for name, each in counters.items()}
+        dataset(granules, DEFAULT_GRANULE, spec.fam_size)
         print(f"all granules of 4 KiB, one in {SIXTEENTH} touched: {time.perf_counter() - start:.2f} s")
         for each in counters.values():
             each.close()

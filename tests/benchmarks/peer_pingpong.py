@@ -41,7 +41,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def ours(node: Node) -> Samples:
-    """Give our batches, in nanoseconds of half a round trip.
+    """Return our batches, in nanoseconds of half a round trip.
 
     How long the way to a line is depends on where the host has it, so that each call takes another page.
     """
@@ -50,12 +50,12 @@ def ours(node: Node) -> Samples:
         f"fame-probe pingpong --fam {WORDS} --variant cas --offset {offset} "
         f"--barrier 0 --parties 2 --batches {SAMPLES}"
     )
-    written = node.run(
+    output = node.run(
         f"dd if=/dev/zero of={WORDS} bs=4096 count={PAGES} 2>/dev/null && "
         f"{{ taskset 1 {words} --role pong >/dev/null & taskset 2 {words} --role ping; wait; }}",
         timeout=120,
     ).stdout
-    [line] = program_output.parse_output(written, node.name)
+    [line] = program_output.parse_output(output, node.name)
     return (
         read_batches(program_output.OutputRecord(line, node.name), "round_trips", SAMPLES).ns_per_operation
         / 2
@@ -63,12 +63,12 @@ def ours(node: Node) -> Samples:
 
 
 def peers(node: Node) -> Samples:
-    """Give as many samples of the peer's, in the same unit."""
+    """Return as many samples of the peer's, in the same unit."""
     one = f"{PEER} --csv --bench 1 --cores 0,1 {ROUND_TRIPS} 1 2>/dev/null"
-    written = node.run(f"for i in $(seq {SAMPLES}); do {one} || exit; done", timeout=300).stdout
-    found = [float(cell) for cell in written.replace("\n", ",").split(",") if cell.strip()]
-    assert len(found) == SAMPLES, written
-    return np.array(found)
+    output = node.run(f"for i in $(seq {SAMPLES}); do {one} || exit; done", timeout=300).stdout
+    times = [float(cell) for cell in output.replace("\n", ",").split(",") if cell.strip()]
+    assert len(times) == SAMPLES, output
+    return np.array(times)
 
 
 def compare(node: Node, pairs: int) -> None:
@@ -84,9 +84,9 @@ def compare(node: Node, pairs: int) -> None:
             f"{contention_note(contention.share)}",
             flush=True,
         )
-    found = np.array(rows)
-    ratios = found[:, 0] / found[:, 1]
-    mine, theirs = np.median(found, axis=0)
+    table = np.array(rows)
+    ratios = table[:, 0] / table[:, 1]
+    mine, theirs = np.median(table, axis=0)
     print(
         f"{pairs} pairs of {SAMPLES} samples: {np.median(ratios):.3f} x core-to-core-latency "
         f"({ratios.min():.3f} to {ratios.max():.3f}; medians {mine:.1f} ns and {theirs:.1f} ns)"

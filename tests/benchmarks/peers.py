@@ -51,12 +51,12 @@ def multichase(lab: Lab, program: Path, pairs: int) -> None:
     def peer(size: int, order: str) -> float:
         locality = size if order == "random" else 4 * KIB
         # Four samples, after one that it drops; no memory to flush caches with: a guest is too small for it.
-        told = node.run(f"/tmp/multichase -c simple -m {size} -s 64 -T {locality} -F 0 -n 4 -v", timeout=60)
-        return statistics.median(map(float, re.findall(r"avg=([0-9.]+)", told.stdout)))
+        result = node.run(f"/tmp/multichase -c simple -m {size} -s 64 -T {locality} -F 0 -n 4 -v", timeout=60)
+        return statistics.median(map(float, re.findall(r"avg=([0-9.]+)", result.stdout)))
 
     def ours(size: int, order: str) -> float:
-        asked = {"memories": "dram", "working_sets": [size], "orders": order}
-        result = lab.probe("chase", **asked, batches=50, batch_ms=20.0)
+        parameters = {"memories": "dram", "working_sets": [size], "orders": order}
+        result = lab.probe("chase", **parameters, batches=50, batch_ms=20.0)
         return float(result.dataset["latency"].median())
 
     for size in CHASED:
@@ -88,8 +88,8 @@ def stream(lab: Lab, program: Path, pairs: int, width: int) -> None:
         return [float(best), size / float(mean) / 1e6]
 
     def ours(operation: str, size: int) -> list[float]:
-        asked = {"memories": "dram", "working_sets": [size], "operations": operation, "width": width}
-        bandwidth = lab.probe("bandwidth", **asked, batches=100).dataset["bandwidth"]
+        parameters = {"memories": "dram", "working_sets": [size], "operations": operation, "width": width}
+        bandwidth = lab.probe("bandwidth", **parameters, batches=100).dataset["bandwidth"]
         # What all batches took together, as a mean of times is: they hold as many bytes each.
         return [1000 * float(bandwidth.max()), 1000 / float((1 / bandwidth).mean())]
 

@@ -40,8 +40,8 @@ class RawNode:
     connection: Connection
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        told = self.connection.run(" ".join(["/usr/bin/fame-probe", *arguments]), timeout=timeout)
-        return program_output.parse_output(told.stdout, self.name)
+        result = self.connection.run(" ".join(["/usr/bin/fame-probe", *arguments]), timeout=timeout)
+        return program_output.parse_output(result.stdout, self.name)
 
 
 class RawLab:

@@ -27,15 +27,15 @@ def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--nodes", type=int, default=8)
     words.add_argument("--pairs", type=int, default=3)
-    asked = words.parse_args()
+    options = words.parse_args()
     manager, client = start_new_kernel()
     try:
-        run(client, SETUP.format(nodes=asked.nodes))
+        run(client, SETUP.format(nodes=options.nodes))
         wait_for(client, "panel._snapshot.labs is not None and panel.doctor._task is None")
         quiet: list[float] = []
         starting: list[float] = []
         probing: list[float] = []
-        for _ in range(asked.pairs):
+        for _ in range(options.pairs):
             quiet += answers(client, lambda began: time.monotonic() > began + 5)
             run(client, "panel.start.click()")
             starting += answers(client, lambda _: value(client, "panel._session.doing") == "''")
@@ -47,16 +47,16 @@ def main() -> None:
             wait_for(client, "panel.lab is None")
         series = {
             "quiet": quiet,
-            f"while {asked.nodes} nodes start": starting,
+            f"while {options.nodes} nodes start": starting,
             "while a probe runs and is drawn": probing,
         }
         for name, seconds in series.items():
-            told = sorted(1000 * each for each in seconds)
-            p99 = told[int(0.99 * (len(told) - 1))]
-            over = sum(each > 100 for each in told)
+            times = sorted(1000 * each for each in seconds)
+            p99 = times[int(0.99 * (len(times) - 1))]
+            over = sum(each > 100 for each in times)
             print(
-                f"{name}: n = {len(told)}, median {statistics.median(told):.1f} ms, 99 % {p99:.1f} ms, "
-                f"most {told[-1]:.1f} ms, {over} over 100 ms"
+                f"{name}: n = {len(times)}, median {statistics.median(times):.1f} ms, 99 % {p99:.1f} ms, "
+                f"most {times[-1]:.1f} ms, {over} over 100 ms"
             )
         print(f"median, starting to quiet: {statistics.median(starting) / statistics.median(quiet):.2f} x")
     finally:
@@ -84,16 +84,16 @@ def wait_for(client, expression: str) -> None:  # type: ignore[no-untyped-def]
 def answers(client, enough: Callable[[float], bool]) -> list[float]:  # type: ignore[no-untyped-def]
     """Time questions, one every 20 ms, until it is enough."""
     began = looked = time.monotonic()
-    found = []
+    seconds = []
     while True:
-        asked = time.monotonic()
+        start = time.monotonic()
         assert value(client, "1 + 1") == "2"
-        found.append(time.monotonic() - asked)
+        seconds.append(time.monotonic() - start)
         time.sleep(0.02)
         if time.monotonic() > looked + 0.5:
             looked = time.monotonic()
             if enough(began):
-                return found
+                return seconds
 
 
 if __name__ == "__main__":

@@ -71,17 +71,17 @@ def seconds(lab: Lab, command: str) -> float:
 
 
 def rounds(count: int, states: dict[str, Lab]) -> Times:
-    found: Times = {what: {state: [] for state in states} for what in WORK}
+    results: Times = {what: {state: [] for state in states} for what in WORK}
     for number in range(count):
         order = list(states)
         for state in order[number % len(order) :] + order[: number % len(order)]:
             for what, command in WORK.items():
-                found[what][state].append(seconds(states[state], command))
-    return found
+                results[what][state].append(seconds(states[state], command))
+    return results
 
 
-def show(found: Times, base: str) -> None:
-    for what, states in found.items():
+def show(results: Times, base: str) -> None:
+    for what, states in results.items():
         for state, times in states.items():
             ratio = statistics.median(a / b for a, b in zip(times, states[base], strict=True))
             print(
@@ -90,17 +90,17 @@ def show(found: Times, base: str) -> None:
 
 
 def boots(count: int, qemu: str) -> None:
-    found: dict[bool, list[float]] = {False: [], True: []}
+    results: dict[bool, list[float]] = {False: [], True: []}
     for number in range(count):
         for trace in (False, True) if number % 2 else (True, False):
             spec = LabSpec("bench-boot", nodes=1, fam="64M", trace=trace, accel="tcg", qemu=qemu)
             lab = Lab(spec, progress=False)
             try:
                 lab.start()
-                found[trace].append(sum(map(processor_seconds, qemu_processes(spec.name))))
+                results[trace].append(sum(map(processor_seconds, qemu_processes(spec.name))))
             finally:
                 lab.stop()
-    ratio = statistics.median(a / b for a, b in zip(found[True], found[False], strict=True))
+    ratio = statistics.median(a / b for a, b in zip(results[True], results[False], strict=True))
     print(f"boot: before the first recording: {ratio:.2f} x no plugin ({count} pairs)", flush=True)
 
 
@@ -135,10 +135,10 @@ def main() -> None:
             hot = stack.enter_context(started("bench-hot", program, chosen.qemu, plugin=chosen.hotpages))
             states["hot-pages"] = hot
         with traced.record():
-            found = rounds(chosen.rounds, states)
-        show(found, "no plugin")
+            results = rounds(chosen.rounds, states)
+        show(results, "no plugin")
         if chosen.hotpages:
-            for what, times in found.items():
+            for what, times in results.items():
                 added = [
                     (mine - none) / (hot - none)
                     for mine, none, hot in zip(

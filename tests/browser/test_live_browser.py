@@ -50,16 +50,16 @@ COMMS = "len(comm.get_comm_manager().comms)"
 
 # What becomes of an image: how often it changed, and which sizes it had on the page.
 WATCH = """image => {
-    const seen = image.seen = {changes: 0, sizes: [], sources: [image.src]}
-    new MutationObserver(records => { seen.changes += records.length; seen.sources.push(image.src) })
+    const record = image.record = {changes: 0, sizes: [], sources: [image.src]}
+    new MutationObserver(records => { record.changes += records.length; record.sources.push(image.src) })
         .observe(image, {attributes: true, attributeFilter: ["src"]})
-    new ResizeObserver(() => seen.sizes.push([image.clientWidth, image.clientHeight])).observe(image)
+    new ResizeObserver(() => record.sizes.push([image.clientWidth, image.clientHeight])).observe(image)
 }"""
 
 # How many of its pictures the browser still has.
 KEPT = """async image => {
-    const kept = image.seen.sources.map(source => fetch(source).then(() => 1, () => 0))
-    return (await Promise.all(kept)).reduce((sum, each) => sum + each)
+    const loads = image.record.sources.map(source => fetch(source).then(() => 1, () => 0))
+    return (await Promise.all(loads)).reduce((sum, each) => sum + each)
 }"""
 
 
@@ -87,16 +87,16 @@ class LiveView:
         self.notebook = notebook
         notebook.run(1)
         notebook.run(2)
-        shown = notebook.output(2)
-        self.pause = shown.get_by_role("button", name="Pause")
-        self.status = shown.locator(".widget-html-content")
-        self.image = shown.locator("img")
+        output = notebook.output(2)
+        self.pause = output.get_by_role("button", name="Pause")
+        self.status = output.locator(".widget-html-content")
+        self.image = output.locator("img")
         self.watched = self.image.element_handle()
         self.watched.evaluate(WATCH)
 
     @property
     def changes(self) -> int:
-        return int(self.watched.evaluate("image => image.seen.changes"))
+        return int(self.watched.evaluate("image => image.record.changes"))
 
     def stop(self) -> None:
         self.notebook.run(3)
@@ -127,13 +127,13 @@ def test_a_pause_holds_the_picture_and_its_end_lets_it_go_on(live: LiveView) -> 
     next_look(live.image, live.image.screenshot())
     live.pause.click()
     expect(live.status).to_have_text("paused")
-    held, changes = live.image.screenshot(), live.changes
+    picture, changes = live.image.screenshot(), live.changes
     time.sleep(3)  # ten pictures' time
     live.notebook.screenshot("paused")
-    assert (live.image.screenshot(), live.changes) == (held, changes)
+    assert (live.image.screenshot(), live.changes) == (picture, changes)
     live.pause.click()
     expect(live.status).to_have_text("running")
-    next_look(live.image, held)
+    next_look(live.image, picture)
     live.notebook.screenshot("unpaused")
 
 
@@ -148,8 +148,8 @@ def test_many_pictures_are_one_image_and_take_no_more_room(live: LiveView, pictu
     # The very element that was there first, alone, and always as large as it was drawn: nothing flickers.
     assert live.watched.evaluate("image => image.isConnected")
     assert live.image.count() == 1
-    drawn = live.watched.evaluate("image => [image.naturalWidth, image.naturalHeight]")
-    assert live.watched.evaluate("image => image.seen.sizes") == [drawn]
+    size = live.watched.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert live.watched.evaluate("image => image.record.sizes") == [size]
     # Less than if each picture had left a single node, or every other one its 20 KB.
     assert after.nodes < before.nodes + pictures
     assert after.bytes < before.bytes + pictures // 2 * 20_000
@@ -162,10 +162,10 @@ def test_after_the_stop_the_last_picture_stays_and_the_button_is_off(live: LiveV
     expect(live.status).to_have_text("stopped")
     expect(live.pause).to_be_disabled()
     live.pause.scroll_into_view_if_needed()
-    held, changes = live.image.screenshot(), live.changes
+    picture, changes = live.image.screenshot(), live.changes
     time.sleep(2)
     live.notebook.screenshot("stopped")
-    assert (live.image.screenshot(), live.changes) == (held, changes)
+    assert (live.image.screenshot(), live.changes) == (picture, changes)
     assert live.watched.evaluate("image => image.isConnected && image.naturalWidth > 0")
 
 
@@ -194,9 +194,9 @@ def test_a_report_has_the_last_picture_in_its_place(
     source.write_text(nbformat.writes(content))
     page = report(source, tmp_path / "out")
     executed = nbformat.read(page.with_suffix(".ipynb"), as_version=4)
-    shown, last = ([dict(each.data) for each in executed.cells[cell].outputs] for cell in (1, 3))
-    assert [sorted(each) for each in shown] == [["image/png", "text/plain"]]
-    assert shown == last
+    outputs, last = ([dict(each.data) for each in executed.cells[cell].outputs] for cell in (1, 3))
+    assert [sorted(each) for each in outputs] == [["image/png", "text/plain"]]
+    assert outputs == last
     tab = browser.new_page()
     tab.goto(page.as_uri())
     tab.screenshot(path=screenshots / "report.png", full_page=True)

@@ -39,9 +39,9 @@ class PanelPage(NotebookPage):
     def __init__(self, browser: Browser, address: str, pictures: Path) -> None:
         super().__init__(browser, address, pictures)
         self.page.set_viewport_size({"width": 1280, "height": 1500})
-        self.shown = self.page.locator(".fame-panel:visible")
-        self.rows = self.shown.locator(".fame-nodes tbody tr")
-        self.alerts = self.shown.locator(".fame-alert:visible")
+        self.element = self.page.locator(".fame-panel:visible")
+        self.rows = self.element.locator(".fame-nodes tbody tr")
+        self.alerts = self.element.locator(".fame-alert:visible")
         self.errors: list[str] = []
         self.page.on("console", self._hear)
 
@@ -53,32 +53,32 @@ class PanelPage(NotebookPage):
     def choose_probe(self, name: str) -> None:
         self.tab("Probes")
         options = self.page.locator("option", has_text="pingpong")
-        self.shown.locator("select:visible").filter(has=options).select_option(name)
+        self.element.locator("select:visible").filter(has=options).select_option(name)
 
     def open(self) -> None:
         self.run(0)
         expect(self.button("Start")).to_be_visible()
 
     def button(self, words: str) -> Locator:
-        return self.shown.locator("button:visible", has_text=re.compile(rf"^\s*{words}$"))
+        return self.element.locator("button:visible", has_text=re.compile(rf"^\s*{words}$"))
 
     def field(self, name: str) -> Locator:
-        row = self.shown.locator(".widget-hbox:visible").filter(
+        row = self.element.locator(".widget-hbox:visible").filter(
             has=self.page.get_by_text(re.compile(f"^{re.escape(name)}$"))
         )
         return row.locator("input, select").first
 
     def reason(self, name: str) -> Locator:
-        row = self.shown.locator(".widget-hbox:visible").filter(
+        row = self.element.locator(".widget-hbox:visible").filter(
             has=self.page.get_by_text(re.compile(f"^{re.escape(name)}$"))
         )
         return row.locator(".fame-reason")
 
     def tab(self, name: str) -> None:
-        self.shown.get_by_role("tab", name=name, exact=True).click()
+        self.element.get_by_role("tab", name=name, exact=True).click()
 
     def says(self, words: str) -> None:
-        expect(self.shown.get_by_text(words).locator("visible=true").first).to_be_visible()
+        expect(self.element.get_by_text(words).locator("visible=true").first).to_be_visible()
 
     def fill(self, nodes: int = 2, fam: str = "64M", start: str = "auto") -> None:
         self.field("name").fill(NAME)
@@ -135,7 +135,7 @@ def test_each_field_says_as_it_is_typed_why_it_cannot_be(panel: PanelPage) -> No
     expect(panel.button("Start")).to_be_disabled()
     panel.screenshot("panel-1-reasons")
     panel.fill()
-    expect(panel.shown.locator(".fame-reason:visible")).to_have_count(0)
+    expect(panel.element.locator(".fame-reason:visible")).to_have_count(0)
     expect(panel.button("Start")).to_be_enabled()
 
 
@@ -159,12 +159,12 @@ def test_rows_turn_ready_a_command_and_a_probe_run_and_all_is_stopped(panel: Pan
     expect(panel.rows.nth(1)).to_contain_text("fame: node02 ready")
     panel.screenshot("panel-4-ready")
 
-    command = panel.shown.get_by_placeholder("a command for the node's shell")
+    command = panel.element.get_by_placeholder("a command for the node's shell")
     command.fill("uname -n; echo '<b>bold</b>'; exit 7")
     command.press("Enter")
     panel.says("exit status 7")
-    assert "node02" in panel.shown.inner_text()
-    assert "<b>bold</b>" in panel.shown.inner_text()
+    assert "node02" in panel.element.inner_text()
+    assert "<b>bold</b>" in panel.element.inner_text()
     panel.screenshot("panel-5-command")
 
     panel.choose_probe("pingpong")
@@ -172,7 +172,7 @@ def test_rows_turn_ready_a_command_and_a_probe_run_and_all_is_stopped(panel: Pan
     panel.button("Run").click()
     panel.screenshot("panel-6-probing")
     panel.says("pingpong done")
-    picture = panel.shown.locator("img:visible")
+    picture = panel.element.locator("img:visible")
     expect(picture).to_have_count(1)
     wait_for(lambda: picture.evaluate("image => image.complete && image.naturalWidth") == 800)
     panel.screenshot("panel-7-plot")
@@ -229,7 +229,7 @@ def test_a_lab_ended_elsewhere_is_seen_and_let_go(panel: PanelPage) -> None:
 
 def test_a_lab_that_runs_already_is_taken_up_and_let_go(panel: PanelPage) -> None:
     with Lab(LabSpec(f"{NAME}-b", nodes=1, fam="64M"), progress=False):
-        choice = panel.shown.locator("select:visible").first
+        choice = panel.element.locator("select:visible").first
         expect(choice.locator("option", has_text=f"{NAME}-b")).to_have_count(1)
         choice.select_option(label=f"{NAME}-b: 1 node around 64M of FAM")
         panel.says(f"attached to {NAME}-b")
@@ -264,7 +264,7 @@ def test_a_kernel_that_ends_during_a_start_leaves_nothing(panel: PanelPage, jupy
 
 def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: PanelPage) -> None:
     running.choose_probe("litmus")
-    running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
+    running.element.get_by_text("parameters", exact=True).locator("visible=true").click()
     running.field("iterations").fill("many")
     expect(running.reason("iterations")).to_contain_text("iterations is 'many': give a whole number")
     expect(running.button("Run")).to_be_disabled()
@@ -275,25 +275,25 @@ def test_a_probe_is_checked_as_it_is_typed_and_cancelled_half_way(running: Panel
     running.button("Cancel").nth(1).click()
     running.says("litmus was cancelled; nothing of it goes on")
     running.screenshot("panel-10-probe-cancelled")
-    left = Lab.attach(NAME)
+    lab = Lab.attach(NAME)
     try:
-        assert [ran.stdout for ran in left.run("ps | grep '[f]ame-probe'; true").values()] == ["", ""]
+        assert [ran.stdout for ran in lab.run("ps | grep '[f]ame-probe'; true").values()] == ["", ""]
     finally:
-        left.detach()
+        lab.detach()
     running.field("iterations").fill("500000")
-    running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
+    running.element.get_by_text("parameters", exact=True).locator("visible=true").click()
     running.tab("Commands")
 
 
 def test_a_probes_refusal_is_shown_in_full(running: PanelPage) -> None:
     running.choose_probe("ring")
-    running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
+    running.element.get_by_text("parameters", exact=True).locator("visible=true").click()
     expect(running.field("message_sizes")).to_be_visible()  # other probes have an offset too
     running.field("offset").fill("1T")  # which some lab could have
     running.button("Run").click()
     expect(running.alerts).to_contain_text("do not fit in FAM")
     running.screenshot("panel-11-refused")
-    running.shown.get_by_text("parameters", exact=True).locator("visible=true").click()
+    running.element.get_by_text("parameters", exact=True).locator("visible=true").click()
     running.tab("Commands")
 
 
@@ -301,7 +301,7 @@ def test_the_live_view_follows_a_recording(running: PanelPage) -> None:
     running.tab("Traffic")
     running.button("Record").click()
     running.says("recording: samples")
-    picture = running.shown.locator("img:visible")
+    picture = running.element.locator("img:visible")
     expect(picture).to_have_count(1)
     running.screenshot("panel-12-recording")
     running.button("Stop recording").click()
@@ -316,7 +316,7 @@ def test_a_node_that_dies_is_seen_and_can_be_brought_back(running: PanelPage) ->
     running.screenshot("panel-15-node-gone")
     dead = running.rows.filter(has_text="gone").inner_text().split()[0]
     running.tab("Consoles")
-    running.shown.locator("select:visible").last.select_option(dead)
+    running.element.locator("select:visible").last.select_option(dead)
     running.button("Restart node").click()
     running.says("it is up again")
     expect(running.rows.filter(has_text="ready")).to_have_count(2)

@@ -41,26 +41,26 @@ def interactive(jupyter: JupyterLab, browser: Browser, screenshots: Path) -> Ite
 
 
 def canvas(page: NotebookPage, cell: int) -> Locator:
-    shown = page.output(cell).locator(".jupyter-matplotlib canvas").first
-    expect(shown).to_be_visible()
-    return shown
+    figure = page.output(cell).locator(".jupyter-matplotlib canvas").first
+    expect(figure).to_be_visible()
+    return figure
 
 
-def settled(shown: Locator) -> bytes:
+def settled(figure: Locator) -> bytes:
     """Wait until it looks the same twice, with nothing pointed at."""
-    shown.page.mouse.move(1, 1)
+    figure.page.mouse.move(1, 1)
     last = b""
-    while (now := shown.screenshot()) != last:
+    while (now := figure.screenshot()) != last:
         last = now
-        shown.page.wait_for_timeout(700)
+        figure.page.wait_for_timeout(700)
     return last
 
 
-def drag(shown: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+def drag(figure: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Drag between two places, in parts of its width and height."""
-    box = shown.bounding_box()
+    box = figure.bounding_box()
     assert box is not None
-    mouse = shown.page.mouse
+    mouse = figure.page.mouse
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
     mouse.move(*places[0])
     mouse.down()
@@ -69,20 +69,20 @@ def drag(shown: Locator, start: tuple[float, float], end: tuple[float, float]) -
 
 
 def test_a_figure_can_be_zoomed_into_and_back(interactive: NotebookPage) -> None:
-    shown = canvas(interactive, 2)
-    whole, limits = settled(shown), interactive.run(5)
+    figure = canvas(interactive, 2)
+    whole, limits = settled(figure), interactive.run(5)
     interactive.screenshot("figure-whole")
-    shown.hover(force=True)
+    figure.hover(force=True)
     tools = interactive.output(2).locator(".jupyter-matplotlib-toolbar")
     tools.get_by_title("Zoom to rectangle").click()
-    drag(shown, (0.15, 0.3), (0.5, 0.6))
-    part = settled(shown)
+    drag(figure, (0.15, 0.3), (0.5, 0.6))
+    part = settled(figure)
     interactive.screenshot("figure-zoomed")
     assert part != whole
     assert interactive.run(5) != limits
-    shown.hover(force=True)
+    figure.hover(force=True)
     tools.get_by_title("Reset original view").click()
-    settled(shown)
+    settled(figure)
     interactive.screenshot("figure-back")
     assert interactive.run(5) == limits
 

@@ -13,31 +13,31 @@ pytestmark = pytest.mark.browser
 READY = """
 import threading
 from fame_lab.core.jobs.progress import listen, job
-shown = threading.Event()
+pause = threading.Event()
 """
 LONG = """
 with job("chase", unit="run") as chase:
     chase.step("node01 chase fam")
-    shown.wait(2)
+    pause.wait(2)
     chase.set_total(4)
-    shown.wait(1)
+    pause.wait(1)
     chase.step(count=3)
 """
 BROKEN = """
 try:
     with job("broken", total=4) as broken:
         broken.step()
-        shown.wait(2)
+        pause.wait(2)
         raise KeyboardInterrupt
 except KeyboardInterrupt:
     print("put away")
 """
 HEARD = """
-told = []
-with listen(lambda *each: told.append(each)), job("heard", total=1) as heard:
-    shown.wait(2)
-    heard.step()
-told
+steps = []
+with listen(lambda *each: steps.append(each)), job("heard", total=1) as task:
+    pause.wait(2)
+    task.step()
+steps
 """
 
 
@@ -50,16 +50,16 @@ def notebook(jupyter: JupyterLab, browser: Browser, screenshots: Path) -> Iterat
 
 
 def test_a_job_that_lasts_has_one_bar_below_its_cell(notebook: NotebookPage) -> None:
-    said = notebook.run(1).replace("\u2007", " ")
+    output = notebook.run(1).replace("\u2007", " ")
     notebook.screenshot("progress")
-    assert "chase: 100%" in said and "4/4" in said
+    assert "chase: 100%" in output and "4/4" in output
     assert notebook.output(1).locator(".progress").count() == 1
     assert notebook.output(1).locator("[data-mime-type*=stderr]").count() == 0
 
 
 def test_a_job_that_fails_leaves_no_bar(notebook: NotebookPage) -> None:
-    said = notebook.run(2)
-    assert "put away" in said and "broken" not in said
+    output = notebook.run(2)
+    assert "put away" in output and "broken" not in output
     expect(notebook.output(2).locator(".progress")).to_have_count(0)
 
 

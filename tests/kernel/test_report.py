@@ -43,7 +43,7 @@ DEFAULTS = "nodes, rest, name, sizes = 2, 0, 0, 0\nfam = '64M'\nsizes = 1\nname 
 GIVEN = {"nodes": 4, "fam": "256M", "name": "it's", "sizes": [1, 2]}
 
 
-class Made(NamedTuple):
+class Example(NamedTuple):
     """A report that many tests read."""
 
     source: Path
@@ -61,7 +61,7 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """A report of all CELLS, made where matplotlib draws to files and another Python is registered."""
     directory = tmp_path_factory.mktemp("made")
     (directory / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -74,7 +74,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         patch.setenv("MPLBACKEND", "Agg")
         patch.setenv("JUPYTER_PATH", str(registered.parents[1]))
         page = report(source, directory / "out of it", parameters=GIVEN, progress=stages.append)
-    return Made(source, before, page, stages)
+    return Example(source, before, page, stages)
 
 
 class Stopped(NamedTuple):
@@ -82,7 +82,7 @@ class Stopped(NamedTuple):
 
     folder: Path
     error: ReportError
-    heard: list[tuple[int, int | None, str]]
+    steps: list[tuple[int, int | None, str]]
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     directory = tmp_path_factory.mktemp("stopped")
     fails = f"nodes = 2{KEEPS}raise ValueError('<script>alert(1)</script>')"
     source = notebook(directory, "print('before')", fails, "print('never')", markdown="# Title")
-    heard: list[tuple[int, int | None, str]] = []
-    with listen(lambda *told: heard.append(told)), pytest.raises(ReportError) as raised:
+    steps: list[tuple[int, int | None, str]] = []
+    with listen(lambda *step: steps.append(step)), pytest.raises(ReportError) as raised:
         report(source, directory / "out")
-    return Stopped(directory / "out", raised.value, heard)
+    return Stopped(directory / "out", raised.value, steps)
 
 
 class Outside(HTMLParser):
@@ -101,44 +101,44 @@ class Outside(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.references: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             fetched = name in ("src", "srcset", "poster", "data") or (name == "href" and tag != "a")
             if fetched and not (value or "").startswith(("data:", "#")):
-                self.found.append(f"<{tag} {name}={value}>")
+                self.references.append(f"<{tag} {name}={value}>")
 
 
-def test_the_page_has_outputs_and_plots(made: Made) -> None:
-    text = made.page.read_text()
-    assert made.page == made.source.parent / "out of it" / "n.html"
+def test_the_page_has_outputs_and_plots(example: Example) -> None:
+    text = example.page.read_text()
+    assert example.page == example.source.parent / "out of it" / "n.html"
     assert "42" in text and "Question" in text
     assert re.search(r'alt="Picture that figure shows"\s+src="data:image/png;base64,', text)
 
 
-def test_the_page_refers_to_nothing_outside(made: Made) -> None:
-    text = made.page.read_text()
+def test_the_page_refers_to_nothing_outside(example: Example) -> None:
+    text = example.page.read_text()
     outside = Outside()
     outside.feed(text)
-    assert outside.found == []
+    assert outside.references == []
     assert not re.search(r"<script\b", text)
     assert not re.search(r"@import|url\(\s*['\"]?(?:https?:)?//", text)
     assert "default-src 'none'" in text
 
 
-def test_a_backend_for_files_alone_still_gives_plots(made: Made) -> None:
-    shown = re.escape(f'alt="Picture that {PYPLOT} shows"')
-    assert re.search(shown + r'\s+src="data:image/png;base64,', made.page.read_text())
+def test_a_backend_for_files_alone_still_gives_plots(example: Example) -> None:
+    alt = re.escape(f'alt="Picture that {PYPLOT} shows"')
+    assert re.search(alt + r'\s+src="data:image/png;base64,', example.page.read_text())
 
 
-def test_the_kernel_is_the_python_that_runs_the_report(made: Made) -> None:
-    assert f"python: {sys.executable}" in made.page.read_text()
+def test_the_kernel_is_the_python_that_runs_the_report(example: Example) -> None:
+    assert f"python: {sys.executable}" in example.page.read_text()
 
 
-def test_the_notebook_is_left_alone_and_an_executed_one_lies_beside_the_page(made: Made) -> None:
-    assert made.source.read_bytes() == made.before
-    executed = nbformat.read(made.page.with_suffix(".ipynb"), as_version=4)
+def test_the_notebook_is_left_alone_and_an_executed_one_lies_beside_the_page(example: Example) -> None:
+    assert example.source.read_bytes() == example.before
+    executed = nbformat.read(example.page.with_suffix(".ipynb"), as_version=4)
     (cell,) = (each for each in executed.cells if each.source == "print(6 * 7)")
     assert cell.outputs[0].text == "42\n"
 
@@ -165,8 +165,8 @@ def test_a_kernel_that_dies_is_told(tmp_path: Path) -> None:
         report(notebook(tmp_path, "import os; os._exit(1)"), tmp_path / "out")
 
 
-def test_progress_names_each_cell(made: Made) -> None:
-    assert made.stages == [
+def test_progress_names_each_cell(example: Example) -> None:
+    assert example.stages == [
         "cell 2 of 12: nodes, rest, name, sizes = 2, 0, 0, 0",
         "cell 3 of 12: # Parameters",
         "cell 4 of 12: import xarray as xr",
@@ -177,7 +177,7 @@ def test_progress_names_each_cell(made: Made) -> None:
 
 
 def test_a_report_is_a_job_with_a_step_a_cell(stopped: Stopped) -> None:
-    assert stopped.heard == [
+    assert stopped.steps == [
         (0, 4, "n.ipynb"),
         (1, 4, "n.ipynb"),
         (1, 4, "cell 2 of 4: print('before')"),
@@ -202,8 +202,8 @@ def test_the_notebook_s_own_directory_is_no_output(tmp_path: Path) -> None:
         report(notebook(tmp_path, "1"), tmp_path)
 
 
-def test_parameters_take_the_place_of_the_notebook_s_own(made: Made) -> None:
-    assert "parameters: 4 0 256M" in made.page.read_text()
+def test_parameters_take_the_place_of_the_notebook_s_own(example: Example) -> None:
+    assert "parameters: 4 0 256M" in example.page.read_text()
 
 
 def test_a_parameter_that_the_notebook_has_not_is_refused_before_it_runs(tmp_path: Path) -> None:
@@ -213,8 +213,8 @@ def test_a_parameter_that_the_notebook_has_not_is_refused_before_it_runs(tmp_pat
     assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
 
 
-def test_the_folder_has_all_that_was_made_and_where_it_comes_from(made: Made) -> None:
-    folder, told = made.folder, made.manifest
+def test_the_folder_has_all_that_was_made_and_where_it_comes_from(example: Example) -> None:
+    folder, manifest = example.folder, example.manifest
     assert sorted(path.name for path in folder.iterdir()) == [
         "data",
         "figures",
@@ -224,55 +224,57 @@ def test_the_folder_has_all_that_was_made_and_where_it_comes_from(made: Made) ->
         "ro-crate-metadata.json",
         "source",
     ]
-    assert (folder / "source" / "n.ipynb").read_bytes() == made.before
+    assert (folder / "source" / "n.ipynb").read_bytes() == example.before
     assert Result.load(folder / "data" / "001-made").dataset["rate"].values.tolist() == [4, 1, 2]
-    assert told["sha256"] == hashlib.sha256(made.before).hexdigest()
-    assert told["parameters"] == GIVEN
-    assert told["stopped"] == ""
+    assert manifest["sha256"] == hashlib.sha256(example.before).hexdigest()
+    assert manifest["parameters"] == GIVEN
+    assert manifest["stopped"] == ""
     figures = {5: "figures/cell05-1.png", 6: "figures/cell06-1.png"}
-    assert told["figures"] == [{"cell": cell, "file": file} for cell, file in figures.items()]
+    assert manifest["figures"] == [{"cell": cell, "file": file} for cell, file in figures.items()]
     assert all((folder / file).read_bytes().startswith(b"\x89PNG") for file in figures.values())
-    (result,) = told["results"]
+    (result,) = manifest["results"]
     assert (result["cell"], result["kind"], result["directory"]) == (4, "result", "data/001-made")
     assert result["manifest"]["accelerator"] == {"kind": "tcg"}
 
 
-def test_a_report_is_a_crate_that_names_every_file_and_what_made_them(made: Made) -> None:
-    crate = ROCrate(made.folder)
+def test_a_report_is_a_crate_that_names_every_file_and_what_made_them(example: Example) -> None:
+    crate = ROCrate(example.folder)
     named = {entity.id for entity in crate.data_entities}
-    files = {str(path.relative_to(made.folder)) for path in made.folder.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(example.folder)) for path in example.folder.rglob("*") if path.is_file()}
     assert files - {"ro-crate-metadata.json"} <= named
     (action,) = crate.get_by_type("CreateAction")
     assert action["instrument"]["name"] == "fame_lab"
     assert action["object"][0].id == "source/n.ipynb"
     assert crate.dereference("data/001-made/")["description"].startswith("result of cell 4")
     text = json.dumps(crate.metadata.generate()).replace(json.dumps(action["name"]), "")
-    assert str(made.source.parent) not in text
+    assert str(example.source.parent) not in text
 
 
-def test_the_commands_are_what_was_run_and_what_runs_it_again(made: Made) -> None:
-    ran, rerun, again = made.manifest["commands"]
-    given = ["-p", "nodes=4", "-p", "fam=256M", "-p", "name=it's", "-p", "sizes=[1, 2]"]
-    output = str(made.source.parent / "out of it")
-    assert shlex.split(ran) == ["fame-lab", "report", str(made.source), *given, "--output", output]
+def test_the_commands_are_what_was_run_and_what_runs_it_again(example: Example) -> None:
+    ran, rerun, again = example.manifest["commands"]
+    options = ["-p", "nodes=4", "-p", "fam=256M", "-p", "name=it's", "-p", "sizes=[1, 2]"]
+    output = str(example.source.parent / "out of it")
+    assert shlex.split(ran) == ["fame-lab", "report", str(example.source), *options, "--output", output]
     assert rerun == "fame-lab rerun ."
-    assert shlex.split(again) == ["fame-lab", "report", "source/n.ipynb", *given, "--output", "../again"]
+    assert shlex.split(again) == ["fame-lab", "report", "source/n.ipynb", *options, "--output", "../again"]
 
 
-def test_the_page_says_where_its_numbers_come_from_and_escapes_it(made: Made) -> None:
-    text = made.page.read_text().partition("Where this comes from")[2]
+def test_the_page_says_where_its_numbers_come_from_and_escapes_it(example: Example) -> None:
+    text = example.page.read_text().partition("Where this comes from")[2]
     assert "nodes = 4" in text and "data/001-made" in text
     assert "&lt;b&gt;" in text and "<b>" not in text
 
 
 def test_a_run_that_fails_keeps_what_it_had_measured_and_says_where_it_stopped(stopped: Stopped) -> None:
-    told = json.loads((stopped.folder / "manifest.json").read_text())
-    assert told["stopped"].startswith("cell 3 of 4 failed with ValueError")
-    assert Result.load(stopped.folder / told["results"][0]["directory"]).probe == "made"
+    manifest = json.loads((stopped.folder / "manifest.json").read_text())
+    assert manifest["stopped"].startswith("cell 3 of 4 failed with ValueError")
+    assert Result.load(stopped.folder / manifest["results"][0]["directory"]).probe == "made"
 
 
-def test_a_report_replaces_an_earlier_one_of_its_notebook_as_a_whole(made: Made, tmp_path: Path) -> None:
-    shutil.copytree(made.folder, tmp_path / "out")
+def test_a_report_replaces_an_earlier_one_of_its_notebook_as_a_whole(
+    example: Example, tmp_path: Path
+) -> None:
+    shutil.copytree(example.folder, tmp_path / "out")
     report(notebook(tmp_path, "print('new')"), tmp_path / "out")
     assert not (tmp_path / "out" / "data").exists()
     assert "new" in (tmp_path / "out" / "n.html").read_text()

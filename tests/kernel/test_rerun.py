@@ -22,7 +22,7 @@ MAKES_A_FILE = "open('made', 'w').write('x')"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of four nodes, of which nothing but its folder is left."""
     directory = tmp_path_factory.mktemp("made")
     source = notebook(directory, COUNTS, MAKES_A_FILE, parameters="nodes = 2")
@@ -32,8 +32,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "from a stranger"))
+def folder(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "from a stranger"))
 
 
 class Repeated(NamedTuple):
@@ -45,8 +45,8 @@ class Repeated(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def repeated(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
-    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("repeated") / "from a stranger"))
+def repeated(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
+    folder = Path(shutil.copytree(original, tmp_path_factory.mktemp("repeated") / "from a stranger"))
     before = contents(folder)
     return Repeated(folder, before, rerun(folder))
 
@@ -55,13 +55,13 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def change(folder: Path, **told: Any) -> None:
+def change(folder: Path, **fields: Any) -> None:
     path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 def put(folder: Path, source: str) -> None:
-    """Have another notebook in a report, as whoever made it could have."""
+    """Put another notebook into a report, as its author could."""
     cells = [nbformat.v4.new_code_cell("nodes = 2", metadata={"tags": ["parameters"]})]
     cells.append(nbformat.v4.new_code_cell(source))
     raw = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
@@ -84,10 +84,10 @@ def test_a_report_without_a_measurement_says_nothing_about_itself(folder: Path) 
     put(folder, "print(1)")
     shutil.rmtree(folder / "data")
     change(folder, results=[])
-    told = fame_lab("rerun", folder.name, "--output", "new", directory=folder.parent)
-    assert told.returncode == 1
-    assert "nothing is compared: they have no measurement in common" in told.stdout
-    assert "so nothing can be said; what cells print and draw is not compared: see new" in told.stdout
+    process = fame_lab("rerun", folder.name, "--output", "new", directory=folder.parent)
+    assert process.returncode == 1
+    assert "nothing is compared: they have no measurement in common" in process.stdout
+    assert "so nothing can be said; what cells print and draw is not compared: see new" in process.stdout
     assert (folder.parent / "new" / "n.html").is_file()
 
 
@@ -98,9 +98,9 @@ def test_the_old_folder_is_not_changed_and_nothing_else_is_left(repeated: Repeat
 
 
 def test_a_notebook_that_makes_files_beside_itself_makes_them_nowhere_that_stays(
-    made: Path, repeated: Repeated
+    original: Path, repeated: Repeated
 ) -> None:
-    assert made.with_name("made").is_file()
+    assert original.with_name("made").is_file()
     assert not list(repeated.folder.parent.rglob("made"))
 
 
@@ -139,18 +139,18 @@ def test_an_output_in_the_folder_or_around_it_is_refused(folder: Path) -> None:
     ("name", "batch", "agrees"), [("rate", [4, 1e6, 2e6], True), ("lost", [4, 0, 1], False)]
 )
 def test_counts_that_differ_do_not_hold_and_times_may(
-    made: Path, folder: Path, name: str, batch: list[float], agrees: bool
+    original: Path, folder: Path, name: str, batch: list[float], agrees: bool
 ) -> None:
     result = Result.load(folder / "data" / "001-made")
     result.dataset[name].values[:] = batch
     result.save(folder / "data" / "001-made")
     assert Result.load(folder / "data" / "001-made").dataset[name].values.tolist() == batch
-    assert exact_results_agree(compare(made, folder)) == agrees
+    assert exact_results_agree(compare(original, folder)) == agrees
 
 
-def test_a_result_that_only_one_has_does_not_hold(made: Path, folder: Path) -> None:
+def test_a_result_that_only_one_has_does_not_hold(original: Path, folder: Path) -> None:
     shutil.rmtree(folder / "data" / "001-made")
-    assert not exact_results_agree(compare(made, folder))
+    assert not exact_results_agree(compare(original, folder))
 
 
 def test_a_run_that_stops_leaves_a_report_that_says_where(folder: Path) -> None:
@@ -167,9 +167,9 @@ def fame_lab(*words: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_line_says_by_its_status_whether_it_holds(folder: Path) -> None:
     ran = fame_lab("rerun", folder.name, "--json", directory=folder.parent)
-    told = json.loads(ran.stdout)
+    fields = json.loads(ran.stdout)
     assert ran.returncode == 0, ran.stderr
-    assert told["holds"] is True and told["output"] == str(folder.with_name("from a stranger-rerun"))
+    assert fields["holds"] is True and fields["output"] == str(folder.with_name("from a stranger-rerun"))
     put(folder, "pass")
     ran = fame_lab("rerun", ".", directory=folder)
     assert ran.returncode == 1

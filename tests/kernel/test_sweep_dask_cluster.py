@@ -76,13 +76,13 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(labs: Path) -> Iterator[distributed.Client]:
     """Two workers, each a process, whose labs are stand-ins."""
     here = str(SUPPORT)
-    told = {"STAND_IN_LABS": str(labs), "PYTHONPATH": os.pathsep.join([here, *sys.path])}
+    environment = {"STAND_IN_LABS": str(labs), "PYTHONPATH": os.pathsep.join([here, *sys.path])}
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50, env=told,
+            n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50, env=environment,
             preload=[str(Path(here) / "stand_in_worker.py")],
-        ) as made,
-        distributed.Client(made) as client,
+        ) as cluster,
+        distributed.Client(cluster) as client,
     ):  # fmt: skip
         yield client
 
@@ -94,7 +94,7 @@ def running(labs: Path) -> list[str]:
     return [path.name for path in labs.iterdir() if path.name != "asked"]
 
 
-def asked(labs: Path) -> int:
+def request_count(labs: Path) -> int:
     return len((labs / "asked").read_text().splitlines()) if (labs / "asked").exists() else 0
 
 
@@ -112,16 +112,16 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def test_each_worker_has_one_lab_at_a_time_and_none_in_the_end(
     client: distributed.Client, labs: Path, tmp_path: Path
 ) -> None:
-    before = asked(labs)
+    before = request_count(labs)
     most = []
 
     def look(*_: object) -> None:
         most.append(len(running(labs)))
 
     with listen(look):
-        made = sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=client)
-    assert made.attrs["missing"] == 0
-    assert asked(labs) == before + 8
+        dataset = sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=client)
+    assert dataset.attrs["missing"] == 0
+    assert request_count(labs) == before + 8
     assert 0 < max(most) <= 2
     assert running(labs) == []
 
@@ -137,7 +137,7 @@ sweep("chase", over, repeats=2, directory=sys.argv[1], cluster=sys.argv[2], prog
 def test_a_killed_sweep_leaves_no_lab_on_its_workers_and_is_taken_up(
     client: distributed.Client, labs: Path, tmp_path: Path
 ) -> None:
-    before = asked(labs)
+    before = request_count(labs)
     address = client.scheduler_info()["address"]
     words: list[str] = [sys.executable, "-c", SWEEP, str(tmp_path), address]
     with subprocess.Popen(words) as killed:
@@ -147,22 +147,24 @@ def test_a_killed_sweep_leaves_no_lab_on_its_workers_and_is_taken_up(
     assert done(tmp_path) < 8
     sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=address)
     assert done(tmp_path) == 8
-    assert asked(labs) <= before + 8 + 2 * 2  # what was at work on the two workers, and came to nothing
+    assert (
+        request_count(labs) <= before + 8 + 2 * 2
+    )  # what was at work on the two workers, and came to nothing
 
 
 def test_a_point_whose_worker_is_killed_is_measured_by_another(
     client: distributed.Client, labs: Path, tmp_path: Path
 ) -> None:
-    before = asked(labs)
+    before = request_count(labs)
     pids = client.run(os.getpid)
 
     def kill() -> None:
-        wait_until(lambda: asked(labs) > before + 2)
+        wait_until(lambda: request_count(labs) > before + 2)
         os.kill(next(iter(pids.values())), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    made = sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=client)
+    dataset = sweep("chase", OVER, repeats=2, directory=tmp_path, cluster=client)
     killer.join()
-    assert made.attrs["missing"] == 0 and (made["error"] == "").all()
-    assert asked(labs) <= before + 8 + 1
+    assert dataset.attrs["missing"] == 0 and (dataset["error"] == "").all()
+    assert request_count(labs) <= before + 8 + 1

@@ -28,7 +28,7 @@ def packages() -> list[str]:
 
 
 def conda(path: Path) -> dict[str, str]:
-    """Give the versions that an environment.yml asks of conda, by the package's name."""
+    """Return the versions that an environment.yml asks of conda, by the package's name."""
     lines = path.read_text().partition("\ndependencies:\n")[2].splitlines()
     return {
         match[1]: match[2] or ""
@@ -38,7 +38,7 @@ def conda(path: Path) -> dict[str, str]:
 
 
 def by_pip() -> list[str]:
-    """Give what Binder's environment.yml asks of pip."""
+    """Return the packages that Binder's environment.yml asks of pip."""
     return re.findall(r"^ {6}- (\S+)$", (BINDER / "environment.yml").read_text(), re.MULTILINE)
 
 
@@ -63,11 +63,11 @@ def test_pip_brings_what_conda_has_not_and_what_builds_the_package() -> None:
 
 def test_every_package_of_apt_txt_is_in_the_archive() -> None:
     assert packages()
-    asked = subprocess.run(["apt-cache", "policy", *packages()], capture_output=True, text=True, check=True)
-    if "Candidate" not in asked.stdout:
+    policy = subprocess.run(["apt-cache", "policy", *packages()], capture_output=True, text=True, check=True)
+    if "Candidate" not in policy.stdout:
         pytest.skip("this host has no package lists")
-    found = dict(re.findall(r"^(\S+):\n.*\n  Candidate: (.*)$", asked.stdout, re.MULTILINE))
-    assert {name for name in packages() if found.get(name, "(none)") == "(none)"} == set()
+    candidates = dict(re.findall(r"^(\S+):\n.*\n  Candidate: (.*)$", policy.stdout, re.MULTILINE))
+    assert {name for name in packages() if candidates.get(name, "(none)") == "(none)"} == set()
 
 
 def test_apt_txt_has_what_set_up_installs_for_an_ordinary_user() -> None:
@@ -97,17 +97,19 @@ def given_away(home: Path) -> None:
 
 def the_tutorial_runs(container: Container) -> None:
     """Run the notebook that Binder opens; nothing is left then."""
-    said = container.run("fame-lab", "report", NOTEBOOK, "--output", "reports").stdout
+    output = container.run("fame-lab", "report", NOTEBOOK, "--output", "reports").stdout
     page = container.run("cat", "reports/01_first_lab.html").stdout
     assert re.search(
         r"node02 loads\s+0xFA\nnumpy on the host\s+0xfa\nnode01 loads 0x42\nnode02 loads 0x42", page
     )
-    assert "emulated" in page, said
+    assert "emulated" in page, output
     # 64 MB hold no FAM of 256.
     assert "FAM is a file on disk" in page
     assert container.run("fame-lab", "ls").stdout.count("\n") == 1
-    left = container.run("sh", "-c", "ls /dev/shm .cache/fame_lab/disks; cat /proc/[0-9]*/comm || :").stdout
-    assert not re.search(r"fame_lab-\d+-first|qemu", left), left
+    remains = container.run(
+        "sh", "-c", "ls /dev/shm .cache/fame_lab/disks; cat /proc/[0-9]*/comm || :"
+    ).stdout
+    assert not re.search(r"fame_lab-\d+-first|qemu", remains), remains
 
 
 @pytest.mark.vm
@@ -147,8 +149,10 @@ def test_ubuntu_s_own_packages_make_the_image_and_the_tutorial(tmp_path: Path) -
             container.run("python3", "-m", "venv", "env")
             names = [f"{name}{version}" for name, version in conda(BINDER / "environment.yml").items()]
             wanted = [name for name in (*names, *by_pip()) if not name.startswith(("python=", "pip"))]
-            told = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-            container.run("env/bin/pip", "install", "--quiet", "--no-cache-dir", *wanted, environment=told)
+            environment = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+            container.run(
+                "env/bin/pip", "install", "--quiet", "--no-cache-dir", *wanted, environment=environment
+            )
             container.run("binder/postBuild")
             the_tutorial_runs(container)
     finally:

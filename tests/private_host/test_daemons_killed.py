@@ -77,8 +77,8 @@ with lab.start(tell=tell):
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[PrivateHost]:
-    with private_host() as made:
-        yield made
+    with private_host() as machine:
+        yield machine
 
 
 def test_a_console_is_kept_when_nobody_has_asked_libvirt_anything_for_a_while(host: PrivateHost) -> None:

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.vm
 def test_domains_reach_each_other_and_the_host_by_libvirts_network() -> None:
     with exported("wired", network="libvirt") as (spec, folder):
         with defined(spec, folder):
-            told = ssh(folder, "node01", "ping -q -c 1 -w 5 node02 && ping -q -c 1 -w 5 host && ip -4 addr")
-            assert "inet 192.168.42.1/24" in told
+            output = ssh(folder, "node01", "ping -q -c 1 -w 5 node02 && ping -q -c 1 -w 5 host && ip -4 addr")
+            assert "inet 192.168.42.1/24" in output
             assert network.labs(connect()) == {}  # nobody's, so no end of a lab is its own
         # libvirt itself forgets files of a network's there.
-        assert [left for left in leftovers(spec.name) if not left.startswith("/run/libvirt/network/")] == []
+        assert [each for each in leftovers(spec.name) if not each.startswith("/run/libvirt/network/")] == []
 
 
 def test_scripts_connect_nodes_without_a_bridge() -> None:

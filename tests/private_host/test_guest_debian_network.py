@@ -31,9 +31,9 @@ def test_debians_lease_their_addresses_at_the_bridge_and_reach_each_other_by_nam
         one, two = lab.nodes
         one.run("ping -c 1 -w 5 node02 && ping -c 1 -w 5 host")
         assert one.run("getent hosts node02").stdout.split() == ["192.168.42.2", "node02"]
-        told = {node: said.stdout for node, said in lab.run("ip -4 -o addr; ip route").items()}
-        assert "inet 192.168.42.1/24" in told["node01"] and "inet 192.168.42.2/24" in told["node02"]
-        assert "default via 192.168.42.254" in told["node01"]
+        outputs = {node: result.stdout for node, result in lab.run("ip -4 -o addr; ip route").items()}
+        assert "inet 192.168.42.1/24" in outputs["node01"] and "inet 192.168.42.2/24" in outputs["node02"]
+        assert "default via 192.168.42.254" in outputs["node01"]
         leases = connect().networkLookupByName("fame-wired-debian").DHCPLeases()
         assert {lease["mac"] for lease in leases} == {"48:50:42:01:01:01", "48:50:42:02:02:02"}
         two.restart()
@@ -57,12 +57,12 @@ import json
 from fame_lab import Lab, LabSpec
 from leftovers import leftovers
 with Lab(LabSpec("switched-debian", nodes=2, fam="64M", image="debian", network="libvirt")) as lab:
-    told = {
+    fields = {
         "reached": lab.nodes[1].run("ping -q -c 1 -w 5 node01 && ping -q -c 1 -w 5 192.168.42.1").exit_status,
         "host": lab.nodes[0].run("ping -q -c 1 -w 2 192.168.42.254", check=False).exit_status,
         "failed": lab.nodes[0].run("systemctl --failed --no-legend").stdout,
     }
-print(json.dumps(told | {"left": leftovers("switched-debian")}))
+print(json.dumps(fields | {"left": leftovers("switched-debian")}))
 """
 
 

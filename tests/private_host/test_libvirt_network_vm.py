@@ -32,9 +32,11 @@ def test_addresses_in_use_are_refused_and_the_ones_proposed_are_free() -> None:
     try:
         with pytest.raises(SpecError) as caught:
             network.create(connection, LabSpec("second", network="libvirt"))
-        told = str(caught.value)
-        assert "192.168.42.0/24" in told and "the lab 'wired'" in told and caught.value.field == "subnet"
-        free = told.partition("give subnet='")[2].partition("'")[0]
+        message = str(caught.value)
+        assert (
+            "192.168.42.0/24" in message and "the lab 'wired'" in message and caught.value.field == "subnet"
+        )
+        free = message.partition("give subnet='")[2].partition("'")[0]
         network.create(connection, LabSpec("second", network="libvirt", subnet=free))
     finally:
         for lab in ("wired", "second"):
@@ -57,9 +59,9 @@ def test_a_network_that_a_killed_start_left_is_named_and_taken_away_as_an_orphan
     network.create(connection, SPEC)
     with pytest.raises(LabError, match="fame-lab down wired"):
         network.create(connection, LabSpec("wired", network="libvirt", subnet="192.168.77.0/24"))
-    (found,) = Lab.list()
-    assert (found.name, found.is_orphan) == ("wired", True)
-    assert found.end_if_orphan()
+    (status,) = Lab.list()
+    assert (status.name, status.is_orphan) == ("wired", True)
+    assert status.end_if_orphan()
     assert leftovers("wired") == []
 
 
@@ -70,12 +72,12 @@ def test_where_libvirt_cannot_make_it_the_error_says_what_it_takes() -> None:
     network.create(connection, SPEC)
     try:
         # Another one's bridge bears the name already.
-        taken = LabSpec("taken", network="libvirt", subnet="192.168.77.0/24")
-        spec = network.network_xml(taken).replace('"fame-taken"', '"fame-wired"')
+        other = LabSpec("taken", network="libvirt", subnet="192.168.77.0/24")
+        spec = network.network_xml(other).replace('"fame-taken"', '"fame-wired"')
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(network, "network_xml", lambda _: spec)
             with pytest.raises(HostError, match="dnsmasq-base"):
-                network.create(connection, taken)
+                network.create(connection, other)
     finally:
         network.destroy(connection, "wired")
     assert leftovers("wired") + leftovers("taken") == []

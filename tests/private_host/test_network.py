@@ -36,8 +36,8 @@ def test_nodes_and_the_host_reach_each_other_by_name_and_address() -> None:
         # Whoever follows the hosts file would not notice that nobody answers for names.
         assert two.address in one.run("nslookup node02 192.168.42.254 | grep -A1 ^Name").stdout
         one.run("ping -c 1 -w 5 node02 && ping -c 1 -w 5 host && rm /etc/hosts && ping -c 1 -w 5 node02")
-        with socket.create_connection((two.address, 22), timeout=10) as heard:
-            assert heard.recv(4) == b"SSH-"
+        with socket.create_connection((two.address, 22), timeout=10) as connection:
+            assert connection.recv(4) == b"SSH-"
         leases = connect().networkLookupByName("fame-reached").DHCPLeases()
         assert {(lease["mac"], lease["ipaddr"]) for lease in leases} == {
             ("48:50:42:01:01:01", "192.168.42.1"),
@@ -115,8 +115,8 @@ from fame_lab.lab import network
 
 make = network.BridgeNetwork.make
 
-def make_and_die(*given):
-    make(*given)
+def make_and_die(*arguments):
+    make(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 
 network.BridgeNetwork.make = make_and_die
@@ -151,15 +151,15 @@ from fame_lab import Lab, LabSpec
 from leftovers import leftovers, network_processes
 with Lab(LabSpec("switched", nodes=3, fam="1M", network="libvirt"), progress=False) as lab:
     ping = "ping -q -c 1 -w 20"
-    told = {
+    fields = {
         "running": len(network_processes("switched")),
         "addresses": [node.address for node in lab.nodes],
         "reached": lab.nodes[2].run(f"{ping} node01 && {ping} 192.168.42.2").exit_status,
         "host": lab.nodes[0].run("ping -q -c 1 -w 2 192.168.42.254", check=False).exit_status,
     }
     lab.nodes[0].restart()
-    told["again"] = lab.nodes[0].run(f"{ping} node03").exit_status
-print(json.dumps(told | {"left": leftovers("switched")}))
+    fields["again"] = lab.nodes[0].run(f"{ping} node03").exit_status
+print(json.dumps(fields | {"left": leftovers("switched")}))
 """
 
 

@@ -28,8 +28,8 @@ if how != "end":
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[PrivateHost]:
-    with private_host() as made:
-        yield made
+    with private_host() as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def take_away(host: PrivateHost, name: str, beside: str) -> None:
 @pytest.mark.parametrize("stage", ["making keys and FAM", "booting"])
 def test_a_start_whose_owner_is_killed_is_an_orphan(host: PrivateHost, beside: str, stage: str) -> None:
     kill_owner(host, "killed", "start", stage)
-    left = listed(host, "killed")
-    assert left is not None and left["orphan"]
+    entry = listed(host, "killed")
+    assert entry is not None and entry["orphan"]
     take_away(host, "killed", beside)
 
 
@@ -77,9 +77,12 @@ def test_a_lab_whose_owner_is_killed_can_be_taken_up_and_is_an_orphan_until_then
     host: PrivateHost, beside: str
 ) -> None:
     kill_owner(host, "killed", "start", "up")
-    left = listed(host, "killed")
+    entry = listed(host, "killed")
     assert (
-        left is not None and left["orphan"] and left["owner"] == "orphaned" and left["standing"] == "forsaken"
+        entry is not None
+        and entry["orphan"]
+        and entry["owner"] == "orphaned"
+        and entry["standing"] == "forsaken"
     )
     assert "its owner was killed; fame-lab down --orphans" in host.fame_lab("ls")
     user = host.start(

@@ -51,11 +51,11 @@ assert lab.run("uname -n")["node01"].stdout == "node01\\n"
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[PrivateHost]:
-    with private_host() as made:
-        made.run(BESIDE)
-        yield made
-        made.fame_lab("down", "beside")
-        assert made.leftovers("beside") == []
+    with private_host() as machine:
+        machine.run(BESIDE)
+        yield machine
+        machine.fame_lab("down", "beside")
+        assert machine.leftovers("beside") == []
 
 
 @pytest.fixture(scope="module")

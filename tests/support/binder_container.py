@@ -73,7 +73,7 @@ cat >/dev/null # as the first process, the shell reaps whatever ends meanwhile
 
 @dataclass(frozen=True)
 class Container:
-    """Where steps are run, as the user.
+    """A container that runs steps, as the user.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Container:
     def run(
         self, *command: str, environment: Mapping[str, str] | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in the user's home; unless told otherwise, it must end well."""
+        """Run a program in the user's home; by default it must end well."""
         core = min(os.sched_getaffinity(0))
         variables = {"HOME": str(HOME), "USER": "jovyan", "LC_ALL": "C.UTF-8"}
         variables |= {"PATH": f"{HOME}/env/bin:/usr/sbin:/usr/bin:/sbin:/bin"} | dict(environment or {})
@@ -118,7 +118,7 @@ class Container:
 
     @property
     def most_memory(self) -> int:
-        """Bytes that it has taken at its height."""
+        """Return the bytes that it has taken at its height."""
         for name in ("memory.max_usage_in_bytes", "memory.peak"):
             if (self.group / name).exists():
                 return int((self.group / name).read_text())
@@ -126,14 +126,14 @@ class Container:
 
 
 @contextlib.contextmanager
-def binder_container(home: Path, *shown: Path, root: Path | None = None) -> Iterator[Container]:
-    """Make a container; whatever runs in it ends with the block.
+def binder_container(home: Path, *folders: Path, root: Path | None = None) -> Iterator[Container]:
+    """Create a container; all programs in it end with the block.
 
     Parameters
     ----------
     home : Path
         What is to be the user's home; it is given to that user.
-    *shown : Path
+    *folders : Path
         Directories that the user can see though they lie in /root or /home.
     root : Path, optional
         Of another distribution's tree; by default this host's.
@@ -142,7 +142,7 @@ def binder_container(home: Path, *shown: Path, root: Path | None = None) -> Iter
         pytest.skip("a container takes root: it mounts")
     os.chown(home, _UID, _UID)
     isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    words = [str(root or ""), str(home), *map(str, shown)]
+    words = [str(root or ""), str(home), *map(str, folders)]
     with (
         _memory_group() as group,
         subprocess.Popen(
@@ -163,7 +163,7 @@ def binder_container(home: Path, *shown: Path, root: Path | None = None) -> Iter
 
 @contextlib.contextmanager
 def _memory_group() -> Iterator[Path]:
-    """Make a control group of 2 GB within our own."""
+    """Create a control group of 2 GB within our own."""
     ours = {line.split(":")[1]: line.split(":")[2] for line in Path("/proc/self/cgroup").read_text().split()}
     first = Path("/sys/fs/cgroup/memory" if "memory" in ours else "/sys/fs/cgroup")
     group = first / ours.get("memory", ours.get("", "/")).lstrip("/") / f"binder-{os.getpid()}"

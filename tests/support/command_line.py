@@ -19,7 +19,7 @@ def call(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def call_here(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line in this process; return what :func:`call` would, without what goes to logging."""
+    """Run a command line in this process; return the same as :func:`call`, but for the log."""
     out, err = io.StringIO(), io.StringIO()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

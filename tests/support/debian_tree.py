@@ -79,7 +79,7 @@ class DebianTree:
     root: Path
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell's command in the repository, as root; what it leaves running ends with it."""
+        """Run a shell's command in the repository, as root; all that it starts ends with it."""
         environment = {
             "HOME": "/root",
             "LANG": "C.UTF-8",
@@ -104,7 +104,7 @@ class DebianTree:
 
 @contextlib.contextmanager
 def debian_tree(release: str) -> Iterator[DebianTree]:
-    """Make a tree of a Debian release, such as ``trixie``; it is gone at the block's end."""
+    """Create a tree of a Debian release, such as ``trixie``; remove it at the block's end."""
     cache_directory().mkdir(parents=True, exist_ok=True)
     # Not in /tmp, which may be small, or mounted without devices.
     directory = Path(tempfile.mkdtemp(prefix=f"tests-{release}-", dir=cache_directory()))
@@ -130,18 +130,18 @@ def debian_tree(release: str) -> Iterator[DebianTree]:
 
 
 def _apt_settings() -> list[str]:
-    asked = subprocess.run(["apt-config", "dump", *_APT], capture_output=True, text=True, check=True)
-    return [line for line in asked.stdout.splitlines() if '""' not in line]
+    dump = subprocess.run(["apt-config", "dump", *_APT], capture_output=True, text=True, check=True)
+    return [line for line in dump.stdout.splitlines() if '""' not in line]
 
 
 def _copy_repository(into: Path) -> None:
-    told = subprocess.run(
+    listing = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
         text=True,
         check=True,
     )
-    for name in filter(None, told.stdout.split("\0")):
+    for name in filter(None, listing.stdout.split("\0")):
         source = ROOT / name
         if source.is_symlink() or not source.is_file():
             continue

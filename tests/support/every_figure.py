@@ -1,4 +1,4 @@
-"""Every figure that there is, of data made without a virtual machine, and what each has to say of itself."""
+"""Every figure that there is, of data made without a virtual machine, with its source and its n."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-class Drawn(NamedTuple):
+class Drawing(NamedTuple):
     """A figure, the source that it has to name, and its n."""
 
     figure: Figure
@@ -51,95 +51,97 @@ class Drawn(NamedTuple):
 
 def _probe(
     family: Any, n: int, *, nodes: int = 2, answers: Answers | None = None, **parameters: Any
-) -> Callable[[Path], Drawn]:
-    def draw(directory: Path) -> Drawn:
+) -> Callable[[Path], Drawing]:
+    def draw(directory: Path) -> Drawing:
         lab: Any = LocalLab.make(directory, nodes=nodes)
         if answers is not None:
             repeating(lab, answers)
         result: Result = family.run(lab, **parameters)
-        told = MANIFEST | {"spec": a_spec(nodes=nodes).to_dict()}
-        return Drawn(dataclasses.replace(result, manifest=result.manifest | told).plot(), "emulated", n)
+        manifest = MANIFEST | {"spec": a_spec(nodes=nodes).to_dict()}
+        return Drawing(dataclasses.replace(result, manifest=result.manifest | manifest).plot(), "emulated", n)
 
     return draw
 
 
 def _crowd(nodes: int = 4, seed: int = 0) -> Traffic:
-    made = a_crowd(60, nodes=nodes, seed=seed)
-    return dataclasses.replace(made, manifest=MANIFEST | {"spec": made.spec})
+    traffic = a_crowd(60, nodes=nodes, seed=seed)
+    return dataclasses.replace(traffic, manifest=MANIFEST | {"spec": traffic.spec})
 
 
 def _accesses(traffic: Traffic) -> int:
     return int(traffic.counts["accesses"].sum())
 
 
-def _traced(what: str, nodes: int = 4) -> Callable[[Path], Drawn]:
-    def draw(_: Path) -> Drawn:
+def _traced(what: str, nodes: int = 4) -> Callable[[Path], Drawing]:
+    def draw(_: Path) -> Drawing:
         crowd = _crowd(nodes)
         n = int(crowd.timeline["accesses"].sum()) if what == "time" else _accesses(crowd)
-        return Drawn(crowd.plot(what), "traced", n)
+        return Drawing(crowd.plot(what), "traced", n)
 
     return draw
 
 
-def _sampled(what: str, **words: Any) -> Callable[[Path], Drawn]:
-    def draw(_: Path) -> Drawn:
-        made = some_samples({0: 2, 4096: 3, 32 << 20: 1}, **words)
-        return Drawn(
-            dataclasses.replace(made, manifest=MANIFEST | {"accelerator": {"kind": "kvm"}}).plot(what),
+def _sampled(what: str, **words: Any) -> Callable[[Path], Drawing]:
+    def draw(_: Path) -> Drawing:
+        traffic = some_samples({0: 2, 4096: 3, 32 << 20: 1}, **words)
+        return Drawing(
+            dataclasses.replace(traffic, manifest=MANIFEST | {"accelerator": {"kind": "kvm"}}).plot(what),
             "sampled",
-            made.timeline.sizes["time"],
+            traffic.timeline.sizes["time"],
         )
 
     return draw
 
 
-def _beside(what: str) -> Callable[[Path], Drawn]:
-    def draw(_: Path) -> Drawn:
-        found = {name: _crowd(seed=seed) for seed, name in enumerate(("own", "remote", "interleaved"))}
-        return Drawn(side_by_side.plot(found, what), "traced", sum(map(_accesses, found.values())))
+def _beside(what: str) -> Callable[[Path], Drawing]:
+    def draw(_: Path) -> Drawing:
+        recordings = {name: _crowd(seed=seed) for seed, name in enumerate(("own", "remote", "interleaved"))}
+        return Drawing(
+            side_by_side.plot(recordings, what), "traced", sum(map(_accesses, recordings.values()))
+        )
 
     return draw
 
 
-def _order(directory: Path) -> Drawn:
-    found = {}
+def _order(directory: Path) -> Drawing:
+    logs = {}
     for name, step in (("sequential", 1), ("strided", 17)):
         rows = [
             (at, "node01", at * step % 3000 * 8, "store" if at % 5 == 0 else "load", False)
             for at in range(3000)
         ]
-        found[name] = an_order(directory / name, rows, manifest=MANIFEST)
-    return Drawn(access_order.plot(found, node="node01"), "traced", 6000)
+        logs[name] = an_order(directory / name, rows, manifest=MANIFEST)
+    return Drawing(access_order.plot(logs, node="node01"), "traced", 6000)
 
 
-def _compared(n: int, *, sets: int = 2) -> Callable[[Path], Drawn]:
-    """Draw two runs of a probe, on hosts whose names are long."""
+def _compared(n: int, *, sets: int = 2) -> Callable[[Path], Drawing]:
+    """Draw two runs of a probe, on hosts with long names."""
 
-    def draw(_: Path) -> Drawn:
+    def draw(_: Path) -> Drawing:
         sizes = tuple(4096 * each for each in range(1, sets + 1))
         host = {"cpu": "A very long name of a processor, as they have it " * 3, "cores": 64}
         a = a_chase(0, sets=sizes, batches=n, **MANIFEST)
         b = a_chase(1, sets=sizes, batches=n, times=1.3, **MANIFEST, host=host)
-        return Drawn(compare(a, b).plot(), "emulated", n)
+        return Drawing(compare(a, b).plot(), "emulated", n)
 
     return draw
 
 
-def _compared_recordings(_: Path) -> Drawn:
+def _compared_recordings(_: Path) -> Drawing:
     comparison = compare(_crowd(), _crowd(seed=1))
-    return Drawn(comparison.plot(), "traced", len(comparison.rows))
+    return Drawing(comparison.plot(), "traced", len(comparison.rows))
 
 
-def _projected(_: Path) -> Drawn:
+def _projected(_: Path) -> Drawing:
     crowd = _crowd()
-    return Drawn(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
+    return Drawing(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
 
 
-def _swept(_: Path) -> Drawn:
+def _swept(_: Path) -> Drawing:
     over = {"stride": [64, 512, 4096], "mapping": ["uc", "wb"]}
     plan = Plan.make("chase", over, repeats=3, seed=0, spec=a_spec(), parameters={})
     # Of each of the two memories and nodes, three batches.
-    return Drawn(Sweep(combined(plan, measured(plan), {})).plot(), "emulated", 3 * 2 * 3 * 4 * 3)
+    return Drawing(Sweep(combined(plan, measured(plan), {})).plot(), "emulated", 3 * 2 * 3 * 4 * 3)
 
 
 # Where an axis ends matters to a figure, and not how many points lie between.
@@ -149,7 +151,7 @@ _WORK: dict[str, Any] = {"size": "64K", "operations": 1 << 17}
 _MATCHES: Answers = {}
 
 #: By name; each is given an empty directory.
-FIGURES: dict[str, Callable[[Path], Drawn]] = {
+FIGURES: dict[str, Callable[[Path], Drawing]] = {
     "atomics": _probe(atomics, 30, **_FEW),
     "bandwidth": _probe(bandwidth, 30, **_SETS),
     "bandwidth of one": _probe(bandwidth, 30, operations="read", memories="dram", **_SETS),

@@ -78,7 +78,7 @@ def running(spec: LabSpec, folder: Path) -> Iterator[None]:
 
 
 def do(folder: Path, what: str) -> None:
-    """Have a shell do what the README says after a word."""
+    """Run in a shell the command that follows a word in the README."""
     (line,) = [line for line in (folder / "README").read_text().splitlines() if line.startswith(f"- {what}:")]
     command = line.partition(":")[2].strip()
     done = subprocess.run(

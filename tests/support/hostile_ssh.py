@@ -1,4 +1,4 @@
-"""An SSH server that means no good, on this host's loopback: what a guest's could do to who logs in."""
+"""An SSH server that means no good, on this host's loopback, as a guest's could be."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hostile_node(
     version: str = "",
     trouble: Callable[[], str] = lambda: "",
 ) -> Iterator[Connection]:
-    """Serve a node that lets the lab in and does `deed`, and give the way to it.
+    """Start a server that lets the lab in and does `deed`; yield a connection to it.
 
     It takes so many sessions at a time on each connection, and shows `version` as its own.
     """
@@ -40,8 +40,8 @@ def hostile_node(
     keys = LabKeys.make(own, ["node01"])
     host = paramiko.Ed25519Key.from_private_key_file(str(own.host_key("node01")))
 
-    def serve(taken: socket.socket) -> None:
-        transport = paramiko.Transport(taken)
+    def serve(client: socket.socket) -> None:
+        transport = paramiko.Transport(client)
         transport.add_server_key(host)
         if version:
             transport.local_version = f"SSH-2.0-{version}"
@@ -57,14 +57,14 @@ def hostile_node(
 
 @contextlib.contextmanager
 def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a port of loopback; each who connects is served in a thread, and let go of at the end."""
-    taken: list[socket.socket] = []
+    """Listen on a port of loopback; serve each client in a thread, and close it at the end."""
+    clients: list[socket.socket] = []
 
     def listen() -> None:
         with contextlib.suppress(OSError):
             while True:
-                taken.append(listening.accept()[0])
-                threading.Thread(target=_quietly, args=(serve, taken[-1]), daemon=True).start()
+                clients.append(listening.accept()[0])
+                threading.Thread(target=_quietly, args=(serve, clients[-1]), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=listen, daemon=True)
@@ -74,22 +74,22 @@ def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
-            for each in taken:
+            for each in clients:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
 
 
 def any_keys(directory: Path) -> LabKeys:
-    """Make keys that fit nobody who is met."""
+    """Create keys that fit no server and no client."""
     own = LabDirectory(directory / "lab")
     own.make(None)
     return LabKeys.make(own, ["node01"])
 
 
-def _quietly(serve: Callable[[socket.socket], None], taken: socket.socket) -> None:
+def _quietly(serve: Callable[[socket.socket], None], client: socket.socket) -> None:
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        serve(taken)
+        serve(client)
 
 
 class _Server(paramiko.ServerInterface):
@@ -120,16 +120,16 @@ class _Server(paramiko.ServerInterface):
 
 
 def message(channel: paramiko.Channel, kind: bytes, *parts: int | bytes) -> None:
-    """Send a message on a channel whatever its window is."""
-    made = paramiko.Message()
-    made.add_byte(kind)
-    made.add_int(channel.remote_chanid)
+    """Send a message on a channel without regard to its window."""
+    packet = paramiko.Message()
+    packet.add_byte(kind)
+    packet.add_int(channel.remote_chanid)
     for part in parts:
         if isinstance(part, int):
-            made.add_int(part)
+            packet.add_int(part)
         else:
-            made.add_string(part)
-    _transport(channel)._send_user_message(made)
+            packet.add_string(part)
+    _transport(channel)._send_user_message(packet)
 
 
 def deaf(channel: paramiko.Channel, kind: int, do: Callable[..., object] = lambda *_: None) -> None:

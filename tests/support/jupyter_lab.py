@@ -44,7 +44,7 @@ class JupyterLab:
     token: str
 
     def write(self, name: str, *cells: str) -> str:
-        """Write a notebook of code cells; give the address at which a browser opens it."""
+        """Write a notebook of code cells; return the address at which a browser opens it."""
         content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         (self.directory / "notebooks" / name).write_text(nbformat.writes(content))
@@ -60,7 +60,7 @@ class JupyterLab:
 
 @contextlib.contextmanager
 def jupyter_lab(directory: Path) -> Iterator[JupyterLab]:
-    """Start a server on a free port of 127.0.0.1, and end it and its kernels, however the block ends.
+    """Start a server on a free port of 127.0.0.1; end it and its kernels with the block, also after an error.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def jupyter_lab(directory: Path) -> Iterator[JupyterLab]:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        made = JupyterLab(directory, _url(process, directory), token)
+        server = JupyterLab(directory, _url(process, directory), token)
         for plugin, values in _SETTINGS.items():
-            made.set(plugin, **values)
-        yield made
+            server.set(plugin, **values)
+        yield server
     finally:
         process.terminate()  # upon which it ends its kernels
         try:
@@ -112,20 +112,20 @@ def jupyter_lab(directory: Path) -> Iterator[JupyterLab]:
 def kernels(directory: Path) -> list[int]:
     """Find the kernels of the server of that directory: their connection files lie in it."""
     mark = os.fsencode(directory / "runtime" / "kernel-")
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended while we looked
             if mark in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def _url(process: subprocess.Popen[bytes], directory: Path) -> str:
-    """Wait for the file in which it says where it listens."""
-    told = directory / "runtime" / f"jpserver-{process.pid}.json"
+    """Wait for the server's own file, and return the address in it."""
+    record = directory / "runtime" / f"jpserver-{process.pid}.json"
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            return str(json.loads(told.read_text())["url"])
+            return str(json.loads(record.read_text())["url"])
         time.sleep(0.05)
     raise AssertionError(f"JupyterLab does not listen:\n{(directory / 'jupyter.log').read_text()[-3000:]}")

@@ -30,7 +30,7 @@ NODES = ("node01", "node02")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a start.
+    """The outcome of a start.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ class Outcome:
         Class of what was raised; empty if the lab came up.
     named : list of str
         Nodes that its message names.
-    left : list of str
+    leftovers : list of str
         What is there afterwards.
     """
 
     stages: dict[str, list[str]]
     error: str
     named: list[str]
-    left: list[str]
+    leftovers: list[str]
 
 
 class TwinMachine(Protocol):
@@ -57,13 +57,13 @@ class TwinMachine(Protocol):
         """Open the way to it."""
 
     def stall(self, node: str) -> None:
-        """Have a node's boot take so long that it can be killed during it."""
+        """Stall a node's boot, so that it can be killed during it."""
 
     def kill(self, lab: str) -> None:
         """Kill the one QEMU of a lab while its node boots."""
 
     def leftovers(self, lab: str) -> list[str]:
-        """List what is there of a lab."""
+        """List all that is there of a lab."""
 
 
 class MemoryMachine:

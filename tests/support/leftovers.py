@@ -1,4 +1,4 @@
-"""What a lab could leave behind: looked for where it would be, without asking the kit."""
+"""All that a lab could leave behind: looked for in its places, without asking the kit."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from fame_lab.host.libvirt.connection import connect
 
 
 def leftovers(name: str) -> list[str]:
-    """List what is there of the lab `name`: domains, networks, processes, files, logs, threads."""
+    """List all that is there of the lab `name`: domains, networks, processes, files, logs, threads."""
     connection = connect()
     try:
-        found = [
+        remains = [
             f"domain {handle.name()}"
             for handle in connection.listAllDomains()
             if f"-{name}-" in handle.name()
         ]
         if os.geteuid() == 0:
-            found += [
+            remains += [
                 f"network {net.name()}"
                 for net in connection.listAllNetworks()
                 if net.name() == f"fame-{name}"
             ]
     finally:
         connection.close()
-    found += [f"process {pid}" for pid in qemu_processes(name)]
-    found += [f"process {pid}" for pid in network_processes(name)]
+    remains += [f"process {pid}" for pid in qemu_processes(name)]
+    remains += [f"process {pid}" for pid in network_processes(name)]
     for place in ("/sys/class/net", "/run/libvirt/network", "/var/lib/libvirt/dnsmasq"):
-        found += [str(path) for pattern in ("", ".*") for path in Path(place).glob(f"fame-{name}{pattern}")]
-    found += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
-    found += [str(path) for path in (cache_directory() / "disks").glob(f"fame_lab-*-{name}")]
-    found += [str(path) for path in qemu_log.path_of("x").parent.glob(f"fame-{name}-*")]
-    found += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
-    return found
+        remains += [str(path) for pattern in ("", ".*") for path in Path(place).glob(f"fame-{name}{pattern}")]
+    remains += [str(path) for path in Path("/dev/shm").glob(f"fame_lab-*-{name}")]  # noqa: S108
+    remains += [str(path) for path in (cache_directory() / "disks").glob(f"fame_lab-*-{name}")]
+    remains += [str(path) for path in qemu_log.path_of("x").parent.glob(f"fame-{name}-*")]
+    remains += [f"thread {thread.name}" for thread in threading.enumerate() if name in thread.name]
+    return remains
 
 
 def qemu_processes(name: str) -> list[int]:
@@ -69,6 +69,6 @@ def _processes() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def processor_seconds(pid: int) -> float:
-    """Seconds of processor time that a process has taken so far."""
+    """Return the seconds of processor time that a process has taken so far."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

@@ -8,10 +8,10 @@ from fame_lab.spec.lab_spec import LabSpec
 
 def a_plan(over: dict[str, Any] | None = None, probe: str = "chase", **words: Any) -> Plan:
     """Return a plan of `probe` over `over`, or over two nodes and three strides."""
-    asked: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "repeats": 3,
         "seed": 0,
         "spec": LabSpec("mine", fam="1M"),
         "parameters": {},
     } | words
-    return Plan.make(probe, over or {"nodes": [1, 2], "stride": [64, 128, 256]}, **asked)
+    return Plan.make(probe, over or {"nodes": [1, 2], "stride": [64, 128, 256]}, **arguments)

@@ -1,4 +1,4 @@
-"""Results and reports made of given numbers: what a lab would have left, without one."""
+"""Results and reports made of given numbers, without a lab."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def a_chase(
     failed: str = "",
     **manifest: Any,
 ) -> Result:
-    """Latencies of 5 ns from DRAM and 9 ns from FAM, give or take 5 %; FAM's are `times` as long."""
+    """Return latencies of 5 ns from DRAM and 9 ns from FAM, give or take 5 %; FAM's are `times` as long."""
     noise = np.random.default_rng(seed).lognormal(0, 0.05, (2, len(sets), batches))
     latency = np.array([5.0, 9.0 * times]).reshape(2, 1, 1) * noise
     dims = ("memory", "working_set", "batch")
@@ -47,11 +47,11 @@ def a_chase(
     return Result("chase", dataset, MANIFEST | {"probe": "chase", "seed": seed} | manifest)
 
 
-def a_report(folder: Path, kept: Mapping[str, Result | Traffic], **told: Any) -> Path:
-    """Make a report's folder, as far as it is compared."""
-    for name, measured in kept.items():
+def a_report(folder: Path, results: Mapping[str, Result | Traffic], **fields: Any) -> Path:
+    """Write a report's folder, as far as it is compared."""
+    for name, measured in results.items():
         measured.save(folder / "data" / name)
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {"format": 1, "notebook": "made.ipynb", "sha256": "0" * 64, "parameters": {}, "stopped": ""}
-    (folder / "manifest.json").write_text(json.dumps(manifest | told))
+    (folder / "manifest.json").write_text(json.dumps(manifest | fields))
     return folder

@@ -1,4 +1,4 @@
-"""Recordings made of given counts, or of a seed: what a lab would have left, without one."""
+"""Recordings made of given counts, or of a seed, without a lab."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def a_spec(**fields: Any) -> LabSpec:
 
 def _counted(cells: Cells, spec: LabSpec, places: Sequence[int]) -> tuple[Any, Any]:
     accesses, bytes_ = np.zeros((2, 2, spec.nodes, len(places)), "u8")
-    for (op, node, offset), told in cells.items():
-        counted = told if isinstance(told, tuple) else (told, 8 * told)
+    for (op, node, offset), cell in cells.items():
+        counted = cell if isinstance(cell, tuple) else (cell, 8 * cell)
         where = (OPS.index(op), node - 1, list(places).index(offset))
         accesses[where], bytes_[where] = counted
     return accesses, bytes_
@@ -47,7 +47,7 @@ def a_trace(
     ended: dict[str, str] | None = None,
     **fields: Any,
 ) -> Traffic:
-    """Make a trace of cells by granule, and of looks whose cells are by book."""
+    """Create a trace of cells by granule, and of looks with cells by book."""
     spec = a_spec(**fields)
     book = spec.books.book
     names = {"op": OPS, "node": list(spec.node_names)}
@@ -82,7 +82,7 @@ def a_trace(
 
 
 def a_crowd(places: int, *, seed: int = 0, looks: int = 8, granule: int = 4096, **fields: Any) -> Traffic:
-    """Make a trace of many places, of a seed."""
+    """Create a trace of many places, from a seed."""
     spec, random = a_spec(**fields), np.random.default_rng(seed)
     chosen = np.sort(random.choice((spec.fam_size - 65536) // granule, places, replace=False)) * granule
     counts = random.zipf(1.6, (2, spec.nodes, places)).clip(max=10**6) * random.integers(
@@ -118,7 +118,7 @@ def some_samples(
     looks: int = 3,
     **fields: Any,
 ) -> Traffic:
-    """Make samples: looks that saw a granule changed, and where `by` is given, of each node."""
+    """Create samples: looks that saw a granule changed, and with `by`, of each node."""
     spec = a_spec(**fields)
     offsets = sorted(changed)
     counts = xr.Dataset(
@@ -161,6 +161,6 @@ def an_order(
         ],
         schema=schema,
     )
-    told = {"lost": json.dumps({"node01": lost, "node02": 0}), "manifest": json.dumps(manifest)}
-    pyarrow.parquet.write_table(table.replace_schema_metadata(told), path)
+    metadata = {"lost": json.dumps({"node01": lost, "node02": 0}), "manifest": json.dumps(manifest)}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), path)
     return path

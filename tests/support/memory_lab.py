@@ -1,4 +1,4 @@
-"""Labs on a machine in memory, and what they could leave behind."""
+"""Labs on a machine in memory, and all that they could leave behind."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ AT = [(kind, what) for kind in KINDS for what in START_CALLS if _ONLY.get(what, 
 
 
 def memory_lab(machine: InMemoryHost, **fields: Any) -> Lab:
-    """Make a lab of two nodes, named twin, that is to run on a machine in memory."""
+    """Create a lab of two nodes, named twin, that is to run on a machine in memory."""
     values: dict[str, Any] = {"name": "twin", "nodes": 2, "fam": "1M"} | fields
     return Lab(LabSpec(**values), progress=False, host=machine.connect)
 
 
 def leftovers(machine: InMemoryHost, name: str = "twin") -> list[str]:
-    """List what is there of a lab: domains, logs, networks, connections, files, threads."""
+    """List all that is there of a lab: domains, logs, networks, connections, files, threads."""
     there = machine.leftovers()
     there += [str(path) for path in lab_directory.SHM.iterdir() if path.name.endswith(f"-{name}")]
     return there + [f"thread {each.name}" for each in threading.enumerate() if name in each.name]
 
 
 def at(machine: InMemoryHost, what: str, do: Callable[[], object], *, when: str = "before") -> None:
-    """Do something at a call: of the second node's, if it is about nodes."""
+    """Run `do` at a call: of the second node's, if it is about nodes."""
     arrange = machine.calls.before if when == "before" else machine.calls.after
     arrange(what, do, "node02" if what in _OF_NODE else None)
 
 
 def raising(error: BaseException) -> Callable[[], NoReturn]:
-    """Return what raises an error."""
+    """Return a function that raises an error."""
 
     def do() -> NoReturn:
         raise error
@@ -86,7 +86,7 @@ class _Clock:
 
 
 def take_a_second_a_look(machine: InMemoryHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each look at a console take a second of the deadline, and no time."""
+    """Take a second of the deadline, and no time, for each look at a console."""
     clock = _Clock()
     monkeypatch.setattr("fame_lab.lab.boot.time", clock)
     machine.calls.before("console", clock.tick)

@@ -1,4 +1,4 @@
-"""A network namespace of the tests' own, with libvirt's daemons in it, for what makes bridges and rules.
+"""A network namespace of the tests' own, with libvirt's daemons in it, for tests that make bridges and rules.
 
 What is mounted over is where libvirt and labs keep things: nothing is seen of the host's, nor left on it.
 """
@@ -80,7 +80,7 @@ class Namespace:
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """Make a namespace; whatever runs in it ends with it."""
+    """Create a namespace; all programs in it end with it."""
     if os.geteuid() != 0:
         pytest.skip("a network namespace with libvirt's own daemons takes root")
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -93,10 +93,10 @@ def namespace() -> Iterator[Namespace]:
     ) as keeper:
         assert keeper.stdin is not None and keeper.stdout is not None and keeper.stderr is not None
         if keeper.stdout.readline() != "there\n":
-            said = keeper.stderr.read().strip()
-            if "ermission denied" in said or "not permitted" in said:
-                pytest.skip(f"no namespace can be made here: {said}")
-            raise AssertionError(said)
+            stderr = keeper.stderr.read().strip()
+            if "ermission denied" in stderr or "not permitted" in stderr:
+                pytest.skip(f"no namespace can be made here: {stderr}")
+            raise AssertionError(stderr)
         (first,) = psutil.Process(keeper.pid).children()
         try:
             yield Namespace(first.pid)
@@ -105,7 +105,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 def apart(test: Callable[[], None]) -> Callable[..., None]:
-    """Have a test run by a pytest of its own in the fixture `network_namespace`."""
+    """Return the test, run by a pytest of its own in the fixture `network_namespace`."""
     if _INSIDE in os.environ:
         return test
     where = f"{test.__code__.co_filename}::{test.__name__}"

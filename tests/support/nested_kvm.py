@@ -67,7 +67,7 @@ _BROKEN = ("Kernel panic", "soft lockup", "blocked for more than", "rcu_preempt 
 
 @dataclass(frozen=True)
 class NestedImage:
-    """What the guest boots, and the key that lets us in."""
+    """The image that the guest boots, and the key that lets us in."""
 
     disk: Path
     kernel: Path
@@ -84,9 +84,9 @@ class NestedHost:
     console: Path
 
     def broke(self) -> bool:
-        """Return whether the guest itself has failed, and not what ran in it."""
-        said = self.console.read_text(errors="replace")
-        return self.process.poll() is not None or any(words in said for words in _BROKEN)
+        """Return whether the guest itself has failed, and not a program in it."""
+        output = self.console.read_text(errors="replace")
+        return self.process.poll() is not None or any(words in output for words in _BROKEN)
 
     def run(self, command: str, *, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command by its shell, in the clone, in at most `timeout` seconds."""
@@ -122,7 +122,7 @@ def build(directory: Path) -> NestedImage:
 
 
 def _tree(directory: Path, room: Path, key: str) -> Path:
-    """Archive what is to be in the guest besides packages."""
+    """Write an archive of the guest's files besides packages."""
     root = directory / "tree"
     clone = ["git", "clone", "--quiet", "--no-hardlinks", "--depth=1", ROOT.as_uri(), f"{root}{CLONE}"]
     subprocess.run(["git", "-c", "safe.directory=*", *clone[1:]], check=True)
@@ -151,12 +151,12 @@ def _tree(directory: Path, room: Path, key: str) -> Path:
 
 @contextlib.contextmanager
 def nested_host(image: NestedImage) -> Iterator[NestedHost]:
-    """Boot the guest, and end it. What it writes to its disk goes with it."""
+    """Boot the guest, and end it. Its disk goes with it."""
     with tempfile.TemporaryDirectory(dir=image.disk.parent) as scratch, contextlib.ExitStack() as undo:
         console, known = Path(scratch, "console"), Path(scratch, "known_hosts")
         console.touch()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
         process = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL"),

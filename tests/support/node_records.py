@@ -1,4 +1,4 @@
-"""A node's record, and what its domain boots by."""
+"""A node's record, and its boot."""
 
 from pathlib import Path
 

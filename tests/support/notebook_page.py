@@ -1,4 +1,4 @@
-"""A notebook in a real browser, used as a person uses it: by its cells, keys and what can be seen."""
+"""A notebook in a real browser, used as a person uses it: by its cells, its keys and the picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAGS = (
 
 @contextlib.contextmanager
 def chromium(home: Path) -> Iterator[Browser]:
-    """Start Debian's Chromium, out of sight, with `home` for whatever it keeps; it ends with the block."""
+    """Start Debian's Chromium, out of sight, with its files in `home`; it ends with the block."""
     program = shutil.which("chromium")
     assert program, "there is no chromium here: `make test` installs it (elsewhere than on Debian: do so)"
     expect.set_options(timeout=_PATIENCE_MS)
@@ -44,7 +44,7 @@ def chromium(home: Path) -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a page holds, once its garbage is collected."""
+    """The content of a page, once its garbage is collected."""
 
     nodes: int
     bytes: int
@@ -91,11 +91,11 @@ class NotebookPage:
 
     def restart_kernel(self) -> None:
         """Restart it, as by the toolbar's button, and wait until it is there again."""
-        hear = f"{_KERNEL}.statusChanged.connect((_, now) => window.seen.push(now))"
-        self.page.evaluate(f"() => {{ window.seen = []; {hear} }}")
+        hear = f"{_KERNEL}.statusChanged.connect((_, now) => window.states.push(now))"
+        self.page.evaluate(f"() => {{ window.states = []; {hear} }}")
         self.page.get_by_role("button", name="Restart the kernel", exact=True).click()
         self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm").click()
-        self.page.wait_for_function("window.seen.includes('restarting')")
+        self.page.wait_for_function("window.states.includes('restarting')")
         self.wait_for_kernel()
 
     def cell(self, number: int) -> Locator:
@@ -103,11 +103,11 @@ class NotebookPage:
         return self._notebook.locator(".jp-Cell").nth(number)
 
     def output(self, number: int) -> Locator:
-        """Find all that is below a cell."""
+        """Find the output below a cell."""
         return self.cell(number).locator(".jp-OutputArea-output")
 
     def run(self, number: int) -> str:
-        """Run a cell, wait for its end, and give the text below it.
+        """Run a cell, wait for its end, and return the text below it.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class NotebookPage:
         return "\n".join(self.output(number).all_inner_texts())
 
     def memory(self) -> Memory:
-        """Count what the page holds."""
+        """Count the objects that the page holds."""
         session = self.page.context.new_cdp_session(self.page)
         try:
             session.send("HeapProfiler.collectGarbage")
@@ -136,5 +136,5 @@ class NotebookPage:
         return Memory(int(dom["nodes"]), int(heap["usedSize"] + heap["backingStorageSize"]))
 
     def screenshot(self, name: str) -> None:
-        """Keep what can be seen as ``NAME.png``."""
+        """Write a picture of the page as ``NAME.png``."""
         self.page.screenshot(path=self._pictures / f"{name}.png")

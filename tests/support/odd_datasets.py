@@ -1,4 +1,4 @@
-"""What somebody could write into the dataset of a saved result, for Hypothesis to choose from."""
+"""Odd contents for the dataset of a saved result, for Hypothesis to choose from."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ __all__ = ["ARRAYS", "ATTRIBUTES", "NAMES", "sign_again"]
 
 def sign_again(place: Path) -> None:
     """Write into the manifest that the dataset is as it was saved."""
-    told = json.loads((place / "manifest.json").read_text())
-    told["sha256"] = hashlib.sha256((place / "dataset.nc").read_bytes()).hexdigest()
-    (place / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest["sha256"] = hashlib.sha256((place / "dataset.nc").read_bytes()).hexdigest()
+    (place / "manifest.json").write_text(json.dumps(manifest))
 
 
 NAMES = st.sampled_from(["latency", "latency_summary", "memory", "batch", "statistic", "other", "node"])

@@ -1,4 +1,4 @@
-"""Values that nobody means and somebody gives: for whatever takes a value."""
+"""Values that nobody means and somebody gives."""
 
 import math
 from pathlib import Path, PurePosixPath
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Odd:
-    """What has no words, and cannot be compared."""
+    """A value that has no words, and cannot be compared."""
 
     __hash__ = None  # type: ignore[assignment]
 

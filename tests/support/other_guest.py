@@ -19,7 +19,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def guest_of(release: str, directory: Path) -> str:
-    """Make the appliance of a Debian release, as `kernel` and `initrd` in a directory; return its `uname -r`.
+    """Create the appliance of a Debian release, as `kernel` and `initrd` in a directory; return `uname -r`.
 
     Parameters
     ----------
@@ -51,12 +51,14 @@ def guest_of(release: str, directory: Path) -> str:
 
 
 def _archive() -> str:
-    """Return the address of Debian's archive, of a mirror where this host has one."""
-    asked = subprocess.run(
+    """Return the address of Debian's archive, or of this host's mirror of it."""
+    targets = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"],
         capture_output=True,
         text=True,
         check=False,
     )
-    found = [line.split()[2] for line in asked.stdout.splitlines() if line.startswith("Debian Debian http")]
-    return found[0] if found else "http://deb.debian.org/debian"
+    archives = [
+        line.split()[2] for line in targets.stdout.splitlines() if line.startswith("Debian Debian http")
+    ]
+    return archives[0] if archives else "http://deb.debian.org/debian"

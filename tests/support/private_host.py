@@ -42,7 +42,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a host of its own tak
 
 @dataclass(frozen=True)
 class PrivateHost:
-    """What is there of it: the process that everything else in it hangs on."""
+    """A private host, held by the process that everything else in it hangs on."""
 
     first: int
 
@@ -58,20 +58,20 @@ class PrivateHost:
         )
 
     def run(self, script: str, *arguments: str) -> str:
-        """Run a Python program in it to its end, which must be a good one; give what it printed."""
+        """Run a Python program in it to its end, which must be a good one; return its output."""
         with self.start(script, *arguments) as process:
-            said, complaints = process.communicate()
-        assert process.returncode == 0, f"{said}\n{complaints}"
-        return said
+            output, complaints = process.communicate()
+        assert process.returncode == 0, f"{output}\n{complaints}"
+        return output
 
     def fame_lab(self, *words: str) -> str:
         """Call the command line in it."""
         return self.run("import sys; from fame_lab.cli.main import main; sys.exit(main())", *words)
 
     def leftovers(self, name: str) -> list[str]:
-        """List what is there of a lab."""
-        said = self.run(f"from leftovers import leftovers; print(*leftovers({name!r}), sep='\\n')")
-        return said.split("\n")[:-1] if said.strip() else []
+        """List all that is there of a lab."""
+        output = self.run(f"from leftovers import leftovers; print(*leftovers({name!r}), sep='\\n')")
+        return output.split("\n")[:-1] if output.strip() else []
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Kill a program that :meth:`start` started."""
@@ -80,15 +80,15 @@ class PrivateHost:
         process.communicate(timeout=60)
 
     def processes(self, name: str) -> list[int]:
-        """Find the processes in it whose program is called that."""
+        """Find the processes in it of a program with that name."""
         here = Path(f"/proc/{self.first}/ns/pid").stat().st_ino
-        found = []
+        pids = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it ended while we looked
                 program = (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
                 if Path(program).name == name and (entry / "ns/pid").stat().st_ino == here:
-                    found.append(int(entry.name))
-        return found
+                    pids.append(int(entry.name))
+        return pids
 
     def _inside(self) -> list[str]:
         # Its root and its directory too: where this host itself is a chroot, the namespace has others.
@@ -97,7 +97,7 @@ class PrivateHost:
 
 @contextlib.contextmanager
 def private_host() -> Iterator[PrivateHost]:
-    """Make a host, and end all that runs in it."""
+    """Create a host, and end all that runs in it."""
     with subprocess.Popen(
         [
             "unshare",
@@ -129,8 +129,8 @@ def _paths() -> list[str]:
 
 
 def _children(pid: int) -> list[int]:
-    told = Path(f"/proc/{pid}/task/{pid}/children")
+    children = Path(f"/proc/{pid}/task/{pid}/children")
     end = time.monotonic() + 10
-    while not (found := told.read_text().split()) and time.monotonic() < end:
+    while not (pids := children.read_text().split()) and time.monotonic() < end:
         time.sleep(0.01)
-    return [int(child) for child in found]
+    return [int(child) for child in pids]

@@ -45,7 +45,7 @@ class RawVM:
             transport.close()
 
     def run(self, command: str) -> str:
-        """Run a command in the guest; give what it printed."""
+        """Run a command in the guest; return its output."""
         with self.login(self.client_key) as transport:
             channel = transport.open_session(timeout=DEADLINE)
             channel.exec_command(command)
@@ -58,7 +58,7 @@ class RawVM:
 def booted(
     image: Appliance, directory: Path, *, node: str = "node07", fam: str = "256M", memory: str = "128M"
 ) -> Iterator[RawVM]:
-    """Boot the image as a lab would, and end it in any case."""
+    """Start the image as a lab would, and end it in any case."""
     client_key, host_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     authorized = client_key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     own = image.personal(Identity(node, authorized, host_key))
@@ -81,11 +81,11 @@ def booted(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=complaints)
     try:
         end = time.monotonic() + DEADLINE
-        while READY.format(node=node) not in (said := _text(console)):
+        while READY.format(node=node) not in (output := _text(console)):
             assert process.poll() is None, _text(directory / "stderr")
-            assert time.monotonic() < end, f"not ready; its console says: {said!r}"
+            assert time.monotonic() < end, f"not ready; its console says: {output!r}"
             time.sleep(0.02)
-        yield RawVM(_port(monitor), client_key, host_key, shared, said, process)
+        yield RawVM(_port(monitor), client_key, host_key, shared, output, process)
     finally:
         process.kill()
         process.wait()
@@ -94,7 +94,7 @@ def booted(
 
 
 def paramiko_key(key: Ed25519PrivateKey) -> paramiko.Ed25519Key:
-    """Give a key as paramiko wants it."""
+    """Return a key in paramiko's own form."""
     from io import StringIO
 
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
@@ -121,6 +121,6 @@ def _port(monitor: Path) -> int:
                 lines.flush()
                 while "return" not in (answer := json.loads(lines.readline())):
                     assert "error" not in answer, answer
-    found = re.search(r"127\.0\.0\.1\s+(\d+)", answer["return"])
-    assert found, answer
-    return int(found[1])
+    match = re.search(r"127\.0\.0\.1\s+(\d+)", answer["return"])
+    assert match, answer
+    return int(match[1])

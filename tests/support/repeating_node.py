@@ -1,4 +1,4 @@
-"""A node whose programs run once a question, for tests of what is made of their answers."""
+"""A node that runs its programs once a question, for tests of their answers' use."""
 
 from __future__ import annotations
 

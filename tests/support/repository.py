@@ -1,4 +1,4 @@
-"""Where the tests and what they test lie."""
+"""The places of the tests and of the repository."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ _PRINTABLE = st.characters(exclude_categories=["C", "Z"], exclude_characters=","
 
 @st.composite
 def specs(draw: st.DrawFn, /, **fixed: Any) -> LabSpec:
-    """Any spec that is right; `fixed` fields are as given."""
+    """Draw a right spec; `fixed` fields are as given."""
     nodes = draw(st.integers(1, 40))
     most = TCG_FAM_LIMIT.bit_length() - 1
     fam = 1 << draw(st.integers(20, most))
@@ -45,5 +45,5 @@ def specs(draw: st.DrawFn, /, **fixed: Any) -> LabSpec:
 
 
 def fields_of(spec: LabSpec) -> set[str]:
-    """Name the fields of a spec."""
+    """Return the names of a spec's fields."""
     return {field.name for field in dataclasses.fields(spec)}

@@ -18,11 +18,11 @@ Hook = Callable[[LabSpec, dict[str, Any]], None]
 
 
 class StandInLab:
-    """What a sweep's bench needs of a lab; `started`, `stopped` and `asked` are of all of one kind."""
+    """The part of a lab that a sweep needs; `started`, `stopped` and `requests` are of all of one kind."""
 
     started: list[LabSpec]
     stopped: list[LabSpec]
-    asked: list[tuple[LabSpec, dict[str, Any]]]
+    requests: list[tuple[LabSpec, dict[str, Any]]]
     hook: Hook
 
     def __init__(self, spec: LabSpec, **_: Any) -> None:
@@ -30,8 +30,8 @@ class StandInLab:
 
     @classmethod
     def fresh(cls, hook: Hook = lambda *_: None) -> type[StandInLab]:
-        """Make a kind of lab that knows nothing of others."""
-        words = {"started": [], "stopped": [], "asked": [], "hook": staticmethod(hook)}
+        """Create a kind of lab that knows nothing of others."""
+        words = {"started": [], "stopped": [], "requests": [], "hook": staticmethod(hook)}
         return type("StandIn", (cls,), words)
 
     def start(self, **_: Any) -> StandInLab:
@@ -47,13 +47,13 @@ class StandInLab:
         return []
 
     def probe(self, _: str, **parameters: Any) -> Result:
-        self.asked.append((self.spec, parameters))
+        self.requests.append((self.spec, parameters))
         self.hook(self.spec, parameters)
         return a_chase(self.spec, **parameters)
 
 
 def a_chase(spec: LabSpec, **parameters: Any) -> Result:
-    """A result as `chase` gives it, of as many batches as are asked for; its latency is nodes * stride."""
+    """Return a result as of `chase`, with the number of batches asked for; its latency is nodes * stride."""
     stride, batches = parameters.get("strides", 64), parameters.get("batches", 3)
     names = list(spec.node_names)
     latency = xr.DataArray(
@@ -82,10 +82,10 @@ def a_chase(spec: LabSpec, **parameters: Any) -> Result:
 
 
 def measured(plan: Plan) -> dict[Point, Result]:
-    """All that such labs would give of a sweep."""
-    made = {}
+    """Return all results that such labs would give of a sweep."""
+    results = {}
     for point in plan.points:
         result = a_chase(plan.spec_of(point), **plan.parameters_of(point))
-        told = result.manifest | {"sweep": {"host": "here", "time": "now"}}
-        made[point] = dataclasses.replace(result, manifest=told)
-    return made
+        manifest = result.manifest | {"sweep": {"host": "here", "time": "now"}}
+        results[point] = dataclasses.replace(result, manifest=manifest)
+    return results

@@ -1,4 +1,4 @@
-"""What a Dask worker loads first, so that its labs are stand-ins: of a lab's life only its files are real."""
+"""Stand-ins for a Dask worker's labs, which it loads first: of a lab's life only its files are real."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fame_lab.spec.lab_spec import LabSpec
 
 
 class FileLab(StandInLab):
-    """A lab that is a file in ``$STAND_IN_LABS`` while it runs, and tells there what it was asked."""
+    """A lab that is a file in ``$STAND_IN_LABS`` while it runs, and notes its requests there."""
 
     @property
     def file(self) -> Path:

@@ -1,4 +1,4 @@
-"""Wait for what a test expects, whatever the host's load."""
+"""Wait for a condition that a test expects, under any load of the host."""
 
 from collections.abc import Callable
 
@@ -8,5 +8,5 @@ __all__ = ["wait_for"]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Fail unless a condition comes true in time."""
+    """Wait for a condition; raise if it does not come true in time."""
     assert wait_until(lambda: bool(condition()), seconds, interval=0.01)

@@ -16,19 +16,20 @@ UNUSUAL = {"Give", "Tell", "Say", "Have", "Let", "Hear"}
 
 
 def test_no_docstring_begins_with_an_unusual_verb() -> None:
-    begun = {
-        f"{path.relative_to(PACKAGE)}:{each.body[0].lineno}"
-        for path in PACKAGE.rglob("*.py")
+    places = {
+        f"{path.relative_to(ROOT)}:{each.body[0].lineno}"
+        for folder in (PACKAGE, ROOT / "tests")
+        for path in folder.rglob("*.py")
         for each in ast.walk(ast.parse(path.read_text()))
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
-        and (said := ast.get_docstring(each))
-        and said.split()[0].rstrip(":,.") in UNUSUAL
+        and (docstring := ast.get_docstring(each))
+        and docstring.split()[0].rstrip(":,.") in UNUSUAL
     }
-    assert begun == set()
+    assert places == set()
 
 
 def test_what_returns_nothing_says_so() -> None:
-    begun = {
+    places = {
         f"{path.relative_to(PACKAGE)}:{each.lineno}"
         for path in PACKAGE.rglob("*.py")
         for each in ast.walk(ast.parse(path.read_text()))
@@ -37,7 +38,7 @@ def test_what_returns_nothing_says_so() -> None:
         and each.returns.value is None
         and (ast.get_docstring(each) or "").startswith("Return")
     }
-    assert begun == set()
+    assert places == set()
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -47,10 +48,10 @@ def public() -> Iterator[tuple[str, Any]]:
         if not isinstance(each, type):
             yield name, each
         elif not issubclass(each, BaseException):
-            found = inspect.getmembers(each, inspect.isroutine)
+            members = inspect.getmembers(each, inspect.isroutine)
             yield from (
                 (f"{name}.{method}", function)
-                for method, function in found
+                for method, function in members
                 if not method.startswith("_")
                 and callable(function)  # a cached property is not, which Python 3.13 has of our module
                 and function.__module__.startswith("fame_lab")
@@ -65,9 +66,9 @@ def test_a_public_docstring_has_every_parameter_and_what_is_returned(name: str) 
     text = inspect.getdoc(PUBLIC[name]) or ""
     sections = dict(re.findall(r"^(\w+)\n-{3,}\n(.*?)(?=^\w+\n-{3,}\n|\Z)", text, re.MULTILINE | re.DOTALL))
     entries = re.findall(r"^(\*{0,2}\w[^\n:]*)(?: :|$)", sections.get("Parameters", ""), re.MULTILINE)
-    told = {word.strip(" *") for entry in entries for word in entry.split(",")}
+    names = {word.strip(" *") for entry in entries for word in entry.split(",")}
     signature = inspect.signature(PUBLIC[name])
-    taken = [each for each in signature.parameters if each not in ("self", "cls")]
-    assert set(taken) <= told, name
-    if taken and signature.return_annotation not in (None, "None"):
+    parameters = [each for each in signature.parameters if each not in ("self", "cls")]
+    assert set(parameters) <= names, name
+    if parameters and signature.return_annotation not in (None, "None"):
         assert "Returns" in sections, name

@@ -29,10 +29,10 @@ def resolves(name: str) -> bool:
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
         try:
-            found = importlib.import_module(".".join(parts[:count]))
+            value = importlib.import_module(".".join(parts[:count]))
         except ImportError:
             continue
-        return all((found := _part(found, part)) is not None for part in parts[count:])
+        return all((value := _part(value, part)) is not None for part in parts[count:])
     return False
 
 

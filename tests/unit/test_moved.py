@@ -33,8 +33,8 @@ def test_a_module_is_found_by_its_old_name_with_a_warning(old: str) -> None:
 def test_a_name_is_found_by_its_old_one_with_a_warning(module: str, old: str, new: str) -> None:
     home = importlib.import_module(module)
     with pytest.warns(DeprecationWarning, match=rf"{old} is .*{new} now") as warned:
-        found = getattr(home, old)
-    assert found is getattr(home, new)
+        value = getattr(home, old)
+    assert value is getattr(home, new)
     assert warned[0].filename == __file__
 
 

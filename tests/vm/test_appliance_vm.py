@@ -34,14 +34,14 @@ def test_lspci_shows_fam_as_the_background_text_does(guest: RawVM) -> None:
     # Its name is pci.ids', which Debian 13 words in another way; the device is known by its ids.
     assert guest.run("lspci -n -s 00:09.0") == "00:09.0 0500: 1af4:1110 (rev 01)\n"
     assert guest.run("setpci -s 00:09.0 2c.l") == "11001af4\n"
-    shown = guest.run("lspci -v -s 00:09.0")
-    assert re.match(r"00:09\.0 RAM memory: Red Hat, Inc\. (QEMU )?Inter-VM shared memory", shown)
-    assert "(32-bit, non-prefetchable) [size=256]" in shown
+    output = guest.run("lspci -v -s 00:09.0")
+    assert re.match(r"00:09\.0 RAM memory: Red Hat, Inc\. (QEMU )?Inter-VM shared memory", output)
+    assert "(32-bit, non-prefetchable) [size=256]" in output
     # QEMU 7.2 has it at 800000000, as in the background text; newer firmware elsewhere.
-    assert re.search(r"Memory at \w+ \(64-bit, prefetchable\) \[size=32G\]", shown)
+    assert re.search(r"Memory at \w+ \(64-bit, prefetchable\) \[size=32G\]", output)
     # Debian 13's kernel has that driver built in.
     built_in = guest.run("cat /lib/modules/*/modules.builtin").count("/virtio_pci.ko")
-    assert shown.count("Kernel modules: virtio_pci") == 1 - built_in
+    assert output.count("Kernel modules: virtio_pci") == 1 - built_in
 
 
 @pytest.mark.vm
@@ -50,10 +50,10 @@ def test_dev_fam_is_the_shared_file(guest: RawVM) -> None:
     with guest.fam.open("r+b") as file:
         file.seek(64)
         file.write((42).to_bytes(8, "little"))
-    said = json.loads(
+    fields = json.loads(
         guest.run(f"fame-probe prove --fam /dev/fam --size {32 << 30} --read 64 --write {offset} {value}")
     )
-    assert int(said["read"], 0) == 42
+    assert int(fields["read"], 0) == 42
     with guest.fam.open("rb") as file:
         file.seek(offset)
         assert int.from_bytes(file.read(8), "little") == value
@@ -61,8 +61,8 @@ def test_dev_fam_is_the_shared_file(guest: RawVM) -> None:
 
 @pytest.mark.vm
 def test_fam_link_finds_the_device_again(guest: RawVM) -> None:
-    found = guest.run("rm /dev/fam; fam-link; readlink /dev/fam")
-    assert found == "/sys/bus/pci/devices/0000:00:09.0/resource2\n"
+    target = guest.run("rm /dev/fam; fam-link; readlink /dev/fam")
+    assert target == "/sys/bus/pci/devices/0000:00:09.0/resource2\n"
 
 
 @pytest.mark.vm
@@ -84,8 +84,8 @@ def test_no_password_is_taken(guest: RawVM, password: str) -> None:
 @pytest.mark.vm
 def test_the_node_shows_the_labs_host_key(guest: RawVM) -> None:
     with guest.login(guest.client_key) as transport:
-        shown = transport.get_remote_server_key().asbytes()
-    assert shown.endswith(guest.host_key.public_key().public_bytes_raw())
+        key = transport.get_remote_server_key().asbytes()
+    assert key.endswith(guest.host_key.public_key().public_bytes_raw())
 
 
 @pytest.mark.vm

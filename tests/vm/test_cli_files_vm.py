@@ -40,7 +40,7 @@ def test_nodes_can_be_named_by_an_option(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.vm
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
         (["put", "LAB", "/nowhere/x", "/root"], "cannot read '/nowhere/x'"),
         (["put", "LAB", "/etc", "/root"], "is a directory"),
@@ -53,11 +53,11 @@ def test_nodes_can_be_named_by_an_option(lab: Lab, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_copied_is_one_message(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], complaint: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = call_here(*(lab.spec.name if word == "LAB" else word for word in words))
     assert done.returncode == 1
-    assert told in done.stderr
+    assert complaint in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

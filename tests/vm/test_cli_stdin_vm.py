@@ -35,7 +35,7 @@ def test_run_ends_with_its_command_though_its_input_does_not(lab: Lab, tmp_path:
     words = [*FAME_LAB, "run", lab.spec.name, "--", "head -n 1"]
     with subprocess.Popen(words, stdin=reading, stdout=subprocess.PIPE) as running:
         os.write(writing, b"one\n")
-        said, _ = running.communicate(timeout=120)
+        output, _ = running.communicate(timeout=120)
     for each in (reading, writing):
         os.close(each)
-    assert said == b"node01: one\nnode02: one\n"
+    assert output == b"node01: one\nnode02: one\n"

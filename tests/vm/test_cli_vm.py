@@ -69,9 +69,9 @@ def test_run_gives_the_first_status_that_is_not_0(traced: str) -> None:
 
 @pytest.mark.vm
 def test_run_as_json_has_each_node_s_streams(traced: str) -> None:
-    told = json.loads(call_here("run", traced, "--json", "--", "hostname").stdout)
-    assert told["node02"]["stdout"] == "node02\n"
-    assert told["node02"]["exit_status"] == 0
+    fields = json.loads(call_here("run", traced, "--json", "--", "hostname").stdout)
+    assert fields["node02"]["stdout"] == "node02\n"
+    assert fields["node02"]["exit_status"] == 0
 
 
 @pytest.mark.vm
@@ -89,11 +89,11 @@ def test_run_that_is_interrupted_ends_its_command_in_every_node(
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else 128 + signal.SIGTERM)
-    assert "Traceback" not in said
-    left = attached.run("echo > /dev/ttyS0; ps | grep '[s]leep 300'; true")
-    assert [ran.stdout for ran in left.values()] == ["", ""]
+    assert "Traceback" not in stderr
+    results = attached.run("echo > /dev/ttyS0; ps | grep '[s]leep 300'; true")
+    assert [ran.stdout for ran in results.values()] == ["", ""]
 
 
 @pytest.mark.vm
@@ -108,11 +108,11 @@ def test_ssh_reads_no_configuration(attached: Lab) -> None:
     # All nodes are root@127.0.0.1: one's master connection would answer for another.
     words = attached.node("node02").ssh_command
     assert words[:3] == ["ssh", "-F", "none"]
-    told = subprocess.run([*words[:-1], "-G", words[-1]], capture_output=True, text=True, check=True).stdout
-    said = dict(line.partition(" ")[::2] for line in told.splitlines())
-    assert said["forwardagent"] == said["forwardx11"] == "no"
-    assert said["controlmaster"] == "false"
-    assert "proxycommand" not in said
+    output = subprocess.run([*words[:-1], "-G", words[-1]], capture_output=True, text=True, check=True).stdout
+    settings = dict(line.partition(" ")[::2] for line in output.splitlines())
+    assert settings["forwardagent"] == settings["forwardx11"] == "no"
+    assert settings["controlmaster"] == "false"
+    assert "proxycommand" not in settings
 
 
 @pytest.mark.vm
@@ -123,7 +123,7 @@ def test_an_unknown_node_is_told_with_those_that_are_there(traced: str) -> None:
 
 
 def pattern(traced: str, *options: str) -> list[str]:
-    """Give words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
+    """Return words that trace 2080 loads and 4096 stores of node01 in node02's memory."""
     program = "fame-probe pattern --fam /dev/fam --offset 0x2000000"
     return ["trace", traced, "--node", "node01", *options, "--", program]
 
@@ -142,12 +142,12 @@ def test_trace_tells_who_accessed_whose_memory_while_a_command_ran(traced: str, 
 @pytest.mark.vm
 def test_trace_as_json_has_sums_runs_and_what_became_of_the_order(traced: str, tmp_path: Path) -> None:
     done = call_here(*pattern(traced, "--json", "--order", str(tmp_path / "order.parquet")))
-    told = json.loads(done.stdout)
-    assert told["traffic"]["nodes"] == ["node01", "node02"]
-    assert told["traffic"]["accesses"] == {"load": [[0, 2080], [0, 0]], "store": [[0, 4096], [0, 0]]}
-    assert told["traffic"]["bytes"]["load"] == [[0, 8 * 2080], [0, 0]]
-    assert told["traffic"]["order"]["accesses"] == 2080 + 4096
-    assert told["runs"]["node01"]["exit_status"] == 0
+    fields = json.loads(done.stdout)
+    assert fields["traffic"]["nodes"] == ["node01", "node02"]
+    assert fields["traffic"]["accesses"] == {"load": [[0, 2080], [0, 0]], "store": [[0, 4096], [0, 0]]}
+    assert fields["traffic"]["bytes"]["load"] == [[0, 8 * 2080], [0, 0]]
+    assert fields["traffic"]["order"]["accesses"] == 2080 + 4096
+    assert fields["runs"]["node01"]["exit_status"] == 0
 
 
 @pytest.mark.vm
@@ -158,9 +158,9 @@ def test_trace_without_a_command_ends_when_it_is_interrupted(traced: str) -> Non
         assert running.stderr is not None
         assert running.stderr.readline() == "recording; Ctrl-C ends it\n"
         running.send_signal(signal.SIGINT)
-        told = json.loads(running.communicate(timeout=60)[0])
+        fields = json.loads(running.communicate(timeout=60)[0])
     assert running.returncode == 0
-    assert told["traffic"]["remote_share"] is None
+    assert fields["traffic"]["remote_share"] is None
 
 
 @pytest.mark.vm

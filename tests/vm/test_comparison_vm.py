@@ -24,7 +24,7 @@ def test_a_probe_is_compared_with_itself_and_with_another_mapping(tmp_path: Path
         "mapping: uncached-minus | write-back",
         "parameters.mapping: uc | wb",
     ]
-    told = repr(other)
-    assert told.index("write-back") < told.index("agree, ")
+    text = repr(other)
+    assert text.index("write-back") < text.index("agree, ")
     assert "write-back" in other.plot().get_suptitle()
     assert "emulated" in other._repr_html_()

@@ -7,7 +7,7 @@ from fame_lab import Lab
 
 @pytest.mark.vm
 def test_real_nodes_run_their_own_commands_of_any_length(lab: Lab) -> None:
-    told = lab.run_each(
+    results = lab.run_each(
         {"node01": "echo a; uname -n # " + "x" * 20_000, "node02": "cat; uname -n"}, timeout=60
     )
-    assert [result.stdout for result in told.values()] == ["a\nnode01\n", "node02\n"]
+    assert [result.stdout for result in results.values()] == ["a\nnode01\n", "node02\n"]

@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 @pytest.fixture
 def readable() -> Iterator[Path]:
     """A directory where libvirt's QEMU may read, which may not pass pytest's own."""
-    with tempfile.TemporaryDirectory() as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
 
 
 def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_kernel_and_an_initramfs_of_the_users_boot(readable: Path) -> None:
     before = (readable / "initrd").read_bytes()
     name = f"own-kernel-{os.getpid()}"
     with Lab(LabSpec(name, nodes=2, fam="64M", image=readable), progress=False) as lab:
-        assert {node: told.stdout.strip() for node, told in lab.run("uname -n").items()} == {
+        assert {node: result.stdout.strip() for node, result in lab.run("uname -n").items()} == {
             "node01": "node01",
             "node02": "node02",
         }
@@ -53,9 +53,9 @@ def test_a_disk_with_cloud_init_becomes_a_node(readable: Path) -> None:
     with Lab(LabSpec(name, nodes=1, fam="64M", image=disk), progress=False) as lab:
         (node,) = lab.nodes
         assert node.run("uname -n; getent hosts node01").stdout.split()[::2] == ["node01", "node01"]
-        told = node.run("cloud-init status --long --wait").stdout
-        assert "status: done" in told
-        assert "DataSourceNoCloud [seed=/dev/vdb]" in told
+        output = node.run("cloud-init status --long --wait").stdout
+        assert "status: done" in output
+        assert "DataSourceNoCloud [seed=/dev/vdb]" in output
         assert node.run("readlink /dev/fam").stdout.endswith("resource2\n")
         assert node.run("cut -d: -f2 /etc/shadow | grep -v '^[*!]' || true").stdout == ""
     assert leftovers(name) == []

@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     name = f"debian-{os.getpid()}"
-    with Lab(LabSpec(name, nodes=2, fam="64M", image="debian", trace=True), progress=False) as made:
-        yield made
+    with Lab(LabSpec(name, nodes=2, fam="64M", image="debian", trace=True), progress=False) as debian_lab:
+        yield debian_lab
     assert leftovers(name) == []
 
 
@@ -43,11 +43,11 @@ def test_a_node_is_a_debian_that_its_own_boot_loader_booted(lab: Lab) -> None:
 
 
 def test_each_node_has_its_name_its_hosts_file_and_its_own_keys(lab: Lab) -> None:
-    found = lab.run("uname -n; getent hosts $(uname -n); cat /etc/machine-id; ssh-keyscan -t ed25519 ::1")
-    for name, told in found.items():
-        words = told.stdout.split()
+    results = lab.run("uname -n; getent hosts $(uname -n); cat /etc/machine-id; ssh-keyscan -t ed25519 ::1")
+    for name, result in results.items():
+        words = result.stdout.split()
         assert words[:3] == [name, "127.0.1.1", name]
-    one, two = (told.stdout.split() for told in found.values())
+    one, two = (result.stdout.split() for result in results.values())
     assert one[3] != two[3]  # machine-id
     assert one[-1] != two[-1]  # host key
 
@@ -60,8 +60,8 @@ def test_nobody_gets_in_by_a_password_and_no_secret_may_be_read(lab: Lab) -> Non
     assert first.run(f"stat -c %a {own}").stdout.split() == ["600", "600"]
     assert "host_key" not in first.run("cat /proc/cmdline").stdout
     # Root alone can read them where QEMU gives them.
-    given = first.run("find /sys/firmware/qemu_fw_cfg/by_name/opt/ -name raw -perm /077").stdout
-    assert given == ""
+    output = first.run("find /sys/firmware/qemu_fw_cfg/by_name/opt/ -name raw -perm /077").stdout
+    assert output == ""
 
 
 def test_fam_is_where_it_was_at_home(lab: Lab) -> None:
@@ -91,7 +91,7 @@ def test_nodes_write_to_layers_of_their_own(lab: Lab) -> None:
     image = disk_image.ensure("debian")
     before = image.disk.stat()
     lab.run("uname -n >/srv/who; sync")
-    assert {name: told.stdout.strip() for name, told in lab.run("cat /srv/who").items()} == {
+    assert {name: result.stdout.strip() for name, result in lab.run("cat /srv/who").items()} == {
         "node01": "node01",
         "node02": "node02",
     }
@@ -101,8 +101,8 @@ def test_nodes_write_to_layers_of_their_own(lab: Lab) -> None:
 def test_more_commands_at_a_time_than_its_server_takes_on_a_connection_run_once_each(lab: Lab) -> None:
     with ThreadPoolExecutor(16) as pool:
         words = [f"echo {i} | tee -a /tmp/ran; sleep 1" for i in range(16)]
-        said = [ran.stdout for ran in pool.map(lab.nodes[0].run, words)]
-    assert said == [f"{i}\n" for i in range(16)]
+        outputs = [ran.stdout for ran in pool.map(lab.nodes[0].run, words)]
+    assert outputs == [f"{i}\n" for i in range(16)]
     ran = lab.nodes[0].run("cat /tmp/ran; rm /tmp/ran").stdout.split()
     assert sorted(map(int, ran)) == list(range(16))
 
@@ -110,8 +110,10 @@ def test_more_commands_at_a_time_than_its_server_takes_on_a_connection_run_once_
 def test_long_commands_and_files_go_to_bash_as_to_busybox(lab: Lab, tmp_path: Path) -> None:
     node = lab.nodes[0]
     for length in (9_100, 150_000):
-        told = node.run(f"printf %s '{'x' * length}' | wc -c; cat; kill -9 $$", check=False, stdin=b"mine\n")
-        assert (told.stdout, told.exit_status) == (f"{length}\nmine\n", 137)
+        result = node.run(
+            f"printf %s '{'x' * length}' | wc -c; cat; kill -9 $$", check=False, stdin=b"mine\n"
+        )
+        assert (result.stdout, result.exit_status) == (f"{length}\nmine\n", 137)
     (tmp_path / "a b").write_bytes(bytes(range(256)) * 100)
     assert str(node.put(tmp_path / "a b", "/root")) == "/root/a b"
     assert node.get("/root/a b", tmp_path / "back").read_bytes() == (tmp_path / "a b").read_bytes()
@@ -168,14 +170,14 @@ def test_a_build_that_is_called_off_leaves_neither_files_nor_mounts(tmp_path: Pa
         temporary = Path(tempfile.gettempdir())
         return {*temporary.glob("fame_lab-image-*"), *temporary.glob("mmdebstrap*")}
 
-    before, kept = there(), Path(f"/dev/shm/kept-{os.getpid()}")  # noqa: S108
-    kept.write_text("kept")
+    before, file = there(), Path(f"/dev/shm/kept-{os.getpid()}")  # noqa: S108
+    file.write_text("kept")
     try:
         with pytest.raises(CalledOffError):
             debian_build.build(tmp_path / "scratch", (), tell)
-        assert kept.read_text() == "kept"
+        assert file.read_text() == "kept"
     finally:
-        kept.unlink()
+        file.unlink()
     assert there() == before
     assert "mmdebstrap" not in Path("/proc/self/mountinfo").read_text()
 
@@ -189,9 +191,9 @@ def test_an_exported_image_boots_elsewhere_and_lets_its_owner_in() -> None:
         words = ["image", "export", "--output", str(output), "--authorized-key", f"{key}.pub"]
         assert main(words) == 0
         info = ["qemu-img", "info", "--output=json", str(output / "debian.qcow2")]
-        told = json.loads(subprocess.run(info, capture_output=True, check=True).stdout)
-        assert "backing-filename" not in told
-        assert told["actual-size"] < 600 << 20
+        fields = json.loads(subprocess.run(info, capture_output=True, check=True).stdout)
+        assert "backing-filename" not in fields
+        assert fields["actual-size"] < 600 << 20
         described = connect().domainXMLToNative("qemu-argv", (output / "debian.xml").read_text())
         assert str(output / "debian.qcow2") in described
         console = Path(scratch) / "console"
@@ -227,8 +229,8 @@ def test_an_exported_node_boots_by_qemu_alone_and_lets_its_owner_in(tmp_path: Pa
     spec = dataclasses.replace(spec, fam_path=tmp_path / "fam")
     folder = spec.export(tmp_path / "exported")
     assert "disks/node01.qcow2" in (folder / "node01.sh").read_text()
-    with (tmp_path / "said").open("wb") as said:
-        node = subprocess.Popen([folder / "node01.sh"], stdin=subprocess.PIPE, stdout=said, stderr=said)
+    with (tmp_path / "said").open("wb") as console:
+        node = subprocess.Popen([folder / "node01.sh"], stdin=subprocess.PIPE, stdout=console, stderr=console)
     try:
         end = time.monotonic() + disk_image.DiskImage.deadline
         while b"fame: node01 ready" not in (tmp_path / "said").read_bytes():
@@ -236,9 +238,9 @@ def test_an_exported_node_boots_by_qemu_alone_and_lets_its_owner_in(tmp_path: Pa
             assert time.monotonic() < end
             time.sleep(0.2)
         ssh = ["ssh", "-F", str(folder / "ssh_config"), "node01", "uname -n; readlink /dev/fam"]
-        told = subprocess.run(ssh, capture_output=True, text=True, timeout=120, check=True).stdout
-        assert told.split()[0] == "node01"
-        assert told.split()[1].endswith("0000:00:09.0/resource2")
+        output = subprocess.run(ssh, capture_output=True, text=True, timeout=120, check=True).stdout
+        assert output.split()[0] == "node01"
+        assert output.split()[1].endswith("0000:00:09.0/resource2")
     finally:
         node.kill()
         node.wait()

@@ -8,8 +8,8 @@ from fame_lab.host.doctor.diagnosis import QemuCheck
 
 @pytest.mark.vm
 def test_each_qemu_is_named_with_what_it_can_do(newer_qemu: Path) -> None:
-    found = {each.qemu: each for each in visit.doctor().checks if isinstance(each, QemuCheck)}
-    host, newer = found["auto"], found["backports"]
+    qemus = {each.qemu: each for each in visit.doctor().checks if isinstance(each, QemuCheck)}
+    host, newer = qemus["auto"], qemus["backports"]
     assert newer.path == str(newer_qemu) and newer.version != host.version
     for each in (host, newer):
         can = {ability.name: ability.works for ability in each.abilities}

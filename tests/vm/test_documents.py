@@ -30,10 +30,10 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
 
 
 def test_every_command_that_the_documents_show_is_there() -> None:
-    shown = {
+    commands = {
         word for path in TEXTS for word in re.findall(r"^fame-lab (\w+)", path.read_text(), re.MULTILINE)
     }
-    assert shown and shown <= set(COMMANDS)
+    assert commands and commands <= set(COMMANDS)
 
 
 def test_every_door_that_the_documents_name_is_in_the_makefile() -> None:

@@ -21,7 +21,7 @@ VIRSH = ("virsh", "--quiet", "--connect", uri())
 
 
 def greet(folder: Path, program: Path) -> str:
-    """Have an old FAME program write on one node, and give what it finds on the other."""
+    """Write by an old FAME program on one node, and return what it finds on the other."""
     for node in ("node01", "node02"):
         ssh(folder, node, "cat >/root/hello && chmod +x /root/hello", program.read_bytes())
     ssh(folder, "node01", "/root/hello 'hello, fabric'")
@@ -71,11 +71,11 @@ def test_a_folder_that_moved_starts_one_node_on_the_terminal(tmp_path: Path) -> 
 
 def read_until(descriptor: int, sign: bytes) -> None:
     """Read what a node writes until it has written `sign`, the prompt of its shell."""
-    said = b""
-    while sign not in said:
+    output = b""
+    while sign not in output:
         part = os.read(descriptor, 4096)
-        assert part, said
-        said += part
+        assert part, output
+        output += part
 
 
 def test_an_old_program_of_fame_runs_in_a_lab(lab: Lab, tmp_path: Path) -> None:

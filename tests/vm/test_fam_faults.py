@@ -26,10 +26,10 @@ PAGE = 4096
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory where QEMU's user can reach a file."""
-    made = Path(f"/dev/shm/fame-{NAME}")  # noqa: S108
-    made.mkdir(mode=0o755)
-    yield made
-    made.rmdir()
+    directory = Path(f"/dev/shm/fame-{NAME}")  # noqa: S108
+    directory.mkdir(mode=0o755)
+    yield directory
+    directory.rmdir()
 
 
 def harmed(path: Path | None = None, nodes: int = 1, fam: str = "1M") -> Lab:
@@ -118,7 +118,7 @@ def test_a_command_that_waits_for_a_node_that_hangs_ends_and_says_why(
 @pytest.mark.parametrize("harm", [pytest.param("deleted", marks=pytest.mark.soak), "replaced"])
 def test_no_node_boots_into_another_file_than_the_others_have(harm: str) -> None:
     with harmed(nodes=2) as lab:
-        held = lab.fam.array("u1", 0, 4, writable=True)
+        view = lab.fam.array("u1", 0, 4, writable=True)
         lab.fam.path.unlink()
         if harm == "replaced":
             lab.fam.path.write_bytes(bytes(lab.fam.size))
@@ -128,7 +128,7 @@ def test_no_node_boots_into_another_file_than_the_others_have(harm: str) -> None
         # The node is as it was; and who had the file has it still.
         assert lab.nodes[1].run("cat /proc/sys/kernel/random/boot_id").stdout == boot
         store(lab.nodes[1], 0, "both")
-        assert bytes(held) == b"both"
+        assert bytes(view) == b"both"
         with pytest.raises(HostError):
             lab.fam.array("u1")
     assert leftovers(NAME) == []

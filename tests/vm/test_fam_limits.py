@@ -27,11 +27,11 @@ def limits(fam: str, path: Path | None = None) -> Lab:
 def test_a_large_fam_lies_at_a_multiple_of_its_size_and_takes_up_what_is_touched(fam: str) -> None:
     with limits(fam) as lab:
         (node,) = lab.nodes
-        shown = node.run("lspci -v -s 00:09.0").stdout
-        found = re.search(rf"Memory at (\w+) \(64-bit, prefetchable\) \[size={fam}\]", shown)
-        assert found, shown
+        output = node.run("lspci -v -s 00:09.0").stdout
+        match = re.search(rf"Memory at (\w+) \(64-bit, prefetchable\) \[size={fam}\]", output)
+        assert match, output
         # SeaBIOS puts it at the lowest address that is free; with QEMU 8.2 and newer, at the highest.
-        address = int(found[1], 16)
+        address = int(match[1], 16)
         assert address >= 4 << 30 and address % lab.fam.size == 0
         # From its first byte to the last before the control area.
         last = lab.fam.control.offset - 8

@@ -94,17 +94,17 @@ def test_put_on_the_command_line_that_is_interrupted_leaves_nothing(
         while left_in(node) == "":
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=120)[1]
+        stderr = running.communicate(timeout=120)[1]
     assert running.returncode == 130
-    assert b"Traceback" not in said
+    assert b"Traceback" not in stderr
     assert left_in(node) == ""
     assert "large" not in node.run("ls /root").stdout.split()
 
 
 def test_many_commands_at_a_time_run_once_each(node: Node) -> None:
     with ThreadPoolExecutor(40) as pool:
-        said = list(pool.map(lambda i: node.run(f"sleep 1; echo {i} | tee -a /tmp/ran").stdout, range(40)))
-    assert said == [f"{i}\n" for i in range(40)]
+        outputs = list(pool.map(lambda i: node.run(f"sleep 1; echo {i} | tee -a /tmp/ran").stdout, range(40)))
+    assert outputs == [f"{i}\n" for i in range(40)]
     ran = node.run("cat /tmp/ran; rm /tmp/ran").stdout.split()
     assert sorted(map(int, ran)) == list(range(40))
 
@@ -113,8 +113,8 @@ def test_many_commands_at_a_time_run_once_each(node: Node) -> None:
 def test_a_long_command_runs_and_others_go_on(node: Node, length: int) -> None:
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(node.run, "sleep 3; echo alive")
-        told = node.run(f"printf %s '{'x' * length}' | wc -c; cat; exit 7", check=False, stdin=b"mine\n")
-        assert (told.stdout, told.exit_status) == (f"{length}\nmine\n", 7)
+        result = node.run(f"printf %s '{'x' * length}' | wc -c; cat; exit 7", check=False, stdin=b"mine\n")
+        assert (result.stdout, result.exit_status) == (f"{length}\nmine\n", 7)
         assert other.result().stdout == "alive\n"
 
 

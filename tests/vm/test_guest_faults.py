@@ -43,12 +43,12 @@ def sick(ailing: Lab) -> Iterator[Node]:
 
 
 def pid(node: Node) -> int:
-    (found,) = (
+    (process,) = (
         each
         for each in qemu_processes(NAME)
         if f"-{node.name}".encode() in Path(f"/proc/{each}/cmdline").read_bytes()
     )
-    return found
+    return process
 
 
 def until_it_has_booted_anew(node: Node, before: str) -> None:

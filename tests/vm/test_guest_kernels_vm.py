@@ -23,9 +23,9 @@ RELEASES = [
 
 @pytest.fixture(scope="module", params=RELEASES)
 def guest(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
-    with tempfile.TemporaryDirectory() as made:  # QEMU's user may not pass pytest's own
-        Path(made).chmod(0o755)
-        yield Path(made), guest_of(request.param, Path(made))
+    with tempfile.TemporaryDirectory() as place:  # QEMU's user may not pass pytest's own
+        Path(place).chmod(0o755)
+        yield Path(place), guest_of(request.param, Path(place))
 
 
 def test_a_guest_of_another_release_boots(guest: tuple[Path, str], qemu: str) -> None:

@@ -64,9 +64,9 @@ int main(int count, char **words)
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = Lab(LabSpec(NAME, nodes=3, fam="16M", trace=True), progress=False)
-    with made.start(deadline=PATIENCE):
-        yield made
+    hostile_lab = Lab(LabSpec(NAME, nodes=3, fam="16M", trace=True), progress=False)
+    with hostile_lab.start(deadline=PATIENCE):
+        yield hostile_lab
     assert leftovers(NAME) == []
 
 
@@ -76,9 +76,9 @@ def evil(lab: Lab) -> Node:
 
 
 def pids(lab: Lab) -> list[int]:
-    found = [node.domain.pid() for node in lab.nodes]
-    assert all(found)
-    return [pid for pid in found if pid is not None]
+    numbers = [node.domain.pid() for node in lab.nodes]
+    assert all(numbers)
+    return [pid for pid in numbers if pid is not None]
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -162,18 +162,18 @@ def test_what_qemu_may_write_it_fills_no_disk_with(lab: Lab) -> None:
         and path.lstat().st_mode & 0o600 == 0o200
     )
     for path in (console, Path(f"/proc/{pid}/fd/2")):
-        with path.open("wb", buffering=0) as written:
-            left = 100 * MIB
-            while left > 0:
-                left -= written.write(flood) or 0
+        with path.open("wb", buffering=0) as file:
+            room = 100 * MIB
+            while room > 0:
+                room -= file.write(flood) or 0
     directory = LabDirectory.of(NAME)
     log = qemu_log.path_of(f"fame-{NAME}-node03")
-    for kept in (directory.path.glob("node03.console*"), log.parent.glob(f"{log.name}*")):
-        sizes = [path.stat().st_size for path in kept]
+    for files in (directory.path.glob("node03.console*"), log.parent.glob(f"{log.name}*")):
+        sizes = [path.stat().st_size for path in files]
         assert MIB < sum(sizes) < 16 * MIB
-    shown = lab.nodes[2].console()
-    assert "<script" not in pre(shown)
-    assert last_line(shown).isprintable()
+    text = lab.nodes[2].console()
+    assert "<script" not in pre(text)
+    assert last_line(text).isprintable()
     assert "<script" not in node_rows(lab.spec.node_names, NodeMonitor(NAME).look(), {})
     assert "\x1b" not in lab.nodes[2].domain.qemu_log_tail()
 
@@ -196,14 +196,14 @@ def test_whatever_a_nodes_programs_say_is_an_error_of_that_node(
     lab: Lab, evil: Node, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output, "MAX_OUTPUT", MIB)
-    kept = "[ -e /tmp/kept ] || mv /usr/bin/fame-probe /tmp/kept"
+    backup = "[ -e /tmp/kept ] || mv /usr/bin/fame-probe /tmp/kept"
     placed = "rm -f /usr/bin/fame-probe; cat > /usr/bin/fame-probe; chmod 755 /usr/bin/fame-probe"
-    evil.run(f"{kept}; {placed}; ln -sf fame-probe /usr/bin/lspci", stdin=f"#!/bin/sh\n{script}\n".encode())
+    evil.run(f"{backup}; {placed}; ln -sf fame-probe /usr/bin/lspci", stdin=f"#!/bin/sh\n{script}\n".encode())
     error = in_time(lambda: evil.probe("memory"))
     assert evil.name in str(error)
-    said = []
-    in_time(lambda: said.append(evil.run("lspci -v", check=False)))
-    assert all("<script" not in result._repr_html_() for result in said)
+    results = []
+    in_time(lambda: results.append(evil.run("lspci -v", check=False)))
+    assert all("<script" not in result._repr_html_() for result in results)
     the_others_work(lab)
     assert evil.run("cp /tmp/kept /usr/bin/fame-probe 2>/dev/null; fame-probe tsc", timeout=60)
 

@@ -258,9 +258,9 @@ def test_a_boot_that_hangs_without_a_word_names_kernel_and_qemu_and_what_to_chan
     monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 50.0)
     with pytest.raises(LabError, match="console is empty") as raised:
         small("mute").start(deadline=3)
-    said = str(raised.value)
-    assert f"Linux {image.kernel_release}, image 'appliance', in QEMU " in said
-    assert "qemu='backports'" in said
+    message = str(raised.value)
+    assert f"Linux {image.kernel_release}, image 'appliance', in QEMU " in message
+    assert "qemu='backports'" in message
     monkeypatch.setattr(boot, "_processor_seconds", lambda _domain: 0.5)
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
     with pytest.raises(LabError, match=r"had 0\.5 s of processor time, for this host is busy .load 99."):
@@ -311,10 +311,10 @@ def test_a_lab_that_is_let_go_runs_on_and_can_be_taken_up_again() -> None:
 
 @pytest.mark.soak
 def test_a_start_tells_each_stage_of_each_node() -> None:
-    told: list[tuple[str, str]] = []
-    with small("telling").start(tell=lambda who, stage: told.append((who, stage))):
+    reports: list[tuple[str, str]] = []
+    with small("telling").start(tell=lambda who, stage: reports.append((who, stage))):
         pass
-    stages = [stage for who, stage in told if who == "node01"]
+    stages = [stage for who, stage in reports if who == "node01"]
     assert stages == ["creating", "booting", "connecting", "proving", "ready"]
 
 
@@ -382,19 +382,19 @@ def bereft() -> Iterator[Lab]:
 def test_a_node_that_has_died_is_named_with_what_to_do_and_can_be_brought_back(
     bereft: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gone = r"node02.*its QEMU has ended.*restart\(\).*fame-lab down bereft"
-    with pytest.raises(FameError, match=gone):
+    complaint = r"node02.*its QEMU has ended.*restart\(\).*fame-lab down bereft"
+    with pytest.raises(FameError, match=complaint):
         bereft.run("true")
     attached = Lab.attach("bereft")
     assert [node.state for node in attached.nodes] == ["running", "gone"]
-    with pytest.raises(FameError, match=gone):
+    with pytest.raises(FameError, match=complaint):
         attached.run("true")
-    with pytest.raises(ProbeError, match=gone):
+    with pytest.raises(ProbeError, match=complaint):
         attached.probe("pingpong")
     assert main.main(["run", "bereft", "--", "uname", "-n"]) == 255
-    said = capsys.readouterr()
-    assert said.out == "node01: node01\n"
-    assert "node02 is gone" in said.err
+    output = capsys.readouterr()
+    assert output.out == "node01: node01\n"
+    assert "node02 is gone" in output.err
     attached.nodes[1].restart()
     assert attached.run("uname -n")["node02"].stdout == "node02\n"
 

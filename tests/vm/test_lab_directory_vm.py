@@ -17,7 +17,7 @@ def test_a_user_of_a_cache_that_root_made_is_warned_of_nothing(
     for kind in ("appliance", "images"):
         (shared / kind).symlink_to(cache_directory() / kind)
     shared.chmod(0o555)  # as if it were root's, where this user made it
-    told = as_ordinary_user(
+    result = as_ordinary_user(
         f"""
 import json, logging, os
 os.environ["FAME_LAB_CACHE"] = {str(shared)!r}
@@ -36,4 +36,4 @@ print(json.dumps([name, records, str(own_cache()).startswith(os.environ["XDG_CAC
     )
     shared.chmod(0o755)
     shutil.rmtree(shared)
-    assert told == ["node01", [], True]
+    assert result == ["node01", [], True]

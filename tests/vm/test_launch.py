@@ -39,11 +39,11 @@ def interrupt_at(seconds: float, signals: list[signal.Signals], qemu: str) -> No
     for number in signals:
         process.send_signal(number)
         time.sleep(0.1)
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
     assert leftovers("cut") == []
     assert not path.exists()
     # It had time to end by itself only if the interrupt came after the whole of it.
-    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM, 0), said
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM, 0), stderr
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(qemu: str) -> None:
@@ -76,21 +76,21 @@ def test_a_launch_a_new_boot_and_a_probe_are_heard(qemu: str) -> None:
     from fame_lab import LabSpec
     from fame_lab.core.jobs.progress import job, listen
 
-    heard: list[tuple[int, int | None, str]] = []
+    steps: list[tuple[int, int | None, str]] = []
     with (
-        listen(lambda *told: heard.append(told)),
+        listen(lambda *step: steps.append(step)),
         Lab(LabSpec("heard", nodes=2, fam="1M", qemu=qemu)) as lab,
     ):
-        assert heard[0] == (0, 2, "heard") and heard[-1] == (2, 2, "ready")
-        assert any("node02 booting" in words for _, _, words in heard)
-        heard.clear()
+        assert steps[0] == (0, 2, "heard") and steps[-1] == (2, 2, "ready")
+        assert any("node02 booting" in words for _, _, words in steps)
+        steps.clear()
         with job("mine", total=7):
             lab.nodes[1].restart()
             lab.probe("pingpong", variants="cas", batches=30)
-        assert {(done, total) for done, total, _ in heard} == {(0, 7)}
-        said = [words for _, _, words in heard]
-        assert "node02 boots: node02 prove" in said and any("clocks" in words for words in said)
-        assert any(words.startswith("pingpong 2/2: ") for words in said)
+        assert {(done, total) for done, total, _ in steps} == {(0, 7)}
+        texts = [words for _, _, words in steps]
+        assert "node02 boots: node02 prove" in texts and any("clocks" in words for words in texts)
+        assert any(words.startswith("pingpong 2/2: ") for words in texts)
     assert leftovers("heard") == []
 
 

@@ -18,8 +18,8 @@ from fame_lab.guest.images import appliance, cpio
 def large() -> Iterator[Path]:
     """The appliance with 30 MiB more in its initramfs, as an image of the user's."""
     image = appliance.ensure()
-    with tempfile.TemporaryDirectory() as made:
-        directory = Path(made)
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
         directory.chmod(0o755)  # QEMU's user may not pass pytest's own
         (directory / "kernel").write_bytes(image.kernel.read_bytes())
         more = cpio.archive({"large": cpio.file(os.urandom(30 * MIB))})

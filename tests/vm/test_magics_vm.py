@@ -22,7 +22,7 @@ def shell() -> Iterator[InteractiveShell]:
     InteractiveShell.clear_instance()
 
 
-def shown(shell: InteractiveShell, magic: str, line: str, cell: str) -> str:
+def output_of(shell: InteractiveShell, magic: str, line: str, cell: str) -> str:
     with capture_output() as captured:
         shell.run_cell_magic(magic, line, cell)
     (output,) = captured.outputs
@@ -35,8 +35,8 @@ def shown(shell: InteractiveShell, magic: str, line: str, cell: str) -> str:
 @pytest.mark.vm
 def test_a_cell_runs_on_one_node_or_on_all(lab: Any, shell: InteractiveShell) -> None:
     shell.user_ns["lab"] = lab
-    assert shown(shell, "node", "node02", "hostname\necho a | cat\n").endswith("node02\na")
-    both = shown(shell, "nodes", "", "hostname; cat /proc/sys/kernel/ostype")
+    assert output_of(shell, "node", "node02", "hostname\necho a | cat\n").endswith("node02\na")
+    both = output_of(shell, "nodes", "", "hostname; cat /proc/sys/kernel/ostype")
     assert "node01\nLinux\nnode02" in both
 
 
@@ -45,7 +45,7 @@ def test_a_status_other_than_0_is_shown_and_raised_unless_told_otherwise(
     lab: Any, shell: InteractiveShell
 ) -> None:
     shell.user_ns["lab"] = lab
-    assert "exit status 3" in shown(shell, "node", "node01 --no-raise", "exit 3")
+    assert "exit status 3" in output_of(shell, "node", "node01 --no-raise", "exit 3")
     with capture_output() as captured, pytest.raises(CommandError, match="status 3"):
         shell.run_cell_magic("node", "node01", "echo before; exit 3")
     assert "before" in captured.outputs[0].data["text/plain"]
@@ -56,7 +56,7 @@ def test_a_c_program_is_compiled_here_runs_there_and_leaves_nothing(
     lab: Any, shell: InteractiveShell
 ) -> None:
     shell.user_ns["lab"] = lab
-    assert shown(shell, "nodes", "--c --args \"one 'and two'\"", C).count("one and and two") == 2
+    assert output_of(shell, "nodes", "--c --args \"one 'and two'\"", C).count("one and and two") == 2
     assert lab.nodes[0].run("ls /tmp").stdout.count("fame-cell") == 0
 
 
@@ -71,4 +71,4 @@ def test_arguments_without_a_program_and_unknown_nodes_are_refused(lab: Any, she
 
 @pytest.mark.vm
 def test_a_lab_that_is_not_the_notebooks_is_attached_by_its_name(lab: Any, shell: InteractiveShell) -> None:
-    assert "node01" in shown(shell, "node", f"node01 --lab {lab.spec.name}", "hostname")
+    assert "node01" in output_of(shell, "node", f"node01 --lab {lab.spec.name}", "hostname")

@@ -17,12 +17,12 @@ def signs(lab: Lab) -> Iterator[NodeMonitor]:
 
 
 def test_each_node_has_its_state_port_memory_uptime_and_last_line(lab: Lab, signs: NodeMonitor) -> None:
-    seen = signs.look()
-    assert [each.node for each in seen] == ["node01", "node02"]
-    assert {each.state for each in seen} == {"running"}
-    assert [each.port for each in seen] == [node.ssh_port for node in lab.nodes]
-    assert [each.console for each in seen] == [f"fame: {node.name} ready" for node in lab.nodes]
-    for each in seen:
+    stats = signs.look()
+    assert [each.node for each in stats] == ["node01", "node02"]
+    assert {each.state for each in stats} == {"running"}
+    assert [each.port for each in stats] == [node.ssh_port for node in lab.nodes]
+    assert [each.console for each in stats] == [f"fame: {node.name} ready" for node in lab.nodes]
+    for each in stats:
         assert each.memory is not None
         assert each.uptime is not None
         # More than the guest's kernel, and not FAM as well as all of its memory twice.

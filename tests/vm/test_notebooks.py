@@ -129,8 +129,8 @@ def test_it_runs_with_its_own_parameters(path: Path, tmp_path: Path) -> None:
 
 
 def runs_and_draws(path: Path, folder: Path, parameters: dict[str, Any]) -> None:
-    told: list[str] = []
-    page = report(path, folder, parameters=parameters, progress=told.append)
+    stages: list[str] = []
+    page = report(path, folder, parameters=parameters, progress=stages.append)
     text = page.read_text()
     executed = code_of(page.with_suffix(".ipynb"))
     for cell in executed:
@@ -138,4 +138,4 @@ def runs_and_draws(path: Path, folder: Path, parameters: dict[str, Any]) -> None
     assert text.count('src="data:image/png;base64,') == sum(map(pictures, executed))
     for wanted in SAYS.get(path.stem, []):
         assert re.search(wanted, text), wanted
-    assert not [line for line in told if "left running" in line]
+    assert not [line for line in stages if "left running" in line]

@@ -60,8 +60,8 @@ def test_a_running_lab_is_not_asked_for(lab: Lab) -> None:
     panel = lab.panel()
     try:
         wait_for(lambda: not panel.probes.run.disabled)
-        shown = (panel.commands.status, panel.probes.progress.words, panel.recording.status)
-        assert not any("Start a lab" in each.value for each in shown)
+        widgets = (panel.commands.status, panel.probes.progress.words, panel.recording.status)
+        assert not any("Start a lab" in each.value for each in widgets)
     finally:
         panel.close()
 

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.vm
 @pytest.mark.parametrize("probe", ["chase", "bandwidth"])
 def test_a_sweep_measures_both_memories_of_a_guest(lab: Lab, probe: str, tmp_path: Path) -> None:
     result = lab.probe(probe, working_sets=["4K", "256K"], batches=30, node="node02")
-    kept = Result.load(result.save(tmp_path / "kept"))
-    assert kept.dataset["working_set"].values.tolist() == [4096, 262144]
-    assert kept.dataset["memory"].values.tolist() == ["dram", "fam"]
+    copy = Result.load(result.save(tmp_path / "kept"))
+    assert copy.dataset["working_set"].values.tolist() == [4096, 262144]
+    assert copy.dataset["memory"].values.tolist() == ["dram", "fam"]
     # /dev/fam leads to resource2, which the kernel maps uncached unless the device asks for more.
-    assert kept.manifest["mapping"] == "uncached-minus"
-    assert kept.manifest["accelerator"]["kind"] in ("tcg", "kvm")
-    assert [told["mapping"] for told in kept.manifest["timer"].values()] == ["uncached-minus"] * 2
-    assert "emulated" in kept.plot().get_supxlabel()
+    assert copy.manifest["mapping"] == "uncached-minus"
+    assert copy.manifest["accelerator"]["kind"] in ("tcg", "kvm")
+    assert [clock["mapping"] for clock in copy.manifest["timer"].values()] == ["uncached-minus"] * 2
+    assert "emulated" in copy.plot().get_supxlabel()
 
 
 def test_two_guests_answer_each_other(lab: Lab) -> None:
@@ -63,14 +63,14 @@ def test_memory_that_a_guest_has_not_is_an_error(lab: Lab) -> None:
 
 def test_workloads_of_two_guests_are_counted_by_home(lab: Lab, tmp_path: Path) -> None:
     result = lab.probe("workloads", placement="interleaved", size="64K", operations=1 << 16, batches=30)
-    kept = Result.load(result.save(tmp_path / "kept"))
-    assert not kept.failed
-    assert kept.manifest["mapping"] == "uncached-minus"
-    sequential = kept.dataset.sel(workload="sequential")
+    copy = Result.load(result.save(tmp_path / "kept"))
+    assert not copy.failed
+    assert copy.manifest["mapping"] == "uncached-minus"
+    sequential = copy.dataset.sel(workload="sequential")
     # 33 batches of loads and one of each of 16 pages, half of them at each home, for each of two nodes.
     assert (sequential["loads"] == 33 * (1 << 15) + 8).all()
     assert not sequential["stores"].any()
-    assert "9 workloads on 2 nodes" in kept.plot().get_suptitle()
+    assert "9 workloads on 2 nodes" in copy.plot().get_suptitle()
 
 
 def test_a_guests_clock_is_bounded_by_the_hosts(lab: Lab) -> None:

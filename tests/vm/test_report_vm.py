@@ -20,9 +20,9 @@ def up(name: str) -> str:
 @pytest.mark.vm
 def test_a_lab_that_the_notebook_leaves_running_ends_with_the_run(tmp_path: Path) -> None:
     name = f"report-{os.getpid()}"
-    told: list[str] = []
-    report(notebook(tmp_path, up(name)), tmp_path / "out", progress=told.append)
-    assert any(name in line for line in told)
+    stages: list[str] = []
+    report(notebook(tmp_path, up(name)), tmp_path / "out", progress=stages.append)
+    assert any(name in line for line in stages)
     assert name not in {entry.name for entry in Lab.list()}
 
 

@@ -32,17 +32,17 @@ def test_a_report_of_real_nodes_is_repeated_elsewhere(tmp_path: Path) -> None:
     first = fame_lab(*words, directory=tmp_path)
     assert first.returncode == 0, first.stderr
     assert Path(first.stdout.strip()) == tmp_path / "out" / "n.html"
-    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert [(each["cell"], each["kind"], each["name"]) for each in told["results"]] == [
+    report_manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [(each["cell"], each["kind"], each["name"]) for each in report_manifest["results"]] == [
         (3, "result", "workloads"),
         (3, "traffic", "traffic"),
     ]
-    for each in told["results"]:
+    for each in report_manifest["results"]:
         manifest = each["manifest"]
         assert manifest["spec"]["nodes"] == 2
         assert manifest["accelerator"]["kind"] == "tcg" and manifest["accelerator"]["reason"]
         assert manifest["versions"]["qemu"] and manifest["versions"]["libvirt"] and manifest["image"]
-    assert told["results"][0]["manifest"]["mapping"]
+    assert report_manifest["results"][0]["manifest"]["mapping"]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.move(tmp_path / "out", elsewhere / "moved")
@@ -50,4 +50,6 @@ def test_a_report_of_real_nodes_is_repeated_elsewhere(tmp_path: Path) -> None:
     second = fame_lab("rerun", "moved", directory=elsewhere)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "What must agree, all but times, agrees" in second.stdout
-    assert told["results"][0]["manifest"]["spec"]["name"] not in {entry.name for entry in Lab.list()}
+    assert report_manifest["results"][0]["manifest"]["spec"]["name"] not in {
+        entry.name for entry in Lab.list()
+    }

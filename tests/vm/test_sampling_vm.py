@@ -16,5 +16,5 @@ def test_what_guests_store_is_seen_and_what_they_load_is_not(lab: Lab) -> None:
         lab.nodes[1].probe("store", "--fam", "/dev/fam", "--offset", str(6 * MIB + 60), "of node02")
         lab.nodes[0].probe("load", "--fam", "/dev/fam", "--offset", str(7 * MIB), "--size", "64")
         another_look(watch)
-        seen = set(changed(watch.samples()))
-    assert seen == {5 * MIB, 6 * MIB, 6 * MIB + 64}
+        offsets = set(changed(watch.samples()))
+    assert offsets == {5 * MIB, 6 * MIB, 6 * MIB + 64}

@@ -20,7 +20,7 @@ import pytest
 def test_a_lab_starts_in_a_home_with_an_odd_path(
     as_ordinary_user: Callable[[str], Any], home: str, runtime: str
 ) -> None:
-    told = as_ordinary_user(
+    result = as_ordinary_user(
         f"""
 import json, os
 from fame_lab.core.cache import cache_directory
@@ -36,4 +36,4 @@ with Lab(LabSpec("longhome", nodes=1, fam="64M", trace=True), progress=False) as
     print(json.dumps(lab.nodes[0].run("hostname").stdout.strip()))
 """
     )
-    assert told == "node01"
+    assert result == "node01"

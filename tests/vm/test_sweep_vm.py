@@ -22,14 +22,14 @@ sweep("chase", {"nodes": [1, 2], "stride": [64, 128]}, repeats=2, spec=LabSpec("
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[PrivateHost]:
-    with private_host() as made:
-        yield made
+    with private_host() as machine:
+        yield machine
 
 
 def points(directory: Path) -> dict[str, int]:
-    """Give the points that are done, and when each was written."""
-    found = directory.glob("points/[0-9]*/manifest.json")
-    return {path.parent.name: path.stat().st_mtime_ns for path in found}
+    """Return the points that are done, and the time of each."""
+    paths = directory.glob("points/[0-9]*/manifest.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in paths}
 
 
 def test_a_sweep_killed_half_way_goes_on_without_repeating_and_leaves_no_lab(
@@ -40,18 +40,18 @@ def test_a_sweep_killed_half_way_goes_on_without_repeating_and_leaves_no_lab(
         assert killed.poll() is None, killed.communicate()[1]
         time.sleep(0.05)
     host.kill(killed)
-    (left,) = json.loads(host.fame_lab("ls", "--json"))
-    assert left["name"].startswith("swept-") and left["orphan"]
+    (entry,) = json.loads(host.fame_lab("ls", "--json"))
+    assert entry["name"].startswith("swept-") and entry["orphan"]
     before = points(tmp_path / "sweep")
     assert 3 <= len(before) < 8
     host.run(SWEEP, str(tmp_path / "sweep"))
     after = points(tmp_path / "sweep")
     assert len(after) == 8 and before.items() <= after.items()
     assert json.loads(host.fame_lab("ls", "--json")) == []
-    made = Sweep.load(tmp_path / "sweep")
-    assert made.dataset.attrs["missing"] == 0
-    assert made.dataset["latency"].notnull().all()
-    assert len({manifest["spec"]["name"] for manifest in made.manifests}) >= 4
+    result = Sweep.load(tmp_path / "sweep")
+    assert result.dataset.attrs["missing"] == 0
+    assert result.dataset["latency"].notnull().all()
+    assert len({manifest["spec"]["name"] for manifest in result.manifests}) >= 4
 
 
 CLUSTER = """
@@ -75,13 +75,13 @@ if __name__ == "__main__":
     ):
         killer = threading.Thread(target=kill_one, args=[client])
         killer.start()
-        made = sweep(
+        dataset = sweep(
             "chase", {"nodes": [1, 2], "stride": [64, 128]}, repeats=2, spec=LabSpec("dealt", fam="1M"),
             directory=sys.argv[1], cluster=cluster.scheduler_address,
             memories="fam", working_sets="16K", orders="random", batches=30,
         )
         killer.join()
-    print(json.dumps([made.attrs["errors"], [entry.name for entry in Lab.list()]]))
+    print(json.dumps([dataset.attrs["errors"], [entry.name for entry in Lab.list()]]))
 """
 
 
@@ -90,7 +90,7 @@ def test_a_worker_killed_half_way_has_its_points_measured_by_another_and_leaves_
     host: PrivateHost, tmp_path: Path
 ) -> None:
     assert json.loads(host.run(CLUSTER, str(tmp_path / "sweep"))) == ["", []]
-    made = Sweep.load(tmp_path / "sweep").dataset
-    assert set(made["host"].values.flat) == {Path("/proc/sys/kernel/hostname").read_text().strip()}
-    assert made["latency"].notnull().all()
+    dataset = Sweep.load(tmp_path / "sweep").dataset
+    assert set(dataset["host"].values.flat) == {Path("/proc/sys/kernel/hostname").read_text().strip()}
+    assert dataset["latency"].notnull().all()
     assert host.processes("qemu-system-x86_64") == []

@@ -41,7 +41,7 @@ def eight(qemu: str) -> Iterator[Lab]:
     assert leftovers(name) == []
 
 
-def said(lab: Lab, command: str) -> list[str]:
+def outputs(lab: Lab, command: str) -> list[str]:
     return [result.stdout.strip() for result in lab.run(command).values()]
 
 
@@ -58,13 +58,13 @@ def test_every_node_is_restored_and_the_manifest_says_so(eight: Lab) -> None:
 
 @pytest.mark.vm
 def test_each_node_has_its_name(eight: Lab) -> None:
-    assert said(eight, "uname -n") == list(eight.spec.node_names)
+    assert outputs(eight, "uname -n") == list(eight.spec.node_names)
 
 
 @pytest.mark.vm
 def test_each_node_shows_a_host_key_of_its_own(eight: Lab) -> None:
     own = "sha256sum </sys/firmware/qemu_fw_cfg/by_name/opt/fame_lab/host_key/raw"
-    assert len(set(said(eight, own))) == NODES
+    assert len(set(outputs(eight, own))) == NODES
     # A connection is refused unless the node shows the key that its line of known_hosts has.
     assert (
         len(
@@ -79,16 +79,17 @@ def test_each_node_shows_a_host_key_of_its_own(eight: Lab) -> None:
 
 @pytest.mark.vm
 def test_no_two_nodes_draw_the_same_random_numbers(eight: Lab) -> None:
-    assert len(set(said(eight, "head -c 32 /dev/urandom | sha256sum"))) == NODES
-    assert len(set(said(eight, "cat /proc/sys/kernel/random/boot_id"))) == NODES
+    assert len(set(outputs(eight, "head -c 32 /dev/urandom | sha256sum"))) == NODES
+    assert len(set(outputs(eight, "cat /proc/sys/kernel/random/boot_id"))) == NODES
 
 
 @pytest.mark.vm
 def test_no_two_nodes_lay_a_program_out_alike(eight: Lab) -> None:
-    assert len(set(said(eight, "grep stack /proc/self/maps"))) == NODES
+    assert len(set(outputs(eight, "grep stack /proc/self/maps"))) == NODES
     # Nor the SSH server, which draws numbers of its own from where it begins.
     assert (
-        len(set(said(eight, "grep stack /proc/$(pidof dropbear | tr ' ' '\\n' | tail -n 1)/maps"))) == NODES
+        len(set(outputs(eight, "grep stack /proc/$(pidof dropbear | tr ' ' '\\n' | tail -n 1)/maps")))
+        == NODES
     )
 
 
@@ -96,11 +97,11 @@ def test_no_two_nodes_lay_a_program_out_alike(eight: Lab) -> None:
 def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
     for node in eight.nodes:
         before = time.time()
-        told = float(node.run("date +%s").stdout)
+        seconds = float(node.run("date +%s").stdout)
         # It was set to the middle of the second that its machine's clock told, as Linux sets it at boot. That
         # clock's seconds begin up to 1 s late, for QEMU counts them from its own start; it was read up to 1 s
         # into one of them; and `date` cuts the fraction off.
-        assert before - (1 + 1 - 0.5) - 1 < told < time.time() + 0.5 + 0.1
+        assert before - (1 + 1 - 0.5) - 1 < seconds < time.time() + 0.5 + 0.1
         start = float(node.run("cut -d ' ' -f 1 /proc/uptime").stdout)
         time.sleep(0.2)
         assert float(node.run("cut -d ' ' -f 1 /proc/uptime").stdout) >= start + 0.2
@@ -111,7 +112,7 @@ def test_clocks_are_right_and_go_on_with_the_hosts(eight: Lab) -> None:
 
 @pytest.mark.vm
 def test_fam_is_where_a_cold_node_has_it(eight: Lab) -> None:
-    for line in said(eight, "lspci -v -d 1af4:1110"):
+    for line in outputs(eight, "lspci -v -d 1af4:1110"):
         assert line.startswith("00:09.0")
         assert "(64-bit, prefetchable) [size=64M]" in line
 
@@ -120,7 +121,7 @@ def test_fam_is_where_a_cold_node_has_it(eight: Lab) -> None:
 def test_a_fam_that_takes_a_window_of_its_own_is_found_too(qemu: str) -> None:
     with Lab(restored("vast", fam="32G", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"template"}
-        for line in said(lab, "lspci -v -d 1af4:1110"):
+        for line in outputs(lab, "lspci -v -d 1af4:1110"):
             assert "(64-bit, prefetchable) [size=32G]" in line
     assert leftovers("vast") == []
 
@@ -129,15 +130,15 @@ def test_a_fam_that_takes_a_window_of_its_own_is_found_too(qemu: str) -> None:
 def test_what_one_restored_node_stores_every_other_loads(eight: Lab) -> None:
     bar = "$(awk 'NR == 3 {print $1}' /sys/bus/pci/devices/0000:00:09.0/resource)"
     eight.nodes[0].run(f"devmem {bar} 32 0xFEEDF00D")
-    assert set(said(eight, f"devmem {bar} 32")) == {"0xFEEDF00D"}
+    assert set(outputs(eight, f"devmem {bar} 32")) == {"0xFEEDF00D"}
     assert eight.fam.array("u4")[0] == 0xFEEDF00D
 
 
 @pytest.mark.vm
 def test_what_a_restored_node_keeps_to_itself_no_other_sees(eight: Lab) -> None:
     eight.run("uname -n >/tmp/mine; dd if=/dev/urandom of=/tmp/much bs=1M count=8 2>/dev/null")
-    assert said(eight, "cat /tmp/mine") == list(eight.spec.node_names)
-    assert len(set(said(eight, "sha256sum </tmp/much"))) == NODES
+    assert outputs(eight, "cat /tmp/mine") == list(eight.spec.node_names)
+    assert len(set(outputs(eight, "sha256sum </tmp/much"))) == NODES
     eight.run("rm /tmp/much")
 
 
@@ -165,14 +166,14 @@ def test_a_template_holds_no_key_and_no_node(qemu: str) -> None:
         template.start_mode(context, deadline=300, tell=lambda _: None) as start,
     ):
         assert start.template is not None
-        held = start.template.memory.read_bytes() + start.template.state.read_bytes()
-        assert b"fame.template" in held  # so it is its memory that is looked at
+        content = start.template.memory.read_bytes() + start.template.state.read_bytes()
+        assert b"fame.template" in content  # so it is its memory that is looked at
         for node in spec.node_names:
             identity = context.keys.identity(node, context.directory)
-            assert identity.authorized_key.split()[1].encode() not in held
-            assert identity.host_key.private_bytes_raw() not in held
-            assert identity.host_key.public_key().public_bytes_raw() not in held
-            assert node.encode() not in held
+            assert identity.authorized_key.split()[1].encode() not in content
+            assert identity.host_key.private_bytes_raw() not in content
+            assert identity.host_key.public_key().public_bytes_raw() not in content
+            assert node.encode() not in content
         assert qemu_processes("blank") == []
     LabStatus.end(next(each for each in Lab.list() if each.name == "blank"))
     assert leftovers("blank") == []
@@ -218,7 +219,7 @@ def test_a_restored_node_that_is_restarted_boots_cold_and_says_so(qemu: str) -> 
         start = lab.manifest()["start"]
         assert (start["node01"]["kind"], start["node02"]["kind"]) == ("template", "cold")
         assert "restarted" in start["node02"]["reason"]
-        assert said(lab, "uname -n") == ["node01", "node02"]
+        assert outputs(lab, "uname -n") == ["node01", "node02"]
     assert leftovers("anew2") == []
 
 
@@ -271,7 +272,7 @@ def test_nodes_that_cannot_take_the_templates_state_boot_cold(
     with Lab(restored("halved", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"cold"}
         assert "did not come up" in lab.manifest()["start"]["node01"]["reason"]
-        assert said(lab, "uname -n") == ["node01", "node02"]
+        assert outputs(lab, "uname -n") == ["node01", "node02"]
     assert leftovers("halved") == []
 
 
@@ -317,7 +318,7 @@ def test_thirty_starts_from_a_template_cut_short_leave_nothing(number: signal.Si
 def test_forty_restored_nodes_are_forty_nodes(qemu: str) -> None:
     with Lab(restored("fortyfold", nodes=40, fam="64M", qemu=qemu), progress=False) as lab:
         assert kinds(lab) == {"template"}
-        assert said(lab, "uname -n") == list(lab.spec.node_names)
-        assert len(set(said(lab, "head -c 32 /dev/urandom | sha256sum"))) == 40
+        assert outputs(lab, "uname -n") == list(lab.spec.node_names)
+        assert len(set(outputs(lab, "head -c 32 /dev/urandom | sha256sum"))) == 40
         lab.nodes[0].run("true")
     assert leftovers("fortyfold") == []

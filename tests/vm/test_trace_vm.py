@@ -85,11 +85,11 @@ def test_each_kind_of_access_counts_as_the_table_says(
     with traced.record() as recording:
         # Newer ones have nothing to be cut short.
         offered = short_cut and addresses_blocks(traced.qemu_version)
-        taken = [counters.header()["short_cut"] for counters in recording._counters.values()]  # type: ignore[attr-defined]
-        assert taken == [int(offered)] * 2
+        offers = [counters.header()["short_cut"] for counters in recording._counters.values()]  # type: ignore[attr-defined]
+        assert offers == [int(offered)] * 2
         for number, kind in enumerate(OLDER, 1):
             access(traced, 0, kind, number * 16 * KIB, 10)
-    found = {
+    counts = {
         kind: counted(recording.traffic(), "node01", number * 16 * KIB, 16 * KIB)
         for number, kind in enumerate(OLDER, 1)
     }
@@ -99,7 +99,7 @@ def test_each_kind_of_access_counts_as_the_table_says(
     # With `fsrs`, which /proc/cpuinfo does not show, Linux clears by `rep stosb` from 6.4 on.
     if traced.qemu_version >= 8_001_000 and tuple(map(int, release.split(".")[:2])) >= (6, 4):
         kinds["read_into"] = (0, 40960, 0, 40960)
-    assert found == kinds
+    assert counts == kinds
     # Nobody else, and nothing more.
     assert recording.traffic().counts["accesses"].sel(node="node02").sum() == 0
     assert recording.traffic().counts["accesses"].sum() == sum(a + b for a, b, _, _ in kinds.values())
@@ -114,11 +114,11 @@ def test_every_atomic_counts_one_load_and_one_store(traced: Lab) -> None:
     with traced.record() as recording:
         for number, kind in enumerate(sizes):
             access(traced, 0, kind, number * 16 * KIB, 10)
-    found = {
+    counts = {
         kind: counted(recording.traffic(), "node01", number * 16 * KIB, 16 * KIB)
         for number, kind in enumerate(sizes)
     }
-    assert found == {kind: (10, 10, 10 * size, 10 * size) for kind, size in sizes.items()}
+    assert counts == {kind: (10, 10, 10 * size, 10 * size) for kind, size in sizes.items()}
 
 
 @pytest.mark.newer_qemu
@@ -229,7 +229,7 @@ def test_a_lab_without_a_trace_says_what_to_set(lab: Lab) -> None:
 
 def test_a_node_that_counts_other_memory_is_refused(traced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Domain.fam_address
-    monkeypatch.setattr(Domain, "fam_address", lambda domain, **told: real(domain, **told) + 4096)
+    monkeypatch.setattr(Domain, "fam_address", lambda domain, **options: real(domain, **options) + 4096)
     with pytest.raises(TrafficError, match="does not count FAM: of a known pattern"):
         traced.record().start()
     monkeypatch.undo()
@@ -251,14 +251,14 @@ def switch(lab: Lab, times: int) -> None:
     # Without an end: it was over before a hundred switches on a slow host.
     lab.nodes[1].run(f"{PROGRAM} load8 0 {2**63 - 1} > /dev/null 2>&1 < /dev/null &")
     try:
-        seen = []
+        sums = []
         for _ in range(times):
             with lab.record() as recording:
                 access(lab, 0, "store8", 32 * KIB, 10)
                 time.sleep(0.02)
             assert recording.matrix().sel(op="store").values.sum() == 10
-            seen.append(int(recording.matrix().sel(op="load", initiator="node02").sum()))
-        assert min(seen) > 0
+            sums.append(int(recording.matrix().sel(op="load", initiator="node02").sum()))
+        assert min(sums) > 0
     finally:
         lab.nodes[1].run("killall accesses")
     assert [node.state for node in lab.nodes] == ["running", "running"]
@@ -291,8 +291,8 @@ def test_four_nodes_at_once_are_counted_to_the_last_access(four: Lab, granule: i
         for home in range(4):
             own = home * 16 * MIB + node * 4 * KIB + 64 * node
             loads, stores = 1000 + 10 * node + home, 100 + 10 * node + home
-            found = counted(traffic, f"node{node + 1:02}", own // granule * granule, granule)
-            assert found == (loads, stores, 8 * loads, 8 * stores)
+            counts = counted(traffic, f"node{node + 1:02}", own // granule * granule, granule)
+            assert counts == (loads, stores, 8 * loads, 8 * stores)
     assert int(np.frombuffer(four.fam.read(15 * MIB, 8), "<u8")[0]) == 20_000
     kinds = recording.sharing()["kind_of"]
     assert kinds.sel(granule=15 * MIB) == "write-shared"
@@ -349,8 +349,8 @@ def test_accesses_come_in_their_order(traced: Lab, tmp_path: Path) -> None:
         ]
         * 2,
     ]
-    told = recording.traffic().manifest["order"]
-    assert (told["accesses"], told["lost"]) == (10, {"node01": 0, "node02": 0})
+    order = recording.traffic().manifest["order"]
+    assert (order["accesses"], order["lost"]) == (10, {"node01": 0, "node02": 0})
     assert [path.name for path in tmp_path.iterdir()] == ["order.parquet"]
 
 

@@ -23,4 +23,4 @@ def in_memory(scenario: str, directory: Path) -> Outcome:
 def test_a_start_comes_to_the_same_with_real_nodes(scenario: str, tmp_path: Path) -> None:
     real = SCENARIOS[scenario](RealMachine(), f"twin-{os.getpid()}")
     assert real == in_memory(scenario, tmp_path)
-    assert real.left == []
+    assert real.leftovers == []

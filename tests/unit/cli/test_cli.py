@@ -45,17 +45,17 @@ def test_words_that_make_no_sense_end_with_status_2(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
         (["run", "demo", "uname", "-r"], "option '-r'; did you mean: fame-lab run demo -- COMMAND"),
         (["probe", "demo", "chase", "--batches=30"], "option '--batches'; did you mean: -p NAME=VALUE"),
     ],
 )
 def test_options_meant_for_something_else_are_told_where_to_stand(
-    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(words) == 2
-    assert told in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_complaint_is_short_and_plain_whatever_was_typed(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(words) == 2
-    said = capsys.readouterr().err
-    assert len(said) < 5000
-    assert "\x1b" not in said
+    stderr = capsys.readouterr().err
+    assert len(stderr) < 5000
+    assert "\x1b" not in stderr
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_value_that_cannot_be_is_refused_in_short(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(words) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("fame-lab: ")
-    assert len(said) < 5000
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("fame-lab: ")
+    assert len(stderr) < 5000
 
 
 def commands(group: click.Group = main.group, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -124,10 +124,12 @@ def commands(group: click.Group = main.group, path: str = "") -> Iterator[tuple[
 @pytest.mark.parametrize(("name", "command"), [*commands()], ids=[name for name, _ in commands()])
 def test_every_command_has_its_function_and_explains_itself(name: str, command: click.Command) -> None:
     assert command.callback is not None
-    taken = inspect.signature(command.callback).parameters.values()
+    parameters = inspect.signature(command.callback).parameters.values()
     names = {each.name for each in command.params} | ({"words"} if name == "trace" else set())
-    expected = {each.name for each in taken if each.name != "context" and each.kind != each.VAR_KEYWORD}
-    assert expected == names or (expected < names and any(each.kind == each.VAR_KEYWORD for each in taken))
+    expected = {each.name for each in parameters if each.name != "context" and each.kind != each.VAR_KEYWORD}
+    assert expected == names or (
+        expected < names and any(each.kind == each.VAR_KEYWORD for each in parameters)
+    )
     assert command.help
     for option in command.params:
         if isinstance(option, click.Option) and not option.hidden:
@@ -139,7 +141,7 @@ def test_every_command_has_its_function_and_explains_itself(name: str, command: 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
         (["up", "demo", "--nodes", "0"], "fame-lab: --nodes is 0"),
         (["up", "demo", "--fam", "384M"], "256M and 512M"),
@@ -152,16 +154,16 @@ def test_every_command_has_its_function_and_explains_itself(name: str, command: 
     ],
 )
 def test_a_bad_field_is_one_message_and_no_traceback(
-    words: list[str], told: str | None, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, said = main.main(words), capsys.readouterr().err
-    assert "Traceback" not in said
-    if told is None:
+    status, stderr = main.main(words), capsys.readouterr().err
+    assert "Traceback" not in stderr
+    if complaint is None:
         assert status == 2
     else:
         assert status == 1
-        assert told in said
-        assert said.startswith("fame-lab: ")
+        assert complaint in stderr
+        assert stderr.startswith("fame-lab: ")
 
 
 def test_a_process_ends_with_that_message_and_its_status() -> None:
@@ -247,8 +249,8 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["demo", "chase", "-p", "repeat=5", "-p=sizes=[1, 2]", "-pop=read"]
-    given = dict(probe.probe.make_context("probe", words).params["parameters"])
-    assert given == {"repeat": 5, "sizes": [1, 2], "op": "read"}
+    parameters = dict(probe.probe.make_context("probe", words).params["parameters"])
+    assert parameters == {"repeat": 5, "sizes": [1, 2], "op": "read"}
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
@@ -268,9 +270,9 @@ def test_output_that_cannot_be_written_is_one_line(
     assert "Traceback" not in answer.stderr
     if "full" in output:
         assert answer.returncode == 1
-        told = "No space left on device, perhaps where the output goes"
-        told = told if buffering else "the output cannot be written: No space left on device"
-        assert answer.stderr == f"fame-lab: {told}\n"
+        message = "No space left on device, perhaps where the output goes"
+        message = message if buffering else "the output cannot be written: No space left on device"
+        assert answer.stderr == f"fame-lab: {message}\n"
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -12,8 +12,8 @@ def test_what_was_made_differently_is_printed_before_any_number(
 ) -> None:
     a, b = a_chase().save(tmp_path / "a"), a_chase(1, times=2, mapping="write-back").save(tmp_path / "b")
     assert main.main(["compare", str(a), str(b)]) == 0
-    told = capsys.readouterr().out
-    assert told.index("mapping: uncached-minus | write-back") < told.index("3 agree, 2 differ")
+    output = capsys.readouterr().out
+    assert output.index("mapping: uncached-minus | write-back") < output.index("3 agree, 2 differ")
 
 
 def test_a_program_reads_json_and_a_picture_is_drawn(
@@ -21,8 +21,8 @@ def test_a_program_reads_json_and_a_picture_is_drawn(
 ) -> None:
     report = str(a_report(tmp_path / "report", {"001-chase": a_chase()}))
     assert main.main(["compare", report, report, "--json", "--plot", str(tmp_path / "it.png")]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["agrees"] and told["differs"] == [] and told["verdicts"]["agrees"] == 5
+    fields = json.loads(capsys.readouterr().out)
+    assert fields["agrees"] and fields["differs"] == [] and fields["verdicts"]["agrees"] == 5
     assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
 
 

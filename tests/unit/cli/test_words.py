@@ -22,9 +22,9 @@ def read(*words: str) -> dict[str, Any]:
     for at, word in enumerate(words):
         if not isinstance(command, click.Group):
             return command.make_context(command.name, [*words[at:]]).params
-        name, found, _ = command.resolve_command(click.Context(command), [word])
-        assert found is not None, name
-        command = found
+        name, subcommand, _ = command.resolve_command(click.Context(command), [word])
+        assert subcommand is not None, name
+        command = subcommand
     return command.make_context(command.name, []).params
 
 

@@ -47,9 +47,9 @@ def test_a_wrong_file_is_told_by_its_name(
     path = tmp_path / "wrong.toml"
     path.write_text('name = "demo"\nnodes = 41')
     assert main.main([command, "--spec", str(path)]) == 1
-    told = capsys.readouterr().err
-    assert "wrong.toml: nodes is 41" in told
-    assert "Traceback" not in told
+    stderr = capsys.readouterr().err
+    assert "wrong.toml: nodes is 41" in stderr
+    assert "Traceback" not in stderr
 
 
 def test_xml_is_printed_by_node(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +80,7 @@ def test_a_folder_is_written_and_its_readme_named(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
         (["--node", "node03"], "'node03'"),
         (["--trace"], "with no --trace"),
@@ -91,9 +91,9 @@ def test_a_folder_is_written_and_its_readme_named(tmp_path: Path, capsys: pytest
     ],
 )
 def test_what_cannot_be_is_one_message(
-    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["xml", "demo", "--fam", "64M", "--accel", "auto", *words]) == 1
     streams = capsys.readouterr()
-    assert told in streams.err
+    assert complaint in streams.err
     assert streams.out == ""

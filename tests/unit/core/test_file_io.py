@@ -30,7 +30,7 @@ def test_calls_that_move_less_than_asked_make_a_whole(content: bytes, most: int,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pread", lambda file, wanted, offset: pread(file, min(wanted, most), offset))
         patch.setattr(os, "preadv", lambda file, into, offset: preadv(file, [into[0][:most]], offset))
-        patch.setattr(os, "pwrite", lambda file, given, offset: pwrite(file, given[:most], offset))
+        patch.setattr(os, "pwrite", lambda file, data, offset: pwrite(file, data[:most], offset))
         write_at(descriptor, content, 0)
         read = read_at(descriptor, size, at)
         filled = read_into(descriptor, memoryview(target), at)

@@ -54,8 +54,8 @@ def test_the_first_cells_of_a_row_are_its_labels() -> None:
 def test_a_table_says_how_many_rows_it_does_not_show() -> None:
     rows = [[str(number), ""] for number in range(2000)]
     assert "more" not in a_table(rows, most=2000)
-    shown = a_table(rows, most=999)
-    assert '<tr><td colspan="2">and 1,001 more</td></tr>' in shown and "<th>999</th>" not in shown
+    table = a_table(rows, most=999)
+    assert '<tr><td colspan="2">and 1,001 more</td></tr>' in table and "<th>999</th>" not in table
 
 
 def test_facts_are_escaped() -> None:

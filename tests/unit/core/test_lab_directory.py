@@ -13,9 +13,9 @@ from fame_lab.lab.inventory import LabStatus
 
 @pytest.fixture
 def directory(tmp_path: Path) -> LabDirectory:
-    made = LabDirectory(tmp_path / f"fame_lab-{os.geteuid()}-held")
-    made.make(None)
-    return made
+    lab_directory = LabDirectory(tmp_path / f"fame_lab-{os.geteuid()}-held")
+    lab_directory.make(None)
+    return lab_directory
 
 
 def test_a_directory_is_held_until_its_start_has_ended(directory: LabDirectory) -> None:
@@ -69,8 +69,8 @@ def test_a_name_is_made_once(directory: LabDirectory) -> None:
 def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LabDirectory, "of", lambda _: directory)
     with directory.locked():
-        found = LabStatus._left(directory)
-        assert not found.is_orphan
+        status = LabStatus._left(directory)
+        assert not status.is_orphan
         # As for who looked a moment before the start began.
         assert not LabStatus("held", None, {}, "").end_if_orphan()
         assert directory.path.is_dir()
@@ -78,7 +78,7 @@ def test_a_start_under_way_is_no_orphan(directory: LabDirectory, monkeypatch: py
 
 
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
-    """Give the directory that a lab would have, in a place where anybody may put anything."""
+    """Return the directory that a lab would have, in a place where anybody may put anything."""
     monkeypatch.setattr("fame_lab.core.lab_directory.SHM", tmp_path / "shm")
     (tmp_path / "shm").mkdir()
     (tmp_path / "theirs").mkdir()

@@ -11,8 +11,8 @@ from fame_lab.errors import ImageError
 
 def test_the_probe_is_static_and_tells_what_it_was_made_of() -> None:
     program = native.PROBE.binary()
-    told = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
-    assert told == f"fame-sources:{native.PROBE.digest}\n"
+    version = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+    assert version == f"fame-sources:{native.PROBE.digest}\n"
     content = program.read_bytes()
     assert content[:4] == b"\x7fELF"
     assert b"/lib64/ld-linux" not in content

@@ -12,37 +12,37 @@ from fame_lab.core.jobs.progress import State, current, job, listen
 from fame_lab.lab.launch_progress import LaunchProgress
 from fame_lab.spec.lab_spec import LabSpec
 
-Heard = list[tuple[int, int | None, str]]
+Steps = list[tuple[int, int | None, str]]
 
 
-def hearing() -> tuple[Heard, Callable[[int, int | None, str], None]]:
-    heard: Heard = []
-    return heard, lambda *told: heard.append(told)
+def hearing() -> tuple[Steps, Callable[[int, int | None, str], None]]:
+    steps: Steps = []
+    return steps, lambda *step: steps.append(step)
 
 
 def test_a_listener_hears_each_step_of_a_job() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
     with listen(listener), job("count", total=3) as counting:
         counting.describe("first")
         counting.step()
         counting.step("second", count=2)
-    assert heard == [(0, 3, "count"), (0, 3, "first"), (1, 3, "first"), (3, 3, "second")]
+    assert steps == [(0, 3, "count"), (0, 3, "first"), (1, 3, "first"), (3, 3, "second")]
 
 
 def test_a_total_may_be_known_later() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
     with listen(listener), job("count") as counting:
         counting.set_total(2)
-    assert heard == [(0, None, "count"), (0, 2, "count")]
+    assert steps == [(0, None, "count"), (0, 2, "count")]
 
 
 def test_a_job_within_another_tells_it_and_takes_none_of_its_steps() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
     with listen(listener), job("outer", total=5):
         with job("inner", total=2) as inner:
             inner.step("half")
         current().step("on")
-    assert heard == [
+    assert steps == [
         (0, 5, "outer"), (0, 5, "inner 0/2"), (0, 5, "inner 1/2: half"), (1, 5, "on"),
     ]  # fmt: skip
 
@@ -54,18 +54,18 @@ def test_without_a_job_whoever_tells_tells_nobody() -> None:
 
 
 def test_what_a_job_is_part_of_ends_where_a_listener_begins() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
     others, another = hearing()
     with listen(listener), job("outer"):
         with listen(another), job("inner", total=1):
             current().step()
         current().step("mine")
-    assert heard == [(0, None, "outer"), (1, None, "mine")]
+    assert steps == [(0, None, "outer"), (1, None, "mine")]
     assert others == [(0, 1, "inner"), (1, 1, "inner")]
 
 
 def test_threads_in_a_copy_of_the_context_tell_its_job() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
 
     def work() -> None:
         for _ in range(50):
@@ -78,7 +78,7 @@ def test_threads_in_a_copy_of_the_context_tell_its_job() -> None:
     ):
         for _ in range(8):
             pool.submit(contextvars.copy_context().run, work)
-    assert [done for done, _, _ in heard] == list(range(401))
+    assert [done for done, _, _ in steps] == list(range(401))
 
 
 def test_a_job_that_failed_is_no_longer_the_current_one() -> None:
@@ -105,19 +105,19 @@ class Terminal(io.StringIO):
 def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """Make standard error a terminal, in which jobs are shown at once."""
     # Not by a fixture: pytest puts its own standard error in place after those.
-    made = Terminal()
-    monkeypatch.setattr(sys, "stderr", made)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress_bar, "DELAY", 0.0)
     monkeypatch.setattr(progress_bar.Bar, "interval", 0.01)
-    return made
+    return terminal
 
 
 def log_of(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Make standard error a file, in which jobs are shown at once."""
-    made = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", made)
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
     monkeypatch.setattr(progress_bar, "DELAY", 0.0)
-    return made
+    return log
 
 
 def wait_for(text: str, file: io.StringIO) -> None:
@@ -128,9 +128,9 @@ def wait_for(text: str, file: io.StringIO) -> None:
 
 
 def last_on(terminal: Terminal) -> str:
-    """What is seen on the last line that is not empty."""
-    seen = [line.rsplit("\r", 1)[-1] for line in terminal.getvalue().split("\n")]
-    return next((line for line in reversed(seen) if line.strip()), "")
+    """Return the text on the last line that is not empty."""
+    lines = [line.rsplit("\r", 1)[-1] for line in terminal.getvalue().split("\n")]
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def test_a_terminal_sees_a_bar_with_steps_and_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,14 +266,14 @@ def test_a_notebook_that_nobody_sees_has_plain_lines(how: str, monkeypatch: pyte
 
 
 def test_a_launch_is_a_step_a_node_with_the_stages_of_those_that_come() -> None:
-    heard, listener = hearing()
+    steps, listener = hearing()
     with listen(listener), LaunchProgress(LabSpec("demo", nodes=2), shown=True) as launch:
         launch.show("demo", "making keys and FAM")
         launch.show("node01", "booting")
         launch.show("node02", "booting")
         launch.show("node01", "ready")
         launch.show("node02", "ready")
-    assert heard == [
+    assert steps == [
         (0, 2, "demo"),
         (0, 2, "making keys and FAM"),
         (0, 2, "node01 booting"),

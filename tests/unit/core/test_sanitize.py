@@ -14,22 +14,22 @@ ANY_TEXT = st.text(st.characters())  # with control characters, and halves of su
 
 @given(ANY_TEXT)
 def test_whatever_text_it_is_a_terminal_shows_and_obeys_nothing_of_it(text: str) -> None:
-    shown = plain(text)
-    assert shown.replace("\n", "").replace("\t", "").isprintable()
-    shown.encode()
+    result = plain(text)
+    assert result.replace("\n", "").replace("\t", "").isprintable()
+    result.encode()
 
 
 @given(ANY_TEXT)
 def test_what_can_be_printed_stays(text: str) -> None:
-    kept = "".join(each for each in text if each.isprintable())
-    assert plain(kept) == kept
+    printable = "".join(each for each in text if each.isprintable())
+    assert plain(printable) == printable
 
 
 @given(ANY_TEXT)
 def test_a_quoted_text_is_short_and_printable(text: str) -> None:
-    shown = shortened(text, 20)
-    assert shown.isprintable()
-    assert len(shown) <= 20 * len("\\U0010ffff") + 2
+    result = shortened(text, 20)
+    assert result.isprintable()
+    assert len(result) <= 20 * len("\\U0010ffff") + 2
 
 
 def test_whatever_it_is_it_can_be_named() -> None:

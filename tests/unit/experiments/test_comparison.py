@@ -52,10 +52,10 @@ def test_hosts_accelerators_and_mappings_that_differ_are_named_before_any_number
     assert [each.what for each in comparison.differs] == [
         "host.cpu", "host.cores", "accelerator.kind", "accelerator.reason", "mapping", "seed",
     ]  # fmt: skip
-    for told in (repr(comparison), comparison._repr_html_(), json.dumps(comparison.to_dict())):
-        named = [told.index(word) for word in ("Another", "kvm", "write-back")]
+    for text in (repr(comparison), comparison._repr_html_(), json.dumps(comparison.to_dict())):
+        named = [text.index(word) for word in ("Another", "kvm", "write-back")]
         assert max(named) < min(
-            told.index(word) for word in ("agree, ", "verdicts", "latency [ns]") if word in told
+            text.index(word) for word in ("agree, ", "verdicts", "latency [ns]") if word in text
         )
     title = comparison.plot().get_suptitle()
     assert "host.cpu: not told | Another" in title and "mapping: uncached-minus | write-back" in title
@@ -123,8 +123,8 @@ def test_what_differs_in_the_reports_and_in_all_their_results_is_told_once(tmp_p
     reports = []
     for cpu in ("A", "B"):
         host = {"cpu": cpu}
-        kept = {"001-chase": a_chase(host=host), "002-chase": a_chase(host=host)}
-        reports.append(a_report(tmp_path / cpu, kept, host=host))
+        results = {"001-chase": a_chase(host=host), "002-chase": a_chase(host=host)}
+        reports.append(a_report(tmp_path / cpu, results, host=host))
     assert [str(each) for each in compare(*reports).differs] == ["host.cpu: A | B"]
 
 
@@ -157,8 +157,8 @@ def test_an_empty_report_neither_agrees_nor_fails(tmp_path: Path) -> None:
 
 
 def test_what_came_from_elsewhere_is_escaped_and_steers_nothing(tmp_path: Path) -> None:
-    held = a_chase().dataset
-    evil = held.rename(latency=EVIL, memory=f"m{EVIL}").assign_coords({f"m{EVIL}": [EVIL, "fam"]})
+    dataset = a_chase().dataset
+    evil = dataset.rename(latency=EVIL, memory=f"m{EVIL}").assign_coords({f"m{EVIL}": [EVIL, "fam"]})
     evil[EVIL].attrs["units"] = EVIL
     slow = evil.assign({EVIL: (2 * evil[EVIL]).assign_attrs(units=EVIL)})
     comparison = compare(Result(EVIL, evil, {EVIL: EVIL}), Result(EVIL, slow, {EVIL: 1}))
@@ -171,11 +171,11 @@ def test_what_came_from_elsewhere_is_escaped_and_steers_nothing(tmp_path: Path) 
 
 def test_a_thousand_points_stay_a_figure_of_bounded_size(tmp_path: Path) -> None:
     sets = tuple(64 * each for each in range(1, 60))
-    kept = {f"{number:03}-chase": a_chase(number, sets=sets, batches=30) for number in range(1, 60, 6)}
-    place = a_report(tmp_path / "report", kept)
-    drawn = compare(place, place).plot()
-    assert drawn.get_size_inches()[1] < 16
-    assert len(drawn.axes[0].get_yticks()) <= 40
+    results = {f"{number:03}-chase": a_chase(number, sets=sets, batches=30) for number in range(1, 60, 6)}
+    place = a_report(tmp_path / "report", results)
+    figure = compare(place, place).plot()
+    assert figure.get_size_inches()[1] < 16
+    assert len(figure.axes[0].get_yticks()) <= 40
 
 
 def test_what_is_no_number_is_none_in_json() -> None:
@@ -200,7 +200,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    held=st.dictionaries(
+    variables=st.dictionaries(
         st.sampled_from(
             ["latency", "memory", "batch", "expected", "held", "retries", "count", "verdict", "lost"]
         ),
@@ -212,23 +212,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_whatever_a_dataset_holds_there_is_a_comparison_or_an_error(
     tmp_path_factory: pytest.TempPathFactory,
     saved: Path,
-    held: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
+    variables: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
     attrs: dict[str, int | str],
 ) -> None:
     place = shutil.copytree(saved, tmp_path_factory.mktemp("fuzz") / "kept")
-    with h5py.File(place / "dataset.nc", "a") as made:
-        for name, ((kind, shape, value), own) in held.items():
-            if name in made:
-                del made[name]
-            made[name] = np.full(shape, value).astype(kind)
-            made[name].attrs.update(own)
-        made.attrs.update(attrs)
+    with h5py.File(place / "dataset.nc", "a") as file:
+        for name, ((kind, shape, value), own) in variables.items():
+            if name in file:
+                del file[name]
+            file[name] = np.full(shape, value).astype(kind)
+            file[name].attrs.update(own)
+        file.attrs.update(attrs)
     sign_again(place)
     try:
-        told = [compare(a_chase(), place), compare(place, a_chase()), compare(place, place)]
+        comparisons = [compare(a_chase(), place), compare(place, a_chase()), compare(place, place)]
     except FameError:
         return
-    for comparison in told:
+    for comparison in comparisons:
         assert "<script" not in comparison._repr_html_()
         json.dumps(comparison.to_dict(), allow_nan=False)
 
@@ -248,13 +248,13 @@ SHAPES = st.sampled_from(
     st.booleans(),
 )
 def test_whatever_shape_data_have_they_are_compared(
-    held: dict[str, tuple[tuple[str, ...], str, int]], labelled: bool
+    variables: dict[str, tuple[tuple[str, ...], str, int]], labelled: bool
 ) -> None:
     sizes = {"batch": 9, "outcome": 2, "workload": 2, "node": 2}
     dataset = xr.Dataset(
         {
             name: (dims, np.full([sizes[dim] for dim in dims], value).astype(kind), {"units": "1/s"})
-            for name, (dims, kind, value) in held.items()
+            for name, (dims, kind, value) in variables.items()
         }
     )
     if labelled:

@@ -38,9 +38,9 @@ def test_what_was_projected_is_refused_in_whatever_form(tmp_path: Path) -> None:
     dressed_up = Result("chase", projection.dataset, projection.manifest)
     dressed_up.save(tmp_path / "kept")
     a_report(tmp_path / "report", {"001-chase": dressed_up})
-    for held in (projection, dressed_up, tmp_path / "kept", tmp_path / "report"):
+    for source in (projection, dressed_up, tmp_path / "kept", tmp_path / "report"):
         with pytest.raises(SpecError, match="projected"):
-            load_input(held, "b")
+            load_input(source, "b")
 
 
 def test_a_place_that_holds_nothing_is_refused(tmp_path: Path) -> None:
@@ -51,11 +51,14 @@ def test_a_place_that_holds_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sweep_s_points_are_one_result_made_as_all_of_them_were() -> None:
-    told = [MANIFEST | {"time": "1", "spec": {"nodes": 2}}, MANIFEST | {"time": "2", "spec": {"nodes": 4}}]
+    manifests = [
+        MANIFEST | {"time": "1", "spec": {"nodes": 2}},
+        MANIFEST | {"time": "2", "spec": {"nodes": 4}},
+    ]
     swept = a_chase().dataset.expand_dims(nodes=[2, 4])
-    swept = swept.assign_coords(manifest=("nodes", [json.dumps(each) for each in told]))
-    found = load_input(swept.assign_attrs(probe="chase"), "a").measured["sweep of chase"]
-    assert found.manifest == {key: MANIFEST[key] for key in ("accelerator", "mapping")}
+    swept = swept.assign_coords(manifest=("nodes", [json.dumps(each) for each in manifests]))
+    result = load_input(swept.assign_attrs(probe="chase"), "a").measured["sweep of chase"]
+    assert result.manifest == {key: MANIFEST[key] for key in ("accelerator", "mapping")}
 
 
 def test_results_are_matched_by_probe_and_order_and_what_is_alone_is_named(tmp_path: Path) -> None:
@@ -89,9 +92,9 @@ def test_what_a_report_holds_beside_is_named_and_no_link_is_followed(tmp_path: P
     (place / "data" / "notes").mkdir()
     a_chase().save(tmp_path / "outside")
     (place / "data" / "003-chase").symlink_to(tmp_path / "outside")
-    found = load_input(place, "a")
-    assert list(found.measured) == ["001-chase"]
-    assert found.unread == ("002-other, which is not compared",)
+    comparison_input = load_input(place, "a")
+    assert list(comparison_input.measured) == ["001-chase"]
+    assert comparison_input.unread == ("002-other, which is not compared",)
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "3", "{", "[" * 100_000, '{"a": ' * 100_000])

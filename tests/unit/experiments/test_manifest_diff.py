@@ -47,8 +47,8 @@ def test_what_a_lab_is_called_is_no_difference() -> None:
 
 
 def test_what_one_does_not_tell_differs() -> None:
-    (found,) = differences({"image": "abc"}, {})
-    assert str(found) == "image: abc | not told"
+    (difference,) = differences({"image": "abc"}, {})
+    assert str(difference) == "image: abc | not told"
 
 
 def test_times_and_clock_readings_are_no_difference() -> None:
@@ -61,20 +61,20 @@ def test_a_tuple_is_what_it_will_be_when_saved() -> None:
 
 def test_what_differs_alike_in_all_results_is_told_once_and_else_where() -> None:
     everywhere, once = Difference("mapping", "uc", "wb"), Difference("seed", 1, 2)
-    told = merged([("001-chase", [everywhere]), ("002-ring", [everywhere, once])])
-    assert [each.where for each in told] == [(), ("002-ring",)]
-    assert str(told[1]) == "seed: 1 | 2 (in 002-ring)"
+    rows = merged([("001-chase", [everywhere]), ("002-ring", [everywhere, once])])
+    assert [each.where for each in rows] == [(), ("002-ring",)]
+    assert str(rows[1]) == "seed: 1 | 2 (in 002-ring)"
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "a\nb", "x" * 5000, ["y" * 5000]])
 def test_no_manifest_steers_a_terminal_or_fills_it(evil: Any) -> None:
-    (found,) = differences({"host": evil}, {"host": ""})
-    assert str(found).isprintable()
-    assert len(str(found)) < 200
+    (difference,) = differences({"host": evil}, {"host": ""})
+    assert str(difference).isprintable()
+    assert len(str(difference)) < 200
 
 
 def test_a_parameter_under_its_earlier_name_is_the_same() -> None:
     a = {"probe": "ring", "parameters": {"slots": 64, "patience": 10.0}}
     assert differences(a, {"probe": "ring", "parameters": {"slots": 64, "peer_timeout": 10.0}}) == []
-    (found,) = differences(a, {"probe": "ring", "parameters": {"slots": 64, "peer_timeout": 5.0}})
-    assert str(found) == "parameters.peer_timeout: 10.0 | 5.0"
+    (difference,) = differences(a, {"probe": "ring", "parameters": {"slots": 64, "peer_timeout": 5.0}})
+    assert str(difference) == "parameters.peer_timeout: 10.0 | 5.0"

@@ -71,17 +71,17 @@ def test_of_two_runs_of_the_same_the_bounds_enclose_no_difference_as_often_as_th
 ) -> None:
     rng = np.random.default_rng(7)
     runs = zip(correlated(rng, 400, n, by), correlated(rng, 400, n, by), strict=True)
-    enclosed, told = 0, 0
+    enclosed, total = 0, 0
     for pair in runs:
         samples = [Sample(each) for each in pair]
         bounds = [each.bounds(SURE) for each in samples]
         if None not in bounds:
-            a, b = (Interval(s.median, *found) for s, found in zip(samples, bounds, strict=True) if found)
+            a, b = (Interval(s.median, *ends) for s, ends in zip(samples, bounds, strict=True) if ends)
             apart = difference(a.log(), b.log())
             enclosed += apart.low <= 0 <= apart.high
-            told += 1
-    assert told > 350
-    assert enclosed / told > 0.93
+            total += 1
+    assert total > 350
+    assert enclosed / total > 0.93
 
 
 @given(st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 3), min_size=2, max_size=2))

@@ -8,14 +8,18 @@ from fame_lab.experiments.compare.quantities import ExactPoint, MeasuredPoint, o
 
 
 def sampled(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], MeasuredPoint]:
-    found = points("made", a, b)
-    return {(each.quantity, *each.at.values()): each for each in found if isinstance(each, MeasuredPoint)}
+    all_points = points("made", a, b)
+    return {
+        (each.quantity, *each.at.values()): each for each in all_points if isinstance(each, MeasuredPoint)
+    }
 
 
 def counted(a: xr.Dataset, b: xr.Dataset) -> dict[tuple[object, ...], tuple[int, int]]:
-    found = points("made", a, b)
+    all_points = points("made", a, b)
     return {
-        (each.quantity, *each.at.values()): (each.a, each.b) for each in found if isinstance(each, ExactPoint)
+        (each.quantity, *each.at.values()): (each.a, each.b)
+        for each in all_points
+        if isinstance(each, ExactPoint)
     }
 
 
@@ -24,16 +28,16 @@ def a_dataset(**variables: object) -> xr.Dataset:
 
 
 def test_batches_are_the_sample_and_all_else_is_the_place() -> None:
-    found = sampled(a_chase().dataset, a_chase(1).dataset)
-    assert set(found) == {("latency", memory, size) for memory in ("dram", "fam") for size in (4096, 65536)}
-    assert {each.a.n for each in found.values()} == {50}
-    assert {each.units for each in found.values()} == {"ns"}
+    samples = sampled(a_chase().dataset, a_chase(1).dataset)
+    assert set(samples) == {("latency", memory, size) for memory in ("dram", "fam") for size in (4096, 65536)}
+    assert {each.a.n for each in samples.values()} == {50}
+    assert {each.units for each in samples.values()} == {"ns"}
 
 
 def test_labels_are_matched_whatever_their_order() -> None:
-    held = a_chase().dataset
-    turned = held.isel(memory=[1, 0], working_set=[1, 0]).transpose(..., "memory")
-    for each in sampled(held, turned).values():
+    dataset = a_chase().dataset
+    turned = dataset.isel(memory=[1, 0], working_set=[1, 0]).transpose(..., "memory")
+    for each in sampled(dataset, turned).values():
         assert each.a.values.tolist() == each.b.values.tolist()
 
 
@@ -47,8 +51,8 @@ def test_what_only_one_has_is_named_and_the_rest_compared() -> None:
 def test_one_label_of_a_result_meets_the_same_label_among_several() -> None:
     several = a_chase().dataset
     one = several.sel(memory="fam")
-    for found in (points("made", several, one), points("made", one, several)):
-        places = [each.at for each in found if isinstance(each, MeasuredPoint)]
+    for matches in (points("made", several, one), points("made", one, several)):
+        places = [each.at for each in matches if isinstance(each, MeasuredPoint)]
         assert sorted(place["working_set"] for place in places) == [4096, 65536]
         assert {place["memory"] for place in places} == {"fam"}
     assert only_in_one(several, one) == {"a": ["memory 'dram'"], "b": []}
@@ -59,37 +63,37 @@ def test_what_was_not_measured_is_left_out_of_a_sample_and_an_empty_one_is_no_po
     holes = a["latency"].where(a["memory"] == "fam")
     holes[1, 0, :7] = np.nan
     b = a.assign(latency=holes.assign_attrs(a["latency"].attrs))
-    found = sampled(a, b)
-    assert set(found) == {("latency", "fam", 4096), ("latency", "fam", 65536)}
-    assert (found["latency", "fam", 4096].a.n, found["latency", "fam", 4096].b.n) == (50, 43)
+    samples = sampled(a, b)
+    assert set(samples) == {("latency", "fam", 4096), ("latency", "fam", 65536)}
+    assert (samples["latency", "fam", 4096].a.n, samples["latency", "fam", 4096].b.n) == (50, 43)
 
 
 def test_repeats_of_a_sweep_are_one_sample_in_their_order() -> None:
-    held = a_chase().dataset
-    swept = xr.concat([held, held + 1], dim="repeat").assign_coords(repeat=[0, 1])
-    swept["latency"].attrs = held["latency"].attrs
-    values = sampled(swept, held)["latency", "dram", 4096].a.values
-    first = held["latency"].values[0, 0]
+    dataset = a_chase().dataset
+    swept = xr.concat([dataset, dataset + 1], dim="repeat").assign_coords(repeat=[0, 1])
+    swept["latency"].attrs = dataset["latency"].attrs
+    values = sampled(swept, dataset)["latency", "dram", 4096].a.values
+    first = dataset["latency"].values[0, 0]
     assert values.tolist() == [*first, *(first + 1)]
 
 
 def test_updates_lost_are_found_from_what_was_expected_and_what_was_held() -> None:
-    held = ("node", np.array([9, 10], "u8"))
-    a = a_dataset(expected=("node", np.array([10, 10], "i8")), held=held)
-    b = a_dataset(expected=("node", np.array([9, 10], "u8")), held=held)
+    counts = ("node", np.array([9, 10], "u8"))
+    a = a_dataset(expected=("node", np.array([10, 10], "i8")), held=counts)
+    b = a_dataset(expected=("node", np.array([9, 10], "u8")), held=counts)
     assert counted(a, b) == {
         ("failed",): (0, 0), ("lost", "node01"): (1, 0), ("lost", "node02"): (0, 0),
     }  # fmt: skip
 
 
 def test_how_often_something_was_done_is_not_compared() -> None:
-    held = a_dataset(attempts=("node", [1.0, 2.0]), elapsed=("node", [1.0, 2.0], {"units": "ns"}))
-    assert set(counted(held, held)) == {("failed",)}
-    assert not sampled(held, held)
+    dataset = a_dataset(attempts=("node", [1.0, 2.0]), elapsed=("node", [1.0, 2.0], {"units": "ns"}))
+    assert set(counted(dataset, dataset)) == {("failed",)}
+    assert not sampled(dataset, dataset)
 
 
 def test_counts_that_a_race_decided_are_not_compared() -> None:
-    found = xr.Dataset(
+    dataset = xr.Dataset(
         {
             "retries": (("workload", "node"), [[0, 0], [0, 3], [0, 0]]),
             "loads": ("workload", np.array([5, 6, 7], "u8")),
@@ -97,8 +101,8 @@ def test_counts_that_a_race_decided_are_not_compared() -> None:
         },
         coords={"workload": ["sequential", "kv", "gups"], "node": ["node01", "node02"]},
     )
-    alone = found.isel(node=[0])
-    assert set(counted(found, found)) == {
+    alone = dataset.isel(node=[0])
+    assert set(counted(dataset, dataset)) == {
         ("failed",), ("loads", "sequential"), ("loads", "gups"), ("errors", "sequential"), ("errors", "kv"),
     }  # fmt: skip
     assert ("errors", "gups") in counted(alone, alone)
@@ -116,8 +120,8 @@ def test_of_a_litmus_test_forbidden_outcomes_are_counted_and_relaxed_ones_seen_o
 
     a, b = a_litmus(0, 500, 0, 3), a_litmus(7, 900, 2, 99)
     assert counted(a, b) == {("failed",): (0, 0), ("forbidden outcomes", "MP: 1 0"): (0, 2)}
-    found = sampled(a, b)
-    assert {key: (each.a.values.tolist(), each.b.values.tolist()) for key, each in found.items()} == {
+    samples = sampled(a, b)
+    assert {key: (each.a.values.tolist(), each.b.values.tolist()) for key, each in samples.items()} == {
         ("relaxed outcomes seen", "SB: 0 0"): ([0], [1]),
         ("relaxed outcomes seen", "LB: 1 1"): ([1], [1]),
     }
@@ -125,14 +129,14 @@ def test_of_a_litmus_test_forbidden_outcomes_are_counted_and_relaxed_ones_seen_o
 
 def test_bounds_that_the_probe_gives_are_taken() -> None:
     unit = {"units": "1"}
-    held = a_dataset(
+    dataset = a_dataset(
         clock_ratio=("node", [1.0, 1.1], unit),
         clock_ratio_low=("node", [0.9, 1.2], unit),
         clock_ratio_high=("node", [1.1, 1.3], unit),
     )
-    found = sampled(held, held)
-    assert found["clock_ratio", "node01"].a.interval == (0.9, 1.1)
-    assert found["clock_ratio", "node02"].a.interval is None  # it lies outside of its own bounds
+    samples = sampled(dataset, dataset)
+    assert samples["clock_ratio", "node01"].a.interval == (0.9, 1.1)
+    assert samples["clock_ratio", "node02"].a.interval is None  # it lies outside of its own bounds
 
 
 def test_quantities_of_different_units_are_refused() -> None:
@@ -150,6 +154,6 @@ def test_a_label_that_is_there_twice_is_refused() -> None:
 
 def test_more_points_than_anybody_reads_are_refused() -> None:
     many = {"x": np.arange(600), "y": np.arange(600)}
-    held = xr.Dataset({"latency": (("x", "y"), np.ones((600, 600)), {"units": "ns"})}, coords=many)
+    dataset = xr.Dataset({"latency": (("x", "y"), np.ones((600, 600)), {"units": "ns"})}, coords=many)
     with pytest.raises(SpecError, match="more than 200000 points"):
-        list(points("made", held, held))
+        list(points("made", dataset, dataset))

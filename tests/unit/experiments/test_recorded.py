@@ -37,8 +37,8 @@ def test_a_result_says_that_it_is_recorded_wherever_it_shows_itself(name: str) -
     assert result.probe == name
     assert result.failed == ""
     first = result.plot().get_supxlabel().replace("\n", " ")
-    for shown in (repr(result), result._repr_html_(), first):
-        assert LABEL.search(shown), shown
+    for text in (repr(result), result._repr_html_(), first):
+        assert LABEL.search(text), text
     assert first.startswith("recorded")
     assert "on this host" not in first
 
@@ -49,14 +49,14 @@ def test_traffic_says_so_too_and_so_does_what_is_computed_from_it() -> None:
     for what in ("overview", "matrix", "heat", "time", "sharing"):
         assert traffic.plot(what).get_supxlabel().startswith("recorded")
     assert projection.plot().get_supxlabel().startswith("recorded")
-    for shown in (repr(traffic), traffic._repr_html_(), projection._repr_html_()):
-        assert LABEL.search(shown), shown
+    for text in (repr(traffic), traffic._repr_html_(), projection._repr_html_()):
+        assert LABEL.search(text), text
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_has_its_manifest_and_nothing_of_whoever_made_it(name: str) -> None:
-    told = json.loads((PLACE / name / "manifest.json").read_text())
-    manifest = told["manifest"]
+    record = json.loads((PLACE / name / "manifest.json").read_text())
+    manifest = record["manifest"]
     assert manifest["accelerator"]["kind"] == "tcg"
     assert manifest["host"]["cpu"] and manifest["time"] and manifest["versions"]["qemu"] and manifest["image"]
     assert manifest["spec"]["name"] == "recorded"
@@ -72,9 +72,9 @@ def test_it_stays_labelled_when_it_is_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_what_was_measured_here_is_not_labelled() -> None:
-    made = dataclasses.replace(a_crowd(9), manifest=MANIFEST)
-    for shown in (repr(made), made._repr_html_(), made.plot("matrix").get_supxlabel()):
-        assert "recorded" not in shown
+    traffic = dataclasses.replace(a_crowd(9), manifest=MANIFEST)
+    for text in (repr(traffic), traffic._repr_html_(), traffic.plot("matrix").get_supxlabel()):
+        assert "recorded" not in text
     assert "on this host" in caveat(MANIFEST)
 
 
@@ -96,9 +96,9 @@ JSON = st.recursive(
 
 @given(st.fixed_dictionaries({}, optional={"recorded": JSON, "host": JSON, "time": JSON}))
 def test_a_label_is_a_line_whatever_the_manifest_holds(manifest: dict[str, object]) -> None:
-    said = label(manifest)
-    assert bool(said) == bool(manifest.get("recorded"))
-    assert said.isprintable() and len(said) < 1000
+    line = label(manifest)
+    assert bool(line) == bool(manifest.get("recorded"))
+    assert line.isprintable() and len(line) < 1000
 
 
 def test_the_wheel_has_it(tmp_path: Path) -> None:

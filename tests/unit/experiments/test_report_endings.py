@@ -13,7 +13,7 @@ Ends = Callable[[BaseException], None]
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> Ends:
-    """Have a run of cells end with an error, without a kernel."""
+    """End a run of cells with an error, without a kernel."""
 
     def raises(error: BaseException) -> None:
         def execute(*_: object) -> None:

@@ -14,20 +14,20 @@ from fame_lab.experiments.report.manifest import ReportManifest
 TOLD = {"format": 1, "notebook": "n.ipynb", "sha256": "ab", "parameters": {"nodes": 4}}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(), held, max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
     max_leaves=8,
 )
 
 
-def folder(place: Path, told: Any) -> Path:
-    (place / "manifest.json").write_text(told if isinstance(told, str) else json.dumps(told))
+def folder(place: Path, content: Any) -> Path:
+    (place / "manifest.json").write_text(content if isinstance(content, str) else json.dumps(content))
     return place
 
 
 def test_what_is_needed_to_repeat_a_report_is_read(tmp_path: Path) -> None:
     assert ReportManifest.read(folder(tmp_path, TOLD)) == ReportManifest("n.ipynb", "ab", {"nodes": 4})
-    told = TOLD | {"commit": {"notebook": "0123456789-dirty", "fame_lab": None}}
-    assert ReportManifest.read(folder(tmp_path, told)).commit["notebook"] == "0123456789-dirty"
+    fields = TOLD | {"commit": {"notebook": "0123456789-dirty", "fame_lab": None}}
+    assert ReportManifest.read(folder(tmp_path, fields)).commit["notebook"] == "0123456789-dirty"
 
 
 def test_the_file_s_keys_are_those_of_the_first_reports(tmp_path: Path) -> None:

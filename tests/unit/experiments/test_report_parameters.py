@@ -14,15 +14,15 @@ from fame_lab.experiments.report.parameters import as_options, checked, names, o
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(), held, max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
     max_leaves=8,
 )
 
 
 def content(source: str = "nodes = 2\nfam: str = '64M'  # >= 1M, a = b\nnodes = 3") -> nbformat.NotebookNode:
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
-    made: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), cell])
-    return made
+    notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), cell])
+    return notebook
 
 
 def test_the_parameters_are_what_the_tagged_cell_assigns() -> None:
@@ -31,7 +31,7 @@ def test_the_parameters_are_what_the_tagged_cell_assigns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "expected"),
     [
         ('nodes, fam = 2, "256M"', ["nodes", "fam"]),
         ("[a, (b, *c)], d = [1, (2, 3)], 4", ["a", "b", "c", "d"]),
@@ -51,16 +51,16 @@ def test_the_parameters_are_what_the_tagged_cell_assigns() -> None:
         ("'a = 1'\n# b = 2", []),
     ],
 )
-def test_every_name_that_the_cell_assigns_is_a_parameter(source: str, found: list[str]) -> None:
-    assert names(content(source)) == found
+def test_every_name_that_the_cell_assigns_is_a_parameter(source: str, expected: list[str]) -> None:
+    assert names(content(source)) == expected
 
 
 def test_a_name_of_several_on_a_line_takes_the_value_that_is_given() -> None:
-    made = with_parameters(
+    notebook = with_parameters(
         content('nodes, fam = 2, "256M"'), checked(content("nodes, fam = 2, 3"), {"nodes": 4})
     )
     ran: dict[str, Any] = {}
-    for cell in made.cells:
+    for cell in notebook.cells:
         exec(cell.source, ran)  # noqa: S102 - as its kernel would
     assert (ran["nodes"], ran["fam"]) == (4, "256M")
 
@@ -84,20 +84,20 @@ def test_what_is_no_parameter_is_named_as_what_it_is(source: str, name: str, wha
 
 
 def test_of_several_tagged_cells_the_first_counts() -> None:
-    made = content("a = 1")
-    made.cells.append(content("b = 2").cells[1])
-    assert names(made) == ["a"]
+    notebook = content("a = 1")
+    notebook.cells.append(content("b = 2").cells[1])
+    assert names(notebook) == ["a"]
     with pytest.raises(SpecError, match="another cell tagged 'parameters' assigns it"):
-        checked(made, {"b": 1})
+        checked(notebook, {"b": 1})
 
 
 def test_a_tagged_cell_that_can_assign_nothing_is_named_as_what_it_is() -> None:
     with pytest.raises(SpecError, match="the cell tagged 'parameters' is one of the magic '%%bash'"):
         names(content("%%bash\na=1"))
-    made = content()
-    made.cells[1] = nbformat.v4.new_markdown_cell("nodes = 2", metadata={"tags": ["parameters"]})
+    notebook = content()
+    notebook.cells[1] = nbformat.v4.new_markdown_cell("nodes = 2", metadata={"tags": ["parameters"]})
     with pytest.raises(SpecError, match="is of markdown"):
-        names(made)
+        names(notebook)
 
 
 @given(st.text())
@@ -142,10 +142,10 @@ def test_a_number_of_numpy_s_is_a_number() -> None:
 
 
 def test_the_cell_with_the_values_comes_behind_the_one_with_the_defaults() -> None:
-    made = with_parameters(content(), {"nodes": 4})
-    tags = [cell.metadata.tags for cell in made.cells]
+    notebook = with_parameters(content(), {"nodes": 4})
+    tags = [cell.metadata.tags for cell in notebook.cells]
     assert tags == [[], ["parameters"], ["injected-parameters"]]
-    assert "nodes = 4" in made.cells[2].source
+    assert "nodes = 4" in notebook.cells[2].source
 
 
 def test_without_parameters_no_cell_is_added() -> None:
@@ -154,8 +154,8 @@ def test_without_parameters_no_cell_is_added() -> None:
 
 @given(JSON)
 def test_python_reads_in_the_added_cell_what_was_given(value: Any) -> None:
-    made = with_parameters(content(), {"nodes": value})
-    (assignment,) = ast.parse(made.cells[2].source).body
+    notebook = with_parameters(content(), {"nodes": value})
+    (assignment,) = ast.parse(notebook.cells[2].source).body
     assert isinstance(assignment, ast.Assign)
     assert ast.literal_eval(assignment.value) == value
 

@@ -25,9 +25,9 @@ OVER: dict[str, Any] = {"nodes": [1, 2], "stride": [64, 128]}
 
 @pytest.fixture
 def labs(monkeypatch: pytest.MonkeyPatch) -> type[StandInLab]:
-    made = StandInLab.fresh()
-    monkeypatch.setattr(point_runner, "Lab", made)
-    return made
+    stand_in = StandInLab.fresh()
+    monkeypatch.setattr(point_runner, "Lab", stand_in)
+    return stand_in
 
 
 def fail(labs: type[StandInLab], error: Exception, **where: Any) -> None:
@@ -46,19 +46,19 @@ def test_the_package_has_it_by_its_name() -> None:
 def test_every_point_is_measured_in_a_lab_that_is_started_once_a_repeat(
     labs: type[StandInLab], tmp_path: Path
 ) -> None:
-    made = sweep("chase", OVER, repeats=2, directory=tmp_path)
-    assert made["latency"].notnull().any(["memory", "node", "batch"]).all()
-    assert len(labs.asked) == 8
+    dataset = sweep("chase", OVER, repeats=2, directory=tmp_path)
+    assert dataset["latency"].notnull().any(["memory", "node", "batch"]).all()
+    assert len(labs.requests) == 8
     assert len(labs.started) == 2 * 2 and labs.stopped == labs.started
     assert len({spec.name for spec in labs.started}) == 4
 
 
 def test_what_is_done_is_not_measured_again(labs: type[StandInLab], tmp_path: Path) -> None:
     first = sweep("chase", OVER, repeats=1, directory=tmp_path)
-    count = len(labs.asked)
+    count = len(labs.requests)
     xr.testing.assert_identical(sweep("chase", OVER, repeats=1, directory=tmp_path), first)
     xr.testing.assert_identical(Sweep.load(tmp_path).dataset, first)
-    assert len(labs.asked) == count
+    assert len(labs.requests) == count
 
 
 def test_the_same_call_finds_its_directory_and_another_has_its_own(
@@ -67,7 +67,7 @@ def test_the_same_call_finds_its_directory_and_another_has_its_own(
     monkeypatch.chdir(tmp_path)
     sweep("chase", OVER, repeats=1)
     sweep("chase", OVER, repeats=1)
-    assert len(labs.asked) == 4
+    assert len(labs.requests) == 4
     sweep("chase", OVER, repeats=1, batches=50)
     assert len(list((tmp_path / "sweeps").iterdir())) == 2
 
@@ -112,23 +112,25 @@ def test_a_point_that_fails_does_not_end_the_sweep_and_is_tried_again(
 ) -> None:
     fail(labs, ProbeError("too small to tell"), nodes=2, strides=64)
     with caplog.at_level(logging.WARNING):
-        made = sweep("chase", OVER, repeats=2, directory=tmp_path)
-    assert made.attrs["missing"] == 2
+        dataset = sweep("chase", OVER, repeats=2, directory=tmp_path)
+    assert dataset.attrs["missing"] == 2
     assert "2 points of the sweep could not be measured: nodes=2, stride=64" in caplog.text
-    assert (made["error"].sel(nodes=2, stride=64) == "ProbeError: too small to tell").all()
-    assert (made["error"].sel(nodes=1) == "").all()
-    before = len(labs.asked)
+    assert (dataset["error"].sel(nodes=2, stride=64) == "ProbeError: too small to tell").all()
+    assert (dataset["error"].sel(nodes=1) == "").all()
+    before = len(labs.requests)
     fail(labs, ProbeError("never"), nodes=40)
     again = sweep("chase", OVER, repeats=2, directory=tmp_path)
-    assert len(labs.asked) == before + 2
+    assert len(labs.requests) == before + 2
     assert again.attrs["missing"] == 0 and again.attrs["errors"] == "" and (again["error"] == "").all()
 
 
 def test_what_failed_is_not_followed_in_the_same_lab(labs: type[StandInLab], tmp_path: Path) -> None:
     fail(labs, ProbeError("no"), strides=64)
     sweep("chase", {"stride": [64, 128, 256]}, repeats=1, directory=tmp_path)
-    failed = next(spec for spec, parameters in labs.asked if parameters["strides"] == 64)
-    assert [spec for spec, _ in labs.asked].index(failed) == len(labs.asked) - 1 or len(labs.started) == 2
+    failed = next(spec for spec, parameters in labs.requests if parameters["strides"] == 64)
+    assert [spec for spec, _ in labs.requests].index(failed) == len(labs.requests) - 1 or len(
+        labs.started
+    ) == 2
     assert labs.stopped == labs.started
 
 
@@ -140,12 +142,12 @@ def test_a_host_that_cannot_measure_ends_the_sweep_and_what_is_done_stays(
         sweep("chase", OVER, repeats=4, directory=tmp_path)
     assert labs.stopped == labs.started
     done = len(list((tmp_path / "points").iterdir()))
-    assert done == len(labs.asked) - 1
+    assert done == len(labs.requests) - 1
 
 
 def test_ctrl_c_leaves_no_lab_and_what_is_done_stays(labs: type[StandInLab], tmp_path: Path) -> None:
     def hook(spec: LabSpec, parameters: dict[str, Any]) -> None:
-        if len(labs.asked) == 3:
+        if len(labs.requests) == 3:
             raise KeyboardInterrupt
 
     labs.hook = staticmethod(hook)
@@ -153,7 +155,7 @@ def test_ctrl_c_leaves_no_lab_and_what_is_done_stays(labs: type[StandInLab], tmp
         sweep("chase", OVER, repeats=1, directory=tmp_path)
     assert labs.stopped == labs.started
     sweep("chase", OVER, repeats=1, directory=tmp_path)
-    assert len(labs.asked) == 4 + 1
+    assert len(labs.requests) == 4 + 1
 
 
 def test_what_the_probe_refuses_at_the_first_point_ends_the_sweep(
@@ -162,7 +164,7 @@ def test_what_the_probe_refuses_at_the_first_point_ends_the_sweep(
     fail(labs, SpecError("batches is 3: give 30 to 1000"))
     with pytest.raises(SpecError, match="ended at its first point: batches is 3"):
         sweep("chase", OVER, directory=tmp_path)
-    assert len(labs.asked) == 1
+    assert len(labs.requests) == 1
 
 
 def test_a_sweep_of_which_nothing_could_be_measured_says_why(labs: type[StandInLab], tmp_path: Path) -> None:
@@ -172,19 +174,19 @@ def test_a_sweep_of_which_nothing_could_be_measured_says_why(labs: type[StandInL
 
 
 def test_progress_is_told_in_points(labs: type[StandInLab], tmp_path: Path) -> None:
-    heard = []
-    with listen(lambda *told: heard.append(told)):
+    steps = []
+    with listen(lambda *step: steps.append(step)):
         sweep("chase", OVER, repeats=1, directory=tmp_path)
-    assert heard[0][:2] == (0, 4) and heard[-1][:2] == (4, 4)
+    assert steps[0][:2] == (0, 4) and steps[-1][:2] == (4, 4)
 
 
 def test_a_sweep_that_goes_on_says_how_much_was_done_before(labs: type[StandInLab], tmp_path: Path) -> None:
-    heard = []
+    steps = []
     fail(labs, ProbeError("no"), nodes=2)
     sweep("chase", OVER, repeats=1, directory=tmp_path)
-    with listen(lambda *told: heard.append(told)):
+    with listen(lambda *step: steps.append(step)):
         sweep("chase", OVER, repeats=1, directory=tmp_path)
-    assert heard[0] == (0, 2, "sweep of chase, 2 points done before")
+    assert steps[0] == (0, 2, "sweep of chase, 2 points done before")
 
 
 KILLED = """
@@ -197,7 +199,7 @@ from fame_lab.experiments.sweep import point_runner as bench
 def hook(spec, parameters):
     with open(sys.argv[2], "a") as file:
         print(spec.nodes, parameters["strides"], file=file)
-    if len(labs.asked) == int(sys.argv[3]):
+    if len(labs.requests) == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 bench.Lab = labs = StandInLab.fresh(hook)
@@ -230,7 +232,7 @@ def test_a_kill_while_a_point_is_saved_leaves_no_half(labs: type[StandInLab], tm
     assert Sweep.load(tmp_path).dataset.attrs["missing"] == 1
     sweep("chase", OVER, repeats=1, directory=tmp_path)
     assert not half.exists() and not (tmp_path / ".sweep-xyz").exists()
-    assert len(labs.asked) == 5
+    assert len(labs.requests) == 5
 
 
 def test_a_sweep_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
@@ -249,16 +251,16 @@ def test_on_the_command_line(
     assert main.main(words) == 0
     assert "latency" in capsys.readouterr().out
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert {parameters["strides"] for _, parameters in labs.asked} == {64, 4096}
-    assert all(parameters["batches"] == 50 for _, parameters in labs.asked)
+    assert {parameters["strides"] for _, parameters in labs.requests} == {64, 4096}
+    assert all(parameters["batches"] == 50 for _, parameters in labs.requests)
     fail(labs, ProbeError("no"), nodes=2)
     assert main.main([*words[:7], "2", *words[8:9], str(tmp_path / "other"), "--json"]) == 1
-    said = capsys.readouterr()
-    assert '"missing": 4' in said.out and "could not be measured: nodes=2" in said.err
+    output = capsys.readouterr()
+    assert '"missing": 4' in output.out and "could not be measured: nodes=2" in output.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         (["--over", "nodes=1", "--over", "nodes=2"], "--over nodes is given twice"),
         (["--over", "nodes=1", "-p", "seed=3"], "give --over seed=... with one value"),
@@ -266,10 +268,10 @@ def test_on_the_command_line(
     ],
 )
 def test_words_that_contradict_each_other_are_said(
-    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["sweep", "chase", *words, "--output", str(tmp_path)]) == 1
-    assert said in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
 
 
 def test_without_dask_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,12 +286,12 @@ def test_a_report_keeps_a_sweep_as_one_with_what_its_points_have_in_common(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labs: type[StandInLab]
 ) -> None:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
-    made = sweep("chase", OVER, repeats=1, directory=tmp_path / "sweep")
-    kept = CapturedResults(tmp_path / "data")
-    kept.look(2)
-    (told,) = kept.results()
-    assert (told["kind"], told["directory"]) == ("sweep", "data/001-sweep_of_chase")
-    assert told["manifest"]["accelerator"] == {"kind": "tcg", "reason": "a stand-in"}
-    assert "spec" not in told["manifest"]
-    xr.testing.assert_identical(Sweep.load(tmp_path / told["directory"]).dataset, made)
-    assert compare(tmp_path / told["directory"], made).agrees
+    dataset = sweep("chase", OVER, repeats=1, directory=tmp_path / "sweep")
+    captures = CapturedResults(tmp_path / "data")
+    captures.look(2)
+    (entry,) = captures.results()
+    assert (entry["kind"], entry["directory"]) == ("sweep", "data/001-sweep_of_chase")
+    assert entry["manifest"]["accelerator"] == {"kind": "tcg", "reason": "a stand-in"}
+    assert "spec" not in entry["manifest"]
+    xr.testing.assert_identical(Sweep.load(tmp_path / entry["directory"]).dataset, dataset)
+    assert compare(tmp_path / entry["directory"], dataset).agrees

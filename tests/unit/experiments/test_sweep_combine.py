@@ -17,85 +17,85 @@ FAILURE = Failure("ProbeError", "it cannot be", "far", "2025-03-04T05:06:07+00:0
 
 def test_each_axis_is_a_dimension_and_each_number_at_its_place() -> None:
     plan = a_plan(parameters={"batches": 40})
-    made = combined(plan, measured(plan), {})
-    assert dict(made.sizes) == {
+    dataset = combined(plan, measured(plan), {})
+    assert dict(dataset.sizes) == {
         "nodes": 2, "stride": 3, "repeat": 3, "memory": 2, "node": 2, "batch": 40, "statistic": 7,
     }  # fmt: skip
-    assert made["latency"].dims == ("nodes", "stride", "repeat", "memory", "node", "batch")
-    at = made["latency"].sel(nodes=2, stride=256, repeat=1, memory="fam", node="node02")
+    assert dataset["latency"].dims == ("nodes", "stride", "repeat", "memory", "node", "batch")
+    at = dataset["latency"].sel(nodes=2, stride=256, repeat=1, memory="fam", node="node02")
     assert at.values.tolist() == [512.0] * 40
 
 
 def test_units_are_kept() -> None:
     plan = a_plan({"fam": ["1M", "2M"], "stride": [64]})
-    made = combined(plan, measured(plan), {})
-    assert made["latency"].attrs == {"units": "ns", "long_name": "latency of a dependent load"}
-    assert made["stride"].attrs == {"units": "B"} == made["fam"].attrs
+    dataset = combined(plan, measured(plan), {})
+    assert dataset["latency"].attrs == {"units": "ns", "long_name": "latency of a dependent load"}
+    assert dataset["stride"].attrs == {"units": "B"} == dataset["fam"].attrs
 
 
 def test_points_of_different_shapes_are_joined_with_nothing_where_one_has_none() -> None:
     plan = a_plan({"nodes": [1, 2], "batches": [32, 35]})
-    made = combined(plan, measured(plan), {})
-    assert np.isnan(made["latency"].sel(nodes=1, node="node02")).all()
-    assert made["latency"].sel(nodes=2, batches=32).notnull().sum("batch").values.max() == 32
-    assert made["seen"].sel(nodes=1, batches=32, repeat=0).values.tolist() == ["seen by node01", ""]
+    dataset = combined(plan, measured(plan), {})
+    assert np.isnan(dataset["latency"].sel(nodes=1, node="node02")).all()
+    assert dataset["latency"].sel(nodes=2, batches=32).notnull().sum("batch").values.max() == 32
+    assert dataset["seen"].sel(nodes=1, batches=32, repeat=0).values.tolist() == ["seen by node01", ""]
 
 
 def test_a_point_that_failed_is_nan_and_says_why() -> None:
     plan = a_plan()
-    found = measured(plan)
-    del found[plan.points[3]], found[plan.points[4]]
-    made = combined(plan, found, {plan.points[3]: FAILURE})
-    assert made.attrs["missing"] == 2
-    assert made.attrs["errors"].endswith("ProbeError: it cannot be")
+    results = measured(plan)
+    del results[plan.points[3]], results[plan.points[4]]
+    dataset = combined(plan, results, {plan.points[3]: FAILURE})
+    assert dataset.attrs["missing"] == 2
+    assert dataset.attrs["errors"].endswith("ProbeError: it cannot be")
     at = dict(zip(("nodes", "stride"), plan.points[3].places, strict=True)) | {
         "repeat": plan.points[3].repeat
     }
-    assert made.isel(at)["error"].item() == "ProbeError: it cannot be"
-    assert made.isel(at)["host"].item() == "far"
-    assert np.isnan(made.isel(at)["latency"]).all()
+    assert dataset.isel(at)["error"].item() == "ProbeError: it cannot be"
+    assert dataset.isel(at)["host"].item() == "far"
+    assert np.isnan(dataset.isel(at)["latency"]).all()
 
 
 def test_each_point_is_tagged_with_where_it_comes_from() -> None:
     plan = a_plan()
-    made = combined(plan, measured(plan), {})
+    dataset = combined(plan, measured(plan), {})
     for tag in TAGS:
-        assert made.coords[tag].dims == ("nodes", "stride", "repeat")
-    assert set(made["host"].values.flat) == {"here"}
-    assert set(made["accelerator"].values.flat) == {"tcg"}
-    assert sorted(made["run_order"].values.flat) == list(range(18))
-    assert json.loads(made["manifest"].sel(nodes=2).values.flat[0])["spec"]["nodes"] == 2
+        assert dataset.coords[tag].dims == ("nodes", "stride", "repeat")
+    assert set(dataset["host"].values.flat) == {"here"}
+    assert set(dataset["accelerator"].values.flat) == {"tcg"}
+    assert sorted(dataset["run_order"].values.flat) == list(range(18))
+    assert json.loads(dataset["manifest"].sel(nodes=2).values.flat[0])["spec"]["nodes"] == 2
 
 
 def test_what_must_not_happen_and_did_is_told() -> None:
     plan = a_plan()
-    found = measured(plan)
-    found[plan.points[0]].dataset.attrs["failed"] = "2 updates lost"
-    made = combined(plan, found, {})
-    assert made.attrs["failed"].endswith(": 2 updates lost") and made.attrs["missing"] == 0
-    assert (made["failed"] == "2 updates lost").sum() == 1
+    results = measured(plan)
+    results[plan.points[0]].dataset.attrs["failed"] = "2 updates lost"
+    dataset = combined(plan, results, {})
+    assert dataset.attrs["failed"].endswith(": 2 updates lost") and dataset.attrs["missing"] == 0
+    assert (dataset["failed"] == "2 updates lost").sum() == 1
 
 
 def test_attributes_that_differ_are_coordinates_and_others_stay() -> None:
     plan = a_plan()
-    made = combined(plan, measured(plan), {})
-    assert made.attrs["mapping"] == "write-back"
-    assert made.coords["host_cpu_wait"].sel(nodes=2).values.max() == pytest.approx(0.2)
+    dataset = combined(plan, measured(plan), {})
+    assert dataset.attrs["mapping"] == "write-back"
+    assert dataset.coords["host_cpu_wait"].sel(nodes=2).values.max() == pytest.approx(0.2)
 
 
 def test_what_has_an_axis_s_name_goes_by_another() -> None:
     plan = a_plan({"mapping": ["uc", "wb"]})
-    made = combined(plan, measured(plan), {})
-    assert made["mapping"].values.tolist() == ["uc", "wb"]
-    assert made.attrs["measured_mapping"] == "write-back"
+    dataset = combined(plan, measured(plan), {})
+    assert dataset["mapping"].values.tolist() == ["uc", "wb"]
+    assert dataset.attrs["measured_mapping"] == "write-back"
 
 
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_dataset_can_be_saved_and_loaded(missing: int, tmp_path: Path) -> None:
     plan = a_plan({"nodes": [1, 2], "trace": [False, True], "mapping": ["uc"]})
-    found: dict[Point, Any] = measured(plan)
+    results: dict[Point, Any] = measured(plan)
     for point in plan.points[:missing]:
-        del found[point]
-    made = combined(plan, found, {})
-    made.to_netcdf(tmp_path / "sweep.nc", engine="h5netcdf")
-    xr.testing.assert_identical(xr.load_dataset(tmp_path / "sweep.nc", engine="h5netcdf"), made)
+        del results[point]
+    dataset = combined(plan, results, {})
+    dataset.to_netcdf(tmp_path / "sweep.nc", engine="h5netcdf")
+    xr.testing.assert_identical(xr.load_dataset(tmp_path / "sweep.nc", engine="h5netcdf"), dataset)

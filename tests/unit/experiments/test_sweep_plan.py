@@ -46,9 +46,9 @@ def test_a_plan_is_what_it_was_after_json() -> None:
 
 @given(JSON, st.sampled_from(["over", "targets", "repeats", "seed", "spec", "parameters", "order", "format"]))
 def test_a_forged_plan_is_an_error_of_a_known_kind(value: Any, part: str) -> None:
-    told = json.loads(json.dumps(a_plan().to_dict())) | {part: value}
+    fields = json.loads(json.dumps(a_plan().to_dict())) | {part: value}
     try:
-        plan = Plan.from_dict(told)
+        plan = Plan.from_dict(fields)
     except (ValueError, TypeError, LookupError, AttributeError):
         return
     assert len(plan.points) == 18
@@ -77,7 +77,7 @@ def test_each_lab_has_a_name_of_its_own_by_which_the_sweep_knows_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         ({"repeats": 0}, "repeats is 0: give a whole number from 1 to"),
         ({"seed": True}, "seed is True"),
@@ -88,8 +88,8 @@ def test_each_lab_has_a_name_of_its_own_by_which_the_sweep_knows_it() -> None:
         ({"parameters": {"colour": 1}}, "no parameter 'colour'"),
     ],
 )  # fmt: skip
-def test_every_lab_and_parameter_is_checked_before_any_starts(words: dict[str, Any], said: str) -> None:
-    with pytest.raises(SpecError, match=said):
+def test_every_lab_and_parameter_is_checked_before_any_starts(words: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpecError, match=complaint):
         a_plan(**words)
 
 

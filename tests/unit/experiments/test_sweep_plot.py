@@ -22,8 +22,8 @@ def test_what_a_probe_sums_up_is_its_main_quantity() -> None:
 
 def test_there_is_a_line_a_value_of_the_second_axis_and_a_panel_a_name() -> None:
     plan = a_plan()
-    made = Sweep(combined(plan, measured(plan), {})).plot()
-    panels = [axes for axes in made.axes if axes.get_visible()]
+    figure = Sweep(combined(plan, measured(plan), {})).plot()
+    panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in panels] == ["dram", "fam"]
     assert [np.asarray(line.get_xdata()).tolist() for line in panels[0].lines[::3]] == [[1, 2]] * 3
     assert np.asarray(panels[0].lines[0].get_ydata()).tolist() == [64, 128]
@@ -32,10 +32,10 @@ def test_there_is_a_line_a_value_of_the_second_axis_and_a_panel_a_name() -> None
 
 def test_missing_points_are_counted_on_it() -> None:
     plan = a_plan()
-    found = measured(plan)
-    del found[plan.points[0]]
-    made = combined(plan, found, {plan.points[0]: Failure("ProbeError", "no", "here", "now")})
-    assert "1 of 18 points missing" in Sweep(made).plot().get_supxlabel()
+    results = measured(plan)
+    del results[plan.points[0]]
+    dataset = combined(plan, results, {plan.points[0]: Failure("ProbeError", "no", "here", "now")})
+    assert "1 of 18 points missing" in Sweep(dataset).plot().get_supxlabel()
 
 
 def test_what_a_figure_leaves_out_it_says() -> None:

@@ -56,8 +56,8 @@ def test_a_run_that_drifts_has_too_few_batches_that_tell() -> None:
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
 def test_a_sample_agrees_with_itself(values: list[float]) -> None:
-    held = Sample(np.array(values))
-    assert judged_pair(held, held).verdict == "agrees"
+    sample = Sample(np.array(values))
+    assert judged_pair(sample, sample).verdict == "agrees"
 
 
 def test_values_of_0_and_below_have_no_ratio_and_are_told_apart_all_the_same() -> None:

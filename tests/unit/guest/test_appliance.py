@@ -49,15 +49,15 @@ class Ingredients:
 
 @pytest.fixture
 def ingredients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingredients:
-    made = Ingredients(tmp_path)
+    stand_ins = Ingredients(tmp_path)
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(apt_packages, "distribution", lambda: "debian")
-    monkeypatch.setattr(apt_packages, "fetch", made.fetch)
-    monkeypatch.setattr(apt_packages, "unpack", made.unpack)
-    monkeypatch.setattr(rootfs, "entries", made.entries)
-    monkeypatch.setattr(rootfs, "own_files", lambda: {"init": made.init})
-    monkeypatch.setattr(native, "PROBE", SimpleNamespace(binary=lambda: made.probe))
-    return made
+    monkeypatch.setattr(apt_packages, "fetch", stand_ins.fetch)
+    monkeypatch.setattr(apt_packages, "unpack", stand_ins.unpack)
+    monkeypatch.setattr(rootfs, "entries", stand_ins.entries)
+    monkeypatch.setattr(rootfs, "own_files", lambda: {"init": stand_ins.init})
+    monkeypatch.setattr(native, "PROBE", SimpleNamespace(binary=lambda: stand_ins.probe))
+    return stand_ins
 
 
 def files(tmp_path: Path) -> set[str]:
@@ -75,20 +75,20 @@ def test_what_is_built_is_found_again_without_asking_apt(ingredients: Ingredient
 
 
 def test_a_build_is_a_job_whose_steps_are_known_once_the_packages_are(ingredients: Ingredients) -> None:
-    heard: list[tuple[int, int | None, str]] = []
-    with listen(lambda *told: heard.append(told)):
+    steps: list[tuple[int, int | None, str]] = []
+    with listen(lambda *step: steps.append(step)):
         appliance.ensure()
         # What is there is no job.
         appliance.ensure()
-    assert heard[0] == (0, None, "guest image")
-    assert (1, 4, "unpacking linux") in heard
-    assert heard[-1] == (4, 4, "writing the initramfs")
+    assert steps[0] == (0, None, "guest image")
+    assert (1, 4, "unpacking linux") in steps
+    assert steps[-1] == (4, 4, "writing the initramfs")
 
 
 def test_whoever_asks_for_words_gets_few(ingredients: Ingredients) -> None:
-    told: list[str] = []
-    appliance.ensure(told.append)
-    assert told == ["unpacking packages", "writing the initramfs"]
+    stages: list[str] = []
+    appliance.ensure(stages.append)
+    assert stages == ["unpacking packages", "writing the initramfs"]
 
 
 @pytest.mark.parametrize("changed", ["init", "probe"])
@@ -146,11 +146,11 @@ def test_an_interrupted_build_leaves_no_rubbish(ingredients: Ingredients, tmp_pa
 
 
 def test_what_a_killed_build_left_goes_with_the_next(ingredients: Ingredients, tmp_path: Path) -> None:
-    left = tmp_path / "cache/appliance/building-dead"
-    left.mkdir(parents=True)
-    (left / "half").touch()
+    remains = tmp_path / "cache/appliance/building-dead"
+    remains.mkdir(parents=True)
+    (remains / "half").touch()
     appliance.ensure()
-    assert not left.exists()
+    assert not remains.exists()
 
 
 def test_a_full_disk_is_told_with_what_to_do(ingredients: Ingredients, tmp_path: Path) -> None:

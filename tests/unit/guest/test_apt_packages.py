@@ -51,12 +51,12 @@ def fetch(tmp_path: Path) -> list[apt_packages.Package]:
 
 def test_the_versioned_kernel_and_the_programs_are_fetched(programs: Path, tmp_path: Path) -> None:
     install_apt(programs)
-    found = fetch(tmp_path)
-    assert [(each.name, each.version) for each in found] == [
+    packages = fetch(tmp_path)
+    assert [(each.name, each.version) for each in packages] == [
         ("linux-image-6.1.0-9-cloud-amd64", "6.1.27-1"),
         ("pciutils", "1:3.9.0-4"),
     ]
-    assert all(each.sha256 == apt_packages.sha256(tmp_path / "debs" / each.file) for each in found)
+    assert all(each.sha256 == apt_packages.sha256(tmp_path / "debs" / each.file) for each in packages)
 
 
 def test_drivers_that_have_a_package_of_their_own_are_fetched(
@@ -124,7 +124,7 @@ def test_a_package_that_does_not_unpack_is_named(programs: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("release", "found"),
+    ("release", "expected"),
     [
         ({"ID": "debian"}, "debian"),
         ({"ID": "ubuntu", "ID_LIKE": "debian"}, "ubuntu"),
@@ -132,10 +132,10 @@ def test_a_package_that_does_not_unpack_is_named(programs: Path, tmp_path: Path)
     ],
 )
 def test_a_distribution_is_taken_for_what_it_is_like(
-    release: dict[str, str], found: str, monkeypatch: pytest.MonkeyPatch
+    release: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
-    assert apt_packages.distribution() == found
+    assert apt_packages.distribution() == expected
 
 
 def test_another_distribution_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,10 +158,10 @@ def test_a_missing_package_is_named(host: Path, monkeypatch: pytest.MonkeyPatch)
         "echo 'deinstall libfdt1 '\necho 'installed libpng16-16t64 libpng16-16'\n"
     )
     query.chmod(0o755)
-    asked = ["libc6", "libcrypt1", "libfdt1", "libpng16-16", "libslirp0"]
-    assert backports.not_installed(asked) == ["libfdt1", "libslirp0"]
+    names = ["libc6", "libcrypt1", "libfdt1", "libpng16-16", "libslirp0"]
+    assert backports.not_installed(names) == ["libfdt1", "libslirp0"]
     query.write_text("#!/bin/sh\nexit 1\n")
-    assert backports.not_installed(asked) == []  # it cannot tell
+    assert backports.not_installed(names) == []  # it cannot tell
 
 
 def test_what_a_package_depends_on_is_read(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,17 +18,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def made(cache: Path, name: str, packages: Sequence[str] = (), when: str = "2026-01-01") -> str:
-    """Lay an image into the cache as a build would, without a disk in it, and give its digest."""
+def make_image(cache: Path, name: str, packages: Sequence[str] = (), when: str = "2026-01-01") -> str:
+    """Write an image into the cache as a build would, without a disk in it, and return its digest."""
     digest = disk_image._digest(name, tuple(packages))
     if when < "2026":
         digest = digest[::-1]  # of an older version of the kit
     directory = cache / "images" / name / digest
     directory.mkdir(parents=True)
     (directory / "disk.qcow2").write_bytes(b"x")
-    told = {"kernel_release": "6.1.0", "packages": packages, "installed": {"gcc": "12"}, "built": when}
+    fields = {"kernel_release": "6.1.0", "packages": packages, "installed": {"gcc": "12"}, "built": when}
     record = directory / "image.json"
-    record.write_text(json.dumps(told))
+    record.write_text(json.dumps(fields))
     os.utime(record, ns=(0, datetime.datetime.fromisoformat(when).toordinal()))
     return digest
 
@@ -46,9 +46,9 @@ def test_an_empty_cache_has_no_images() -> None:
 
 def test_images_are_listed_with_what_a_lab_would_not_boot_any_more(cache: Path) -> None:
     old_appliance(cache)
-    made(cache, "debian", when="2025-01-01")
-    made(cache, "debian")
-    made(cache, "debian-gcc", ["gcc"])
+    make_image(cache, "debian", when="2025-01-01")
+    make_image(cache, "debian")
+    make_image(cache, "debian-gcc", ["gcc"])
     listed = [(image.name, image.current, image.packages) for image in catalog.cached()]
     assert listed == [
         ("appliance", False, ()),
@@ -62,7 +62,7 @@ def test_images_of_equal_times_are_listed_in_one_order_whatever_the_file_system_
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("debian-c", "debian-a", "debian-b"):
-        made(cache, name)
+        make_image(cache, name)
     glob = Path.glob
     for backwards in (False, True):
 
@@ -80,36 +80,36 @@ def test_one_that_is_not_whole_is_not_there(cache: Path) -> None:
 
 
 def test_what_is_left_from_before_is_removed_unless_a_lab_runs_on_it(cache: Path) -> None:
-    appliance, old = old_appliance(cache), made(cache, "debian", when="2025-01-01")
-    made(cache, "debian")
-    assert [gone.digest for gone in catalog.remove(None, [old])] == [appliance]
+    appliance, old = old_appliance(cache), make_image(cache, "debian", when="2025-01-01")
+    make_image(cache, "debian")
+    assert [image.digest for image in catalog.remove(None, [old])] == [appliance]
     assert [image.current for image in catalog.cached()] == [False, True]
 
 
 def test_images_are_removed_by_name(cache: Path) -> None:
-    made(cache, "debian-gcc", ["gcc"])
-    made(cache, "debian")
+    make_image(cache, "debian-gcc", ["gcc"])
+    make_image(cache, "debian")
     catalog.remove("debian-gcc", [])
     assert [image.name for image in catalog.cached()] == ["debian"]
     assert list((cache / "images/debian-gcc").iterdir()) == []
 
 
 def test_an_image_is_removed_by_its_digest(cache: Path) -> None:
-    old = made(cache, "debian", when="2025-01-01")
-    new = made(cache, "debian")
+    old = make_image(cache, "debian", when="2025-01-01")
+    new = make_image(cache, "debian")
     catalog.remove(old[:12], [])
     assert [image.digest for image in catalog.cached()] == [new]
 
 
 def test_an_image_that_a_lab_runs_on_stays(cache: Path) -> None:
-    digest = made(cache, "debian")
+    digest = make_image(cache, "debian")
     with pytest.raises(LabError, match="a lab runs on debian"):
         catalog.remove("debian", [digest])
     assert catalog.cached() != []
 
 
 def test_a_name_that_is_none_is_told_with_those_that_are(cache: Path) -> None:
-    made(cache, "debian")
+    make_image(cache, "debian")
     with pytest.raises(SpecError, match=r"'nope'.*debian"):
         catalog.remove("nope", [])
 
@@ -120,17 +120,17 @@ def test_an_image_with_packages_that_was_never_built_is_refused(cache: Path) -> 
 
 
 def test_of_two_with_other_packages_the_one_asked_for_last_is_taken(cache: Path) -> None:
-    made(cache, "debian-x", ["gcc"], when="2026-01-01")
-    made(cache, "debian-x", ["make"], when="2026-01-02")
+    make_image(cache, "debian-x", ["gcc"], when="2026-01-01")
+    make_image(cache, "debian-x", ["make"], when="2026-01-02")
     assert disk_image.ensure("debian-x").packages == ("make",)
     disk_image.build("debian-x", ["gcc"])
     assert disk_image.ensure("debian-x").packages == ("gcc",)
 
 
 def test_an_image_that_is_there_is_taken_and_not_built(cache: Path) -> None:
-    digest = made(cache, "debian-gcc", ["gcc"])
-    found = disk_image.ensure("debian-gcc")
-    assert (found.digest, found.packages, found.installed) == (digest, ("gcc",), {"gcc": "12"})
+    digest = make_image(cache, "debian-gcc", ["gcc"])
+    image = disk_image.ensure("debian-gcc")
+    assert (image.digest, image.packages, image.installed) == (digest, ("gcc",), {"gcc": "12"})
 
 
 @pytest.mark.parametrize("name", ["appliance", "Debian", "debian-", "debian/x", "../debian", "debian-x\n"])
@@ -146,8 +146,8 @@ def test_a_package_that_cannot_be_one_is_refused(package: str) -> None:
 
 
 def test_what_nodes_run_on_is_found_by_its_digest(cache: Path) -> None:
-    old = made(cache, "debian", when="2025-01-01")
-    made(cache, "debian")
+    old = make_image(cache, "debian", when="2025-01-01")
+    make_image(cache, "debian")
     assert catalog.booted_by("debian", old).digest == old
     with pytest.raises(LabError, match="not in"):
         catalog.booted_by("debian", "feed")

@@ -14,31 +14,31 @@ IDENTITY = Identity("node07", "ssh-ed25519 AAAA lab\n", Ed25519PrivateKey.genera
 def user_data() -> dict[str, object]:
     first, _, rest = cloud_init.documents(IDENTITY)["user-data"].partition("\n")
     assert first == "#cloud-config"
-    found: dict[str, object] = json.loads(rest)
-    return found
+    fields: dict[str, object] = json.loads(rest)
+    return fields
 
 
 def test_the_node_gets_its_name() -> None:
-    told = json.loads(cloud_init.documents(IDENTITY)["meta-data"])
-    assert told == {"instance-id": "node07", "local-hostname": "node07"}
+    fields = json.loads(cloud_init.documents(IDENTITY)["meta-data"])
+    assert fields == {"instance-id": "node07", "local-hostname": "node07"}
 
 
 def test_root_alone_may_log_in_and_by_the_labs_key_alone() -> None:
-    told = user_data()
-    assert told["users"] == []
-    assert told["disable_root"] is False
-    assert told["ssh_pwauth"] is False
-    assert told["ssh_authorized_keys"] == ["ssh-ed25519 AAAA lab"]
+    fields = user_data()
+    assert fields["users"] == []
+    assert fields["disable_root"] is False
+    assert fields["ssh_pwauth"] is False
+    assert fields["ssh_authorized_keys"] == ["ssh-ed25519 AAAA lab"]
 
 
 def test_the_node_shows_its_own_key_and_no_other() -> None:
-    told = user_data()
-    keys = told["ssh_keys"]
+    fields = user_data()
+    keys = fields["ssh_keys"]
     assert isinstance(keys, dict)
     private = load_ssh_private_key(keys["ed25519_private"].encode(), None)
     assert isinstance(private, Ed25519PrivateKey)
     assert private.private_bytes_raw() == IDENTITY.host_key.private_bytes_raw()
-    assert told["ssh_genkeytypes"] == []
+    assert fields["ssh_genkeytypes"] == []
 
 
 def test_cloud_init_finds_its_files_on_the_disk_by_its_label() -> None:
@@ -48,7 +48,7 @@ def test_cloud_init_finds_its_files_on_the_disk_by_its_label() -> None:
     assert image.pvd.volume_identifier.strip() == b"CIDATA"
     for name, text in files.items():
         for kind in ("rr_path", "joliet_path"):
-            found = io.BytesIO()
-            image.get_file_from_iso_fp(found, **{kind: f"/{name}"})
-            assert found.getvalue().decode() == text
+            buffer = io.BytesIO()
+            image.get_file_from_iso_fp(buffer, **{kind: f"/{name}"})
+            assert buffer.getvalue().decode() == text
     image.close()

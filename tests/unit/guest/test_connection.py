@@ -34,23 +34,23 @@ def ends(channel: paramiko.Channel, status: int = 0) -> None:
 
 
 def refused(do: Callable[[], object], within: float = 30.0) -> str:
-    """Give what is said of it; it is an error of ours, fit for a terminal, in time and of bounded length."""
-    said: list[str] = []
+    """Return the message of its error: one of ours, fit for a terminal, in time and of bounded length."""
+    messages: list[str] = []
 
     def attempt() -> None:
         try:
             do()
         except SSHError as error:
-            said.append(str(error))
+            messages.append(str(error))
 
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(within)
     assert not thread.is_alive(), "it hangs"
-    assert said, "it was taken for good"
-    assert said[0].isprintable()
-    assert len(said[0]) < 1000
-    return said[0]
+    assert messages, "it was taken for good"
+    assert messages[0].isprintable()
+    assert len(messages[0]) < 1000
+    return messages[0]
 
 
 def resident() -> int:
@@ -147,9 +147,9 @@ def test_a_silent_command_is_given_up_where_something_stops_nodes(
         over.wait(60)
 
     with hostile_node(tmp_path, hang, trouble=lambda: "no room is left for FAM") as node:
-        said = refused(lambda: node.run("store"))
+        text = refused(lambda: node.run("store"))
         over.set()
-    assert "node01: 'store' says nothing for 0.5 s; given up: no room is left for FAM" in said
+    assert "node01: 'store' says nothing for 0.5 s; given up: no room is left for FAM" in text
 
 
 @pytest.mark.parametrize(("words", "trouble"), [(b"", ""), (b".", "no room is left for FAM")])
@@ -175,9 +175,9 @@ def test_a_command_that_misses_its_limit_tells_what_stops_nodes(tmp_path: Path) 
         over.wait(60)
 
     with hostile_node(tmp_path, hang, trouble=lambda: "FAM was truncated") as node:
-        said = refused(lambda: node.run("store", timeout=0.5))
+        text = refused(lambda: node.run("store", timeout=0.5))
         over.set()
-    assert "takes longer than its 0.5 s; given up: FAM was truncated" in said
+    assert "takes longer than its 0.5 s; given up: FAM was truncated" in text
 
 
 def test_a_node_that_takes_no_input_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,29 +218,29 @@ def meets(tmp_path: Path, serve: Callable[[socket.socket], None], deadline: floa
 
 
 def test_a_banner_that_is_none_is_escaped(tmp_path: Path) -> None:
-    said = meets(tmp_path, lambda taken: taken.sendall(b"SSH-9.9-\x1b[2J\xff" + b"x" * 5000 + b"\n"))
-    assert "does not answer SSH within" in said
+    text = meets(tmp_path, lambda client: client.sendall(b"SSH-9.9-\x1b[2J\xff" + b"x" * 5000 + b"\n"))
+    assert "does not answer SSH within" in text
 
 
-def endless(taken: socket.socket, piece: bytes) -> None:
+def endless(client: socket.socket, piece: bytes) -> None:
     with contextlib.suppress(OSError):
         for _ in range(20_000):
-            taken.sendall(piece)
+            client.sendall(piece)
 
 
 @pytest.mark.parametrize("piece", [b"x" * 65536, bytes(65536)])
 def test_a_greeting_without_an_end_is_not_kept(tmp_path: Path, piece: bytes) -> None:
-    assert "came before the first packet" in meets(tmp_path, lambda taken: endless(taken, piece))
+    assert "came before the first packet" in meets(tmp_path, lambda client: endless(client, piece))
 
 
 def test_a_greeting_of_many_lines_is_given_up(tmp_path: Path) -> None:
-    meets(tmp_path, lambda taken: endless(taken, b"x\n" * 32768))
+    meets(tmp_path, lambda client: endless(client, b"x\n" * 32768))
 
 
 def test_a_packet_of_any_size_is_not_waited_for(tmp_path: Path) -> None:
-    def serve(taken: socket.socket) -> None:
-        taken.sendall(b"SSH-2.0-guest\r\n" + (0x7FFFFFF4).to_bytes(4, "big"))
-        endless(taken, bytes(65536))
+    def serve(client: socket.socket) -> None:
+        client.sendall(b"SSH-2.0-guest\r\n" + (0x7FFFFFF4).to_bytes(4, "big"))
+        endless(client, bytes(65536))
 
     before = resident()
     assert "a packet of" in meets(tmp_path, serve)
@@ -255,17 +255,17 @@ KINDS = [1, 2, 3, 4, 5, 6, 20, 21, 31, 52, 80, 90, 94, 99]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=st.binary(max_size=300), kind=st.sampled_from(KINDS), framed=st.booleans())
+@given(content=st.binary(max_size=300), kind=st.sampled_from(KINDS), framed=st.booleans())
 def test_whatever_a_peer_says_is_an_error_of_ours(
-    tmp_path_factory: pytest.TempPathFactory, said: bytes, kind: int, framed: bool
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, kind: int, framed: bool
 ) -> None:
     # As packets they reach the parsers of paramiko's messages.
-    body = bytes([4, kind]) + said + bytes(4)
+    body = bytes([4, kind]) + content + bytes(4)
     packet = len(body).to_bytes(4, "big") + body + bytes(-(len(body) + 4) % 8)
-    tail = packet if framed else said
+    tail = packet if framed else content
 
-    def serve(taken: socket.socket) -> None:
-        taken.sendall(b"SSH-2.0-guest\r\n" + tail)
-        taken.shutdown(socket.SHUT_WR)
+    def serve(client: socket.socket) -> None:
+        client.sendall(b"SSH-2.0-guest\r\n" + tail)
+        client.shutdown(socket.SHUT_WR)
 
     meets(tmp_path_factory.mktemp("peer"), serve, deadline=0.0)

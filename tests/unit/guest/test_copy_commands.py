@@ -15,10 +15,10 @@ class Ran:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.given: list[tuple[str, float | None]] = []
+        self.commands: list[tuple[str, float | None]] = []
 
     def run(self, command: str, *, check: bool, timeout: float | None) -> RunResult:
-        self.given.append((command, timeout))
+        self.commands.append((command, timeout))
         result = RunResult(command, "", int(command == "false"), 0.0, command, self.name)
         return result.check() if check else result
 
@@ -45,13 +45,13 @@ def test_each_node_runs_its_own_command_and_results_come_in_the_nodes_order() ->
         "node02": "consumer",
     }
     assert list(results) == ["node01", "node02"]
-    assert [node.given for node in lab.nodes] == [[("producer", 5)], [("consumer", 5)]]
+    assert [node.commands for node in lab.nodes] == [[("producer", 5)], [("consumer", 5)]]
 
 
 def test_a_node_that_is_not_named_runs_nothing() -> None:
     lab = Two()
     assert list(lab.run_each({"node02": "true"})) == ["node02"]
-    assert lab.nodes[0].given == []
+    assert lab.nodes[0].commands == []
 
 
 def test_a_status_other_than_0_raises_unless_told_otherwise() -> None:
@@ -81,4 +81,4 @@ def test_what_cannot_run_on_each_is_refused_before_any_runs(
     lab = Two()
     with pytest.raises(kind, match=words):
         lab.run_each(commands)
-    assert [node.given for node in lab.nodes] == [[], []]
+    assert [node.commands for node in lab.nodes] == [[], []]

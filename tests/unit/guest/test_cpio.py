@@ -20,7 +20,7 @@ ENTRIES = st.one_of(
 
 def read(data: bytes) -> dict[str, tuple[int, bytes, tuple[int, int]]]:
     """Read an archive as the kernel does: headers of 110 bytes, names and contents padded to 4."""
-    found: dict[str, tuple[int, bytes, tuple[int, int]]] = {}
+    files: dict[str, tuple[int, bytes, tuple[int, int]]] = {}
     at = 0
     while True:
         assert data[at : at + 6] == b"070701"
@@ -34,9 +34,9 @@ def read(data: bytes) -> dict[str, tuple[int, bytes, tuple[int, int]]]:
         path = name[:-1].decode()
         if path == "TRAILER!!!":
             assert len(data) == at
-            return found
-        assert path not in found
-        found[path] = (mode, data[at : at + size], (fields[9], fields[10]))
+            return files
+        assert path not in files
+        files[path] = (mode, data[at : at + size], (fields[9], fields[10]))
         at += size
         at += -at % 4
 
@@ -48,19 +48,19 @@ def clashes(entries: dict[str, Entry]) -> bool:
 
 @given(st.dictionaries(PATHS, ENTRIES, max_size=8).filter(lambda entries: not clashes(entries)))
 def test_what_is_written_is_read_back(entries: dict[str, Entry]) -> None:
-    found = read(cpio.archive(entries))
+    files = read(cpio.archive(entries))
     for path, entry in entries.items():
-        assert found[path] == (entry.mode, entry.data, entry.device)
-    assert all(stat.S_ISDIR(found[path][0]) for path in found if path not in entries)
+        assert files[path] == (entry.mode, entry.data, entry.device)
+    assert all(stat.S_ISDIR(files[path][0]) for path in files if path not in entries)
 
 
 @given(st.dictionaries(PATHS, ENTRIES, max_size=8))
 def test_a_directory_comes_before_what_lies_in_it(entries: dict[str, Entry]) -> None:
-    seen = set()
+    earlier = set()
     for path in read(cpio.archive(entries)):
         parent = path.rpartition("/")[0]
-        assert not parent or parent in seen
-        seen.add(path)
+        assert not parent or parent in earlier
+        earlier.add(path)
 
 
 def test_order_of_the_entries_does_not_change_a_byte() -> None:
@@ -69,9 +69,9 @@ def test_order_of_the_entries_does_not_change_a_byte() -> None:
 
 
 def test_a_given_directory_keeps_its_mode() -> None:
-    found = read(cpio.archive({"root/.ssh/key": cpio.file(b""), "root": cpio.directory(0o700)}))
-    assert found["root"][0] == stat.S_IFDIR | 0o700
-    assert found["root/.ssh"][0] == stat.S_IFDIR | 0o755
+    files = read(cpio.archive({"root/.ssh/key": cpio.file(b""), "root": cpio.directory(0o700)}))
+    assert files["root"][0] == stat.S_IFDIR | 0o700
+    assert files["root/.ssh"][0] == stat.S_IFDIR | 0o755
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "etc/", "a//b", "../a", "a/..", ".", "a\0b", "TRAILER!!!"])

@@ -35,9 +35,9 @@ KERNEL = bytes(0x202) + b"HdrS"
 
 
 def test_a_qcow2_file_is_a_disk(tmp_path: Path) -> None:
-    found = custom.find(qcow2(tmp_path / "x.img"))  # whatever its name
-    assert isinstance(found, CustomDisk)
-    assert not found.says_ready
+    disk = custom.find(qcow2(tmp_path / "x.img"))  # whatever its name
+    assert isinstance(disk, CustomDisk)
+    assert not disk.says_ready
 
 
 def test_a_directory_with_a_kernel_and_an_initramfs_is_an_image(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_another_file_in_its_place_is_another_image(tmp_path: Path) -> None:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> LabDirectory:
-    made = LabDirectory(tmp_path / "lab")
-    made.make(None)
-    return made
+    lab_directory = LabDirectory(tmp_path / "lab")
+    lab_directory.make(None)
+    return lab_directory
 
 
 def test_name_and_keys_are_put_behind_a_users_initramfs(tmp_path: Path, directory: LabDirectory) -> None:

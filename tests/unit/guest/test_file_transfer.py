@@ -98,14 +98,14 @@ def left_in(directory: Path) -> list[str]:
     ],
 )
 def test_put_puts_a_file_where_it_is_told(shell: Any, local: Path, remote: str, where: str) -> None:
-    told = file_transfer.put(shell, local, remote)
-    made = shell.home / where
-    assert made.read_bytes() == CONTENT
-    assert stat.S_IMODE(made.stat().st_mode) == 0o751
-    assert str(told).replace("~", ".", 1) == str(
-        PurePosixPath(remote, local.name) if made.name == local.name else PurePosixPath(remote)
+    place = file_transfer.put(shell, local, remote)
+    target = shell.home / where
+    assert target.read_bytes() == CONTENT
+    assert stat.S_IMODE(target.stat().st_mode) == 0o751
+    assert str(place).replace("~", ".", 1) == str(
+        PurePosixPath(remote, local.name) if target.name == local.name else PurePosixPath(remote)
     ).replace("~", ".", 1)
-    assert [path for path in shell.home.rglob("*") if path.is_file()] == [made]
+    assert [path for path in shell.home.rglob("*") if path.is_file()] == [target]
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_put_where_no_file_can_be_says_why_and_leaves_nothing(
 def test_put_replaces_a_file_and_what_a_link_leads_to(shell: Any, local: Path) -> None:
     old = shell.home / "sub/old"
     old.write_text("old")
-    with old.open() as held:
+    with old.open() as file:
         (shell.home / "link").symlink_to("sub/old")
         file_transfer.put(shell, local, "link")
-        assert held.read() == "old"  # it was replaced, and not written over
+        assert file.read() == "old"  # it was replaced, and not written over
     assert (shell.home / "link").is_symlink()
     assert old.read_bytes() == CONTENT
 
@@ -288,16 +288,16 @@ def remote(shell: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("where", "made"), [("here", "here"), ("out", "out/far"), ("out/", "out/far"), ("-x\n", "-x\n")]
+    ("where", "expected"), [("here", "here"), ("out", "out/far"), ("out/", "out/far"), ("-x\n", "-x\n")]
 )
 def test_get_puts_a_file_where_it_is_told(
-    shell: Any, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, made: str
+    shell: Any, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, expected: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("out").mkdir()
-    assert file_transfer.get(shell, "far", where) == Path(made)
-    assert Path(made).read_bytes() == CONTENT
-    assert stat.S_IMODE(Path(made).stat().st_mode) == 0o640
+    assert file_transfer.get(shell, "far", where) == Path(expected)
+    assert Path(expected).read_bytes() == CONTENT
+    assert stat.S_IMODE(Path(expected).stat().st_mode) == 0o640
     assert left_in(tmp_path) == []
 
 
@@ -390,20 +390,20 @@ class Liar:
 
     node = "node01"
 
-    def __init__(self, *said: bytes) -> None:
-        self.said = said
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
 
     def execute(self, _: str, *, sink: Sink, **__: Any) -> tuple[bytes, bytes, int]:
-        for piece in self.said:
+        for piece in self.pieces:
             sink(piece)
         return b"", b"", 0
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=300)))
-def test_whatever_a_node_sends_is_a_file_or_an_error_of_ours(tmp_path: Path, said: list[bytes]) -> None:
+def test_whatever_a_node_sends_is_a_file_or_an_error_of_ours(tmp_path: Path, pieces: list[bytes]) -> None:
     try:
-        file_transfer.get(cast("Connection", Liar(*said)), "x", tmp_path / "x", most=100)
+        file_transfer.get(cast("Connection", Liar(*pieces)), "x", tmp_path / "x", most=100)
     except FameError as error:
         assert str(error).isprintable()
     assert left_in(tmp_path) == []

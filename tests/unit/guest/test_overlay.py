@@ -20,18 +20,18 @@ def base(tmp_path: Path) -> Path:
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
-    made = LabDirectory(tmp_path / "fame_lab-0-lab")
-    made.make(None)
-    return made
+    lab_directory = LabDirectory(tmp_path / "fame_lab-0-lab")
+    lab_directory.make(None)
+    return lab_directory
 
 
 def test_a_layer_takes_its_content_from_what_lies_beneath(directory: LabDirectory, base: Path) -> None:
     path = overlay.overlay(directory, "node01", base)
-    asked = subprocess.run(["qemu-img", "info", "--output=json", path], capture_output=True, check=True)
-    told = json.loads(asked.stdout)
-    assert (told["backing-filename"], told["backing-filename-format"]) == (str(base), "qcow2")
-    assert told["virtual-size"] == 64 << 20
-    assert told["actual-size"] < 1 << 20
+    info = subprocess.run(["qemu-img", "info", "--output=json", path], capture_output=True, check=True)
+    fields = json.loads(info.stdout)
+    assert (fields["backing-filename"], fields["backing-filename-format"]) == (str(base), "qcow2")
+    assert fields["virtual-size"] == 64 << 20
+    assert fields["actual-size"] < 1 << 20
 
 
 def test_a_node_that_boots_again_has_its_disk_as_it_was(directory: LabDirectory, base: Path) -> None:
@@ -65,9 +65,9 @@ def test_nodes_that_start_together_share_one_directory(directory: LabDirectory, 
 
 
 def test_what_an_older_lab_of_that_name_left_is_not_taken_up(directory: LabDirectory, base: Path) -> None:
-    left = overlay.overlay(directory, "node01", base)
+    disk = overlay.overlay(directory, "node01", base)
     directory.disks.unlink()  # as when the host went down: /dev/shm is empty then, the cache is not
-    left.write_bytes(b"old")
+    disk.write_bytes(b"old")
     assert overlay.overlay(directory, "node01", base).read_bytes() != b"old"
 
 

@@ -53,9 +53,9 @@ def test_prove_reads_one_nonce_and_leaves_the_other(fam: Fam) -> None:
 
 
 def test_prove_refuses_a_fam_of_another_size(fam: Fam) -> None:
-    status, said = refused("prove", "--fam", fam.path, "--size", 1 << 20, "--read", 0, "--write", 8, 1)
+    status, message = refused("prove", "--fam", fam.path, "--size", 1 << 20, "--read", 0, "--write", 8, 1)
     assert status == 1
-    assert str(SIZE) in said
+    assert str(SIZE) in message
 
 
 def test_two_processes_adding_lose_nothing(fam: Fam) -> None:
@@ -77,16 +77,16 @@ def test_a_barrier_can_be_used_again(fam: Fam) -> None:
 
 def test_a_barrier_gives_up_on_a_node_that_never_comes(fam: Fam) -> None:
     shared = ("--barrier", BARRIER, "--parties", 2, "--timeout", 1)
-    status, said = refused("add", "--fam", fam.path, "--offset", 0, "--count", 1, *shared)
+    status, message = refused("add", "--fam", fam.path, "--offset", 0, "--count", 1, *shared)
     assert status == 1
-    assert "1 of 2 parties came" in said
+    assert "1 of 2 parties came" in message
 
 
 def test_a_barrier_that_was_not_cleared_is_refused(fam: Fam) -> None:
     fam.write(BARRIER, (2).to_bytes(4, "little"))
     shared = ("--barrier", BARRIER, "--parties", 2)
-    _, said = refused("add", "--fam", fam.path, "--offset", 0, "--count", 1, *shared)
-    assert "was it cleared?" in said
+    _, message = refused("add", "--fam", fam.path, "--offset", 0, "--count", 1, *shared)
+    assert "was it cleared?" in message
 
 
 @pytest.mark.parametrize("memory", ["dram", "fam"])
@@ -291,9 +291,9 @@ def test_what_cannot_be_is_refused_with_no_number(fam: Fam, words: str, status: 
 
 
 def test_a_fam_that_is_no_file_is_refused() -> None:
-    status, said = refused("add", "--fam", "/dev/null", "--offset", 0, "--count", 1)
+    status, message = refused("add", "--fam", "/dev/null", "--offset", 0, "--count", 1)
     assert status == 1
-    assert "is not FAM" in said
+    assert "is not FAM" in message
 
 
 def test_a_result_that_cannot_be_written_is_no_success(fam: Fam) -> None:

@@ -90,5 +90,5 @@ def test_drivers_are_found_where_the_release_keeps_them_and_its_depmod_looks(
         (base / looks / release / "modules.dep").write_text("".join(f"{name}:\n" for name in names))
 
     monkeypatch.setattr(rootfs, "_depmod", depmod)
-    found = rootfs._modules(tmp_path, "6.12")
-    assert {f"lib/modules/6.12/{name}" for name in [*names, "modules.dep"]} <= found.keys()
+    entries = rootfs._modules(tmp_path, "6.12")
+    assert {f"lib/modules/6.12/{name}" for name in [*names, "modules.dep"]} <= entries.keys()

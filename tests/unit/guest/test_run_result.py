@@ -13,10 +13,10 @@ FAILED = RunResult("out\n", "<b>no</b>\n", 3, 0.25, "ls <x>\necho", "node01")
 
 
 def test_a_spec_and_a_lab_show_what_they_are_without_a_lab_running() -> None:
-    for shown in (SPEC._repr_html_(), Lab(SPEC)._repr_html_()):
-        assert '<td style="text-align:left">3</td>' in shown
-        assert "64M (16 books of 4M" in shown or "64M (8 books of 8M" in shown
-        assert "/srv/&lt;fam&gt;" in shown
+    for html in (SPEC._repr_html_(), Lab(SPEC)._repr_html_()):
+        assert '<td style="text-align:left">3</td>' in html
+        assert "64M (16 books of 4M" in html or "64M (8 books of 8M" in html
+        assert "/srv/&lt;fam&gt;" in html
     assert "not started" in Lab(SPEC)._repr_html_()
 
 
@@ -26,23 +26,23 @@ def test_a_running_lab_names_its_nodes() -> None:
 
 
 def test_a_node_shows_its_lab() -> None:
-    shown = node_html("node02", SPEC)
-    assert "<strong>node02</strong>" in shown
-    assert "64M, shared by 3 nodes" in shown
+    html = node_html("node02", SPEC)
+    assert "<strong>node02</strong>" in html
+    assert "64M, shared by 3 nodes" in html
 
 
 def test_what_a_guest_said_is_escaped_and_its_status_stands_out() -> None:
-    shown = FAILED._repr_html_()
-    assert "&lt;b&gt;no&lt;/b&gt;" in shown
-    assert "<b>no" not in shown
-    assert "<strong>exit status 3</strong>" in shown
-    assert "ls &lt;x&gt; …" in shown
+    html = FAILED._repr_html_()
+    assert "&lt;b&gt;no&lt;/b&gt;" in html
+    assert "<b>no" not in html
+    assert "<strong>exit status 3</strong>" in html
+    assert "ls &lt;x&gt; …" in html
 
 
 def test_a_long_output_is_cut_where_it_is_shown() -> None:
-    shown = RunResult("x" * 50_000, "", 0, 1.0, "yes", "node01")._repr_html_()
-    assert len(shown) < 21_000
-    assert "30,000 characters more" in shown
+    html = RunResult("x" * 50_000, "", 0, 1.0, "yes", "node01")._repr_html_()
+    assert len(html) < 21_000
+    assert "30,000 characters more" in html
 
 
 def test_in_a_terminal_a_result_is_its_streams() -> None:

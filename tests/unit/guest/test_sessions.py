@@ -101,7 +101,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(tmp_path: Path) -> No
 
 
 def busy(connection: Connection, crowd: Crowd, pool: ThreadPoolExecutor) -> None:
-    """Have all that the server takes in use."""
+    """Use all sessions that the server takes."""
     pool.submit(connection.run, "first", check=False)
     until(lambda: crowd.together == 1)
 
@@ -130,11 +130,11 @@ def test_a_wait_can_be_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sessions_that_a_server_still_counts_after_they_were_given_up_hold_up_nobody(tmp_path: Path) -> None:
-    over, begun = threading.Event(), []
+    over, channels = threading.Event(), []
 
     def deed(channel: paramiko.Channel) -> None:
-        begun.append(channel)
-        if len(begun) <= 2:
+        channels.append(channel)
+        if len(channels) <= 2:
             over.wait()
         channel.send_exit_status(0)
         channel.close()
@@ -160,13 +160,13 @@ def test_a_server_that_opens_no_session_at_all_is_told(tmp_path: Path) -> None:
 
 def test_a_command_that_a_signal_ended_has_a_shells_status(tmp_path: Path) -> None:
     def deed(channel: paramiko.Channel) -> None:
-        made = paramiko.Message()
-        made.add_byte(cMSG_CHANNEL_REQUEST)
-        made.add_int(channel.remote_chanid)
-        made.add_string("exit-signal")
-        made.add_boolean(False)
-        made.add_string("SEGV")
-        channel.get_transport()._send_user_message(made)  # type: ignore[attr-defined]
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(channel.remote_chanid)
+        message.add_string("exit-signal")
+        message.add_boolean(False)
+        message.add_string("SEGV")
+        channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
         channel.close()
 
     with hostile_node(tmp_path, deed) as connection:

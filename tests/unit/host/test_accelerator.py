@@ -50,7 +50,7 @@ def install_qemu(programs: Path, script: str) -> Path:
     return starts
 
 
-def gone(starts: Path) -> bool:
+def no_process_left(starts: Path) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in starts.read_text().split())
 
 
@@ -59,7 +59,7 @@ def test_kvm_that_boots_the_guest_is_taken(programs: Path, image: Appliance) -> 
     chosen = accelerator.choose("auto", image)
     assert chosen.kind == "kvm"
     assert "booted" in chosen.reason
-    assert gone(starts)
+    assert no_process_left(starts)
 
 
 def test_a_qemu_that_dies_is_quoted(programs: Path, image: Appliance) -> None:
@@ -74,7 +74,7 @@ def test_a_guest_that_never_prints_is_ended(programs: Path, image: Appliance) ->
     chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "printed nothing" in chosen.reason
-    assert gone(starts)
+    assert no_process_left(starts)
 
 
 def test_a_guest_that_prints_for_ever_is_ended(programs: Path, image: Appliance) -> None:
@@ -82,7 +82,7 @@ def test_a_guest_that_prints_for_ever_is_ended(programs: Path, image: Appliance)
     chosen = accelerator.choose("auto", image)
     assert chosen.kind == "tcg"
     assert "was not ready" in chosen.reason
-    assert gone(starts)
+    assert no_process_left(starts)
 
 
 def test_what_a_guest_prints_cannot_play_tricks_on_a_terminal(programs: Path, image: Appliance) -> None:
@@ -164,7 +164,7 @@ def test_a_trial_that_is_called_off_ends_its_qemu(programs: Path, image: Applian
     starts = install_qemu(programs, "exec sleep 60")
     with pytest.raises(LabError, match="called off"):
         accelerator.choose("kvm", image, on_stage=call_off)
-    assert gone(starts)
+    assert no_process_left(starts)
 
 
 def test_a_libvirt_without_kvm_is_told_and_nothing_is_tried(programs: Path, image: Appliance) -> None:
@@ -178,13 +178,13 @@ def test_a_libvirt_without_kvm_is_told_and_nothing_is_tried(programs: Path, imag
 
 def test_a_libvirt_that_refuses_kvm_is_quoted_with_what_to_do() -> None:
     class WithoutKvm:
-        def getDomainCapabilities(self, *asked: object) -> str:  # noqa: N802 - libvirt's name
-            assert asked == ("/opt/qemu", "x86_64", "q35", "kvm")
+        def getDomainCapabilities(self, *arguments: object) -> str:  # noqa: N802 - libvirt's name
+            assert arguments == ("/opt/qemu", "x86_64", "q35", "kvm")
             raise libvirt.libvirtError("KVM is not supported by '/opt/qemu' on this host")
 
     class WithKvm:
-        def getDomainCapabilities(self, *asked: object) -> str:  # noqa: N802 - libvirt's name
-            assert asked[-1] == "kvm"
+        def getDomainCapabilities(self, *arguments: object) -> str:  # noqa: N802 - libvirt's name
+            assert arguments[-1] == "kvm"
             return "<domainCapabilities/>"
 
     refusal = connection.kvm_refusal(WithoutKvm(), "/opt/qemu")
@@ -276,5 +276,5 @@ def test_whatever_ends_the_trial_ends_its_qemu(programs: Path, number: signal.Si
             time.sleep(0.02)
         process.send_signal(number)
         assert process.wait(timeout=30) != 0
-    while not gone(starts):  # the test's own timeout ends it
+    while not no_process_left(starts):  # the test's own timeout ends it
         time.sleep(0.02)

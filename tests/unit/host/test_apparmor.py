@@ -48,9 +48,9 @@ def test_the_line_that_apparmor_wants_is_told_where_it_is_on(
 def test_what_qemu_itself_says_comes_first(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text("#!/bin/sh\necho 'Only modules from the same build can be loaded.' >&2\n")
     monkeypatch.setattr(apparmor, "is_on", lambda: True)
-    said = refused(program)
-    assert "Only modules from the same build" in said
-    assert "AppArmor" not in said
+    message = refused(program)
+    assert "Only modules from the same build" in message
+    assert "AppArmor" not in message
 
 
 @pytest.mark.parametrize(("text", "on"), [("Y\n", True), ("N\n", False), ("", False)])

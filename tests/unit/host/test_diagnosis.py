@@ -51,9 +51,9 @@ def test_what_a_qemu_can_do_is_in_all_three_faces() -> None:
     assert "counts accesses: no (no <plugins>)" in str(diagnosis)
     page = diagnosis._repr_html_()
     assert "starts nodes: yes" in page and "counts accesses: no (no &lt;plugins&gt;)" in page
-    told = json.loads(json.dumps(diagnosis.to_dict()))["checks"][1]
-    assert (told["qemu"], told["version"], told["path"]) == ("auto", "7.2.22", "/q")
-    assert told["abilities"][1] == {"name": "counts accesses", "works": False, "reason": "no <plugins>"}
+    fields = json.loads(json.dumps(diagnosis.to_dict()))["checks"][1]
+    assert (fields["qemu"], fields["version"], fields["path"]) == ("auto", "7.2.22", "/q")
+    assert fields["abilities"][1] == {"name": "counts accesses", "works": False, "reason": "no <plugins>"}
 
 
 def test_the_dictionary_is_json() -> None:

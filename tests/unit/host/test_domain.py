@@ -18,7 +18,7 @@ def test_a_domain_of_another_version_is_left_alone(caplog: pytest.LogCaptureFixt
     connection: Any = SimpleNamespace(
         listAllDomains=lambda: [handle("theirs", theirs), handle("ours", ours.to_xml())]
     )
-    assert [found.record for found in domain.find(connection)] == [ours]
+    assert [each.record for each in domain.find(connection)] == [ours]
     assert "theirs is left alone" in caplog.text
 
 

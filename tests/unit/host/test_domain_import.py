@@ -24,11 +24,11 @@ def domain(
     more: str = "",
 ) -> str:
     """A domain as FAME's set-up script made them."""
-    told = "".join(f"<qemu:arg value={quoteattr(argument)}/>" for argument in arguments)
+    words = "".join(f"<qemu:arg value={quoteattr(argument)}/>" for argument in arguments)
     return (
         f"<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
         f"<name>{name}</name>{memory}{vcpu}<os><type arch='x86_64'>hvm</type></os>{more}"
-        f"<qemu:commandline>{told}</qemu:commandline></domain>"
+        f"<qemu:commandline>{words}</qemu:commandline></domain>"
     )
 
 

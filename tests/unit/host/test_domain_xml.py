@@ -28,13 +28,13 @@ def arguments(domain: ElementTree.Element) -> list[str]:
 
 
 def test_has_the_stanza_of_the_background_text_at_slot_9() -> None:
-    told = arguments(parsed(record()))
-    assert f"memory-backend-file,mem-path=/dev/shm/fam,size={1 << 30},id=FAM,share=on" in told
-    assert "ivshmem-plain,memdev=FAM,bus=pcie.0,addr=0x9" in told
+    words = arguments(parsed(record()))
+    assert f"memory-backend-file,mem-path=/dev/shm/fam,size={1 << 30},id=FAM,share=on" in words
+    assert "ivshmem-plain,memdev=FAM,bus=pcie.0,addr=0x9" in words
 
 
 def test_forwards_ssh_on_loopback_alone_and_keeps_the_guest_off_the_host() -> None:
-    (network,) = [told for told in arguments(parsed(record())) if told.startswith("user,")]
+    (network,) = [word for word in arguments(parsed(record())) if word.startswith("user,")]
     assert "hostfwd=tcp:127.0.0.1:0-:22" in network
     assert "restrict=on" in network
 
@@ -128,7 +128,7 @@ def test_a_card_in_the_lab_s_network_has_a_place_of_its_own() -> None:
     assert interface.find("source[@network='fame-demo']") is not None
     assert interface.find("mac[@address='48:50:42:01:01:01']") is not None
     assert interface.find("address[@slot='0xa']") is not None
-    assert not [told for told in arguments(domain) if "48:50:42" in told]
+    assert not [word for word in arguments(domain) if "48:50:42" in word]
 
 
 def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
@@ -140,16 +140,16 @@ def test_a_card_at_a_switch_is_qemu_s_own_matter() -> None:
 
 def test_a_template_has_no_fam_and_writes_its_memory_through() -> None:
     files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 1 << 20)
-    said = arguments(parsed(record(), arguments=files.made(), fam=False))
-    assert not any("ivshmem" in argument or "id=FAM" in argument for argument in said)
-    assert "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=on" in said
-    assert "-incoming" not in said
+    words = arguments(parsed(record(), arguments=files.made(), fam=False))
+    assert not any("ivshmem" in argument or "id=FAM" in argument for argument in words)
+    assert "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=on" in words
+    assert "-incoming" not in words
 
 
 def test_a_restored_node_maps_the_templates_memory_for_itself_before_fam() -> None:
     files = TemplateFiles(Path("/lab/memory"), 128 << 20, Path("/lab/state"), 32 << 30)
-    said = arguments(parsed(record(), arguments=files.restored()))
+    words = arguments(parsed(record(), arguments=files.restored()))
     memory = "memory-backend-file,id=fame.ram,mem-path=/lab/memory,size=134217728,share=off"
-    assert said.index(memory) < next(i for i, argument in enumerate(said) if "id=FAM" in argument)
-    assert said[said.index("-incoming") + 1] == "defer"
-    assert f"q35-pcihost.pci-hole64-size={64 << 30}" in said
+    assert words.index(memory) < next(i for i, argument in enumerate(words) if "id=FAM" in argument)
+    assert words[words.index("-incoming") + 1] == "defer"
+    assert f"q35-pcihost.pci-hole64-size={64 << 30}" in words

@@ -244,21 +244,21 @@ def test_a_view_in_a_kernel_dies_with_a_word_in_its_servers_log(tmp_path: Path) 
         finally:
             client.stop_channels()
             manager.shutdown_kernel(now=True)
-    said = (tmp_path / "log").read_text()
-    assert "Bus error" in said
-    assert "line 7" in said
+    log_text = (tmp_path / "log").read_text()
+    assert "Bus error" in log_text
+    assert "line 7" in log_text
 
 
 def test_a_file_that_is_announced_is_not_there_yet_and_one_that_is_not_leaves_none(tmp_path: Path) -> None:
-    told: list[bool] = []
+    answers: list[bool] = []
 
     def announce(fam: Fam) -> None:
-        told.append(fam.path.exists())
+        answers.append(fam.path.exists())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         Fam.create(tmp_path / "fam", MIB, announce)
-    assert told == [False]
+    assert answers == [False]
     assert list(tmp_path.iterdir()) == []
 
 

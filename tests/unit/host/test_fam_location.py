@@ -17,10 +17,10 @@ MIB = 1 << 20
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabDirectory:
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
-    made = LabDirectory(tmp_path / "shm" / "fame_lab-0-place")
-    made.path.parent.mkdir()
-    made.make(None)
-    return made
+    lab_directory = LabDirectory(tmp_path / "shm" / "fame_lab-0-place")
+    lab_directory.path.parent.mkdir()
+    lab_directory.make(None)
+    return lab_directory
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def test_fam_on_disk_goes_with_its_lab(directory: LabDirectory, rooms: Callable[
 
 
 def test_the_manifest_says_where_and_why(directory: LabDirectory) -> None:
-    def told(path: Path, spec: LabSpec = SPEC) -> dict[str, str]:
+    def manifest(path: Path, spec: LabSpec = SPEC) -> dict[str, str]:
         return fam_location.describe(spec, Fam(path, spec.fam_size, True, (0, 0)), directory)
 
-    assert told(directory.fam) == {"place": str(SHM), "reason": "by default"}
-    on_disk = told(directory.path / "elsewhere")
+    assert manifest(directory.fam) == {"place": str(SHM), "reason": "by default"}
+    on_disk = manifest(directory.path / "elsewhere")
     assert on_disk == {"place": "disk", "reason": f"{SHM} had no room for 64M"}
     mine = LabSpec("place", fam="64M", fam_path=directory.path / "mine")
-    assert told(directory.path / "mine", mine)["place"] == "fam_path"
+    assert manifest(directory.path / "mine", mine)["place"] == "fam_path"
 
 
 def test_room_is_told_of_a_directory_that_is_yet_to_be_made(tmp_path: Path) -> None:

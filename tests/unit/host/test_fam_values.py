@@ -33,9 +33,9 @@ def test_all_of_a_fam_of_two_gib_is_read_at_once() -> None:
     with tempfile.TemporaryDirectory(dir=SHM) as directory:
         large = Fam.create(Path(directory) / "fam", 2 * GIB)
         large.write(2 * GIB - 4, b"last", control=True)
-        found = large.read(0, large.size)
-    assert len(found) == 2 * GIB
-    assert found[-4:] == b"last"
+        content = large.read(0, large.size)
+    assert len(content) == 2 * GIB
+    assert content[-4:] == b"last"
 
 
 def test_two_gib_and_more_are_stored_at_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fame_lab.host.libvirt import connection
 
 @pytest.fixture
 def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let libvirt refuse as one does on Debian 13 without libvirt-daemon-driver-qemu."""
+    """Refuse as libvirt does on Debian 13 without libvirt-daemon-driver-qemu."""
 
     def refuse(uri: str) -> None:
         error = libvirt.libvirtError("no connection driver available for qemu:///session")
@@ -59,9 +59,9 @@ def test_the_doctor_shows_the_command_that_brings_a_missing_driver(
 ) -> None:
     monkeypatch.setattr(connection, "_DRIVER_FILES", ())
     isolated_check.main("libvirt")
-    said = capsys.readouterr().out
-    assert '"verdict": "fail"' in said
-    assert "libvirt-daemon-driver-qemu" in said.partition('"mend": ')[2], said
+    output = capsys.readouterr().out
+    assert '"verdict": "fail"' in output
+    assert "libvirt-daemon-driver-qemu" in output.partition('"mend": ')[2], output
 
 
 def test_a_missing_daemon_is_named_with_the_command_that_brings_it(

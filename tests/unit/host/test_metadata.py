@@ -70,24 +70,26 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_whatever_a_console_or_an_environment_held_the_metadata_can_be_read(reason: str, run: str) -> None:
     record = dataclasses.replace(RECORD, accelerator_reason=reason, run=run)
-    found = NodeRecord.from_xml(record.to_xml())
-    assert found == dataclasses.replace(record, accelerator_reason=plain(reason, ""), run=plain(run, ""))
+    copy = NodeRecord.from_xml(record.to_xml())
+    assert copy == dataclasses.replace(record, accelerator_reason=plain(reason, ""), run=plain(run, ""))
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(max_size=4), held, max_size=3),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=4), children, max_size=3)
+    ),
 )
 ATTRIBUTES = ["index", "fam", "fam-device", "fam-inode", "fam-created", "accelerator", "reason", "run"]
 
 
 @given(st.sampled_from(ATTRIBUTES), st.text(), JSON, st.sampled_from([None, *RECORD.spec.to_dict()]))
 def test_whatever_the_metadata_hold_there_is_a_record_or_a_lab_error(
-    attribute: str, value: str, told: object, field: str | None
+    attribute: str, value: str, content: object, field: str | None
 ) -> None:
     element = RECORD.to_element()
     element.set(attribute, value)
-    element.text = json.dumps(told if field is None else RECORD.spec.to_dict() | {field: told})
+    element.text = json.dumps(content if field is None else RECORD.spec.to_dict() | {field: content})
     try:
         record = NodeRecord.from_xml(plain(ElementTree.tostring(element, encoding="unicode")))
     except LabError as error:

@@ -16,13 +16,13 @@ from fame_lab.spec.lab_spec import LabSpec
 RECORD = NodeRecord(LabSpec("x", nodes=1), 0, "/dev/shm/x", (1, 2), True, "tcg", "asked", "digest")  # noqa: S108
 
 
-class Asked(Domain):
+class NotingDomain(Domain):
     """A domain whose QEMU notes what it is asked, and answers as one that has done it."""
 
-    asked: list[tuple[str, dict[str, object], int]]
+    requests: list[tuple[str, dict[str, object], int]]
 
     def _ask(self, command: str, arguments: dict[str, object], *files: int) -> Any:
-        self.__dict__.setdefault("asked", []).append((command, arguments, len(files)))
+        self.__dict__.setdefault("requests", []).append((command, arguments, len(files)))
         return {
             "add-fd": {"fdset-id": 7, "fd": 20},
             "query-migrate": {"status": "completed"},
@@ -30,12 +30,12 @@ class Asked(Domain):
         }.get(command, {})
 
     def uris(self) -> list[object]:
-        return [arguments["uri"] for _, arguments, _ in self.asked if "uri" in arguments]
+        return [arguments["uri"] for _, arguments, _ in self.requests if "uri" in arguments]
 
 
-def domain(version: int | None) -> Asked:
+def domain(version: int | None) -> NotingDomain:
     qemu = None if version is None else Qemu(Path("/q"), version)
-    return Asked(None, replace(RECORD, qemu=qemu))
+    return NotingDomain(None, replace(RECORD, qemu=qemu))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_state_goes_by_what_this_qemu_takes(
     migration.save(template, tmp_path / "state")
     migration.restore(node, tmp_path / "state")
     for each in (template, node):
-        assert [name for name, _, files in each.asked if files] == [command]
+        assert [name for name, _, files in each.requests if files] == [command]
         assert each.uris() == [uri]
 
 
@@ -64,13 +64,13 @@ def test_a_restored_node_has_no_file_of_the_template_open(tmp_path: Path) -> Non
     (tmp_path / "state").touch()
     node = domain(11_001_003)
     migration.restore(node, tmp_path / "state")
-    assert node.asked[-1] == ("remove-fd", {"fdset-id": 7}, 0)
+    assert node.requests[-1] == ("remove-fd", {"fdset-id": 7}, 0)
 
 
 def test_what_qemu_refuses_is_the_templates_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise HostError("fd: migration to a file is not supported")
 
-    monkeypatch.setattr(Asked, "_ask", refuse)
+    monkeypatch.setattr(NotingDomain, "_ask", refuse)
     with pytest.raises(BootError, match="not supported"):
         migration.save(domain(11_001_003), tmp_path / "state")

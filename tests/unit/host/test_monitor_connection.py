@@ -50,8 +50,8 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_monitors_are_asked_by_one_connection_that_nothing_else_uses(handle: Any) -> None:
-    asked = [handle_for_monitor(handle).connect() for _ in range(3)]
-    assert asked[0] is asked[1] is asked[2] is not handle.connect()
+    connections = [handle_for_monitor(handle).connect() for _ in range(3)]
+    assert connections[0] is connections[1] is connections[2] is not handle.connect()
     assert Connection.opened == 1
 
 

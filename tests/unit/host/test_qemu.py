@@ -27,9 +27,9 @@ def starts(path: Path) -> int:
 
 
 def test_a_qemu_says_its_version(tmp_path: Path) -> None:
-    found = qemu.read(program(tmp_path / "q", f"echo '{DEBIANS}'"))
-    assert found == Qemu(tmp_path / "q", 10_000_002, "(Debian 1:10.0.2+ds-2~bpo12+1)")
-    assert str(found) == f"QEMU 10.0.2 at {tmp_path / 'q'}"
+    result = qemu.read(program(tmp_path / "q", f"echo '{DEBIANS}'"))
+    assert result == Qemu(tmp_path / "q", 10_000_002, "(Debian 1:10.0.2+ds-2~bpo12+1)")
+    assert str(result) == f"QEMU 10.0.2 at {tmp_path / 'q'}"
 
 
 def test_a_release_candidate_and_a_version_of_two_numbers_are_read(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_libraries_that_the_host_lacks_are_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's QEMU is the user")
 def test_nothing_of_a_path_is_ever_run_as_root() -> None:
     # Not in pytest's own directory, which that user may not pass.
-    with tempfile.TemporaryDirectory() as made:
-        directory, user = Path(made), QemuUser(65534, 65534)
+    with tempfile.TemporaryDirectory() as place:
+        directory, user = Path(place), QemuUser(65534, 65534)
         directory.chmod(0o777)
         script = f"id -u >>{directory}/ids; echo 'error while loading shared libraries: x'"
         path = program(directory / "q", script)

@@ -22,15 +22,15 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
     def fetch(names: tuple[str, ...], into: Path, _state: Path, _tell: object) -> list[apt_packages.Package]:
         into.mkdir(parents=True)
-        made = []
+        packages = []
         for name in names:
             (into / f"{name}.deb").write_text(version[0])
-            made.append(
+            packages.append(
                 apt_packages.Package(
                     name, version[0], apt_packages.sha256(into / f"{name}.deb"), f"{name}.deb"
                 )
             )
-        return made
+        return packages
 
     def unpack(deb: Path, into: Path) -> None:
         program = into / "usr/bin/qemu-system-x86_64"
@@ -47,15 +47,15 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 
 def test_it_is_fetched_once_and_named_by_a_spec(mirror: Callable[[str], None], tmp_path: Path) -> None:
-    made = qemu_cache.ensure(lambda _: None)
-    assert made.qemu.version == 10_000_002
-    assert made.depends == ("libc6", "libfdt1")
+    entry = qemu_cache.ensure(lambda _: None)
+    assert entry.qemu.version == 10_000_002
+    assert entry.depends == ("libc6", "libfdt1")
     mirror("11.1.3")
-    assert qemu_cache.ensure(lambda _: None) == made
-    assert qemu_cache.find("backports") == made.qemu.path
+    assert qemu_cache.ensure(lambda _: None) == entry
+    assert qemu_cache.find("backports") == entry.qemu.path
     assert qemu_cache.find("auto") is None
     assert qemu_cache.find("/q") == Path("/q")
-    assert sorted(path.name for path in qemu_cache.root().iterdir()) == sorted(["lock", made.digest])
+    assert sorted(path.name for path in qemu_cache.root().iterdir()) == sorted(["lock", entry.digest])
 
 
 def test_a_newer_one_is_fetched_where_it_is_asked_for(mirror: Callable[[str], None]) -> None:
@@ -68,12 +68,12 @@ def test_a_newer_one_is_fetched_where_it_is_asked_for(mirror: Callable[[str], No
 
 
 def test_everybody_may_run_it_and_it_finds_its_own_modules(mirror: Callable[[str], None]) -> None:
-    made = qemu_cache.ensure(lambda _: None)
-    assert made.qemu.path.stat().st_mode & 0o777 == 0o755
-    assert made.directory.stat().st_mode & 0o055 == 0o055
-    bundle = made.qemu.path.with_name("qemu-bundle")
-    assert (bundle / "usr/bin").resolve() == made.qemu.path.parent.resolve()
-    assert not (made.directory / "usr/share/doc").exists()
+    entry = qemu_cache.ensure(lambda _: None)
+    assert entry.qemu.path.stat().st_mode & 0o777 == 0o755
+    assert entry.directory.stat().st_mode & 0o055 == 0o055
+    bundle = entry.qemu.path.with_name("qemu-bundle")
+    assert (bundle / "usr/bin").resolve() == entry.qemu.path.parent.resolve()
+    assert not (entry.directory / "usr/share/doc").exists()
 
 
 def test_one_of_another_release_is_no_current_one(
@@ -97,19 +97,19 @@ def test_what_the_host_lacks_is_named_and_nothing_is_left(
 
 @pytest.mark.parametrize("spoilt", ["", "[]", "{}", '{"version": "x"}'])
 def test_a_spoilt_record_is_none(mirror: Callable[[str], None], spoilt: str) -> None:
-    made = qemu_cache.ensure(lambda _: None)
-    (made.directory / "qemu.json").write_text(spoilt)
+    entry = qemu_cache.ensure(lambda _: None)
+    (entry.directory / "qemu.json").write_text(spoilt)
     assert qemu_cache.cached() == []
 
 
 def test_one_is_removed_by_name_or_digest_unless_a_lab_runs_in_it(mirror: Callable[[str], None]) -> None:
-    made = qemu_cache.ensure(lambda _: None)
+    entry = qemu_cache.ensure(lambda _: None)
     with pytest.raises(SpecError, match=r"no QEMU 'other'.*backports"):
         qemu_cache.remove("other", [])
     with pytest.raises(LabError, match="a lab runs in backports"):
-        qemu_cache.remove("backports", [made.qemu.path])
+        qemu_cache.remove("backports", [entry.qemu.path])
     assert qemu_cache.remove(None, []) == []
-    assert qemu_cache.remove(made.digest[:12], []) == [made]
+    assert qemu_cache.remove(entry.digest[:12], []) == [entry]
     assert qemu_cache.cached() == []
 
 
@@ -123,9 +123,9 @@ def test_the_command_line_fetches_lists_and_removes(
     assert main.main(["qemu", "get", "--newer"]) == 0
     capsys.readouterr()
     assert main.main(["qemu", "ls", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [(each["version"], each["current"]) for each in told] == [("10.0.2", False), ("10.0.13", True)]
-    assert all(Path(each["path"]).is_file() for each in told)
+    entries = json.loads(capsys.readouterr().out)
+    assert [(each["version"], each["current"]) for each in entries] == [("10.0.2", False), ("10.0.13", True)]
+    assert all(Path(each["path"]).is_file() for each in entries)
     assert main.main(["qemu", "ls"]) == 0
     assert [row.split()[5] for row in capsys.readouterr().out.splitlines()] == ["STATE", "old", "current"]
     assert main.main(["qemu", "rm", "--old"]) == 0
@@ -135,9 +135,9 @@ def test_the_command_line_fetches_lists_and_removes(
 
 
 def test_the_hosts_backports_have_one_that_works(newer_qemu: Path) -> None:
-    found = qemu.read(newer_qemu)
-    assert found.version > qemu.read(qemu.of_host()).version
-    assert qemu.abilities(found) == qemu.Abilities("x86_64", plugins=True)
+    newer = qemu.read(newer_qemu)
+    assert newer.version > qemu.read(qemu.of_host()).version
+    assert qemu.abilities(newer) == qemu.Abilities("x86_64", plugins=True)
     assert not qemu.complaints(newer_qemu)
 
 

@@ -23,7 +23,7 @@ NAMES = st.sampled_from(
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda held: st.lists(held, max_size=3) | st.dictionaries(NAMES, held, max_size=4),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(NAMES, children, max_size=4),
 )
 
 
@@ -52,10 +52,10 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 
 @given(st.text() | JSON.map(json.dumps))
-def test_whatever_qemu_returns_there_is_a_value_or_a_host_error(said: str) -> None:
+def test_whatever_qemu_returns_there_is_a_value_or_a_host_error(answer: str) -> None:
     for read in (qmp_result, forwarded_port):
-        check(lambda: read(said))  # noqa: B023
-    assert fam_block(said) is None or isinstance(fam_block(said), int)
+        check(lambda: read(answer))  # noqa: B023
+    assert fam_block(answer) is None or isinstance(fam_block(answer), int)
 
 
 @given(JSON)

@@ -40,7 +40,9 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Appliance:
     """A guest image, and a cache of its own."""
     monkeypatch.setenv("FAME_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(qemu_trial, "_BOOT_SECONDS", 1.0)
-    monkeypatch.setattr(trace_plugin, "interface", lambda found, _user: 2 if found.version > 9_000_000 else 1)
+    monkeypatch.setattr(
+        trace_plugin, "interface", lambda program, _user: 2 if program.version > 9_000_000 else 1
+    )
     return Appliance(tmp_path / "kernel", tmp_path / "initrd", "ab" * 32, "6.1")
 
 
@@ -50,8 +52,8 @@ def look(
     path = tmp_path / "q"
     path.write_text(SCRIPT.format(version=version, boot=boot))
     path.chmod(0o755)
-    given: dict[str, Any] = {"name": "auto", "connection": Connection()} | more
-    return qemu_trial.look(path=path, image=image, user=None, **given)
+    options: dict[str, Any] = {"name": "auto", "connection": Connection()} | more
+    return qemu_trial.look(path=path, image=image, user=None, **options)
 
 
 def can(check: QemuCheck) -> dict[str, bool]:

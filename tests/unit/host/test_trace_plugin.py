@@ -33,7 +33,7 @@ def stand_in(directory: Path, version: int, *, least: int, newest: int) -> Qemu:
 
 
 @pytest.mark.parametrize(
-    ("version", "least", "newest", "taken"),
+    ("version", "least", "newest", "expected"),
     [
         (7_002_022, 0, 1, 1),
         (8_002_002, 0, 1, 1),
@@ -48,11 +48,11 @@ def stand_in(directory: Path, version: int, *, least: int, newest: int) -> Qemu:
     ],
 )
 def test_a_qemu_is_given_a_plugin_that_it_loads(
-    tmp_path: Path, version: int, least: int, newest: int, taken: int
+    tmp_path: Path, version: int, least: int, newest: int, expected: int
 ) -> None:
-    found = trace_plugin.interface(stand_in(tmp_path, version, least=least, newest=newest))
-    assert found == taken
-    assert least <= found <= newest
+    interface = trace_plugin.interface(stand_in(tmp_path, version, least=least, newest=newest))
+    assert interface == expected
+    assert least <= interface <= newest
 
 
 def test_what_a_qemu_takes_is_asked_once(tmp_path: Path) -> None:
@@ -66,11 +66,11 @@ def test_a_qemu_that_takes_none_says_what_works_all_the_same(tmp_path: Path, lea
     of = stand_in(tmp_path, 13_000_000, least=least, newest=newest)
     with pytest.raises(HostError) as caught:
         trace_plugin.interface(of)
-    said = str(caught.value)
-    assert f"QEMU 13.0.0 at {of.path} cannot count accesses" in said
-    assert "versions 1, 2, 6, 7" in said
-    assert "supports only" in said
-    assert "Labs without trace=True run in it, and lab.record() takes samples" in said
+    message = str(caught.value)
+    assert f"QEMU 13.0.0 at {of.path} cannot count accesses" in message
+    assert "versions 1, 2, 6, 7" in message
+    assert "supports only" in message
+    assert "Labs without trace=True run in it, and lab.record() takes samples" in message
 
 
 def test_a_qemu_without_plugins_says_so_itself(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def image(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(specs(trace=False), st.sampled_from(["tcg", "kvm"]))
 def test_each_spec_comes_back_from_each_of_its_domains(image: None, spec: LabSpec, accel: Any) -> None:
     spec = dataclasses.replace(spec, accel=accel)
-    written = spec.to_xml()
-    assert ("network" in written) == (spec.network == "libvirt")
-    assert [LabSpec.from_xml(written[node]) for node in spec.node_names] == [spec] * spec.nodes
+    domains = spec.to_xml()
+    assert ("network" in domains) == (spec.network == "libvirt")
+    assert [LabSpec.from_xml(domains[node]) for node in spec.node_names] == [spec] * spec.nodes
     assert list(spec.to_qemu_args()) == list(spec.node_names)
 
 
@@ -63,8 +63,8 @@ def test_a_domain_without_metadata_tells_what_it_can(image: None) -> None:
 
 
 def test_each_node_has_a_port_of_its_own(image: None) -> None:
-    told = TCG.to_qemu_args(ssh_port=3000)
-    assert [any(f"127.0.0.1:{3000 + i}-:22" in word for word in told[f"node0{i + 1}"]) for i in (0, 1)]
+    arguments = TCG.to_qemu_args(ssh_port=3000)
+    assert [any(f"127.0.0.1:{3000 + i}-:22" in word for word in arguments[f"node0{i + 1}"]) for i in (0, 1)]
 
 
 @pytest.mark.parametrize("port", [0, -1, 65535, 70000])
@@ -160,8 +160,8 @@ def test_a_folder_needs_nothing_of_the_cache(folder: Path) -> None:
 
 def test_its_readme_says_how_to_begin_and_how_to_end(folder: Path) -> None:
     readme = (folder / "README").read_text()
-    for told in ("virsh define $node.xml", "./all.sh", "ssh -F ssh_config node01", "virsh undefine"):
-        assert told in readme
+    for command in ("virsh define $node.xml", "./all.sh", "ssh -F ssh_config node01", "virsh undefine"):
+        assert command in readme
     assert "rm /dev/shm/fame-demo.fam" in readme
 
 

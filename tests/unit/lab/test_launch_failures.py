@@ -51,8 +51,8 @@ def test_an_error_of_any_kind_at_a_node_leaves_nothing(machine: InMemoryHost, ki
 def test_an_error_of_whoever_is_told_a_stage_leaves_nothing(
     machine: InMemoryHost, kind: str, stage: str
 ) -> None:
-    def tell(_who: str, told: str) -> None:
-        if told == stage:
+    def tell(_who: str, current: str) -> None:
+        if current == stage:
             raise AlarmError
 
     with pytest.raises(AlarmError):
@@ -64,8 +64,8 @@ def test_an_error_of_whoever_is_told_a_stage_leaves_nothing(
 def test_an_error_while_progress_is_shown_leaves_nothing(
     machine: InMemoryHost, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    def show(_progress: LaunchProgress, _who: str, shown: str) -> None:
-        if shown == stage:
+    def show(_progress: LaunchProgress, _who: str, current: str) -> None:
+        if current == stage:
             raise AlarmError
 
     monkeypatch.setattr(LaunchProgress, "show", show)
@@ -167,13 +167,13 @@ def test_a_failure_ends_nodes_that_wait_for_their_turn_to_boot(
     machine: InMemoryHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
-    boots, made = threading.Event(), threading.Event()
+    boots, creation = threading.Event(), threading.Event()
     machine.calls.before("create", lambda: boots.wait(60), "node02")
-    machine.calls.after("create", made.set, "node02")
+    machine.calls.after("create", creation.set, "node02")
 
     def fail() -> None:
         boots.set()
-        assert made.wait(60)
+        assert creation.wait(60)
         raise HostError("refused")
 
     machine.calls.before("resume", fail, "node01")

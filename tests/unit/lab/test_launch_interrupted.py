@@ -39,20 +39,20 @@ def test_a_start_that_is_interrupted_at_any_call_leaves_nothing(
 
 
 def test_a_ctrl_c_that_interrupts_no_wait_is_heard_all_the_same(machine: InMemoryHost) -> None:
-    heard: list[bool] = []
+    calls: list[bool] = []
 
     def interrupt_unseen() -> None:
         time.sleep(0.5)  # by then the main thread waits for news
         # In another thread it ends no wait of the main one, as if it came just before that.
         signal.raise_signal(signal.SIGINT)
         wait_for(is_cancelled, 10)
-        heard.append(True)
+        calls.append(True)
 
     machine.script("node01", NodeLife(boots_after=None))
     machine.calls.before("console", interrupt_unseen)
     with pytest.raises(KeyboardInterrupt):
         memory_lab(machine, nodes=1).start(deadline=600)
-    assert heard == [True]
+    assert calls == [True]
     assert leftovers(machine) == []
 
 
@@ -139,10 +139,10 @@ def test_an_end_that_hangs_is_waited_for_though_it_is_interrupted(
 def test_a_signal_is_delivered_once_nothing_is_left(machine: InMemoryHost, number: signal.Signals) -> None:
     main = threading.main_thread().ident
     assert main is not None
-    left: list[list[str]] = []
+    remains: list[list[str]] = []
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        left.append(leftovers(machine))
+        remains.append(leftovers(machine))
 
     before = signal.signal(number, on_signal)
     try:
@@ -152,7 +152,7 @@ def test_a_signal_is_delivered_once_nothing_is_left(machine: InMemoryHost, numbe
             memory_lab(machine, nodes=1).start()
     finally:
         signal.signal(number, before)
-    assert left == [[]]
+    assert remains == [[]]
 
 
 def test_an_interrupt_when_all_is_up_leaves_nothing(

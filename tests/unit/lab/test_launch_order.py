@@ -26,8 +26,8 @@ def started(machine: InMemoryHost, node: str) -> list[str]:
 
 def test_a_start_asks_for_each_thing_in_its_turn(machine: InMemoryHost) -> None:
     with memory_lab(machine, nodes=1):
-        asked = [call for call in machine.calls.order() if not call.startswith(LOOKS)]
-    assert asked == [
+        calls = [call for call in machine.calls.order() if not call.startswith(LOOKS)]
+    assert calls == [
         "connect",
         "labs",
         "qemu twin",
@@ -96,7 +96,7 @@ def test_no_more_nodes_boot_at_a_time_than_there_are_cores(
 
 def test_a_network_is_made_before_the_nodes_and_proved_after_all_of_them(machine: InMemoryHost) -> None:
     stages: list[tuple[str, str]] = []
-    with memory_lab(machine, network="libvirt").start(tell=lambda *told: stages.append(told)):
+    with memory_lab(machine, network="libvirt").start(tell=lambda *stage: stages.append(stage)):
         created = [index(machine, f"create {node}") for node in ("node01", "node02")]
         assert index(machine, "check network twin") < index(machine, "make network twin") < min(created)
     assert stages[-1] == ("twin", "proving the network")
@@ -179,9 +179,9 @@ def test_a_daemon_that_goes_away_while_a_node_is_made_is_asked_again(
     with memory_lab(machine) as lab:
         assert lab.run("uname -n")["node01"].stdout == "node01\n"
     # What was made all the same is not in its own way.
-    made = [call for call in started(machine, "node01") if call in ("create", "destroy")]
+    calls = [call for call in started(machine, "node01") if call in ("create", "destroy")]
     again = ["create", "destroy", "create"] if when == "after" else ["create", "create", "destroy"]
-    assert made[:3] == again
+    assert calls[:3] == again
     assert "libvirtd went away; trying once more" in caplog.text
     assert leftovers(machine) == []
 
@@ -198,11 +198,11 @@ def test_a_refusal_of_a_host_is_not_tried_again(
 
 
 def test_a_start_is_heard_as_a_job(machine: InMemoryHost) -> None:
-    heard: list[tuple[int, int | None, str]] = []
-    with listen(lambda *words: heard.append(words)), memory_lab(machine):
-        assert heard[0] == (0, 2, "twin")
-        assert heard[-1] == (2, 2, "ready")
-        assert any("node02 booting" in words for _, _, words in heard)
+    steps: list[tuple[int, int | None, str]] = []
+    with listen(lambda *words: steps.append(words)), memory_lab(machine):
+        assert steps[0] == (0, 2, "twin")
+        assert steps[-1] == (2, 2, "ready")
+        assert any("node02 booting" in words for _, _, words in steps)
 
 
 def test_a_lab_that_has_stopped_says_so_and_can_start_again(machine: InMemoryHost) -> None:
@@ -223,8 +223,8 @@ def test_a_node_that_is_restarted_is_ended_and_proved_anew(machine: InMemoryHost
     with memory_lab(machine, start="template") as lab:
         before = len(machine.calls.log)
         lab.nodes[1].restart()
-        asked = [call.what for call in machine.calls.log[before:] if call.what not in LOOKS]
-        assert asked == ["destroy", "create", "resume", "open", "run"]
+        calls = [call.what for call in machine.calls.log[before:] if call.what not in LOOKS]
+        assert calls == ["destroy", "create", "resume", "open", "run"]
         start = lab.manifest()["start"]
         assert (start["node01"]["kind"], start["node02"]["kind"]) == ("template", "cold")
         assert "restarted" in start["node02"]["reason"]

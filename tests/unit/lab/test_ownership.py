@@ -25,9 +25,9 @@ sys.stdin.readline()
 
 @pytest.fixture
 def directory(tmp_path: Path) -> LabDirectory:
-    made = LabDirectory(tmp_path / "fame_lab-0-claimed")
-    made.make(None)
-    return made
+    lab_directory = LabDirectory(tmp_path / "fame_lab-0-claimed")
+    lab_directory.make(None)
+    return lab_directory
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def test_an_owner_that_is_killed_leaves_it_orphaned(
 def test_an_owner_that_ends_by_itself_leaves_it_on_purpose(
     owner: subprocess.Popen[str], directory: LabDirectory
 ) -> None:
-    _, said = owner.communicate("")
+    _, stderr = owner.communicate("")
     assert owner_state(directory) == "detached"
-    assert f"the lab {directory.name!r} runs on without this program" in said
+    assert f"the lab {directory.name!r} runs on without this program" in stderr
 
 
 def test_an_owner_whose_lab_was_ended_by_another_says_nothing_of_it(
@@ -128,8 +128,8 @@ def test_nobody_takes_up_what_is_being_taken_away(directory: LabDirectory) -> No
         except LabError:
             outcome.append("refused")
 
-    with locked_state(directory) as found:
-        assert found == "orphaned"
+    with locked_state(directory) as state:
+        assert state == "orphaned"
         waiting = threading.Thread(target=join)
         waiting.start()
         waiting.join(0.3)

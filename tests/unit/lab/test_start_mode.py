@@ -22,8 +22,8 @@ SOUND = {
 }
 
 
-def hindrance(spec: LabSpec, **found: object) -> str:
-    return template.cold_start_reason(spec, **(SOUND | found))  # type: ignore[arg-type]
+def hindrance(spec: LabSpec, **conditions: object) -> str:
+    return template.cold_start_reason(spec, **(SOUND | conditions))  # type: ignore[arg-type]
 
 
 def test_auto_restores_more_nodes_than_the_host_has_cores() -> None:
@@ -39,15 +39,17 @@ def test_under_kvm_nodes_are_restored_if_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("conditions", "words"),
     [
         ({"image_supports_restore": False}, "appliance"),
         ({"libvirt_passes_fds": False}, "8.2"),
         ({"room": 127 << 20}, "room for 127M"),
     ],
 )
-def test_what_cannot_be_restored_safely_boots_cold_and_says_why(found: dict[str, object], words: str) -> None:
-    assert words in hindrance(restored("x", nodes=8), **found)
+def test_what_cannot_be_restored_safely_boots_cold_and_says_why(
+    conditions: dict[str, object], words: str
+) -> None:
+    assert words in hindrance(restored("x", nodes=8), **conditions)
 
 
 def test_a_fam_that_a_restored_node_has_no_room_for_boots_cold() -> None:

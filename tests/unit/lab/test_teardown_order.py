@@ -49,20 +49,20 @@ def test_a_lab_goes_in_its_order(machine: InMemoryHost) -> None:
 def test_keys_fam_and_record_are_there_until_the_nodes_and_the_network_are_gone(
     machine: InMemoryHost, directory: LabDirectory
 ) -> None:
-    seen: dict[str, set[str]] = {}
+    files: dict[str, set[str]] = {}
 
     def look(what: str) -> None:
-        if what not in seen:
-            seen[what] = {path.name for path in directory.path.iterdir()}
+        if what not in files:
+            files[what] = {path.name for path in directory.path.iterdir()}
 
     lab = memory_lab(machine, network="libvirt").start()
     for what in ("destroy", "end network", "remove logs"):
         machine.calls.before(what, lambda what=what: look(what))  # type: ignore[misc]
     lab.stop()
-    assert seen["destroy"] >= {"fam", "id_ed25519", "known_hosts", "record.xml", "owner"}
-    assert seen["end network"] >= {"fam", "record.xml"}
-    assert "fam" not in seen["remove logs"]
-    assert "record.xml" in seen["remove logs"]
+    assert files["destroy"] >= {"fam", "id_ed25519", "known_hosts", "record.xml", "owner"}
+    assert files["end network"] >= {"fam", "record.xml"}
+    assert "fam" not in files["remove logs"]
+    assert "record.xml" in files["remove logs"]
     assert not directory.path.exists()
 
 
@@ -73,10 +73,10 @@ def test_a_lab_that_was_let_go_is_an_orphan_while_it_is_taken_away(
     lab.detach()
     assert not directory.owner.exists()
     assert leftovers(machine) != []
-    seen: list[bool] = []
-    machine.calls.before("destroy", lambda: seen.append(directory.owner.exists()))
+    presence: list[bool] = []
+    machine.calls.before("destroy", lambda: presence.append(directory.owner.exists()))
     assert tear_down(machine, "twin")
-    assert seen == [True, True]
+    assert presence == [True, True]
     assert leftovers(machine) == []
 
 

@@ -133,14 +133,14 @@ def test_a_view_that_is_closed_closes_all_that_it_shows() -> None:
 
 
 def test_an_executed_notebook_gets_a_still_that_is_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[Any] = []
+    outputs: list[Any] = []
 
     class Handle:
         def update(self, data: Any, **_: Any) -> None:
-            shown.append(data)
+            outputs.append(data)
 
     def display(data: Any, **_: Any) -> Handle:
-        shown.append(data)
+        outputs.append(data)
         return Handle()
 
     monkeypatch.setenv(RUN_VARIABLE, "run")
@@ -150,8 +150,8 @@ def test_an_executed_notebook_gets_a_still_that_is_the_last_one(monkeypatch: pyt
     assert isinstance(view, StillView)
     view._ipython_display_()
     recording.stop()
-    assert [sorted(each) for each in shown] == [["image/png", "text/plain"]] * 2
-    assert shown[0] != shown[1]
+    assert [sorted(each) for each in outputs] == [["image/png", "text/plain"]] * 2
+    assert outputs[0] != outputs[1]
 
 
 @pytest.mark.parametrize("every", [0, 0.01, 61, True, "fast"])

@@ -36,9 +36,9 @@ def panel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
 
 
 def test_all_that_is_wrong_is_told_at_once_each_at_its_field() -> None:
-    found = problems({"name": "a b", "nodes": 0, "fam": "3M", "vcpus": "many", "memory": "1K"})
-    assert list(found) == ["name", "nodes", "vcpus", "fam", "memory"]
-    assert all(why.startswith(f"{field} is ") for field, why in found.items())
+    messages = problems({"name": "a b", "nodes": 0, "fam": "3M", "vcpus": "many", "memory": "1K"})
+    assert list(messages) == ["name", "nodes", "vcpus", "fam", "memory"]
+    assert all(why.startswith(f"{field} is ") for field, why in messages.items())
 
 
 @given(
@@ -58,9 +58,9 @@ def test_all_that_is_wrong_is_told_at_once_each_at_its_field() -> None:
 )
 def test_whatever_is_typed_it_is_right_or_every_field_that_is_not_is_named(values: dict[str, Any]) -> None:
     values = {"name": "demo"} | values
-    found = problems(values)
-    assert set(found) <= set(values) | {"book"}
-    if not found:
+    messages = problems(values)
+    assert set(messages) <= set(values) | {"book"}
+    if not messages:
         LabSpec(**values)
 
 
@@ -115,9 +115,9 @@ def test_a_rows_state_is_libvirts_and_of_a_node_that_runs_how_far_it_is(
 def test_the_kits_errors_are_shown_whole_and_others_with_where_they_came_from() -> None:
     assert "where it came from" not in error_html("chase", ProbeError("<b>too few</b>"))
     assert "&lt;b&gt;too few&lt;/b&gt;" in error_html("chase", ProbeError("<b>too few</b>"))
-    told = error_html("chase", ZeroDivisionError("by nothing"))
-    assert "ZeroDivisionError: by nothing" in told
-    assert "where it came from" in told
+    text = error_html("chase", ZeroDivisionError("by nothing"))
+    assert "ZeroDivisionError: by nothing" in text
+    assert "where it came from" in text
 
 
 def test_a_task_gives_its_result_or_its_error_and_can_be_called_off() -> None:

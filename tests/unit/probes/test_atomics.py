@@ -109,14 +109,14 @@ def test_more_contenders_than_nodes_give_no_number(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     atomics.run(lab, **SMALL).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    rates, shares = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    rates, shares = figure.axes
     assert rates.get_xlabel() == "nodes that contend"
     assert rates.get_ylabel() == "increments [million/s]"
     assert shares.get_ylabel() == "share"
-    assert drawn.get_suptitle() == "Nodes that increment one word at once"
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "lost: 0 of" in drawn.get_supxlabel()
+    assert figure.get_suptitle() == "Nodes that increment one word at once"
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "lost: 0 of" in figure.get_supxlabel()
 
 
 def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,17 +59,17 @@ def test_a_parameter_that_cannot_be_is_refused(lab: Any, parameters: dict[str, A
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     bandwidth.run(lab, **SMALL).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    shown = [axes for axes in drawn.axes if axes.axison]
-    assert [axes.get_title() for axes in shown] == ALL
-    assert drawn.axes[0].get_ylabel() == "bandwidth [GB/s]"
-    assert {axes.get_xlabel() for axes in shown} == {"working set"}
-    label = drawn.get_supxlabel()
+    figure = Result.load(tmp_path / "kept").plot()
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in panels] == ALL
+    assert figure.axes[0].get_ylabel() == "bandwidth [GB/s]"
+    assert {axes.get_xlabel() for axes in panels} == {"working set"}
+    label = figure.get_supxlabel()
     assert "emulated (TCG on this host): not a fabric's latency" in label
     assert "n = 30 batches" in label
     assert "a copy counts those read and written, a triad its three arrays" in label
 
 
 def test_one_operation_has_the_figure_to_itself(lab: Any) -> None:
-    drawn = bandwidth.run(lab, **SMALL, operations="read", memories="dram").plot()
-    assert len(drawn.axes) == 1
+    figure = bandwidth.run(lab, **SMALL, operations="read", memories="dram").plot()
+    assert len(figure.axes) == 1

@@ -19,9 +19,9 @@ def adding(lab: Any, count: int) -> dict[Any, list[str]]:
 
 
 def test_nodes_start_together_and_each_line_comes_back(lab: Any) -> None:
-    found = run_at_barrier(lab, adding(lab, 1000), peer_timeout=10, timeout=60)
-    assert sorted(found) == ["node01", "node02", "node03"]
-    assert max(lines[0]["last"] for lines in found.values()) == 3000
+    outputs = run_at_barrier(lab, adding(lab, 1000), peer_timeout=10, timeout=60)
+    assert sorted(outputs) == ["node01", "node02", "node03"]
+    assert max(lines[0]["last"] for lines in outputs.values()) == 3000
 
 
 def test_it_begins_well_after_a_run_that_left_in_the_middle(lab: Any) -> None:

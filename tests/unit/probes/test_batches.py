@@ -47,13 +47,13 @@ def test_summary_replaces_batches_by_statistics_in_order() -> None:
         coords={"memory": ["dram", "fam"]},
         attrs={"units": "ns"},
     )
-    found = summary(values)
-    assert found.dims == ("statistic", "memory", "working_set")
-    assert found["statistic"].values.tolist() == list(STATISTICS)
-    assert found.attrs["units"] == "ns"
-    np.testing.assert_allclose(found.sel(statistic="p50"), values.median("batch"))
-    np.testing.assert_allclose(found.sel(statistic="max"), values.max("batch"))
-    rising = found.sel(statistic=["min", "p50_low", "p50", "p50_high", "max"]).values
+    statistics = summary(values)
+    assert statistics.dims == ("statistic", "memory", "working_set")
+    assert statistics["statistic"].values.tolist() == list(STATISTICS)
+    assert statistics.attrs["units"] == "ns"
+    np.testing.assert_allclose(statistics.sel(statistic="p50"), values.median("batch"))
+    np.testing.assert_allclose(statistics.sel(statistic="max"), values.max("batch"))
+    rising = statistics.sel(statistic=["min", "p50_low", "p50", "p50_high", "max"]).values
     assert (np.diff(rising, axis=0) >= 0).all()
 
 
@@ -74,7 +74,7 @@ def test_the_interval_of_a_median_covers_it_as_often_as_it_says_though_batches_d
         noise = generator.normal(size=250)
         for each in range(1, noise.size):
             noise[each] += 0.6 * noise[each - 1]
-        found = summary(xr.DataArray(noise[50:], dims="batch"))
-        low, high = found.sel(statistic=["p50_low", "p50_high"]).values
+        statistics = summary(xr.DataArray(noise[50:], dims="batch"))
+        low, high = statistics.sel(statistic=["p50_low", "p50_high"]).values
         covered += low <= 0 <= high
     assert 0.88 <= covered / 200 <= 1

@@ -33,8 +33,8 @@ def test_every_batch_of_both_memories_is_kept_with_units(lab: Any) -> None:
 
 
 def test_orders_and_strides_in_a_sequence_are_dimensions(lab: Any) -> None:
-    asked: dict[str, Any] = {"orders": ["page-grouped", "random"], "strides": [64, "4K"]}
-    result = chase.run(lab, **SMALL | asked, memories="fam")
+    parameters: dict[str, Any] = {"orders": ["page-grouped", "random"], "strides": [64, "4K"]}
+    result = chase.run(lab, **SMALL | parameters, memories="fam")
     data = result.dataset
     assert data["latency"].dims == ("order", "stride", "memory", "working_set", "batch")
     assert data["order"].values.tolist() == ["page-grouped", "random"]
@@ -163,8 +163,8 @@ class LyingNode(LocalNode):
     """A guest whose probe answers for another working set."""
 
     def probe(self, *arguments: str, timeout: float | None = None) -> list[dict[str, Any]]:
-        found = super().probe(*arguments, timeout=timeout)
-        return [line | {"size": 64} for line in found]
+        lines = super().probe(*arguments, timeout=timeout)
+        return [line | {"size": 64} for line in lines]
 
 
 class SilentNode(LocalNode):
@@ -184,16 +184,16 @@ def test_an_answer_to_another_question_is_refused(lab: Any, liar: type[LocalNode
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     chase.run(lab, **SMALL | {"orders": chase.ORDERS}).save(tmp_path / "kept")
     loaded = Result.load(tmp_path / "kept")
-    drawn = loaded.plot()
-    assert [axes.get_title() for axes in drawn.axes] == ["random", "page-grouped"]
-    axes = drawn.axes[0]
+    figure = loaded.plot()
+    assert [axes.get_title() for axes in figure.axes] == ["random", "page-grouped"]
+    axes = figure.axes[0]
     assert axes.get_xlabel() == "working set"
     assert axes.get_ylabel() == "latency of a load [ns]"
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_legend_handles_labels()[1] == ["DRAM", "FAM"]
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 30 batches" in drawn.get_supxlabel()
-    assert "a line every 64 bytes" in drawn.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 30 batches" in figure.get_supxlabel()
+    assert "a line every 64 bytes" in figure.get_supxlabel()
     np.testing.assert_array_equal(
         axes.lines[0].get_ydata(),
         loaded.dataset["latency_summary"].sel(memory="dram", statistic="p50", order="random"),
@@ -201,6 +201,6 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -
 
 
 def test_of_several_strides_the_plot_has_a_line_each(lab: Any) -> None:
-    drawn = chase.run(lab, **SMALL | {"strides": [64, 4096]}).plot()
-    assert [axes.get_title() for axes in drawn.axes] == ["DRAM, random", "FAM, random"]
-    assert drawn.axes[1].get_legend_handles_labels()[1] == ["64", "4096"]
+    figure = chase.run(lab, **SMALL | {"strides": [64, 4096]}).plot()
+    assert [axes.get_title() for axes in figure.axes] == ["DRAM, random", "FAM, random"]
+    assert figure.axes[1].get_legend_handles_labels()[1] == ["64", "4096"]

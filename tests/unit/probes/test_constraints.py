@@ -29,7 +29,7 @@ def test_what_cannot_be_is_refused(constraint: Constraint, values: list[Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("constraint", "value", "taken"),
+    ("constraint", "value", "expected"),
     [
         (BATCHES, 30, 30),
         (BATCH_MS, 1000, 1000),
@@ -39,8 +39,8 @@ def test_what_cannot_be_is_refused(constraint: Constraint, values: list[Any]) ->
         (Choices("tas", "mcs"), ("mcs",), ["mcs"]),
     ],
 )
-def test_what_can_be_is_taken(constraint: Constraint, value: Any, taken: Any) -> None:
-    assert constraint.read(value) == taken
+def test_what_can_be_is_taken(constraint: Constraint, value: Any, expected: Any) -> None:
+    assert constraint.read(value) == expected
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ class BriskNode(LocalNode):
     """A node whose batches are half as long as asked for."""
 
     def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
-        asked = list(words)
-        asked[asked.index("--batch-us") + 1] = "1000"
-        [line] = super().probe(*asked, **options)
+        arguments = list(words)
+        arguments[arguments.index("--batch-us") + 1] = "1000"
+        [line] = super().probe(*arguments, **options)
         return [line | {"batch_ns": [2 * ns for ns in line["batch_ns"]], "window_ns": 2 * line["window_ns"]}]
 
 
@@ -56,12 +56,12 @@ def test_one_node_contends_with_nobody(lab: Any) -> None:
 
 def test_nodes_that_did_not_take_part_are_nan(lab: Any) -> None:
     runs = [contest(lab, lab.nodes[:count], WORDS, COUNTS, RULES) for count in (1, 2)]
-    found = dataset(runs, {"contenders": [1, 2]}, lab.nodes, dict.fromkeys(COUNTS, "what was done"))
-    assert dict(found["elapsed"].sizes) == {"contenders": 2, "node": 2, "batch": 30}
-    assert np.isnan(found["elapsed"].sel(contenders=1, node="node02")).all()
-    assert not found["preempted"].sel(contenders=1, node="node02").any()
-    assert found["elapsed"].attrs["units"] == "ns"
-    assert found["window_successes"].dims == ("contenders", "node")
+    result = dataset(runs, {"contenders": [1, 2]}, lab.nodes, dict.fromkeys(COUNTS, "what was done"))
+    assert dict(result["elapsed"].sizes) == {"contenders": 2, "node": 2, "batch": 30}
+    assert np.isnan(result["elapsed"].sel(contenders=1, node="node02")).all()
+    assert not result["preempted"].sel(contenders=1, node="node02").any()
+    assert result["elapsed"].attrs["units"] == "ns"
+    assert result["window_successes"].dims == ("contenders", "node")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_fairness_is_one_for_equals_and_a_share_for_one_who_has_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         (["--parties", "2", "--barrier", "0", "--rank", "2"], "--rank is from 0 to 1"),
         (["--parties", "2", "--barrier", "0", "--rank", "0", "--steps", "64"], "not a multiple of 128"),
@@ -125,7 +125,7 @@ def test_fairness_is_one_for_equals_and_a_share_for_one_who_has_all() -> None:
         (["--parties", "1", "--barrier", "0"], "--rank is missing"),
     ],
 )
-def test_the_program_refuses_a_place_that_cannot_be(lab: Any, words: list[str], said: str) -> None:
+def test_the_program_refuses_a_place_that_cannot_be(lab: Any, words: list[str], complaint: str) -> None:
     steps = [] if "--steps" in words else ["--steps", "1024"]
     done = subprocess.run(
         [str(native.PROBE.binary()), *WORDS[:-1], str(lab.fam.path), *steps, *words],
@@ -133,4 +133,4 @@ def test_the_program_refuses_a_place_that_cannot_be(lab: Any, words: list[str], 
         text=True,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert complaint in done.stderr

@@ -202,10 +202,10 @@ def test_numpys_numbers_and_arrays_are_taken_as_pythons_own(
     idle: Any, no_timer: None, probe: str, name: str
 ) -> None:
     default = default_of(probe, name)
-    given = np.array(default) if isinstance(default, tuple) else np.array([default])[0]
+    value = np.array(default) if isinstance(default, tuple) else np.array([default])[0]
     for start in (probes.run, run_alone):
         with pytest.raises(Started):
-            start(idle, probe, **{name: given})
+            start(idle, probe, **{name: value})
 
 
 def test_a_result_of_numpys_numbers_is_saved(tmp_path: Path) -> None:
@@ -238,16 +238,20 @@ def test_every_summary_follows_from_its_batches(run: Run) -> None:
     dataset = run.result.dataset
     for name in (str(each) for each in dataset.data_vars if str(each).endswith("_summary")):
         batches = dataset[name.removesuffix("_summary")]
-        kept = dataset[name].transpose(..., "statistic")
-        *others, last = (dim for dim in batches.dims if dim not in kept.dims)
+        statistics = dataset[name].transpose(..., "statistic")
+        *others, last = (dim for dim in batches.dims if dim not in statistics.dims)
         # In the order of measuring, which is that of the last dimension, whatever else is summed up.
-        rows = batches.transpose(*kept.dims[:-1], last, *others).values.reshape(*kept.shape[:-1], -1)
-        for place in np.ndindex(kept.shape[:-1]):
+        rows = batches.transpose(*statistics.dims[:-1], last, *others).values.reshape(
+            *statistics.shape[:-1], -1
+        )
+        for place in np.ndindex(statistics.shape[:-1]):
             row = rows[place][np.isfinite(rows[place])]
             expected = (
-                summary(xr.DataArray(row, dims="batch")) if row.size else np.full(kept.shape[-1], np.nan)
+                summary(xr.DataArray(row, dims="batch"))
+                if row.size
+                else np.full(statistics.shape[-1], np.nan)
             )
-            np.testing.assert_allclose(kept.values[place], expected, err_msg=name)
+            np.testing.assert_allclose(statistics.values[place], expected, err_msg=name)
 
 
 def test_what_is_saved_is_what_is_loaded(run: Run) -> None:
@@ -267,16 +271,16 @@ def test_a_result_agrees_with_itself_saved(run: Run) -> None:
 
 
 def test_the_plot_is_drawn_from_what_is_loaded_and_says_where_it_comes_from(run: Run) -> None:
-    drawn = Result.load(run.saved).plot()
-    assert drawn.axes and drawn.get_suptitle()
-    assert "emulated (TCG on this host)" in drawn.get_supxlabel()
-    assert "n = " in drawn.get_supxlabel()
+    figure = Result.load(run.saved).plot()
+    assert figure.axes and figure.get_suptitle()
+    assert "emulated (TCG on this host)" in figure.get_supxlabel()
+    assert "n = " in figure.get_supxlabel()
 
 
 def test_a_result_says_what_was_asked_for_and_how_busy_the_host_was(run: Run) -> None:
-    kept = run.result.manifest["parameters"]
-    assert set(kept) <= set(declared(run.probe))
-    assert {name: kept[name] for name in ("batches", "batch_ms") if name in kept} == {
+    arguments = run.result.manifest["parameters"]
+    assert set(arguments) <= set(declared(run.probe))
+    assert {name: arguments[name] for name in ("batches", "batch_ms") if name in arguments} == {
         name: value for name, value in small(run.probe).items() if name in ("batches", "batch_ms")
     }
     share = run.result.dataset.attrs["host_cpu_wait"]

@@ -26,21 +26,21 @@ def run(
     peer_timeout: Annotated[float, Range(1.0, 60.0, "seconds", whole=True)] = 10.0,
     free: object = None,
 ) -> dict[str, Any]:
-    given = {"count": count, "names": names, "sizes": sizes, "how": how, "free": free}
-    return given | {"peer_timeout": peer_timeout}
+    arguments = {"count": count, "names": names, "sizes": sizes, "how": how, "free": free}
+    return arguments | {"peer_timeout": peer_timeout}
 
 
 def test_defaults_come_as_what_is_given_does() -> None:
     usual = {"count": 5, "names": ["a", "b"], "sizes": 64, "how": "here", "peer_timeout": 10.0, "free": None}
     assert run(None) == usual
     numpys: dict[str, Any] = {"count": np.int8(9), "sizes": ["4K", np.int64(64)], "free": np.arange(2)}
-    given = run(None, names="b", **numpys)
-    assert given == usual | {"count": 9, "names": ["b"], "sizes": [4096, 64], "free": [0, 1]}
+    arguments = run(None, names="b", **numpys)
+    assert arguments == usual | {"count": 9, "names": ["b"], "sizes": [4096, 64], "free": [0, 1]}
     assert run(None, sizes="4K")["sizes"] == 4096
 
 
 @pytest.mark.parametrize(
-    ("given", "refusal"),
+    ("arguments", "refusal"),
     [
         ({"count": 2}, "count is 2: give a whole number from 3 to 9"),
         ({"count": 5.0}, "count is 5.0: give a whole number from 3 to 9"),
@@ -52,14 +52,14 @@ def test_defaults_come_as_what_is_given_does() -> None:
         ({"coun": 5}, "has no parameter 'coun'; it has count, names, sizes, how, peer_timeout, free"),
     ],
 )  # fmt: skip
-def test_what_is_refused_is_named_with_what_to_give(given: dict[str, Any], refusal: str) -> None:
+def test_what_is_refused_is_named_with_what_to_give(arguments: dict[str, Any], refusal: str) -> None:
     with pytest.raises(SpecError) as error:
-        run(None, **given)
+        run(None, **arguments)
     assert str(error.value).endswith(refusal)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "taken"),
+    ("kind", "value", "expected"),
     [
         (Sequence[int | str] | None, 4096, (4096,)),
         (Sequence[int | str] | None, "4K", ("4K",)),
@@ -72,16 +72,16 @@ def test_what_is_refused_is_named_with_what_to_give(given: dict[str, Any], refus
         (float, np.float64(0.5), 0.5),
     ],
 )
-def test_values_are_taken_as_a_person_or_numpy_gives_them(kind: Any, value: Any, taken: Any) -> None:
-    found = Declaration("it", kind, None).from_text(value)
-    assert found == taken
-    assert type(found) is type(taken)
+def test_values_are_taken_as_a_person_or_numpy_gives_them(kind: Any, value: Any, expected: Any) -> None:
+    result = Declaration("it", kind, None).from_text(value)
+    assert result == expected
+    assert type(result) is type(expected)
 
 
 def test_an_earlier_name_is_understood_with_a_warning_where_it_was_given() -> None:
-    with pytest.warns(DeprecationWarning, match="patience is called peer_timeout") as given:
+    with pytest.warns(DeprecationWarning, match="patience is called peer_timeout") as record:
         assert run(None, patience=7)["peer_timeout"] == 7  # type: ignore[call-arg]
-    assert given[0].filename == __file__
+    assert record[0].filename == __file__
     with pytest.warns(DeprecationWarning), pytest.raises(SpecError, match="peer_timeout is 0: give 1 to 60"):
         run(None, patience=0)  # type: ignore[call-arg]
 

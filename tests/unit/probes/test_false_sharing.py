@@ -95,13 +95,13 @@ def test_a_node_that_dies_half_way_gives_no_number(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     false_sharing.run(lab, **SMALL).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    rates, ratios = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    rates, ratios = figure.axes
     assert rates.get_ylabel() == "additions [million/s]"
     assert rates.get_yscale() == "log"
     assert [label.get_text() for label in ratios.get_xticklabels()] == ["8", "64", "128"]
-    assert "a plain load and a plain store" in drawn.get_supxlabel()
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
+    assert "a plain load and a plain store" in figure.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
     assert rates.get_legend_handles_labels()[1] == ["node01", "node02"]
 
 
@@ -114,8 +114,8 @@ def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyP
 
 def test_more_nodes_than_there_are_looks_are_told_by_their_place(tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path, nodes=8)
-    drawn = false_sharing.run(lab, distances=[64], **SMALL).plot()
-    assert "from left to right: node01 to node08" in drawn.get_supxlabel()
-    rates, _ = drawn.axes
+    figure = false_sharing.run(lab, distances=[64], **SMALL).plot()
+    assert "from left to right: node01 to node08" in figure.get_supxlabel()
+    rates, _ = figure.axes
     assert rates.get_legend() is None
     assert {line.get_color() for line in rates.lines} == {plots.style(0)["color"]}

@@ -13,14 +13,14 @@ def pressure(total: int) -> str:
 
 
 def test_the_share_is_of_the_time_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = tmp_path / "cpu"
-    monkeypatch.setattr(host_contention, "_PRESSURE", told)
+    file = tmp_path / "cpu"
+    monkeypatch.setattr(host_contention, "_PRESSURE", file)
     clock = iter([100.0, 110.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    told.write_text(pressure(5_000_000))
-    with Contention() as seen:
-        told.write_text(pressure(9_000_000))
-    assert seen.share == 0.4
+    file.write_text(pressure(5_000_000))
+    with Contention() as contention:
+        file.write_text(pressure(9_000_000))
+    assert contention.share == 0.4
 
 
 @pytest.mark.parametrize("content", [None, "", "nonsense", "full avg10=0.00 total=3\n"])
@@ -30,7 +30,7 @@ def test_a_kernel_that_does_not_tell_leaves_it_unknown(
     if content is not None:
         (tmp_path / "cpu").write_text(content)
     monkeypatch.setattr(host_contention, "_PRESSURE", tmp_path / "cpu")
-    with Contention() as seen:
+    with Contention() as contention:
         pass
-    assert math.isnan(seen.share)
-    assert "unknown" in host_contention.contention_note(seen.share)
+    assert math.isnan(contention.share)
+    assert "unknown" in host_contention.contention_note(contention.share)

@@ -83,18 +83,18 @@ def test_the_tests_say_what_x86_tso_says() -> None:
 class TellingNode(LocalNode):
     """A node that says which outcomes there were."""
 
-    told = (0, 1000, 0, 0)
+    outcome_counts = (0, 1000, 0, 0)
 
     def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
         [line] = super().probe(*words, **options)
-        return [line | {"counts": list(self.told)}]
+        return [line | {"counts": list(self.outcome_counts)}]
 
 
-def telling(lab: Any, *told: int) -> Any:
+def telling(lab: Any, *outcome_counts: int) -> Any:
     class Telling(TellingNode):
         pass
 
-    Telling.told = told  # type: ignore[assignment]
+    Telling.outcome_counts = outcome_counts  # type: ignore[assignment]
     lab.nodes[:] = [Telling(node.name, node.index, lab.fam.path) for node in lab.nodes]
     return lab
 
@@ -121,11 +121,11 @@ def test_what_was_not_observed_is_bounded_and_not_called_impossible(lab: Any) ->
 
 
 @pytest.mark.parametrize(
-    "told", [(0, 999, 0, 0), (0, 1001, 0, 0), (0, -1, 1001, 0), (1000,), (1000, 0, 0, 0, 0)]
+    "outcome_counts", [(0, 999, 0, 0), (0, 1001, 0, 0), (0, -1, 1001, 0), (1000,), (1000, 0, 0, 0, 0)]
 )
-def test_counts_that_do_not_add_up_give_no_number(lab: Any, told: tuple[int, ...]) -> None:
+def test_counts_that_do_not_add_up_give_no_number(lab: Any, outcome_counts: tuple[int, ...]) -> None:
     with pytest.raises(ProbeError, match="node01"):
-        litmus.run(telling(lab, *told), tests="SB", iterations=1000)
+        litmus.run(telling(lab, *outcome_counts), tests="SB", iterations=1000)
 
 
 def test_nodes_that_count_differently_give_no_number(lab: Any) -> None:
@@ -164,13 +164,13 @@ def test_it_keeps_to_its_range(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     litmus.run(lab, iterations=1000).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    [axes] = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    [axes] = figure.axes
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "share of the iterations"
     assert axes.get_yticklabels()[0].get_text() == "SB\nx=1; r1=y ‖ y=1; r2=x"
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 1,000 iterations a test" in drawn.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 1,000 iterations a test" in figure.get_supxlabel()
 
 
 def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

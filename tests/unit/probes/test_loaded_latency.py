@@ -150,24 +150,24 @@ def test_counts_that_do_not_agree_give_no_number(
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     loaded_latency.run(lab, **QUICK).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    [axes] = drawn.axes
-    assert drawn.get_suptitle() == "Latency of a dependent load on node01 under reads of FAM by node02"
+    figure = Result.load(tmp_path / "kept").plot()
+    [axes] = figure.axes
+    assert figure.get_suptitle() == "Latency of a dependent load on node01 under reads of FAM by node02"
     assert axes.get_xlabel() == "load that the others achieved [GB/s]"
     assert axes.get_ylabel() == "latency of a load [ns]"
     assert axes.get_legend_handles_labels()[1] == ["without load", "under load"]
     assert {text.get_text() for text in axes.texts} == {"0", "100"}
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 30 batches" in drawn.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 30 batches" in figure.get_supxlabel()
 
 
 def test_too_few_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     result = loaded_latency.run(lab, **QUICK | {"delays": [0]})
     assert bool(result.dataset["oversubscribed"])
-    drawn = result.plot()
-    assert "oversubscribed" in drawn.get_supxlabel()
-    labels = drawn.axes[0].get_legend_handles_labels()[1]
+    figure = result.plot()
+    assert "oversubscribed" in figure.get_supxlabel()
+    labels = figure.axes[0].get_legend_handles_labels()[1]
     assert labels == ["without load", "under load: oversubscribed, see below"]
-    [curve] = (line for line in drawn.axes[0].lines if line.get_label() == labels[1])
+    [curve] = (line for line in figure.axes[0].lines if line.get_label() == labels[1])
     assert (curve.get_linestyle(), curve.get_markerfacecolor()) == ("--", "white")

@@ -171,13 +171,13 @@ def test_more_repeats_than_acquisitions_give_no_number(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     locks.run(lab, **SMALL).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    times, shares = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    times, shares = figure.axes
     assert (times.get_xscale(), times.get_xlabel()) == ("log", "time of a hand-over [µs]")
     assert shares.get_legend_handles_labels()[1] == ["fairness (Jain)", "same node again"]
     assert [label.split(":")[0] for label in times.get_legend_handles_labels()[1]] == list(locks.LOCKS)
-    assert "a batch's, over the hand-overs between any nodes in it" in drawn.get_supxlabel()
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
+    assert "a batch's, over the hand-overs between any nodes in it" in figure.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
 
 
 def test_a_lock_that_never_changed_hands_is_drawn_all_the_same(lab: Any) -> None:
@@ -197,6 +197,6 @@ def test_more_nodes_than_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyP
 
 def test_nodes_of_different_speeds_do_not_make_the_hand_over_s_median_unknown() -> None:
     fast_and_slow = np.array([[10.0], [20.0]]) + np.random.default_rng(0).normal(size=(2, 50))
-    found = locks._summary_of_some(xr.DataArray(fast_and_slow, dims=("node", "batch")))
-    low, high = found.sel(statistic=["p50_low", "p50_high"]).values
+    statistics = locks._summary_of_some(xr.DataArray(fast_and_slow, dims=("node", "batch")))
+    low, high = statistics.sel(statistic=["p50_low", "p50_high"]).values
     assert low <= 15 <= high

@@ -23,44 +23,44 @@ def medians(nodes: int, variants: int = 1, times: float = 1.0) -> xr.DataArray:
 
 
 def image(axes: Axes) -> npt.NDArray[np.float64]:
-    [found] = (artist for artist in axes.get_children() if isinstance(artist, AxesImage))
-    return np.ma.masked_array(found.get_array()).filled(np.nan)
+    [picture] = (artist for artist in axes.get_children() if isinstance(artist, AxesImage))
+    return np.ma.masked_array(picture.get_array()).filled(np.nan)
 
 
 def test_each_cell_is_a_pair_with_its_number_in_it() -> None:
     values = medians(4, variants=2)
-    drawn = heat_map(values, {}, "A title", "n = 3")
-    first, second, bar = drawn.axes
+    figure = heat_map(values, {}, "A title", "n = 3")
+    first, second, bar = figure.axes
     assert np.array_equal(image(second), values.values[1], equal_nan=True)
-    written = {text.get_position(): text.get_text() for text in second.texts}
-    assert len(written) == 12  # none on the diagonal
-    assert float(written[3, 0]) == pytest.approx(values.values[1, 0, 3], rel=0.005)
+    numbers = {text.get_position(): text.get_text() for text in second.texts}
+    assert len(numbers) == 12  # none on the diagonal
+    assert float(numbers[3, 0]) == pytest.approx(values.values[1, 0, 3], rel=0.005)
     assert (first.get_title(), second.get_title()) == ("v0", "v1")
     assert bar.get_ylabel() == "half a round trip [ns]"
 
 
 def test_long_times_are_given_in_microseconds() -> None:
-    drawn = heat_map(medians(3, times=1000), {}, "A title", "n = 3")
-    axes, bar = drawn.axes
+    figure = heat_map(medians(3, times=1000), {}, "A title", "n = 3")
+    axes, bar = figure.axes
     assert bar.get_ylabel() == "half a round trip [µs]"
     assert 80 < image(axes)[0, 1] < 140
 
 
-@pytest.mark.parametrize(("nodes", "variants", "written"), [(2, 1, 2), (8, 4, 56), (9, 4, 0), (16, 1, 240)])
-def test_numbers_are_written_while_they_can_be_read(nodes: int, variants: int, written: int) -> None:
-    drawn = heat_map(medians(nodes, variants), {}, "A title", "n = 3")
-    assert len(drawn.axes[0].texts) == written
+@pytest.mark.parametrize(("nodes", "variants", "expected"), [(2, 1, 2), (8, 4, 56), (9, 4, 0), (16, 1, 240)])
+def test_numbers_are_written_while_they_can_be_read(nodes: int, variants: int, expected: int) -> None:
+    figure = heat_map(medians(nodes, variants), {}, "A title", "n = 3")
+    assert len(figure.axes[0].texts) == expected
 
 
 @pytest.mark.parametrize("nodes", [2, 5, 40])
 def test_the_axes_name_the_nodes_without_overlap(nodes: int) -> None:
-    drawn = heat_map(medians(nodes, variants=4), {}, "A title", "n = 3")
-    drawn.draw_without_rendering()
-    for axis in (drawn.axes[2].xaxis, drawn.axes[2].yaxis):
-        shown = [label for label in axis.get_ticklabels() if label.get_text()]
-        assert len(shown) >= min(nodes, 5)
-        assert all(label.get_text() == f"node{round(max(label.get_position())) + 1:02}" for label in shown)
-        boxes = [label.get_window_extent() for label in shown]
+    figure = heat_map(medians(nodes, variants=4), {}, "A title", "n = 3")
+    figure.draw_without_rendering()
+    for axis in (figure.axes[2].xaxis, figure.axes[2].yaxis):
+        labels = [label for label in axis.get_ticklabels() if label.get_text()]
+        assert len(labels) >= min(nodes, 5)
+        assert all(label.get_text() == f"node{round(max(label.get_position())) + 1:02}" for label in labels)
+        boxes = [label.get_window_extent() for label in labels]
         assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
 
 

@@ -14,9 +14,9 @@ FAMILIES = probes.names()
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_parameter_is_there_with_what_it_takes_and_its_default(name: str) -> None:
     signature = inspect.signature(probes.family(name).run)
-    found = parameters(name)
-    assert [each.name for each in found] == list(signature.parameters)[1:]
-    for each in found:
+    fields = parameters(name)
+    assert [each.name for each in fields] == list(signature.parameters)[1:]
+    for each in fields:
         assert each.kind
         assert "`" not in each.words
         assert each.default == signature.parameters[each.name].default

@@ -181,25 +181,25 @@ def test_a_lost_message_gives_no_number(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path: Path) -> None:
     measured.save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    [axes] = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    [axes] = figure.axes
     assert axes.get_xlabel() == "half a round trip [ns]"
     assert axes.get_xscale() == "log"
-    assert drawn.get_suptitle() == "Ping-pong between node01 and node02"
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 30 batches" in drawn.get_supxlabel()
+    assert figure.get_suptitle() == "Ping-pong between node01 and node02"
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 30 batches" in figure.get_supxlabel()
     assert [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]] == list(pingpong.VARIANTS)
 
 
 def test_all_pairs_are_drawn_as_a_heat_map_of_their_medians(lab: Any, tmp_path: Path) -> None:
-    kept = pingpong.run(lab, pairs="all", variants=["cas", "one-line"], batches=30).save(tmp_path / "kept")
-    drawn = Result.load(kept).plot()
-    *panels, bar = drawn.axes
+    place = pingpong.run(lab, pairs="all", variants=["cas", "one-line"], batches=30).save(tmp_path / "kept")
+    figure = Result.load(place).plot()
+    *panels, bar = figure.axes
     assert [panel.get_title() for panel in panels] == ["cas", "one-line"]
     assert bar.get_ylabel().startswith("half a round trip [")
-    assert drawn.get_suptitle().startswith("Ping-pong between each two of 2 nodes")
-    assert "n = 30 batches a match" in drawn.get_supxlabel()
-    assert "of 120 preempted" in drawn.get_supxlabel()
+    assert figure.get_suptitle().startswith("Ping-pong between each two of 2 nodes")
+    assert "n = 30 batches a match" in figure.get_supxlabel()
+    assert "of 120 preempted" in figure.get_supxlabel()
 
 
 def test_a_match_on_too_few_cores_is_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from fame_lab.testing import LocalLab
 
 
 def test_a_family_is_a_module_with_run_and_plot() -> None:
-    found = probes.names()
-    assert {"bandwidth", "chase", "pingpong", "timer"} <= set(found)
-    assert not {"batches", "clocks", "lines", "places", "sweeps"} & set(found)
+    names = probes.names()
+    assert {"bandwidth", "chase", "pingpong", "timer"} <= set(names)
+    assert not {"batches", "clocks", "lines", "places", "sweeps"} & set(names)
 
 
 @pytest.mark.parametrize("name", ["", "levitate", "lines", "../chase", "os", "chase.run"])

@@ -48,21 +48,21 @@ def short(probe: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("probe", "parameters", "runs"),
-    [(probe, parameters, runs) for probe, asked in ASKED.items() for parameters, runs in asked],
+    [(probe, parameters, runs) for probe, cases in ASKED.items() for parameters, runs in cases],
 )
 def test_a_probe_expects_as_many_runs_as_it_makes(
     lab: Any, probe: str, parameters: dict[str, Any], runs: int
 ) -> None:
-    heard: list[tuple[int, int | None, str]] = []
+    steps: list[tuple[int, int | None, str]] = []
     if probe == "pingpong":  # of all pairs it is one match six times
         repeating(lab, {})
-    with listen(lambda *told: heard.append(told)):
+    with listen(lambda *step: steps.append(step)):
         probes.run(lab, probe, **short(probe), **parameters)
-    assert heard[0] == (0, None, probe)
-    assert heard[-1][:2] == (runs, runs)
-    assert [done for done, _, _ in heard] == sorted(done for done, _, _ in heard)
+    assert steps[0] == (0, None, probe)
+    assert steps[-1][:2] == (runs, runs)
+    assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     # What was expected once does not change under way.
-    assert {total for _, total, _ in heard} == {None, runs}
+    assert {total for _, total, _ in steps} == {None, runs}
 
 
 def test_every_probe_is_asked() -> None:
@@ -80,29 +80,29 @@ class FullNode(LocalNode):
 
 
 def test_no_run_is_expected_of_a_memory_without_room(lab: Any) -> None:
-    heard: list[tuple[int, int | None, str]] = []
+    steps: list[tuple[int, int | None, str]] = []
     lab.nodes[0] = FullNode("node01", 0, lab.fam.path)
-    with listen(lambda *told: heard.append(told)):
+    with listen(lambda *step: steps.append(step)):
         probes.run(lab, "chase", working_sets=["4K"], orders="random", batches=30)
-    assert heard[-1] == (2, 2, "node01 chase random fam")
+    assert steps[-1] == (2, 2, "node01 chase random fam")
 
 
 def test_the_clocks_come_first_and_are_none_of_the_runs(lab: Any) -> None:
-    heard: list[tuple[int, int | None, str]] = []
-    with listen(lambda *told: heard.append(told)):
+    steps: list[tuple[int, int | None, str]] = []
+    with listen(lambda *step: steps.append(step)):
         probes.run(lab, "chase", working_sets=["4K"], orders="random", memories="fam", batches=30)
-    clocks = [told for told in heard if told[2].startswith("clocks")]
+    clocks = [step for step in steps if step[2].startswith("clocks")]
     assert {done for done, _, _ in clocks} == {0}
     assert "clocks 3/3: node0" in clocks[-1][2]
-    assert heard[-1] == (1, 1, "node01 chase random fam")
+    assert steps[-1] == (1, 1, "node01 chase random fam")
 
 
 def test_a_run_that_fails_is_no_step(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[tuple[int, int | None, str]] = []
+    steps: list[tuple[int, int | None, str]] = []
     monkeypatch.setattr(type(lab.nodes[0]), "command", lambda *_: ["false"])
-    with listen(lambda *told: heard.append(told)), pytest.raises(ProbeError):
+    with listen(lambda *step: steps.append(step)), pytest.raises(ProbeError):
         probes.run(lab, "pingpong", batches=30)
-    assert heard[-1][0] == 0
+    assert steps[-1][0] == 0
 
 
 def test_a_run_is_told_in_a_few_words() -> None:

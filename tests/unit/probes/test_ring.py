@@ -114,8 +114,8 @@ def test_a_message_that_is_not_what_was_sent_fails_the_result(lab: Any, tmp_path
     assert result.dataset["wrong"].item() > 0
     assert "messages of 64 bytes were not what was sent" in result.failed
     assert "whose word 5 was 0xbad instead of 0x" in result.failed
-    drawn = Result.load(result.save(tmp_path / "kept")).plot()
-    assert "FAILED" in drawn.get_suptitle()
+    figure = Result.load(result.save(tmp_path / "kept")).plot()
+    assert "FAILED" in figure.get_suptitle()
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +182,14 @@ def test_an_index_outside_the_ring_ends_it(lab: Any) -> None:
 
 
 def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path: Path) -> None:
-    drawn = Result.load(measured.save(tmp_path / "kept")).plot()
-    rate, throughput = drawn.axes
+    figure = Result.load(measured.save(tmp_path / "kept")).plot()
+    rate, throughput = figure.axes
     assert rate.get_ylabel() == "messages [million/s]"
     assert throughput.get_ylabel() == "throughput [GB/s]"
-    assert {axes.get_yscale() for axes in drawn.axes} == {"log"}
-    assert drawn.get_suptitle() == "Ring of 64 slots from node01 to node02"
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 30 batches a size" in drawn.get_supxlabel()
+    assert {axes.get_yscale() for axes in figure.axes} == {"log"}
+    assert figure.get_suptitle() == "Ring of 64 slots from node01 to node02"
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 30 batches a size" in figure.get_supxlabel()
 
 
 def test_a_ring_on_too_few_cores_is_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,15 +71,15 @@ def test_a_node_that_is_not_there_is_refused(lab: Any) -> None:
 def test_every_result_has_the_clocks_in_its_manifest(lab: Any) -> None:
     result = probes.run(lab, "chase", working_sets=["4K"], orders="random", batches=30)
     assert set(result.manifest["timer"]) == {"node01", "node02"}
-    told = result.manifest["timer"]["node01"]
-    assert 0 < told["clock_ns_min"] <= told["clock_ns"]
-    assert told["step_ns"] > 0
-    assert told["tsc_khz"] > 1e5
-    assert told["mapping"] == "unknown"
-    if told["guest_over_host"] is None:  # where a busy host answered too few questions
-        assert told["why"]
+    clock = result.manifest["timer"]["node01"]
+    assert 0 < clock["clock_ns_min"] <= clock["clock_ns"]
+    assert clock["step_ns"] > 0
+    assert clock["tsc_khz"] > 1e5
+    assert clock["mapping"] == "unknown"
+    if clock["guest_over_host"] is None:  # where a busy host answered too few questions
+        assert clock["why"]
     else:
-        assert math.isclose(told["guest_over_host"], 1, abs_tol=told["guest_over_host_bound"] + 1e-12)
+        assert math.isclose(clock["guest_over_host"], 1, abs_tol=clock["guest_over_host_bound"] + 1e-12)
 
 
 def test_the_timer_itself_is_measured_once(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,9 +106,9 @@ class LyingNode(LocalNode):
 
 def test_a_node_that_is_gone_is_named_and_does_not_spoil_the_others_short_form(lab: Any) -> None:
     lab.nodes[1] = DeadNode("node02", 1, lab.fam.path)
-    told = timer.short(lab)
-    assert told["node02"] == {"error": "node02 is gone"}
-    assert told["node01"]["step_ns"] > 0
+    clocks = timer.short(lab)
+    assert clocks["node02"] == {"error": "node02 is gone"}
+    assert clocks["node01"]["step_ns"] > 0
     with pytest.raises(CommandError, match="node02 is gone"):
         timer.run(lab, **QUICK)
 
@@ -142,9 +142,9 @@ class DeafNode(LocalNode):
 
 def test_a_node_whose_answers_do_not_come_has_no_ratio(lab: Any) -> None:
     lab.nodes[0] = DeafNode("node01", 0, lab.fam.path)
-    told = timer.short(lab)["node01"]
-    assert told["guest_over_host"] is None
-    assert "answered 0 questions" in told["why"]
+    clock = timer.short(lab)["node01"]
+    assert clock["guest_over_host"] is None
+    assert "answered 0 questions" in clock["why"]
     with pytest.raises(ProbeError, match="node01 answered 0 questions"):
         timer.run(lab, nodes=[0], **QUICK)
 
@@ -205,13 +205,13 @@ def test_an_answer_that_comes_late_is_the_right_questions(lab: Any) -> None:
         node.kill()
         node.wait()
         time.sleep(0.05)
-    found = watch.readings()["node01"]
-    assert found.guest.size > 1
-    assert (found.after > found.before).all()
+    reading = watch.readings()["node01"]
+    assert reading.guest.size > 1
+    assert (reading.after > reading.before).all()
     # Nothing is heard of it after it stopped, though the last answer is still there.
-    assert np.diff(found.guest).min() >= 0
-    assert found.guest.size == len(set(found.before.tolist()))
-    low, high = found.ratio()[1:]
+    assert np.diff(reading.guest).min() >= 0
+    assert reading.guest.size == len(set(reading.before.tolist()))
+    low, high = reading.ratio()[1:]
     assert low <= 1 <= high
 
 
@@ -223,14 +223,14 @@ def test_the_watch_leaves_the_callers_cores_alone(lab: Any) -> None:
 
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path) -> None:
     timer.run(lab, **QUICK).save(tmp_path / "kept")
-    drawn = Result.load(tmp_path / "kept").plot()
-    costs, ratios = drawn.axes
+    figure = Result.load(tmp_path / "kept").plot()
+    costs, ratios = figure.axes
     assert costs.get_xlabel() == "time [ns]"
     assert ratios.get_xlabel() == "guest clock / host clock - 1 [ppm]"
     assert [label.get_text().split(",")[0] for label in costs.get_yticklabels()] == ["node01", "node02"]
     assert costs.get_legend_handles_labels()[1] == ["reading the clock", "rdtsc", "the clock's step"]
-    assert "emulated (TCG on this host)" in drawn.get_supxlabel()
-    assert "n = 30 batches" in drawn.get_supxlabel()
+    assert "emulated (TCG on this host)" in figure.get_supxlabel()
+    assert "n = 30 batches" in figure.get_supxlabel()
 
 
 def test_too_few_cores_are_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

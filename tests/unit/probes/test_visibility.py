@@ -157,10 +157,10 @@ def test_a_node_that_dies_is_named_and_nobody_waits_for_it(
 
 
 def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path: Path) -> None:
-    drawn = Result.load(measured.save(tmp_path / "kept")).plot()
-    [axes] = drawn.axes
+    figure = Result.load(measured.save(tmp_path / "kept")).plot()
+    [axes] = figure.axes
     assert (axes.get_xlabel(), axes.get_xscale()) == ("time", "log")
-    drawn.draw_without_rendering()
+    figure.draw_without_rendering()
     assert "1 µs" in [label.get_text() for label in axes.get_xticklabels()]
     labels = [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
     assert labels == [
@@ -169,9 +169,9 @@ def test_the_plot_says_what_it_shows_from_data_alone(measured: Result, tmp_path:
         "round trip",
         "host to node02 and back, through numpy",
     ]
-    assert drawn.get_suptitle().startswith("From a store on node01 to its first sight on node02")
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 600 exchanges" in drawn.get_supxlabel()
+    assert figure.get_suptitle().startswith("From a store on node01 to its first sight on node02")
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 600 exchanges" in figure.get_supxlabel()
     last = axes.get_lines()[0].get_xydata()
     assert np.asarray(last)[-1, 1] == 1
 

@@ -42,23 +42,23 @@ def choose(
 
 
 def test_the_default_goes_from_4_kib_to_4_times_the_last_cache(lab: Any) -> None:
-    found = choose(lab, ("fam",))
-    assert found.sizes == [4 * KIB, 64 * KIB, MIB, 16 * MIB, 64 * MIB]
-    assert found.cut_short == ""
+    plan = choose(lab, ("fam",))
+    assert plan.sizes == [4 * KIB, 64 * KIB, MIB, 16 * MIB, 64 * MIB]
+    assert plan.cut_short == ""
 
 
 def test_a_memory_with_less_room_ends_earlier_and_the_other_goes_on(lab: Any) -> None:
-    found = choose(lab, step=4)
-    assert found.sizes[-3:] == [16 * MIB, 32 * MIB, 64 * MIB]
-    assert found.room["dram"] == 39 * MIB
-    assert found.cut_short == "DRAM ends at 32 MiB: node01's memory has room for 39,936 KiB"
+    plan = choose(lab, step=4)
+    assert plan.sizes[-3:] == [16 * MIB, 32 * MIB, 64 * MIB]
+    assert plan.room["dram"] == 39 * MIB
+    assert plan.cut_short == "DRAM ends at 32 MiB: node01's memory has room for 39,936 KiB"
 
 
 def test_the_control_area_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_caches, "last_cache", lambda: 16 * MIB)
-    found = choose(lab_of(tmp_path, MIB), ("fam",), offset=64 * KIB)
-    assert found.sizes == [4 * KIB, 64 * KIB, 512 * KIB]
-    assert found.cut_short == "FAM ends at 512 KiB: FAM's user part has room for 896 KiB"
+    plan = choose(lab_of(tmp_path, MIB), ("fam",), offset=64 * KIB)
+    assert plan.sizes == [4 * KIB, 64 * KIB, 512 * KIB]
+    assert plan.cut_short == "FAM ends at 512 KiB: FAM's user part has room for 896 KiB"
 
 
 def test_a_cache_of_hundreds_of_mebibytes_does_not_make_it_endless(
@@ -76,15 +76,15 @@ def test_the_range_ends_at_a_power_of_two(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_host_that_does_not_tell_its_caches_is_said_to(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_caches, "last_cache", lambda: None)
-    found = choose(lab, ("fam",))
-    assert found.sizes[-1] == 64 * MIB
-    assert "the host does not tell its caches" in found.cut_short
+    plan = choose(lab, ("fam",))
+    assert plan.sizes[-1] == 64 * MIB
+    assert "the host does not tell its caches" in plan.cut_short
 
 
 def test_sizes_asked_for_stay_and_what_does_not_fit_in_dram_is_said(lab: Any) -> None:
-    found = choose(lab, sizes=["64M", 4096])
-    assert found.sizes == [64 * MIB, 4096]
-    assert found.cut_short == "DRAM ends at 4 KiB: node01's memory has room for 39,936 KiB"
+    plan = choose(lab, sizes=["64M", 4096])
+    assert plan.sizes == [64 * MIB, 4096]
+    assert plan.cut_short == "DRAM ends at 4 KiB: node01's memory has room for 39,936 KiB"
     assert choose(lab, ("fam",), sizes=["64M"]).cut_short == ""
 
 

@@ -39,7 +39,7 @@ def counted(tmp_path: Path, operations: int = OPERATIONS, **parameters: Any) -> 
 
 
 def random_numbers(rank: int) -> Iterator[int]:
-    """Give a node's random numbers: splitmix64, in Python's own whole numbers."""
+    """Return a node's random numbers: splitmix64, in Python's own whole numbers."""
 
     def following(state: int) -> Iterator[int]:
         while True:
@@ -52,20 +52,20 @@ def random_numbers(rank: int) -> Iterator[int]:
 
 
 @functools.cache
-def drawn(rank: int, limit: int) -> Counter[int]:
+def draws(rank: int, limit: int) -> Counter[int]:
     """How often a node draws each number below a limit."""
     return Counter(number * limit >> 64 for number in itertools.islice(random_numbers(rank), ALL))
 
 
 def by_home(books: Books, spread: StripedRange, times: Counter[int]) -> list[int]:
     """Add up, by home, how often each word is accessed."""
-    found = [0] * books.nodes
+    counts = [0] * books.nodes
     for word, often in times.items():
         stripe, into = divmod(8 * word, spread.stripe)
         home = books.home(spread.offset(stripe) + into)
         assert home is not None
-        found[home] += often
-    return found
+        counts[home] += often
+    return counts
 
 
 def every(words: Iterable[int], often: int) -> Counter[int]:
@@ -107,7 +107,7 @@ def test_strided_and_random_load_the_words_of_the_model(tmp_path: Path, placemen
         spread = placed.private(node, SIZE)
         models = {
             "strided": strided(24) + touched(WORDS),
-            "random": drawn(rank, WORDS) + touched(WORDS, DRAWN),
+            "random": draws(rank, WORDS) + touched(WORDS, DRAWN),
         }
         for name, model in models.items():
             row = data.sel(workload=name, initiator=f"node{node + 1:02}")
@@ -121,12 +121,12 @@ def test_a_shared_table_is_made_by_the_first_and_updated_by_all(tmp_path: Path, 
     spread = Placement(lab.spec.books, placement, [1, 2]).shared(SIZE)
     for rank in range(2):
         row = data.isel(workload=0, initiator=rank)
-        updates = drawn(rank, WORDS)
-        made = every(range(WORDS) if rank == 0 else (), 1)
+        updates = draws(rank, WORDS)
+        first_stores = every(range(WORDS) if rank == 0 else (), 1)
         assert row["loads"].values.tolist() == by_home(
             lab.spec.books, spread, updates + touched(WORDS, DRAWN)
         )
-        assert row["stores"].values.tolist() == by_home(lab.spec.books, spread, updates + made)
+        assert row["stores"].values.tolist() == by_home(lab.spec.books, spread, updates + first_stores)
 
 
 @pytest.mark.parametrize("placement", ["remote", "interleaved"])
@@ -154,10 +154,10 @@ def test_histograms_are_those_of_the_model(tmp_path: Path) -> None:
     merged, private = both.shared(8 * bins), [both.private(node, 8 * bins) for node in (0, 1)]
     each = every(range(bins), 1)
     for rank in range(2):
-        samples, made = drawn(rank, bins), each if rank == 0 else Counter[int]()
+        samples, first_stores = draws(rank, bins), each if rank == 0 else Counter[int]()
         row = data.sel(workload="histogram-shared").isel(initiator=rank)
         assert row["loads"].values.tolist() == by_home(books, shared, samples + touched(bins, DRAWN))
-        assert row["stores"].values.tolist() == by_home(books, shared, samples + made)
+        assert row["stores"].values.tolist() == by_home(books, shared, samples + first_stores)
         # After each of 33 batches every bin is loaded, added and emptied.
         merges = every(range(bins), 33)
         row = data.sel(workload="histogram-private").isel(initiator=rank)
@@ -166,7 +166,8 @@ def test_histograms_are_those_of_the_model(tmp_path: Path) -> None:
             by_home(books, merged, merges + touched(bins, 2 + DRAWN)),
         )
         stores = np.add(
-            by_home(books, private[rank], samples + merges + each), by_home(books, merged, merges + made)
+            by_home(books, private[rank], samples + merges + each),
+            by_home(books, merged, merges + first_stores),
         )
         assert row["loads"].values.tolist() == loads.tolist()
         assert row["stores"].values.tolist() == stores.tolist()
@@ -194,12 +195,12 @@ def frequencies(tmp_path: Path, theta: float) -> list[int]:
 
 @pytest.mark.parametrize("theta", [0.0, 0.5, 0.99, 1.0, 2.5])
 def test_keys_follow_zipf(tmp_path: Path, theta: float) -> None:
-    found = np.array(frequencies(tmp_path, theta), float)
-    weights = np.arange(1, found.size + 1) ** -theta
+    counts = np.array(frequencies(tmp_path, theta), float)
+    weights = np.arange(1, counts.size + 1) ** -theta
     expected = weights / weights.sum() * ALL
-    assert found.sum() == ALL
+    assert counts.sum() == ALL
     # Sorted, they lie closer to what is expected than chance alone has them; five standard deviations.
-    assert (np.abs(found - expected) <= 5 * np.sqrt(expected) + 1).all()
+    assert (np.abs(counts - expected) <= 5 * np.sqrt(expected) + 1).all()
 
 
 def test_the_seed_decides_all_but_time(tmp_path: Path) -> None:

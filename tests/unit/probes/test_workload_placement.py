@@ -18,7 +18,7 @@ layouts = st.sampled_from(["contiguous", "interleaved"])
 
 
 def pages(spread: StripedRange) -> set[int]:
-    """Give every page of FAM that is in it."""
+    """Return every page of FAM that is in it."""
     return {
         (spread.offset(stripe) + page) // (4 * KIB)
         for stripe in range(spread.stripes)
@@ -34,13 +34,13 @@ def test_data_of_a_placement_lie_at_that_home_and_apart(nodes: int, book: int, h
         spreads = [placement.private(node, 8 * words) for node in range(nodes)] + [
             placement.shared(8 * words)
         ]
-        found = [pages(spread) for spread in spreads]
-        assert len(set.union(*found)) == sum(map(len, found))
+        page_sets = [pages(spread) for spread in spreads]
+        assert len(set.union(*page_sets)) == sum(map(len, page_sets))
         for node, spread in enumerate(spreads[:-1]):
             homes = {books.home(spread.offset(stripe)) for stripe in range(spread.stripes)}
             first = {"own": node, "remote": (node + 1) % nodes}.get(place)
             assert homes == ({first} if first is not None else set(range(min(nodes, spread.stripes))))
-        assert None not in {books.home(4 * KIB * page) for page in set.union(*found)}
+        assert None not in {books.home(4 * KIB * page) for page in set.union(*page_sets)}
 
 
 def test_interleaved_pages_go_round_all_homes_of_the_lab() -> None:

@@ -90,7 +90,7 @@ class Tampering(LocalNode):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "complaint"),
     [
         ({"operations": 1 << 50}, "'operations' as 1125899906842624"),
         ({"warm_up": 0}, "'warm_up' as 0"),
@@ -108,10 +108,12 @@ class Tampering(LocalNode):
         ({"writes": 4325377}, "'writes' as 4325377"),
     ],
 )
-def test_a_node_whose_counts_cannot_be_gives_no_number(lab: Any, changed: dict[str, Any], said: str) -> None:
+def test_a_node_whose_counts_cannot_be_gives_no_number(
+    lab: Any, changed: dict[str, Any], complaint: str
+) -> None:
     lab.nodes[1] = Tampering("node02", 1, lab.fam.path)
     object.__setattr__(lab.nodes[1], "changed", changed)
-    with pytest.raises(ProbeError, match=said):
+    with pytest.raises(ProbeError, match=complaint):
         workloads.run(lab, **SMALL, workloads="random")
 
 
@@ -150,8 +152,8 @@ def alone(lab: Any, name: str, *words: str) -> list[dict[str, Any]]:
     """Run the program on one node, without the host's part."""
     meeting = ["--barrier", str(lab.fam.control.barrier(0)), "--parties", "1"]
     common = ["--fam", "/dev/fam", "--rank", "0", "--operations", "100000", "--book", "4096", "--every", "1"]
-    found: list[dict[str, Any]] = lab.nodes[0].probe("workload", name, *common, *meeting, *words)
-    return found
+    lines: list[dict[str, Any]] = lab.nodes[0].probe("workload", name, *common, *meeting, *words)
+    return lines
 
 
 def test_a_node_that_was_released_ends_between_batches(lab: Any) -> None:
@@ -162,7 +164,7 @@ def test_a_node_that_was_released_ends_between_batches(lab: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         ("gups", "gups takes --shared alone"),
         ("sorting", "there is no workload 'sorting'"),
@@ -175,8 +177,8 @@ def test_a_node_that_was_released_ends_between_batches(lab: Any) -> None:
         ("strided --private 4096,0,4096 --private-homes 0 --stride 24", "divides the 4096 bytes"),
     ],
 )
-def test_the_program_refuses_what_cannot_be(lab: Any, words: str, said: str) -> None:
-    with pytest.raises(CommandError, match=said):
+def test_the_program_refuses_what_cannot_be(lab: Any, words: str, complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
         alone(lab, *words.split())
 
 
@@ -184,16 +186,16 @@ class Spoiling(LocalNode):
     """A node that stores something to the first word of FAM once it has ended."""
 
     def probe(self, *words: str, **options: Any) -> list[dict[str, Any]]:
-        found = super().probe(*words, **options)
+        lines = super().probe(*words, **options)
         with self.fam.open("r+b") as file:
             was = int.from_bytes(file.read(8), "little")
             file.seek(0)
             file.write((was ^ 1).to_bytes(8, "little"))
-        return found
+        return lines
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "complaint"),
     [
         ("stream", "stream: 1 of 8190 elements of the arrays are not what STREAM makes them"),
         ("gups", "gups: 1 of 8192 words of the table are not what one node's updates make them"),
@@ -202,10 +204,10 @@ class Spoiling(LocalNode):
         ("kv", "1 of 1024 records hold a value that nobody wrote"),
     ],
 )
-def test_what_must_not_be_and_is_fails_and_the_plot_says_so(lab: Any, name: str, said: str) -> None:
+def test_what_must_not_be_and_is_fails_and_the_plot_says_so(lab: Any, name: str, complaint: str) -> None:
     lab.nodes[0] = Spoiling("node01", 0, lab.fam.path)
     result = workloads.run(lab, **SMALL, workloads=name, nodes=[0])
-    assert said in result.failed
+    assert complaint in result.failed
     assert result.dataset["errors"].item() >= 1
     assert "FAILED" in result.plot().get_suptitle()
 
@@ -250,10 +252,10 @@ def test_a_value_that_nobody_wrote_is_seen_by_who_reads_it(lab: Any) -> None:
 def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path, names: list[str]) -> None:
     workloads.run(lab, **SMALL, workloads=names, placement="remote").save(tmp_path / "kept")
     loaded = Result.load(tmp_path / "kept")
-    drawn = loaded.plot()
-    matrix, rates = drawn.axes
+    figure = loaded.plot()
+    matrix, rates = figure.axes
     which = "gups" if len(names) == 1 else "9 workloads"
-    assert drawn.get_suptitle() == f"{which} on 2 nodes, placement: remote"
+    assert figure.get_suptitle() == f"{which} on 2 nodes, placement: remote"
     assert [label.get_text() for label in matrix.get_yticklabels()] == [
         label for name in names for label in (f"{name}   node01", "node02")
     ]
@@ -262,8 +264,8 @@ def test_the_plot_says_what_it_shows_from_data_alone(lab: Any, tmp_path: Path, n
     np.testing.assert_array_equal(
         rates.lines[0].get_xdata(), loaded.dataset["rate_summary"].sel(statistic="p50").values.ravel()
     )
-    assert "emulated (TCG on this host): not a fabric's latency" in drawn.get_supxlabel()
-    assert "n = 30 batches" in drawn.get_supxlabel()
+    assert "emulated (TCG on this host): not a fabric's latency" in figure.get_supxlabel()
+    assert "n = 30 batches" in figure.get_supxlabel()
 
 
 def test_a_run_on_too_few_cores_is_flagged(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

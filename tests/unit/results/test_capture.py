@@ -44,13 +44,13 @@ def test_what_is_kept_is_numbered_in_order_and_can_be_loaded(place: Path) -> Non
 
 
 def test_a_manifest_tells_cell_and_kind_and_provenance(place: Path) -> None:
-    kept = CapturedResults(place)
+    captures = CapturedResults(place)
     keep("made", result().save)
-    kept.look(3)
-    kept.look(4)
+    captures.look(3)
+    captures.look(4)
     keep("made", result().save)
-    kept.look(5)
-    assert kept.results() == [
+    captures.look(5)
+    assert captures.results() == [
         {
             "cell": cell,
             "kind": "result",
@@ -61,27 +61,27 @@ def test_a_manifest_tells_cell_and_kind_and_provenance(place: Path) -> None:
         }
         for number, cell in [(1, 3), (2, 5)]
     ]
-    assert kept.missing() == []
+    assert captures.missing() == []
 
 
-@pytest.mark.parametrize(("made", "label"), [(a_trace({}), "traced"), (some_samples({0: 1}), "sampled")])
-def test_a_recording_is_labelled_by_its_source(place: Path, made: Traffic, label: str) -> None:
-    kept = CapturedResults(place)
-    keep("traffic", made.save)
-    kept.look(1)
-    assert [(each["kind"], each["label"]) for each in kept.results()] == [("traffic", label)]
+@pytest.mark.parametrize(("traffic", "label"), [(a_trace({}), "traced"), (some_samples({0: 1}), "sampled")])
+def test_a_recording_is_labelled_by_its_source(place: Path, traffic: Traffic, label: str) -> None:
+    captures = CapturedResults(place)
+    keep("traffic", traffic.save)
+    captures.look(1)
+    assert [(each["kind"], each["label"]) for each in captures.results()] == [("traffic", label)]
 
 
 def test_what_cannot_be_saved_is_told_and_missing_and_ends_nothing(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = CapturedResults(place)
+    captures = CapturedResults(place)
     keep("made", refuse)
     keep("made", result().save)
-    kept.look(1)
+    captures.look(1)
     assert "the report will be without the data of made: no room" in caplog.text
-    assert kept.missing() == [{"cell": 1, "name": "made"}]
-    assert [each["directory"] for each in kept.results()] == ["data/002-made"]
+    assert captures.missing() == [{"cell": 1, "name": "made"}]
+    assert [each["directory"] for each in captures.results()] == ["data/002-made"]
 
 
 def test_what_is_part_of_another_is_not_kept_by_itself(place: Path) -> None:
@@ -105,5 +105,5 @@ def test_several_threads_have_numbers_of_their_own(place: Path) -> None:
 
 def test_a_probe_keeps_what_it_measured(place: Path, tmp_path: Path) -> None:
     lab: Any = LocalLab.make(tmp_path)
-    made = probes.run(lab, "timer", batches=30, batch_ms=1)
-    assert Result.load(place / "001-timer").dataset.equals(made.dataset)
+    timer_result = probes.run(lab, "timer", batches=30, batch_ms=1)
+    assert Result.load(place / "001-timer").dataset.equals(timer_result.dataset)

@@ -7,13 +7,13 @@ from fame_lab.results import plots
 
 
 def panel(low: float, high: float, columns: int = 1, height: float = 3.7) -> Axes:
-    made, [axes, *_] = plots.figure("A title", {}, "n = 3", columns=columns, height=height)
+    figure, [axes, *_] = plots.figure("A title", {}, "n = 3", columns=columns, height=height)
     axes.plot([low, high], [low, high])
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         plots.plain_log(axis)
-    made.draw_without_rendering()
+    figure.draw_without_rendering()
     return axes
 
 
@@ -26,9 +26,9 @@ def test_a_logarithmic_axis_has_several_labels_and_none_overlaps(
     axes = panel(low, low * times, columns)
     for axis in (axes.xaxis, axes.yaxis):
         first, last = axis.get_view_interval()
-        shown = [tick for tick in axis.get_major_ticks() if first <= tick.get_loc() <= last]
-        assert len(shown) >= 2
-        boxes = [tick.label1.get_window_extent() for tick in shown]
+        ticks = [tick for tick in axis.get_major_ticks() if first <= tick.get_loc() <= last]
+        assert len(ticks) >= 2
+        boxes = [tick.label1.get_window_extent() for tick in ticks]
         assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
 
 
@@ -41,23 +41,23 @@ def test_labels_follow_where_one_zooms_to() -> None:
 
 @pytest.mark.parametrize("times", [1.4, 4, 1 << 12, 1 << 30])
 def test_sizes_have_several_labels_and_none_overlaps(times: float) -> None:
-    made, panels = plots.figure("A title", {}, "n = 3", columns=3)
+    figure, panels = plots.figure("A title", {}, "n = 3", columns=3)
     for axes, low in zip(panels, [8, 4096, 5000], strict=True):
         axes.plot([low, low * times], [1, 2])
         plots.size_axis(axes, "size")
-    made.draw_without_rendering()
+    figure.draw_without_rendering()
     for axes in panels:
         first, last = axes.get_xlim()
-        shown = [tick for tick in axes.xaxis.get_major_ticks() if first <= tick.get_loc() <= last]
-        assert len(shown) >= 2
-        boxes = [tick.label1.get_window_extent() for tick in shown]
+        ticks = [tick for tick in axes.xaxis.get_major_ticks() if first <= tick.get_loc() <= last]
+        assert len(ticks) >= 2
+        boxes = [tick.label1.get_window_extent() for tick in ticks]
         assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
 
 
 def test_a_size_axis_is_labelled_in_powers_of_two() -> None:
-    drawn, [axes] = plots.figure("A title", {}, "n = 3")
+    figure, [axes] = plots.figure("A title", {}, "n = 3")
     axes.plot([4096, 1 << 24], [1, 2])
     plots.size_axis(axes, "working set")
-    drawn.draw_without_rendering()
+    figure.draw_without_rendering()
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert {"4 KiB", "1 MiB", "16 MiB"} <= set(labels)

@@ -16,19 +16,19 @@ def interactive(monkeypatch: pytest.MonkeyPatch) -> NotebookFigure:
 
     monkeypatch.setattr("matplotlib.get_backend", lambda: "widget")
     monkeypatch.delenv("FAME_LAB_RUN", raising=False)
-    made, _ = plots.figure("A title", {}, "n = 3")
-    return made
+    figure, _ = plots.figure("A title", {}, "n = 3")
+    return figure
 
 
 def test_a_figure_is_a_still_picture_unless_somebody_asked_for_more() -> None:
-    made, _ = plots.figure("A title", {}, "n = 3")
-    assert made._repr_mimebundle_() == {}
-    assert made._repr_png_().startswith(b"\x89PNG")
+    figure, _ = plots.figure("A title", {}, "n = 3")
+    assert figure._repr_mimebundle_() == {}
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_with_the_magic_it_is_a_widget_and_beside_it_a_picture(interactive: NotebookFigure) -> None:
-    shown = interactive._repr_mimebundle_(include=None, exclude=None)
-    assert set(shown) == {WIDGET, "image/png", "text/plain"}
+    bundle = interactive._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {WIDGET, "image/png", "text/plain"}
     assert "pyplot" not in sys.modules
 
 

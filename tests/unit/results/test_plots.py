@@ -17,9 +17,9 @@ from fame_lab.results import plots
     ],
 )
 def test_every_figure_says_what_it_is_not(manifest: dict[str, object], means: str) -> None:
-    drawn, _ = plots.figure("A title", manifest, "n = 3")
-    assert drawn.get_supxlabel() == f"{means}\nn = 3"
-    assert drawn.get_suptitle() == "A title"
+    figure, _ = plots.figure("A title", manifest, "n = 3")
+    assert figure.get_supxlabel() == f"{means}\nn = 3"
+    assert figure.get_suptitle() == "A title"
 
 
 def a_manifest(name: str, time: str) -> dict[str, object]:
@@ -27,8 +27,8 @@ def a_manifest(name: str, time: str) -> dict[str, object]:
 
 
 def test_the_last_line_says_whose_numbers_they_are_and_of_when() -> None:
-    drawn, _ = plots.figure("A title", a_manifest("demo", "2025-03-04T23:30:00-02:00"), "n = 3")
-    assert drawn.get_supxlabel().endswith("\nn = 3\ndemo: 2 nodes, KVM; 2025-03-05 01:30 UTC")
+    figure, _ = plots.figure("A title", a_manifest("demo", "2025-03-04T23:30:00-02:00"), "n = 3")
+    assert figure.get_supxlabel().endswith("\nn = 3\ndemo: 2 nodes, KVM; 2025-03-05 01:30 UTC")
 
 
 def test_several_recordings_have_one_line() -> None:
@@ -44,8 +44,8 @@ def test_several_recordings_have_one_line() -> None:
 )
 def test_a_manifest_from_anywhere_cannot_spoil_a_figure(junk: dict[str, object]) -> None:
     assert plots.provenance(junk) == ""
-    drawn, _ = plots.figure("$ title", a_manifest("$x_$" * 50, "now"), "n = $3")
-    drawn.draw_without_rendering()  # dollars are no mathematics
+    figure, _ = plots.figure("$ title", a_manifest("$x_$" * 50, "now"), "n = $3")
+    figure.draw_without_rendering()  # dollars are no mathematics
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_what_is_written_on_a_colour_stands_out(ground: str, ink: str) -> None:
 
 
 def test_a_figure_is_a_picture_by_itself() -> None:
-    drawn, panels = plots.figure("A title", {}, "n = 3", columns=3)
+    figure, panels = plots.figure("A title", {}, "n = 3", columns=3)
     assert len(panels) == 3
-    assert drawn._repr_png_().startswith(b"\x89PNG")
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_panels_come_row_by_row() -> None:
-    made, panels = plots.figure("A title", {}, "n = 3", columns=2, rows=2)
-    made.draw_without_rendering()
+    figure, panels = plots.figure("A title", {}, "n = 3", columns=2, rows=2)
+    figure.draw_without_rendering()
     corners = [(panel.get_position().y0, panel.get_position().x0) for panel in panels]
     assert len(corners) == 4
     assert corners[0][0] == corners[1][0] > corners[2][0]
@@ -86,5 +86,5 @@ def test_colours_and_markers_are_distinct() -> None:
 
 
 def test_a_failed_result_says_so_above_its_figure() -> None:
-    drawn, _ = plots.figure("A title", {}, "n = 3", failed="2 updates were lost")
-    assert drawn.get_suptitle() == "A title\nFAILED: 2 updates were lost"
+    figure, _ = plots.figure("A title", {}, "n = 3", failed="2 updates were lost")
+    assert figure.get_suptitle() == "A title\nFAILED: 2 updates were lost"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from every_figure import FIGURES, Drawn
+from every_figure import FIGURES, Drawing
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -24,23 +24,23 @@ UNIT = re.compile(r"\[.+\]|\(.+\)")
 TICK_UNIT = re.compile(r"[\d.,]+ ?([KMGT]iB|B|ps|ns|µs|ms|s)$")
 
 
-class Made:
+class Drawings:
     """Figures, each made when it is first asked for."""
 
     def __init__(self, directory: Callable[[str], Path]) -> None:
         self._directory = directory
-        self._made: dict[str, Drawn] = {}
+        self._drawings: dict[str, Drawing] = {}
 
-    def __call__(self, name: str) -> Drawn:
-        if name not in self._made:
-            self._made[name] = drawn = FIGURES[name](self._directory(name.replace(" ", "-")))
-            drawn.figure.draw_without_rendering()
-        return self._made[name]
+    def __call__(self, name: str) -> Drawing:
+        if name not in self._drawings:
+            self._drawings[name] = drawing = FIGURES[name](self._directory(name.replace(" ", "-")))
+            drawing.figure.draw_without_rendering()
+        return self._drawings[name]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return Made(tmp_path_factory.mktemp)
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
+    return Drawings(tmp_path_factory.mktemp)
 
 
 every = pytest.mark.parametrize("name", FIGURES)
@@ -51,7 +51,7 @@ def axes_of(figure: Figure) -> list[Axes]:
 
 
 def label_of(axis: Axis) -> str:
-    """Give its label, or that of a panel beside it which has the same ticks."""
+    """Return its label, or that of a panel beside it which has the same ticks."""
     figure = axis.axes.get_figure(root=True)
     assert figure is not None
     alike = [
@@ -68,7 +68,7 @@ def ticks_of(axis: Axis) -> list[str]:
 
 
 def is_quantity(axis: Axis) -> bool:
-    """Tell it from one of names: of nodes, tests, kinds, offsets in FAM."""
+    """Return whether it is a quantity, and not names: of nodes, tests, kinds, offsets in FAM."""
     ticks = ticks_of(axis)
     names = any(re.match(r"0x|[A-Za-z]", text) for text in ticks) or label_of(axis).endswith("by node")
     return bool(ticks) and not names
@@ -86,30 +86,30 @@ def test_every_family_of_probes_is_held_to_this() -> None:
 
 
 @every
-def test_it_names_its_source_first_and_no_other(made: Made, name: str) -> None:
-    drawn = made(name)
-    foot = drawn.figure.get_supxlabel()
-    assert foot.startswith(drawn.source)
-    assert {source for source in SOURCES if re.search(rf"\b{source}\b", foot)} == {drawn.source}
+def test_it_names_its_source_first_and_no_other(drawings: Drawings, name: str) -> None:
+    drawing = drawings(name)
+    foot = drawing.figure.get_supxlabel()
+    assert foot.startswith(drawing.source)
+    assert {source for source in SOURCES if re.search(rf"\b{source}\b", foot)} == {drawing.source}
 
 
 @every
-def test_it_says_how_much_is_behind_it(made: Made, name: str) -> None:
-    drawn = made(name)
-    found = re.search(r"^n = ([\d,]+) [a-z]", drawn.figure.get_supxlabel(), re.MULTILINE)
-    assert found is not None
-    assert int(found[1].replace(",", "")) == drawn.n
+def test_it_says_how_much_is_behind_it(drawings: Drawings, name: str) -> None:
+    drawing = drawings(name)
+    match = re.search(r"^n = ([\d,]+) [a-z]", drawing.figure.get_supxlabel(), re.MULTILINE)
+    assert match is not None
+    assert int(match[1].replace(",", "")) == drawing.n
 
 
 @every
-def test_it_says_at_last_whose_numbers_they_are_and_of_when(made: Made, name: str) -> None:
-    last = made(name).figure.get_supxlabel().splitlines()[-1]
+def test_it_says_at_last_whose_numbers_they_are_and_of_when(drawings: Drawings, name: str) -> None:
+    last = drawings(name).figure.get_supxlabel().splitlines()[-1]
     assert re.fullmatch(r"demo: \d nodes, (TCG|KVM); 2025-03-04 05:06 UTC", last)
 
 
 @every
-def test_each_quantity_has_its_unit(made: Made, name: str) -> None:
-    axes = [*quantities(made(name).figure)]
+def test_each_quantity_has_its_unit(drawings: Drawings, name: str) -> None:
+    axes = [*quantities(drawings(name).figure)]
     assert axes
     for axis in axes:
         label, ticks = label_of(axis), ticks_of(axis)
@@ -119,8 +119,8 @@ def test_each_quantity_has_its_unit(made: Made, name: str) -> None:
 
 
 @every
-def test_it_is_as_wide_as_a_cell_and_can_show_itself(made: Made, name: str) -> None:
-    figure = made(name).figure
+def test_it_is_as_wide_as_a_cell_and_can_show_itself(drawings: Drawings, name: str) -> None:
+    figure = drawings(name).figure
     assert isinstance(figure, NotebookFigure)
     assert figure.get_figwidth() == 8
 
@@ -133,8 +133,8 @@ def texts(figure: Figure) -> list[Text]:
 
 
 @every
-def test_nothing_that_is_written_is_cut_off(made: Made, name: str) -> None:
-    figure = made(name).figure
+def test_nothing_that_is_written_is_cut_off(drawings: Drawings, name: str) -> None:
+    figure = drawings(name).figure
     room = figure.bbox.padded(2)
     ticks = {
         id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
@@ -150,8 +150,8 @@ def test_nothing_that_is_written_is_cut_off(made: Made, name: str) -> None:
 
 
 @every
-def test_labels_of_ticks_do_not_overlap(made: Made, name: str) -> None:
-    figure = made(name).figure
+def test_labels_of_ticks_do_not_overlap(drawings: Drawings, name: str) -> None:
+    figure = drawings(name).figure
     for axes in axes_of(figure):
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
@@ -164,8 +164,8 @@ def test_labels_of_ticks_do_not_overlap(made: Made, name: str) -> None:
 
 
 @every
-def test_letters_have_the_sizes_of_the_house(made: Made, name: str) -> None:
-    figure = made(name).figure
+def test_letters_have_the_sizes_of_the_house(drawings: Drawings, name: str) -> None:
+    figure = drawings(name).figure
     panels = axes_of(figure)
     assert {text.get_fontsize() for axes in panels for text in (axes.xaxis.label, axes.yaxis.label)} <= {9.0}
     titles = {axes._left_title for axes in panels} | {axes.title for axes in panels}  # type: ignore[attr-defined]

@@ -108,16 +108,16 @@ def test_a_missing_or_broken_dataset_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_repr_tells_the_probe_its_dimensions_and_units() -> None:
-    told = repr(a_result())
-    assert told.startswith("<Result of 'chase' (memory: 2, batch: 30, statistic: 7): latency [ns]")
+    text = repr(a_result())
+    assert text.startswith("<Result of 'chase' (memory: 2, batch: 30, statistic: 7): latency [ns]")
 
 
 def test_html_has_a_row_for_each_thing_measured_and_says_that_it_is_emulated() -> None:
-    shown = a_result()._repr_html_()
-    assert shown.count("<tr>") == 3
-    assert "<th>dram</th>" in shown
-    assert "latency [ns]" in shown
-    assert "emulated (TCG on this host): not a fabric&#39;s latency" in shown
+    html = a_result()._repr_html_()
+    assert html.count("<tr>") == 3
+    assert "<th>dram</th>" in html
+    assert "latency [ns]" in html
+    assert "emulated (TCG on this host): not a fabric&#39;s latency" in html
 
 
 def test_html_escapes_what_came_from_elsewhere() -> None:
@@ -154,25 +154,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    held=st.dictionaries(NAMES, st.tuples(ARRAYS, ATTRIBUTES), max_size=3),
+    variables=st.dictionaries(NAMES, st.tuples(ARRAYS, ATTRIBUTES), max_size=3),
     attrs=ATTRIBUTES,
     mode=st.sampled_from(["a", "w"]),
 )
 def test_whatever_a_dataset_holds_there_is_a_result_or_an_error(
     tmp_path_factory: pytest.TempPathFactory,
     saved: Path,
-    held: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
+    variables: dict[str, tuple[tuple[str, list[int], int], dict[str, int | str]]],
     attrs: dict[str, int | str],
     mode: str,
 ) -> None:
     place = shutil.copytree(saved, tmp_path_factory.mktemp("fuzz") / "kept")
-    with h5py.File(place / "dataset.nc", mode) as made:
-        for name, ((kind, shape, value), own) in held.items():
-            if name in made:
-                del made[name]
-            made[name] = np.full(shape, value).astype(kind)
-            made[name].attrs.update(own)
-        made.attrs.update(attrs)
+    with h5py.File(place / "dataset.nc", mode) as file:
+        for name, ((kind, shape, value), own) in variables.items():
+            if name in file:
+                del file[name]
+            file[name] = np.full(shape, value).astype(kind)
+            file[name].attrs.update(own)
+        file.attrs.update(attrs)
     sign_again(place)
     try:
         result = Result.load(place)

@@ -136,7 +136,10 @@ LEAVES = st.one_of(
     st.integers(0, len(ODD) - 1).map(odd),  # hypothesis would write the things themselves down
 )
 ANYTHING = st.recursive(
-    LEAVES, lambda held: st.lists(held, max_size=2) | st.dictionaries(st.text(max_size=3), held, max_size=2)
+    LEAVES,
+    lambda children: (
+        st.lists(children, max_size=2) | st.dictionaries(st.text(max_size=3), children, max_size=2)
+    ),
 )
 FIELDS = [field.name for field in dataclasses.fields(LabSpec)]
 
@@ -240,10 +243,10 @@ def test_a_qemu_is_the_hosts_or_a_path() -> None:
     assert LabSpec("a", qemu=Path("qemu")).qemu == str(Path("qemu").absolute())
 
 
-@pytest.mark.parametrize("given", ["", "newest", "qemu-system-x86_64", 7, None, True, "/a\nb", ["/q"]])
-def test_a_qemu_that_cannot_be_one_is_refused(given: object) -> None:
+@pytest.mark.parametrize("value", ["", "newest", "qemu-system-x86_64", 7, None, True, "/a\nb", ["/q"]])
+def test_a_qemu_that_cannot_be_one_is_refused(value: object) -> None:
     with pytest.raises(SpecError, match="qemu is") as refused:
-        LabSpec("a", qemu=given)  # type: ignore[arg-type]
+        LabSpec("a", qemu=value)  # type: ignore[arg-type]
     assert refused.value.field == "qemu"
 
 

@@ -48,13 +48,13 @@ REFUSED = [
 
 
 def read(text: str) -> tuple[int, bool]:
-    found = options(text, "qom-type")
-    return size(found["size"], "size"), is_on(found.get("share", "off"), "share")
+    fields = options(text, "qom-type")
+    return size(fields["size"], "size"), is_on(fields.get("share", "off"), "share")
 
 
 def qemu(directory: Path, *objects: str) -> list[Any]:
     """Ask QEMU for the size and the share of objects fam0, fam1 and so on; nothing where it refuses."""
-    asked = [
+    requests = [
         {"execute": "qom-get", "arguments": {"path": f"/objects/fam{number}", "property": name}}
         for number in range(len(objects))
         for name in ("size", "share", "mem-path")
@@ -72,15 +72,15 @@ def qemu(directory: Path, *objects: str) -> list[Any]:
             "stdio",
             *words,
         ],
-        input="\n".join(map(json.dumps, [{"execute": "qmp_capabilities"}, *asked, {"execute": "quit"}])),
+        input="\n".join(map(json.dumps, [{"execute": "qmp_capabilities"}, *requests, {"execute": "quit"}])),
         capture_output=True,
         text=True,
         check=False,
         cwd=directory,
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    told = [answer["return"] for answer in answers if "return" in answer][1 : 1 + len(asked)]
-    return [tuple(told[at : at + 3]) for at in range(0, len(told), 3)]
+    values = [answer["return"] for answer in answers if "return" in answer][1 : 1 + len(requests)]
+    return [tuple(values[at : at + 3]) for at in range(0, len(values), 3)]
 
 
 def test_what_qemu_takes_is_read_as_qemu_reads_it(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_what_qemu_takes_is_read_as_qemu_reads_it(tmp_path: Path) -> None:
         for number, words in enumerate(TAKEN)
     ]
     assert [read(each) for each in objects] == list(TAKEN.values())
-    expected = [(*found, f"{tmp_path}/{number},x") for number, found in enumerate(TAKEN.values())]
+    expected = [(*values, f"{tmp_path}/{number},x") for number, values in enumerate(TAKEN.values())]
     assert qemu(tmp_path, *objects) == expected
     assert [options(each, "qom-type")["mem-path"] for each in objects] == [path for _, _, path in expected]
 
@@ -142,11 +142,11 @@ def test_what_is_no_json_to_qemu_is_refused(text: str) -> None:
 @given(st.text(max_size=60))
 def test_whatever_the_text_there_are_options_or_a_short_error(text: str) -> None:
     try:
-        found = options(text, "driver")
+        fields = options(text, "driver")
     except SpecError as error:
         assert len(str(error)) < 500
         return
-    for value in found.values():
+    for value in fields.values():
         for look in (size, is_on):
             try:
                 look(value, "it")

@@ -71,10 +71,14 @@ def test_a_network_of_ipaddress_is_one() -> None:
 
 
 def test_the_free_one_that_is_proposed_overlaps_nothing_that_is_taken() -> None:
-    taken = [IPv4Network("192.168.42.0/24"), IPv4Network("192.168.43.128/25"), IPv4Network("192.168.44.0/22")]
-    free = free_subnet(taken)
+    networks = [
+        IPv4Network("192.168.42.0/24"),
+        IPv4Network("192.168.43.128/25"),
+        IPv4Network("192.168.44.0/22"),
+    ]
+    free = free_subnet(networks)
     assert free is not None
-    assert not any(free.network.overlaps(each) for each in taken)
+    assert not any(free.network.overlaps(each) for each in networks)
     assert Subnet.parse(str(free)) == free
 
 

@@ -124,11 +124,11 @@ PLACES_OF_TALLIES = st.integers(HEADER_SIZE, LAYOUT.size - TALLY.itemsize)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(PLACES_OF_TALLIES, st.binary(min_size=1, max_size=96)), max_size=6))
 def test_whatever_a_counter_file_holds_there_is_traffic_or_an_error(
-    path: Path, counters: Counters, written: list[tuple[int, bytes]]
+    path: Path, counters: Counters, edits: list[tuple[int, bytes]]
 ) -> None:
     counters.clear()
     with path.open("r+b") as file:
-        for at, content in written:
+        for at, content in edits:
             file.seek(at)
             file.write(content[: LAYOUT.size - at])
     spec = LabSpec("fuzz", nodes=1, fam=LAYOUT.fam_size, book=LAYOUT.book)
@@ -154,10 +154,10 @@ def test_whatever_a_counter_file_holds_there_is_traffic_or_an_error(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 152), st.binary(min_size=1, max_size=16)), min_size=1, max_size=4))
 def test_whatever_a_header_says_it_is_this_labs_or_an_error(
-    path: Path, written: list[tuple[int, bytes]]
+    path: Path, edits: list[tuple[int, bytes]]
 ) -> None:
     with path.open("r+b") as file:
-        for at, content in written:
+        for at, content in edits:
             file.seek(at)
             file.write(content)
     try:

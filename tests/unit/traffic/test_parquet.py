@@ -25,10 +25,10 @@ def test_the_schema_tells_units_and_source(tmp_path: Path) -> None:
     schema = pq.read_schema(TRACE.to_parquet(tmp_path / "traffic.parquet"))
     assert str(schema.field("bytes").type) == str(schema.field("accesses").type) == "uint64"
     assert schema.field("offset").metadata[b"units"] == b"B"
-    told = {key.decode(): value.decode() for key, value in schema.metadata.items()}
-    assert told["source"] == "trace" and told["granule"] == "4096"
-    assert json.loads(told["units"]) == {"offset": "B", "accesses": "accesses", "bytes": "B"}
-    assert json.loads(told["manifest"]) == MANIFEST and json.loads(told["spec"]) == TRACE.spec
+    metadata = {key.decode(): value.decode() for key, value in schema.metadata.items()}
+    assert metadata["source"] == "trace" and metadata["granule"] == "4096"
+    assert json.loads(metadata["units"]) == {"offset": "B", "accesses": "accesses", "bytes": "B"}
+    assert json.loads(metadata["manifest"]) == MANIFEST and json.loads(metadata["spec"]) == TRACE.spec
 
 
 def test_sums_of_the_table_are_sums_of_the_matrix(tmp_path: Path) -> None:

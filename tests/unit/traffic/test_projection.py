@@ -90,7 +90,7 @@ def test_a_figure_that_cannot_be_right_is_refused(field: str, value: object) -> 
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "complaint"),
     [
         (GOOD | {"remote_ns": None}, "give the one or the other"),
         (HOPS | {"remote_ns": 400}, "give the one or the other"),
@@ -107,13 +107,13 @@ def test_a_figure_that_cannot_be_right_is_refused(field: str, value: object) -> 
         (HOPS | {"hops": ((2, 1), (1, 0))}, "no node is nearer than its own memory"),
     ],
 )
-def test_fields_that_do_not_fit_together_are_refused(fields: dict[str, Any], told: str) -> None:
-    with pytest.raises(SpecError, match=told):
+def test_fields_that_do_not_fit_together_are_refused(fields: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpecError, match=complaint):
         FabricModel(**fields)
 
 
 @pytest.mark.parametrize(
-    ("nodes", "more", "told"),
+    ("nodes", "more", "complaint"),
     [
         (0, {}, "nodes is 0"),
         (41, {}, "nodes is 41"),
@@ -121,8 +121,8 @@ def test_fields_that_do_not_fit_together_are_refused(fields: dict[str, Any], tol
         (2, {"hops": 3}, "hops is 3"),
     ],
 )
-def test_enclosures_that_cannot_be_are_refused(nodes: int, more: dict[str, Any], told: str) -> None:
-    with pytest.raises(SpecError, match=told):
+def test_enclosures_that_cannot_be_are_refused(nodes: int, more: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpecError, match=complaint):
         FabricModel.the_machine(nodes, local_ns=100, hop_ns=50, link_gbps=100, **more)
 
 
@@ -162,14 +162,14 @@ def test_a_projection_shows_itself_escaped_and_labelled() -> None:
     evil = "<script>alert(1)</script>"
     model = FabricModel(local_ns=100, remote_ns=400, link_gbps=8, source=evil)
     projected = a_trace({("load", 1, FAR): 1000}).project(model)
-    shown = projected._repr_html_()
-    assert "projected: computed from counts, not measured" in shown
-    assert "<tr><th>node01</th><td>400,000</td><td>8,000</td><td>408,000</td></tr>" in shown
-    assert "<script" not in shown
+    html = projected._repr_html_()
+    assert "projected: computed from counts, not measured" in html
+    assert "<tr><th>node01</th><td>400,000</td><td>8,000</td><td>408,000</td></tr>" in html
+    assert "<script" not in html
     assert "at most 408,000 ns" in repr(projected)
 
 
 def test_figures_may_be_numpy_s() -> None:
     figures: dict[str, Any] = {"local_ns": np.float32(80), "remote_ns": np.int64(90), "link_gbps": 1}
-    told = FabricModel(**figures).to_dict()
-    assert json.loads(json.dumps(told))["remote_ns"] == 90
+    fields = FabricModel(**figures).to_dict()
+    assert json.loads(json.dumps(fields))["remote_ns"] == 90

@@ -78,20 +78,20 @@ WORDS = st.integers(0, (1 << 64) - 1) | st.integers(0, CAPACITY + 2)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(written=WORDS, drained=WORDS, held=st.binary(max_size=96))
+@given(write_count=WORDS, drained=WORDS, records=st.binary(max_size=96))
 def test_whatever_a_ring_holds_there_are_accesses_to_fam_or_an_error(
-    path: Path, ring: AccessRing, written: int, drained: int, held: bytes
+    path: Path, ring: AccessRing, write_count: int, drained: int, records: bytes
 ) -> None:
-    tell(path, RECORDS, held)
-    tell(path, WRITTEN, written.to_bytes(8, "little"))
+    tell(path, RECORDS, records)
+    tell(path, WRITTEN, write_count.to_bytes(8, "little"))
     tell(path, DRAINED, drained.to_bytes(8, "little"))
     try:
-        found = ring.drain()[0]
+        drained_accesses = ring.drain()[0]
     except TrafficError as error:
         assert len(str(error)) < 1000
         return
-    assert len(found) <= CAPACITY
-    assert (found["offset"] < FAM).all()
+    assert len(drained_accesses) <= CAPACITY
+    assert (drained_accesses["offset"] < FAM).all()
     assert ring.lost() >= 0
 
 

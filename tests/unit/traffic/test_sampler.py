@@ -129,7 +129,7 @@ def test_a_hole_made_while_as_much_is_filled_elsewhere_is_a_change(fam: Fam) -> 
 
 
 def settled_blocks(fam: Fam) -> int:
-    """Give what the file takes up once it is on the disk: until then a disk file system changes its mind."""
+    """Return the room that the file takes on the disk: until it is there a file system changes its mind."""
     with fam.open_file(writable=True) as file:
         os.fsync(file.fileno())
     return fam.allocated()
@@ -169,7 +169,7 @@ def test_only_what_is_in_use_is_read_and_kept(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("window", "seen"),
+    ("window", "expected"),
     [
         (None, [0, 4 * MIB]),
         ((0, MIB), [0]),
@@ -178,13 +178,13 @@ def test_only_what_is_in_use_is_read_and_kept(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_window_bounds_what_is_looked_at(
-    fam: Fam, window: tuple[int | str, int | str] | None, seen: list[int]
+    fam: Fam, window: tuple[int | str, int | str] | None, expected: list[int]
 ) -> None:
     with Sampler(fam, window=window) as sampler:
         sampler.look()
         for offset in (0, 4 * MIB, fam.control.offset):
             fam.write(offset, b"x")
-        assert sampler.look().tolist() == seen
+        assert sampler.look().tolist() == expected
 
 
 def test_a_window_of_lines_ends_at_its_line(fam: Fam) -> None:
@@ -319,9 +319,9 @@ def test_looks_agree_with_a_comparison_of_whole_copies(
                     punch(fam, at * PAGE, min(length, PAGES - at) * PAGE)
                 else:
                     before = fam.allocated()
-                    seen = sampler.look().tolist()
+                    offsets = sampler.look().tolist()
                     assert fam.allocated() == before
                     now = np.frombuffer(fam.read(0, size), "u1")
                     differs = (now != last).reshape(-1, granule).any(axis=1)
-                    assert seen == (granule * np.flatnonzero(differs)).tolist()
+                    assert offsets == (granule * np.flatnonzero(differs)).tolist()
                     last = now

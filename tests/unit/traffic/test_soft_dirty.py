@@ -31,8 +31,8 @@ def fam(tmp_path: Path) -> Fam:
 
 @given(st.lists(st.integers(0, 2**64 - 1)))
 def test_bit_55_says_that_a_page_was_stored_to(entries: list[int]) -> None:
-    told = soft_dirty(np.array(entries, "u8").tobytes())
-    assert told.tolist() == [bool(entry & BIT) for entry in entries]
+    bits = soft_dirty(np.array(entries, "u8").tobytes())
+    assert bits.tolist() == [bool(entry & BIT) for entry in entries]
 
 
 def test_a_file_is_found_by_its_device_and_inode_however_it_is_called() -> None:
@@ -143,8 +143,8 @@ def test_this_kernel_gives_the_entries_of_the_right_pages(fam: Fam) -> None:
     with DirtyPages(os.getpid(), fam) as pages:
         present = [
             offset + PAGE * int(number)
-            for offset, told in pages.entries([(0, 40 * MIB)])
-            for number in np.flatnonzero(np.frombuffer(told, "u8") >> np.uint64(PRESENT))
+            for offset, entries in pages.entries([(0, 40 * MIB)])
+            for number in np.flatnonzero(np.frombuffer(entries, "u8") >> np.uint64(PRESENT))
         ]
     assert present == touched
 
@@ -155,8 +155,8 @@ def test_stores_of_this_process_are_told_if_and_only_if_the_kernel_can(fam: Fam)
     with DirtyPages(os.getpid(), fam) as pages:
         pages.clear()
         view[6 * PAGE] = 1
-        told = pages.stored([(0, MIB)]).tolist()
-    assert told == ([6 * PAGE] if soft_dirty_works() else [])
+        offsets = pages.stored([(0, MIB)]).tolist()
+    assert offsets == ([6 * PAGE] if soft_dirty_works() else [])
 
 
 def test_nobody_is_asked_where_the_kernel_cannot_tell(fam: Fam, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +167,9 @@ def test_nobody_is_asked_where_the_kernel_cannot_tell(fam: Fam, monkeypatch: pyt
 def test_each_node_is_asked_where_it_can(fam: Fam, monkeypatch: pytest.MonkeyPatch) -> None:
     view = fam.array("u1", writable=True)
     monkeypatch.setattr(module, "soft_dirty_works", lambda: True)
-    made = dirty_pages(fam, {"node01": os.getpid()})
-    assert {name: pages.pid for name, pages in made.items()} == {"node01": os.getpid()}
-    for pages in made.values():
+    by_node = dirty_pages(fam, {"node01": os.getpid()})
+    assert {name: pages.pid for name, pages in by_node.items()} == {"node01": os.getpid()}
+    for pages in by_node.values():
         pages.close()
     assert view.size == fam.size
 

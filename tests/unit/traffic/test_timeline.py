@@ -47,8 +47,8 @@ def test_what_a_timeline_saw_is_traffic_whatever_the_books(spec: LabSpec, tmp_pa
         window=(0, spec.fam_size - CONTROL_SIZE),
         manifest={},
     )
-    seen = traffic.timeline["accesses"].sel(op="load", node="node02", bin=spec.books.book)
-    assert int(seen.sum()) == int(traffic.timeline["accesses"].sum()) == 7
+    accesses = traffic.timeline["accesses"].sel(op="load", node="node02", bin=spec.books.book)
+    assert int(accesses.sum()) == int(traffic.timeline["accesses"].sum()) == 7
 
 
 def test_counts_that_fall_are_an_error(tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def test_earlier_traffic_survives_a_save_that_fails(tmp_path: Path, monkeypatch:
 
 def retell(place: Path, **changes: Any) -> None:
     """Change what the manifest of saved traffic tells, and let it vouch for the files as they are."""
-    told = json.loads((place / "manifest.json").read_text()) | changes
+    manifest = json.loads((place / "manifest.json").read_text()) | changes
     for file in ("counts.nc", "timeline.nc"):
-        told["sha256"][file] = hashlib.sha256((place / file).read_bytes()).hexdigest()
-    (place / "manifest.json").write_text(json.dumps(told))
+        manifest["sha256"][file] = hashlib.sha256((place / file).read_bytes()).hexdigest()
+    (place / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_result_is_not_taken_for_traffic(tmp_path: Path) -> None:
@@ -108,7 +108,12 @@ def test_a_manifest_that_is_none_is_not_loaded(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize("file", ["counts.nc", "timeline.nc"])
 @pytest.mark.parametrize(
     "broken",
-    [lambda held: held[:0], lambda held: held[:-1], lambda held: held[:99] + b"?" + held[100:], None],
+    [
+        lambda content: content[:0],
+        lambda content: content[:-1],
+        lambda content: content[:99] + b"?" + content[100:],
+        None,
+    ],
     ids=["empty", "short", "changed", "missing"],
 )
 def test_a_file_that_is_not_as_it_was_saved_is_not_loaded(
@@ -172,8 +177,8 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lay(place: Path, files: dict[str, bytes]) -> Path:
-    for name, held in files.items():
-        (place / name).write_bytes(held)
+    for name, content in files.items():
+        (place / name).write_bytes(content)
     return place
 
 
@@ -192,8 +197,8 @@ fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 def test_whatever_the_manifest_tells_there_is_traffic_or_an_error(
     tmp_path: Path, saved: dict[str, bytes], read_once: None, name: str, value: object
 ) -> None:
-    told = json.loads(saved["manifest.json"]) | {name: value}
-    loaded_or_refused(lay(tmp_path, saved | {"manifest.json": json.dumps(told).encode()}))
+    manifest = json.loads(saved["manifest.json"]) | {name: value}
+    loaded_or_refused(lay(tmp_path, saved | {"manifest.json": json.dumps(manifest).encode()}))
 
 
 @fuzz
@@ -206,20 +211,20 @@ def test_whatever_the_spec_tells_there_is_traffic_or_an_error(
 
 
 def refill(
-    path: Path, held: dict[str, tuple[str, list[int], int]], attrs: dict[str, int | str], mode: str
+    path: Path, variables: dict[str, tuple[str, list[int], int]], attrs: dict[str, int | str], mode: str
 ) -> None:
-    with h5py.File(path, mode) as made:
-        for name, (kind, shape, value) in held.items():
-            if name in made:
-                del made[name]
-            made[name] = np.full(shape, value).astype(kind)
-        for name, told in attrs.items():
-            made.attrs[name] = told
+    with h5py.File(path, mode) as file:
+        for name, (kind, shape, value) in variables.items():
+            if name in file:
+                del file[name]
+            file[name] = np.full(shape, value).astype(kind)
+        for name, attribute in attrs.items():
+            file.attrs[name] = attribute
 
 
 files = given(
     file=st.sampled_from(["counts.nc", "timeline.nc"]),
-    held=st.dictionaries(NAMES, ARRAYS, max_size=4),
+    variables=st.dictionaries(NAMES, ARRAYS, max_size=4),
     attrs=st.dictionaries(NAMES, ATTRIBUTES, max_size=2),
     mode=st.sampled_from(["a", "w"]),
 )
@@ -228,9 +233,9 @@ files = given(
 @settings(fuzz, max_examples=15)
 @files
 def test_whatever_a_file_holds_there_is_traffic_or_an_error(
-    tmp_path: Path, saved: dict[str, bytes], file: str, **told: Any
+    tmp_path: Path, saved: dict[str, bytes], file: str, **content: Any
 ) -> None:
-    refill(lay(tmp_path, saved) / file, **told)
+    refill(lay(tmp_path, saved) / file, **content)
     retell(tmp_path)
     loaded_or_refused(tmp_path)
 
@@ -239,9 +244,9 @@ def test_whatever_a_file_holds_there_is_traffic_or_an_error(
 @settings(fuzz, max_examples=500)
 @files
 def test_whatever_any_of_many_files_holds_there_is_traffic_or_an_error(
-    tmp_path: Path, saved: dict[str, bytes], file: str, **told: Any
+    tmp_path: Path, saved: dict[str, bytes], file: str, **content: Any
 ) -> None:
-    refill(lay(tmp_path, saved) / file, **told)
+    refill(lay(tmp_path, saved) / file, **content)
     retell(tmp_path)
     loaded_or_refused(tmp_path)
 

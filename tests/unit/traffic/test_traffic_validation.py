@@ -78,8 +78,8 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_does_not_fit_together_is_refused(name: str) -> None:
-    changes, told = WRONG[name]
-    with pytest.raises(TrafficError, match=told):
+    changes, complaint = WRONG[name]
+    with pytest.raises(TrafficError, match=complaint):
         dataclasses.replace(TRACE, **changes())
 
 

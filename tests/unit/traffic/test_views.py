@@ -168,8 +168,8 @@ def test_samples_have_no_author_and_the_error_says_what_to_do(name: str) -> None
 
 
 def test_samples_tell_who_stored_where_the_kernel_does() -> None:
-    told = some_samples({0: 2, FAR: 1}, by={0: [2, 0], FAR: [1, 1]})
-    assert told.changed_by().sel(node="node01").values.tolist() == [2, 1]
+    samples = some_samples({0: 2, FAR: 1}, by={0: [2, 0], FAR: [1, 1]})
+    assert samples.changed_by().sel(node="node01").values.tolist() == [2, 1]
     with pytest.raises(TrafficError, match="CONFIG_MEM_SOFT_DIRTY"):
         SAMPLES.changed_by()
 
@@ -187,13 +187,13 @@ def test_repr_tells_the_lab_its_source_and_who_ended_early() -> None:
 
 
 def test_html_tells_who_accessed_what_and_what_is_not_seen() -> None:
-    shown = TRACE._repr_html_()
-    assert "traced: exact counts" in shown
+    html = TRACE._repr_html_()
+    assert "traced: exact counts" in html
     row = (
         "<tr><th>node02</th><td>5</td><td>7</td><td>1,000</td><td>0</td><td>40</td><td>56</td><td>8,000</td>"
     )
-    assert row in shown
-    assert "<tr><th>write-shared</th><td>1</td><td>8</td><td>2</td></tr>" in shown
+    assert row in html
+    assert "<tr><th>write-shared</th><td>1</td><td>8</td><td>2</td></tr>" in html
     assert "sampled: what changed between two looks; no loads, no author" in SAMPLES._repr_html_()
 
 
@@ -202,10 +202,10 @@ def test_html_escapes_what_came_from_elsewhere() -> None:
     traffic = a_trace(CELLS, ended={"node01": evil})
     traffic.manifest["note"] = evil
     try:
-        shown = traffic._repr_html_()
+        html = traffic._repr_html_()
     finally:
         del traffic.manifest["note"]
-    assert "<script" not in shown and shown.count("&lt;script") == 2
+    assert "<script" not in html and html.count("&lt;script") == 2
 
 
 def test_what_is_given_is_not_changed_by_reading_it() -> None:
