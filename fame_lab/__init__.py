@@ -49,11 +49,13 @@ if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
     from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.transactions.cache import Cache
 
 moved.install()
 
 __all__ = [
     "BootError",
+    "Cache",
     "CommandError",
     "Comparison",
     "DaemonError",
@@ -92,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cache": "fame_lab.traffic.transactions.cache",
     "Comparison": "fame_lab.experiments.compare.comparison",
     "FabricModel": "fame_lab.traffic.fabric",
     "Fam": "fame_lab.host.fam",

@@ -116,6 +116,11 @@ class LabDirectory:
         """Return the file through which the node's accesses come in their order."""
         return self.path / f"{node}.order"
 
+    @property
+    def lines(self) -> Path:
+        """The line directory, in which all nodes' QEMUs keep who holds which line of FAM."""
+        return self.path / "lines"
+
     def make(self, group: int | None) -> None:
         """Create the directory; `group`, QEMU's, may pass through it.
 

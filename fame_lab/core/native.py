@@ -156,7 +156,9 @@ def _plugin(version: int) -> NativeTarget:
         _PACKAGE / f"traffic/bin/fame-trace-{version}.so",
         # The oldest glibc that zig has for it: QEMU loads one that is no older.
         (
-            "-target", "x86_64-linux-gnu.2.17", "-mcpu=x86_64", "-shared", "-fPIC", "-fvisibility=hidden",
+            "-target", "x86_64-linux-gnu.2.17", "-mcpu=x86_64+cx16", "-shared", "-fPIC",
+            "-fvisibility=hidden",
+            # A compare-and-swap of 16 bytes (cx16) is in every x86-64 processor since 2006.
             # A callback does not use all its arguments.
             f"-DAPI_VERSION={version}", *_ALWAYS, "-Wno-unused-parameter",
         ),

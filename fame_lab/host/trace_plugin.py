@@ -40,11 +40,25 @@ class TracePlugin:
         The file in which it counts.
     order : Path
         The file to which it writes accesses in their order.
+    lines : Path
+        The lab's line directory.
+    node : int
+        The node's number, from 0.
     """
 
     path: Path
     counters: Path
     order: Path
+    lines: Path
+    node: int
+
+    @property
+    def argument(self) -> str:
+        """What follows ``-plugin`` on QEMU's command line."""
+        files = (
+            f"counters={escaped(self.counters)},order={escaped(self.order)},directory={escaped(self.lines)}"
+        )
+        return f"file={escaped(self.path)},{files},node={self.node}"
 
 
 def addresses_blocks(version: int) -> bool:

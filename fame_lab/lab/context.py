@@ -36,6 +36,8 @@ from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.trace.counter_layout import CounterLayout
 from fame_lab.traffic.trace.counters import Counters
 from fame_lab.traffic.trace.ring_buffer import AccessRing
+from fame_lab.traffic.transactions.directory import LineDirectory
+from fame_lab.traffic.transactions.layout import DirectoryLayout
 
 __all__ = ["LabContext", "attach"]
 
@@ -122,7 +124,7 @@ class LabContext:
             self.keys.identity(record.node, self.directory), attachment=self.network.told(index)
         )
         boot = self.image.boot(identity, self.directory, tsc_khz=self._tsc_khz)
-        trace = self._trace_plugin(record.node, record.qemu or self.qemu) if self.spec.trace else None
+        trace = self._trace_plugin(index, record.qemu or self.qemu) if self.spec.trace else None
         nic = self.network.nic(index, self.directory)
         own, template = self.image.personal(identity), start.template
         arguments = template.restored() if template else ()
@@ -192,15 +194,25 @@ class LabContext:
         """The layout of each node's counter file, with a place for every CPU that a domain can have."""
         return CounterLayout(self.spec.fam_size, int(self.spec.book), max(self.spec.vcpus, 2))
 
-    def _trace_plugin(self, node: str, runs_in: Qemu) -> TracePlugin:
+    @property
+    def directory_layout(self) -> DirectoryLayout:
+        """The layout of the lab's line directory."""
+        return DirectoryLayout(self.spec.fam_size, int(self.spec.book), self.spec.nodes)
+
+    def make_line_directory(self) -> None:
+        """Create the line directory that the QEMUs of a traced lab share."""
+        LineDirectory.create(self.directory.lines, self.directory_layout, self._owner)
+
+    def _trace_plugin(self, node: int, runs_in: Qemu) -> TracePlugin:
         plugin = trace_plugin.delivered(trace_plugin.interface(runs_in, self.user))
-        counters, order = self.directory.counters(node), self.directory.order(node)
+        name = self.spec.node_names[node]
+        counters, order = self.directory.counters(name), self.directory.order(name)
         # A node that boots anew counts anew. A recording of its earlier life keeps the old files open.
         for path in (counters, order):
             path.unlink(missing_ok=True)
         Counters.create(counters, self.counter_layout, self._owner)
         AccessRing.create(order, self.counter_layout.vcpus, self._owner)
-        return TracePlugin(plugin, counters, order)
+        return TracePlugin(plugin, counters, order, self.directory.lines, node)
 
     @property
     def _owner(self) -> tuple[int, int] | None:

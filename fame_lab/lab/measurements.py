@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fame_lab.results.result import Result
     from fame_lab.spec.lab_spec import LabSpec
     from fame_lab.traffic.recording import Recording
+    from fame_lab.traffic.transactions.cache import Cache
+    from fame_lab.traffic.transactions.directory import LineDirectory
 
 __all__ = ["Measurements"]
 
@@ -84,6 +86,7 @@ class Measurements(Commands):
         window: tuple[int | str, int | str] | None = None,
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
+        cache: Cache | None = None,
     ) -> Recording:
         """Make a recording of who touches which part of FAM. It does not run yet.
 
@@ -102,6 +105,9 @@ class Measurements(Commands):
             A Parquet file for the accesses themselves, in their order; of a trace only. See
             :class:`fame_lab.traffic.trace.access_log.AccessLog`. Accesses that come faster than they can be
             written are lost there; their number is told, and the counts have them.
+        cache : Cache, optional
+            A cache that each node is taken to have for FAM; of a trace only. The recording then counts also
+            the transactions that a fabric would carry: see :class:`fame_lab.Cache`.
 
         Returns
         -------
@@ -111,7 +117,7 @@ class Measurements(Commands):
         Raises
         ------
         SpecError
-            If a parameter cannot be right.
+            If a parameter cannot be right, or the cache is larger than FAM.
         TrafficError
             If a trace is wanted of a lab that has none.
 
@@ -125,10 +131,23 @@ class Measurements(Commands):
 
         self._running()
         recording = record(
-            self, source=source, granule=granule, window=window, interval=interval, order=order
+            self, source=source, granule=granule, window=window, interval=interval, order=order, cache=cache
         )
         self._recordings.add(recording)
         return recording
+
+    def line_directory(self) -> LineDirectory:
+        """Open the file in which the QEMUs of a traced lab keep who holds which line of FAM.
+
+        Raises
+        ------
+        TrafficError
+            If it is missing, short, or of another version.
+        """
+        from fame_lab.traffic.transactions.directory import LineDirectory
+
+        context = self._running()
+        return LineDirectory(context.directory.lines, context.directory_layout)
 
     @property
     def qemu_version(self) -> int:

@@ -134,6 +134,8 @@ def _create_resources(
             directory.write(directory.record, context_with(fam).metadata_for(0).to_xml().encode())
 
         context = context_with(fam_allocation.allocate(spec, directory, host.user, labs, write_record))
+        if spec.trace:
+            context.make_line_directory()
         if host.user is not None:
             file_access.check_readable(image.files, host.user)
         context.network.make(directory)

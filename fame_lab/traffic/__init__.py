@@ -11,6 +11,7 @@ from fame_lab.errors import SpecError, TrafficError
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab
     from fame_lab.traffic.recording import Recording
+    from fame_lab.traffic.transactions.cache import Cache
 
 __all__ = ["record"]
 
@@ -23,6 +24,7 @@ def record(
     window: tuple[int | str, int | str] | None,
     interval: float,
     order: str | os.PathLike[str] | None,
+    cache: Cache | None,
 ) -> Recording:
     """Create a recording of the requested source; see :meth:`fame_lab.Lab.record`."""
     from fame_lab.traffic.sampling.recording import SampleRecording
@@ -40,7 +42,11 @@ def record(
             raise SpecError(
                 f"window is {quoted(window)}: a trace counts all of FAM; select from traffic.heat()"
             )
-        return TraceRecording(lab, granule=granule, interval=interval, order=order)
+        return TraceRecording(lab, granule=granule, interval=interval, order=order, cache=cache)
+    if cache is not None:
+        raise TrafficError(
+            "samples see no accesses, and so no transactions", hint="that takes LabSpec(..., trace=True)"
+        )
     if order is not None:
         raise TrafficError("samples see no accesses, and so no order: that takes LabSpec(..., trace=True)")
     return SampleRecording(lab, granule=granule, window=window, interval=interval)

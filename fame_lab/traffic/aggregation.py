@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["by_home", "changed", "changed_by", "heat", "matrix", "over_time", "remote_share", "require_trace"]
 
 _UNITS = {"accesses": "accesses", "bytes": "B"}
+_TRANSACTIONS = {"transactions": "transactions", "misses": "misses"}
 
 
 def require_trace(traffic: TrafficData, question: str) -> None:
@@ -29,9 +30,16 @@ def require_trace(traffic: TrafficData, question: str) -> None:
         )
 
 
-def _check_what(what: str) -> None:
-    if what not in _UNITS:
-        raise SpecError(f"what is {quoted(what)}", hint=f"give {' or '.join(map(repr, _UNITS))}")
+def _check_what(what: str, traffic: TrafficData | None = None) -> None:
+    """Raise SpecError for what cannot be counted, and TrafficError for what the `traffic` did not count."""
+    names = _UNITS if traffic is None else _UNITS | _TRANSACTIONS
+    if what not in names:
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {' or '.join(map(repr, names))}")
+    if traffic is not None and what not in traffic.counts:
+        raise TrafficError(
+            f"it was recorded without a cache, so no {what} were counted",
+            hint='lab.record(cache=Cache("1M")), or `fame-lab trace --cache 1M`',
+        )
 
 
 def matrix(traffic: TrafficData, what: str) -> xr.DataArray:
@@ -93,8 +101,9 @@ def remote_share(traffic: TrafficData, what: str) -> xr.Dataset:
 def heat(traffic: TrafficData, what: str) -> xr.DataArray:
     """Return the counts by place: see :meth:`fame_lab.traffic.views.TrafficViews.heat`."""
     require_trace(traffic, "which node accessed what")
-    _check_what(what)
-    return traffic.counts[what].assign_attrs(units=_UNITS[what], long_name=f"{what} by granule")
+    _check_what(what, traffic)
+    units = (_UNITS | _TRANSACTIONS)[what]
+    return traffic.counts[what].assign_attrs(units=units, long_name=f"{what} by granule")
 
 
 def changed(traffic: TrafficData) -> xr.DataArray:
@@ -119,8 +128,9 @@ def over_time(traffic: TrafficData, what: str | None) -> xr.DataArray:
     """Return the increments: see :meth:`fame_lab.traffic.views.TrafficViews.over_time`."""
     if traffic.source == "trace":
         what = "accesses" if what is None else what
-        _check_what(what)
-        return traffic.timeline[what].assign_attrs(units=_UNITS[what], long_name=f"{what} in the interval")
+        _check_what(what, traffic)
+        units = (_UNITS | _TRANSACTIONS)[what]
+        return traffic.timeline[what].assign_attrs(units=units, long_name=f"{what} in the interval")
     if what not in (None, "changed"):
         require_trace(traffic, f"{what} over time")
     return traffic.timeline["changed"].assign_attrs(units="granules", long_name="granules that had changed")

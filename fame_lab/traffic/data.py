@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fame_lab.spec.fam_layout import Books
 from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic.transactions.cache import Cache
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,10 @@ class TrafficData:
         The numbers' provenance: see :meth:`fame_lab.Lab.manifest`. Values that JSON can hold.
     ended : dict
         Nodes with counts that ended before the recording, and why.
+    caches : xarray.Dataset, optional
+        Of a recording with a cache: what each node's cache lost and holds, by
+        :func:`fame_lab.traffic.transactions.dataset.caches_dataset`. Then ``counts`` has ``transactions``
+        (kind, node, granule) and ``misses`` (cause, node, granule), and ``timeline`` their increments.
     """
 
     counts: xr.Dataset
@@ -50,11 +55,17 @@ class TrafficData:
     window: tuple[int, int]
     manifest: dict[str, Any]
     ended: dict[str, str] = field(default_factory=dict)
+    caches: xr.Dataset | None = None
 
     @property
     def granule(self) -> int:
         """Bytes of a granule, the unit of place."""
         return int(self.counts.attrs["granule"])
+
+    @property
+    def cache(self) -> Cache | None:
+        """The cache by which transactions were counted; None if none were."""
+        return None if self.caches is None else Cache(**self.caches.attrs)
 
     @property
     def books(self) -> Books:

@@ -15,6 +15,8 @@ from fame_lab.results.measurement_html import Table, measurement_html
 from fame_lab.results.provenance import label
 from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.fabric import FabricModel
+from fame_lab.traffic.transactions.aggregation import CARRYING, by_initiator
+from fame_lab.traffic.transactions.cache import LINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CAVEAT", "FORMULA", "FabricModel", "Projection", "project"]
 
-CAVEAT = "projected: computed from counts, not measured; no caches, no overlap, no contention"
+CAVEAT = "projected: computed from counts, not measured; no caches, no overlap, no contention: an upper bound"
 FORMULA = "time = accesses * latency(initiator, home) + bytes * 8 / link_gbps where home is another node"
+CACHED_CAVEAT = "projected: computed from counts, not measured; no overlap, no contention"
+CACHED_FORMULA = (
+    "time = (fills + forwards + upgrades + atomics) * latency(initiator, home)\n"
+    "+ (fills + forwards + write-backs) * 64 B * 8 / link_gbps where home is another node"
+)
+#: Transactions that an access waits for.
+_WAITED = ("fill", "fill_ownership", "forward", "upgrade", "atomic")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,11 +43,12 @@ class Projection:
     Parameters
     ----------
     dataset : xarray.Dataset
-        ``latency_time`` and ``transfer_time`` [ns] (op, initiator, home), ``time`` [ns] (initiator), their
-        sum, and ``latency`` [ns] (initiator, home), the model's.
+        ``latency_time`` and ``transfer_time`` [ns] (op, initiator, home), with kind in the place of op if
+        transactions are charged. ``time`` [ns] (initiator) is their sum, and ``latency`` [ns]
+        (initiator, home) the model's.
     manifest : dict
-        ``projected`` (the caveat), ``formula``, ``model``, ``traffic`` (the recording's own manifest), and
-        ``accesses`` (their number).
+        ``projected`` (the caveat), ``formula``, ``model``, ``traffic`` (the recording's own manifest), ``of``
+        ("accesses" or "transactions"), and by that name their number.
     """
 
     dataset: xr.Dataset
@@ -57,7 +67,8 @@ class Projection:
         )
 
     def _repr_html_(self) -> str:
-        latency, transfer = (self.dataset[each].sum(("op", "home")).values for each in _PARTS)
+        parts = (self.dataset[each] for each in _PARTS)
+        latency, transfer = (each.sum({*each.dims} - {"initiator"}).values for each in parts)
         rows = [
             [str(node), *(f"{time:,.0f}" for time in (a, b, a + b))]
             for node, a, b in zip(self.dataset["initiator"].values, latency, transfer, strict=True)
@@ -68,19 +79,19 @@ class Projection:
             "projection",
             [Table("projected time [ns]", heads, rows)],
             self.manifest,
-            caveat=CAVEAT,
+            caveat=self.manifest["projected"],
             label=label(self.manifest["traffic"]),
-            notes=[f"{FORMULA}; {self.manifest['model']['source']}"],
+            notes=[f"{self.manifest['formula']}; {self.manifest['model']['source']}"],
         )
 
 
 _PARTS = ("latency_time", "transfer_time")
 
 
-def project(traffic: TrafficData, model: FabricModel) -> Projection:
-    """Compute the cost of a trace's accesses on a fabric. It is a pure function of its arguments.
+def project(traffic: TrafficData, model: FabricModel, of: str = "auto") -> Projection:
+    """Compute the cost of a trace on a fabric. It is a pure function of its arguments.
 
-    For operation o, initiator i and home h, with the counts of :meth:`fame_lab.Traffic.matrix`::
+    Of accesses, for operation o, initiator i and home h, with the counts of :meth:`fame_lab.Traffic.matrix`::
 
         latency_time[o, i, h]  = accesses[o, i, h] * latency[i, h]
         transfer_time[o, i, h] = bytes[o, i, h] * 8 / link_gbps   where h is not i, else 0
@@ -88,18 +99,29 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
 
     with latency[i, h] = local_ns where h = i, else remote_ns; or with hops,
     latency[i, h] = local_ns + hop_ns * (hops[i, h] - hops[i, i]). Bits over gigabits a second are
-    nanoseconds.
+    nanoseconds. Nothing is cached then, so its latency is an upper bound.
 
-    It is linear, and so leaves out every effect that is not. Caches would spare most accesses to memory that
-    is read again. Accesses under way at once would hide latency. Queues on shared links would add to it.
-    ``time`` assumes that every access waits for the one before it. Were all latency hidden,
-    ``transfer_time`` alone would remain.
+    Of transactions, with the counts of :meth:`fame_lab.Traffic.transactions`, kind k takes the place of o::
+
+        latency_time[k, i, h]  = transactions[k, i, h] * latency[i, h]
+        transfer_time[k, i, h] = transactions[k, i, h] * 64 * 8 / link_gbps   where h is not i, else 0
+
+    Latency is charged for each fill, fill_ownership, forward, upgrade and atomic; transfer for each fill,
+    fill_ownership, forward and write_back. A write-back is posted: nobody waits for it. Invalidations go on
+    while their fill or upgrade is under way. Of a forward the way from the home to the owner and back is not
+    charged, as the counts do not name the owner.
+
+    It is linear, and so leaves out every effect that is not. Accesses under way at once would hide latency.
+    Queues on shared links would add to it. ``time`` assumes that everything waits for what came before it.
+    Were all latency hidden, ``transfer_time`` alone would remain.
 
     Parameters
     ----------
     traffic : Traffic
         A trace.
     model : FabricModel
+    of : {"auto", "transactions", "accesses"}
+        What is charged. ``auto`` is transactions where they were recorded.
 
     Returns
     -------
@@ -108,22 +130,34 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
     Raises
     ------
     TrafficError
-        Of samples, which have no author.
+        Of samples, which have no author, or if transactions are asked for and there are none.
     SpecError
-        If the model is of another number of nodes.
+        If the model is of another number of nodes, or `of` is none of these.
     """
     if not isinstance(model, FabricModel):
         raise SpecError(f"model is {quoted(model)}", hint="give a FabricModel, such as FabricModel.pond()")
-    accesses, bytes_ = matrix(traffic, "accesses"), matrix(traffic, "bytes")
-    nodes = accesses.sizes["initiator"]
-    latency = accesses.isel(op=0, drop=True).copy(data=model.latency(nodes))
+    if of not in ("auto", "transactions", "accesses"):
+        raise SpecError(f"of is {quoted(of)}", hint="give 'auto', 'transactions' or 'accesses'")
+    if of == "auto":
+        of = "accesses" if traffic.caches is None else "transactions"
+    if of == "transactions":
+        counts = by_initiator(traffic, "transactions")
+        kinds = counts["kind"]
+        waited, moved = counts * kinds.isin(_WAITED), counts * kinds.isin(CARRYING) * LINE
+        caveat, formula = CACHED_CAVEAT, CACHED_FORMULA
+    else:
+        counts = waited = matrix(traffic, "accesses")
+        moved = matrix(traffic, "bytes")
+        caveat, formula = CAVEAT, FORMULA
+    nodes = waited.sizes["initiator"]
+    latency = waited.isel({waited.dims[0]: 0}, drop=True).copy(data=model.latency(nodes))
     remote = ~np.eye(nodes, dtype=bool)
-    latency_time = accesses.astype("f8") * latency
-    transfer_time = bytes_.astype("f8") * 8 / float(model.link_gbps) * remote
-    time = (latency_time + transfer_time).sum(("op", "home"))
+    latency_time = waited.astype("f8") * latency
+    transfer_time = moved.astype("f8") * 8 / float(model.link_gbps) * remote
+    time = (latency_time + transfer_time).sum((waited.dims[0], "home"))
     variables = {
-        "latency_time": (latency_time, "projected time of the accesses' latency"),
-        "transfer_time": (transfer_time, "projected time of their bytes on the link"),
+        "latency_time": (latency_time, "projected time of latency"),
+        "transfer_time": (transfer_time, "projected time of bytes on the link"),
         "time": (time, "projected time, nothing overlapping"),
         "latency": (latency, "the model's latency of an access"),
     }
@@ -134,7 +168,7 @@ def project(traffic: TrafficData, model: FabricModel) -> Projection:
         }
     )
     manifest = {
-        "projected": CAVEAT, "formula": FORMULA, "model": model.to_dict(), "traffic": traffic.manifest,
-        "accesses": int(accesses.sum()),
+        "projected": caveat, "formula": formula, "model": model.to_dict(), "traffic": traffic.manifest,
+        "of": of, of: int(counts.sum()),
     }  # fmt: skip
     return Projection(dataset, manifest)

@@ -12,6 +12,8 @@ from fame_lab.core.sizes import format_size
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.spec.fam_layout import ControlArea
 from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.traffic.transactions.dataset import GROUPS
+from fame_lab.traffic.transactions.validation import check_caches
 
 if TYPE_CHECKING:
     from fame_lab.traffic.data import TrafficData
@@ -23,14 +25,23 @@ SOURCES = ("trace", "samples")
 MIN_GRANULE = 64
 
 _COUNTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "trace": {"accesses": ("op", "node", "granule"), "bytes": ("op", "node", "granule")},
+    "trace": {
+        "accesses": ("op", "node", "granule"),
+        "bytes": ("op", "node", "granule"),
+        **{name: (dimension, "node", "granule") for name, (dimension, _) in GROUPS.items()},
+    },
     "samples": {"changed": ("granule",), "changed_by": ("node", "granule")},
 }
 _TIMELINE: dict[str, dict[str, tuple[str, ...]]] = {
-    "trace": {"accesses": ("time", "op", "node", "bin"), "bytes": ("time", "op", "node", "bin")},
+    "trace": {
+        "accesses": ("time", "op", "node", "bin"),
+        "bytes": ("time", "op", "node", "bin"),
+        **{name: ("time", dimension, "node", "bin") for name, (dimension, _) in GROUPS.items()},
+    },
     "samples": {"changed": ("time", "bin"), "changed_by": ("time", "node", "bin")},
 }
-_OPTIONAL = {"changed_by"}
+_OPTIONAL = {"changed_by", *GROUPS}
+_LABELS = {"op": OPS, **dict(GROUPS.values())}
 
 
 def check(traffic: TrafficData) -> None:
@@ -54,6 +65,11 @@ def check(traffic: TrafficData) -> None:
     if traffic.source == "trace":
         _granules("timeline", "bin", traffic.timeline, spec)
     _inside("timeline", "bin", traffic.timeline, spec, window)
+    if traffic.caches is not None:
+        check_caches(traffic.caches, spec)
+    for name, dataset in (("counts", traffic.counts), ("timeline", traffic.timeline)):
+        if sum(each in dataset for each in GROUPS) != (0 if traffic.caches is None else len(GROUPS)):
+            raise TrafficError(f"{name} has transactions without caches, or caches without transactions")
     time = traffic.timeline["time"].values
     if time.dtype.kind != "f" or not np.isfinite(time).all() or (np.diff(time, prepend=0) <= 0).any():
         raise TrafficError("timeline: time must be seconds since the start, each later than the one before")
@@ -101,7 +117,7 @@ def _variables(name: str, dataset: Any, schema: dict[str, tuple[str, ...]], spec
     dimensions = {dimension for variable in names for dimension in schema[variable]}
     if missing := sorted(dimensions - {str(coordinate) for coordinate in dataset.coords}):
         raise TrafficError(f"{name} has no coordinate {quoted(missing[0])}")
-    for dimension, labels in (("op", OPS), ("node", spec.node_names)):
+    for dimension, labels in (*_LABELS.items(), ("node", spec.node_names)):
         if dimension in dimensions and dataset[dimension].values.tolist() != list(labels):
             raise TrafficError(f"{name}: {dimension} is not {', '.join(labels)}")
 

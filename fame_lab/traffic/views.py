@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fame_lab.traffic import aggregation, sharing, storage
+from fame_lab.traffic.transactions.views import TransactionViews
 
 if TYPE_CHECKING:
     import os
@@ -14,18 +14,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from fame_lab.traffic.data import TrafficData
     from fame_lab.traffic.projection import FabricModel, Projection
 
 __all__ = ["TrafficViews"]
 
 
-class TrafficViews(ABC):
+class TrafficViews(TransactionViews):
     """Views of a recording. All are computed from :meth:`traffic`, the data so far."""
-
-    @abstractmethod
-    def traffic(self) -> TrafficData:
-        """Return the data so far."""
 
     def matrix(self, what: str = "accesses") -> xr.DataArray:
         """Add up accesses by initiator and home. Off its diagonal lies the cross-node traffic.
@@ -71,16 +66,17 @@ class TrafficViews(ABC):
 
         Parameters
         ----------
-        what : {"accesses", "bytes"}
+        what : {"accesses", "bytes", "transactions", "misses"}
+            With granules of 64 bytes, transactions are those of each line.
 
         Returns
         -------
-        DataArray of uint64, dims (op, node, granule)
+        DataArray of uint64, dims (op, node, granule), or kind or cause in the place of op
 
         Raises
         ------
         TrafficError
-            Of samples: use :meth:`changed`.
+            Of samples: use :meth:`changed`. Of a recording without a cache, if it is asked for transactions.
         """
         return aggregation.heat(self.traffic(), what)
 
@@ -118,18 +114,18 @@ class TrafficViews(ABC):
 
         Parameters
         ----------
-        what : {"accesses", "bytes", "changed"}, optional
+        what : {"accesses", "bytes", "transactions", "misses", "changed"}, optional
             By default ``"accesses"`` of a trace, and ``"changed"`` of samples.
 
         Returns
         -------
-        DataArray, dims (time, op, node, bin), or (time, bin) of samples
+        DataArray, dims (time, op, node, bin), kind or cause in the place of op, or (time, bin) of samples
             ``time`` [s] is the end of each interval; ``bin`` an offset in FAM [B].
 
         Raises
         ------
         TrafficError
-            If samples are asked for accesses.
+            If samples are asked for accesses, or a recording without a cache for transactions.
         """
         return aggregation.over_time(self.traffic(), what)
 
@@ -170,12 +166,17 @@ class TrafficViews(ABC):
         """
         return sharing.hottest(self.traffic(), n)
 
-    def project(self, model: FabricModel) -> Projection:
-        """Compute the cost of these accesses on a fabric.
+    def project(
+        self, model: FabricModel, of: Literal["auto", "transactions", "accesses"] = "auto"
+    ) -> Projection:
+        """Compute the cost of these transactions or accesses on a fabric.
 
         Parameters
         ----------
         model : FabricModel
+        of : {"auto", "transactions", "accesses"}
+            By default transactions, where a cache was recorded. Accesses are charged as if nothing were
+            cached.
 
         Returns
         -------
@@ -185,21 +186,21 @@ class TrafficViews(ABC):
         Raises
         ------
         TrafficError
-            If they are samples, which have no author.
+            If they are samples, which have no author, or if there are no transactions.
         SpecError
             If the model is of another number of nodes.
         """
         from fame_lab.traffic.projection import project
 
-        return project(self.traffic(), model)
+        return project(self.traffic(), model, of)
 
     def plot(self, what: str = "overview") -> Figure:
         """Draw a figure of the recording.
 
         Parameters
         ----------
-        what : {"overview", "matrix", "heat", "time", "sharing"}
-            ``overview`` is matrix and heat in one.
+        what : {"overview", "matrix", "heat", "time", "sharing", "transactions"}
+            ``overview`` is matrix and heat in one; ``transactions`` is of a recording with a cache.
 
         Returns
         -------
@@ -208,7 +209,7 @@ class TrafficViews(ABC):
         Raises
         ------
         TrafficError
-            If samples are asked for a matrix or for sharing.
+            If samples are asked for a matrix or for sharing, or a recording without a cache for transactions.
         """
         from fame_lab.traffic.plots import overview
 

@@ -16,7 +16,6 @@ from fame_lab.host.libvirt.metadata import NodeRecord
 from fame_lab.host.libvirt.nic import Nic
 from fame_lab.host.qemu_user import QemuUser
 from fame_lab.host.trace_plugin import TracePlugin
-from fame_lab.spec.qemu_options import escaped
 
 __all__ = ["domain_name", "domain_xml"]
 
@@ -226,10 +225,7 @@ def _add_qemu_arguments(domain: Element, arguments: Sequence[str]) -> None:
 def _traced(trace: TracePlugin | None) -> list[str]:
     if trace is None:
         return []
-    return [
-        "-plugin",
-        f"file={escaped(trace.path)},counters={escaped(trace.counters)},order={escaped(trace.order)}",
-    ]
+    return ["-plugin", trace.argument]
 
 
 def _fam(record: NodeRecord) -> list[str]:

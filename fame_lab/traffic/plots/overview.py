@@ -26,6 +26,7 @@ from fame_lab.traffic.plots.panels import (
     log_norm,
 )
 from fame_lab.traffic.plots.time_panels import bins_panel, nodes_panel, rates_panel
+from fame_lab.traffic.plots.transactions import transactions
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def plot(traffic: TrafficData, what: str) -> NotebookFigure:
     """Draw a recording: see :meth:`fame_lab.traffic.views.TrafficViews.plot`."""
     views = {
         "overview": overview, "matrix": matrix, "heat": heat, "time": over_time, "sharing": sharing,
+        "transactions": transactions,
     }  # fmt: skip
     if what not in views:
         raise SpecError(f"what is {quoted(what)}", hint=f"give {', '.join(map(repr, views))}")

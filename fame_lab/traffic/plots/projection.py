@@ -7,7 +7,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fame_lab.results.plots import NotebookFigure, legend_above, new_figure, style, style_axes
 from fame_lab.traffic.plots.panels import label_nodes
-from fame_lab.traffic.projection import CAVEAT, FORMULA, Projection
+from fame_lab.traffic.projection import Projection
+from fame_lab.traffic.transactions.cache import Cache
 
 __all__ = ["plot"]
 
@@ -17,20 +18,23 @@ _HATCHES = ("", "///", "...")
 
 def plot(projection: Projection) -> NotebookFigure:
     """Draw the projected time of each initiator, by its parts."""
-    dataset = projection.dataset
+    dataset, manifest = projection.dataset, projection.manifest
+    of = str(manifest.get("of", "accesses"))
     latency = dataset["latency_time"].values.sum(axis=0)
     own = latency.diagonal()
     parts = {
-        "latency of local accesses": own,
-        "latency of remote accesses": latency.sum(axis=1) - own,
+        f"latency of local {of}": own,
+        f"latency of remote {of}": latency.sum(axis=1) - own,
         "transfer of remote bytes": dataset["transfer_time"].values.sum(axis=(0, 2)),
     }
     most = float(dataset["time"].values.max(initial=0))
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
-    manifest = projection.manifest
+    fields = manifest["traffic"].get("cache") if of == "transactions" else None
+    cache = f"; {Cache(**fields).describe()}" if fields else ""
     figure = new_figure(
-        "Projected time of the traced accesses",
-        f"{CAVEAT}\nn = {manifest['accesses']:,} accesses\n{FORMULA}\n{manifest['model']['source']}",
+        f"Projected time of the traced {of}",
+        f"{manifest['projected']}\nn = {manifest[of]:,} {of}{cache}\n"
+        f"{manifest['formula']}\n{manifest['model']['source']}",
         manifest["traffic"],
         height=3.7,
     )

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { COUNTERS_VERSION = 2, HEADER_SIZE = 4096 };
+enum { COUNTERS_VERSION = 3, HEADER_SIZE = 4096 };
 #define COUNTERS_MAGIC "FAMETRAC"
 
 struct tally {
@@ -40,7 +40,8 @@ struct header {
 	uint32_t wanted;        /* of enum wanted; 0 for nothing */
 	uint32_t instrument;    /* whether each access in code that is translated from now on calls the plugin */
 	uint32_t short_cut;     /* whether to find FAM by fam_place, and not by base */
-	char pad_too[36];
+	uint32_t caching;       /* whether accesses go through the node's cache, too (cache.h) */
+	char pad_too[32];
 	/* a line of what the plugin says: */
 	uint32_t state;
 	uint32_t pid;

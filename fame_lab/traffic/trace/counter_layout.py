@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 #: As in plugin/counters.h.
-VERSION = 2
+VERSION = 3
 MAGIC = b"FAMETRAC"
 HEADER_SIZE = 4096
 FINEST_GRANULE = 64
@@ -56,6 +56,7 @@ PLACES = {
     "wanted": ("<u4", 80),
     "instrument": ("<u4", 84),
     "short_cut": ("<u4", 88),
+    "caching": ("<u4", 92),
     "user_size": ("<u8", 56),
     "state": ("<u4", 128),
     "pid": ("<u4", 132),

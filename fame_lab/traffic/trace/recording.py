@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any, Protocol, Self, cast
-
-import numpy as np
 
 from fame_lab.core.jobs.progress import job
 from fame_lab.core.lab_directory import SHM
-from fame_lab.core.numeric import check_number
-from fame_lab.core.paths import given_path
-from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import format_size, parse_size
-from fame_lab.errors import FameError, SpecError, TrafficError
+from fame_lab.core.sizes import format_size
+from fame_lab.errors import FameError, TrafficError
 from fame_lab.host.target import TargetLab, TargetNode
 from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.snapshot import Snapshot, of_counters, of_traffic
 from fame_lab.traffic.trace.access_log import AccessLog
+from fame_lab.traffic.trace.arguments import check_cache, check_granule, check_interval, check_order
 from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
 from fame_lab.traffic.trace.counters import Counters
 from fame_lab.traffic.trace.dataset import dataset
 from fame_lab.traffic.trace.instrumentation import instrument, stop_instrumenting
+from fame_lab.traffic.trace.proof import check_pattern
 from fame_lab.traffic.trace.ring_buffer import AccessRing
 from fame_lab.traffic.trace.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.traffic.transactions.cache import Cache
+from fame_lab.traffic.transactions.counting import TransactionCounts
+from fame_lab.traffic.transactions.directory import LineDirectory
 from fame_lab.traffic.validation import check_sums
 
 __all__ = ["TraceRecording"]
@@ -46,6 +45,13 @@ class TracedNode(TargetNode, Protocol):
         """Open the file through which its QEMU passes accesses in their order."""
 
 
+class TracedLab(TargetLab, Protocol):
+    """A lab with ``trace=True``."""
+
+    def line_directory(self) -> LineDirectory:
+        """Open the file in which its QEMUs keep who holds which line of FAM."""
+
+
 class TraceRecording(Recording):
     """Exact counts of every load and store to FAM, by node and granule.
 
@@ -59,11 +65,13 @@ class TraceRecording(Recording):
         Seconds between two looks for the timeline.
     order : path, optional
         The file for the accesses in their order; see :class:`fame_lab.traffic.trace.access_log.AccessLog`.
+    cache : Cache, optional
+        The cache of each node, by which transactions are counted.
 
     Raises
     ------
     SpecError
-        If the granule or the interval cannot be right.
+        If an argument cannot be right.
     """
 
     source = "trace"
@@ -75,12 +83,15 @@ class TraceRecording(Recording):
         granule: int | str = DEFAULT_GRANULE,
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         super().__init__()
         self._lab = lab
-        self._granule = _check_granule(granule, int(lab.spec.book))
-        self._interval = _check_interval(interval)
-        self._order_path = None if order is None else _check_order(order)
+        self._granule = check_granule(granule, int(lab.spec.book))
+        self._interval = check_interval(interval)
+        self._order_path = None if order is None else check_order(order)
+        self._cache = None if cache is None else check_cache(cache, lab.spec.fam_size)
+        self._transactions: TransactionCounts | None = None
         self._rings: dict[str, AccessRing] = {}
         self._order: AccessLog | None = None
         self._counters: dict[str, Counters] = {}
@@ -114,9 +125,13 @@ class TraceRecording(Recording):
                     self._rings[node.name] = node.order_ring()
                 self._order = AccessLog(self._order_path, self._rings, self._manifest)
                 self._order.start()
+            if self._cache is not None:
+                lines = cast("TracedLab", self._lab).line_directory()
+                self._manifest["cache"] = self._cache.to_dict()
+                self._transactions = TransactionCounts(lines, self._cache, self._granule, self._counters)
             for counters in self._counters.values():
                 counters.set(recording=1)
-            self._timeline = Timeline(self._lab.spec, self._counters, self._interval)
+            self._timeline = Timeline(self._lab.spec, self._counters, self._interval, self._transactions)
             self._timeline.start()
         except BaseException:
             self._end()
@@ -140,7 +155,9 @@ class TraceRecording(Recording):
                     self._last = self._read()  # the counts do not depend on the order
                     raise
                 self._manifest["order"] = {"file": str(order.path), "accesses": order.rows, "lost": lost}
-            self._last = self._read()
+            self._last = self._read(transactions=False)  # it does not depend on the line directory
+            if self._transactions is not None:
+                self._last = self._read()
         finally:
             self._end()
         self._has_stopped()
@@ -173,7 +190,7 @@ class TraceRecording(Recording):
             self._timeline.stop()
             self._timeline = None
         for counters in self._counters.values():
-            counters.set(recording=0)
+            counters.set(recording=0, caching=0)
         nodes = [node for node in self._nodes if node.name in self._counters]
         try:
             self._lab.each(nodes, lambda node: stop_instrumenting(node, self._counters[node.name]))
@@ -188,6 +205,9 @@ class TraceRecording(Recording):
         if self._order is not None:
             self._order.cancel()
             self._order = None
+        if self._transactions is not None:
+            self._transactions.close()
+            self._transactions = None
         for ring in self._rings.values():
             ring.give_back()
             ring.close()
@@ -208,7 +228,7 @@ class TraceRecording(Recording):
     def _prepare(self, node: TargetNode) -> None:
         """Prepare a node to count, with every counter 0, and prove that it counts FAM."""
         counters = self._counters[node.name]
-        counters.set(recording=0, short_cut=0, fam_place=0, doubts=0)
+        counters.set(recording=0, caching=0, short_cut=0, fam_place=0, doubts=0)
         instrument(node, counters)
         by_block = addresses_blocks(self._lab.qemu_version)
         counters.set(base=node.domain.fam_address(with_block=by_block))
@@ -230,14 +250,19 @@ class TraceRecording(Recording):
         with job("recording", shown=False):
             node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
         counters.set(recording=0)
-        _check_pattern(node.name, counters, at)
+        check_pattern(node.name, counters, at)
         counters.clear()
 
-    def _read(self) -> Traffic:
+    def _read(self, *, transactions: bool = True) -> Traffic:
         if self._timeline is None:
             raise TrafficError("this recording has ended without a result")
         tallies = {name: counters.granules(self._granule) for name, counters in self._counters.items()}
         counts, timeline = dataset(tallies, self._granule, self._lab.spec.fam_size), self._timeline.dataset()
+        caches = None
+        if transactions and self._transactions is not None:
+            counts, caches = self._transactions.add_to(counts)
+        else:
+            timeline = timeline.drop_dims(["kind", "cause"], errors="ignore")
         for each in (counts, timeline):
             check_sums(each)
         return Traffic(
@@ -248,6 +273,7 @@ class TraceRecording(Recording):
             window=(0, self._lab.spec.fam_size - CONTROL_SIZE),
             manifest=self._manifest,
             ended=self._ended(),
+            caches=caches,
         )
 
     def _ended(self) -> dict[str, str]:
@@ -259,42 +285,3 @@ class TraceRecording(Recording):
             elif (state := node.state) not in ("running", "paused"):
                 ended[node.name] = f"its QEMU is {state}"
         return ended
-
-
-def _check_pattern(name: str, counters: Counters, at: int) -> None:
-    """Compare the counts of the pattern page with the accesses of guest/probe/pattern.c."""
-    lines = np.arange(4096 // FINEST_GRANULE)
-    numbers, tallies = counters.granules(FINEST_GRANULE)
-    here = np.isin(numbers, at // FINEST_GRANULE + lines)
-    expected = [(i + 1, 2 * i + 1, 8 * (i + 1), 8 * (2 * i + 1)) for i in lines.tolist()]
-    if tallies[here].tolist() != expected:
-        totals = (int(tallies[here]["loads"].sum()), int(tallies[here]["stores"].sum()))
-        right = (sum(row[0] for row in expected), sum(row[1] for row in expected))
-        raise TrafficError(
-            f"{name} does not count FAM: of a known pattern of {right} loads and stores it counted {totals}; "
-            "this QEMU tells the plugin other addresses than fame_lab expects, so nothing is recorded"
-        )
-
-
-def _check_interval(interval: float) -> float:
-    return float(check_number("interval", interval, 0.01, 3600, "seconds"))
-
-
-def _check_order(order: str | os.PathLike[str]) -> Path:
-    """Return the file's path. A wrong one is refused before the recording, not at its end."""
-    path = given_path("order", order)
-    if path.is_dir():
-        raise SpecError(f"order is {str(path)!r}, a directory", hint="give the path of a file in it")
-    if not path.absolute().parent.is_dir():
-        raise SpecError(f"order is {str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
-    return path
-
-
-def _check_granule(granule: int | str, book: int) -> int:
-    size, most = parse_size(granule, "granule"), min(book, CONTROL_SIZE)
-    if size & (size - 1) or not FINEST_GRANULE <= size <= most:
-        raise SpecError(
-            f"granule is {quoted(granule)}",
-            hint=f"give a power of two from {FINEST_GRANULE} bytes to {format_size(most)}",
-        )
-    return size

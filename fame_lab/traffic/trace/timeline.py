@@ -13,16 +13,21 @@ import xarray as xr
 
 from fame_lab.errors import FameError, TrafficError
 from fame_lab.spec.fam_layout import ControlArea
+from fame_lab.traffic.transactions.dataset import GROUPS
+from fame_lab.traffic.transactions.layout import CAUSES, KINDS
 
 if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
     from fame_lab.traffic.trace.counters import Counters
+    from fame_lab.traffic.transactions.counting import TransactionCounts
 
 __all__ = ["Timeline"]
 
 _MAX_ROWS = 1200
 _MAX_BYTES = 64 << 20
-_FIELDS = (("loads", "stores"), ("load_bytes", "store_bytes"))
+#: What is looked at in each node, in this order: accesses and bytes, and with a cache the transactions.
+_ACCESSES = ("loads", "stores", "load_bytes", "store_bytes")
+_TRANSACTIONS = (*KINDS, *CAUSES)
 
 Rows = npt.NDArray[np.uint64]
 
@@ -39,15 +44,26 @@ class Timeline:
         By the node's name.
     interval : float
         Seconds from look to look.
+    transactions : TransactionCounts, optional
+        They are looked at, too.
     """
 
-    def __init__(self, spec: LabSpec, counters: Mapping[str, Counters], interval: float) -> None:
+    def __init__(
+        self,
+        spec: LabSpec,
+        counters: Mapping[str, Counters],
+        interval: float,
+        transactions: TransactionCounts | None = None,
+    ) -> None:
         self._counters = counters
+        self._transactions = transactions
         self._interval = interval
         # A bin a book, so that each has one home. Books inside the control area have none.
         self._bin = spec.books.book
         self._bins = -(-ControlArea(spec.fam_size).offset // self._bin)
-        self._most = max(2, min(_MAX_ROWS, _MAX_BYTES // (32 * len(counters) * self._bins)))
+        self._fields = _ACCESSES if transactions is None else (*_ACCESSES, *_TRANSACTIONS)
+        look = 8 * len(self._fields) * len(counters) * self._bins
+        self._most = max(2, min(_MAX_ROWS, _MAX_BYTES // look))
         self._times: list[float] = []
         self._rows: list[Rows] = []
         self._totals = self._look()
@@ -80,14 +96,14 @@ class Timeline:
             if self._error is not None:
                 raise self._error
             nodes = list(self._counters)
-            shape = (len(self._rows), 2, 2, len(nodes), self._bins)
+            shape = (len(self._rows), len(self._fields), len(nodes), self._bins)
             rows = np.stack(self._rows) if self._rows else np.zeros(shape, np.uint64)
             times = np.array(self._times, float)
         dims = ("time", "op", "node", "bin")
-        return xr.Dataset(
+        dataset = xr.Dataset(
             {
-                "accesses": (dims, rows[:, 0], {"long_name": "accesses since the look before"}),
-                "bytes": (dims, rows[:, 1], {"units": "B", "long_name": "bytes since the look before"}),
+                "accesses": (dims, rows[:, :2], {"long_name": "accesses since the look before"}),
+                "bytes": (dims, rows[:, 2:4], {"units": "B", "long_name": "bytes since the look before"}),
             },
             coords={
                 "time": ("time", times, {"units": "s", "long_name": "time since the start"}),
@@ -101,6 +117,17 @@ class Timeline:
             },
             attrs={"bin": self._bin},
         )
+        first = len(_ACCESSES)
+        for name, (dimension, labels) in GROUPS.items() if self._transactions is not None else ():
+            values = rows[:, first : first + len(labels)]
+            dataset[name] = (
+                ("time", dimension, "node", "bin"),
+                values,
+                {"long_name": f"{name} since the look before"},
+            )
+            dataset = dataset.assign_coords({dimension: list(labels)})
+            first += len(labels)
+        return dataset
 
     def _work(self) -> None:
         ended = False
@@ -121,13 +148,17 @@ class Timeline:
             self._totals = totals
 
     def _look(self) -> Rows:
-        """Read the totals (accesses or bytes, op, node, bin)."""
-        totals = np.empty((2, 2, len(self._counters), self._bins), np.uint64)
+        """Read the totals (field, node, bin)."""
+        totals = np.empty((len(self._fields), len(self._counters), self._bins), np.uint64)
         for node, counters in enumerate(self._counters.values()):
             books = counters.books()
-            for what, ops in enumerate(_FIELDS):
-                for op, field in enumerate(ops):
-                    totals[what, op, node] = books[field][: self._bins]
+            for at, field in enumerate(_ACCESSES):
+                totals[at, node] = books[field][: self._bins]
+        if self._transactions is not None:
+            self._transactions.release_dead()
+            by_book = self._transactions.books()
+            for at, field in enumerate(_TRANSACTIONS, start=len(_ACCESSES)):
+                totals[at] = by_book[field][:, : self._bins]
         return totals
 
     def _thin(self) -> None:
