@@ -284,6 +284,13 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
     assert run.command([]) == []
 
 
+def test_a_node_that_is_named_twice_runs_a_command_once() -> None:
+    lab: Any = SimpleNamespace(
+        node=lambda name: SimpleNamespace(name=name), each=lambda nodes, _: [node.name for node in nodes]
+    )
+    assert run.outcome(lab, "true", ["node02", "node01", "node02"], stdin=False) == ["node02", "node01"]
+
+
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["demo", "chase", "-p", "repeat=5", "-p=sizes=[1, 2]", "-pop=read"]
     given = dict(probe.probe.make_context("probe", words).params["parameters"])
