@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fame_lab.cli.arguments import Decorated, as_path, option
-from fame_lab.spec.validation import CHOICES
+from fame_lab.spec.validation import CHOICES, check_subnet
 
 if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
@@ -79,9 +79,10 @@ def spec_of(spec: Path | None, fields: Mapping[str, Any]) -> LabSpec:
     from fame_lab.spec.lab_spec import LabSpec
 
     values = {field: value for field, value in fields.items() if value is not None and value is not False}
-    if spec is not None:
-        return toml.read(spec, **values)
-    if "name" not in values:
+    if spec is None and "name" not in values:
         context = click.get_current_context()
         context.fail(f"{context.info_name} needs NAME, or --spec FILE")
-    return LabSpec.from_dict(values)
+    lab = LabSpec.from_dict(values) if spec is None else toml.read(spec, **values)
+    if "subnet" in values:
+        check_subnet(values["subnet"], lab.network, unused="")
+    return lab

@@ -81,6 +81,10 @@ def trace(
     line = command(words)
     if line and seconds is not None:
         raise SpecError("--seconds and a command say two ends for one recording", hint="give one of them")
+    if node and not line:
+        raise SpecError(
+            "--node is of a command, and none is given", hint="give one after --, or leave it out"
+        )
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)

@@ -188,6 +188,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
         (["trace", "demo", "--granule", "5"], "--granule is '5'"),
         (["trace", "demo", "--output", "/"], "--output '/' is there"),
         (["trace", "demo", "--order", "/nowhere/x"], "--order is '/nowhere/x'"),
+        (["trace", "demo", "--node", "node01"], "--node is of a command"),
         (["get", "demo", "--most", "0", "a", "b"], "--most is '0'"),
         (["report", __file__, "--output", str(Path(__file__).parent)], "--output is "),
         (["sweep", "chase", "--over", "nodes=1", "--output", "x", "--repeats", "0"], "--repeats is 0"),
