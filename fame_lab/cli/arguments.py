@@ -137,6 +137,9 @@ def split_paths(nodes: tuple[str, ...], words: tuple[str, ...]) -> tuple[list[st
     """Return the nodes that are named, and the two paths of a copy; raise UsageError for other words."""
     if len(words) != 2 and (len(words) != 3 or nodes):
         context = click.get_current_context()
+        if len(words) == 1:
+            *_, last = str(context.command.params[1].metavar).split()
+            context.fail(f"Missing {last}: {context.info_name} takes two paths after the lab's name.")
         also = " and --node" if nodes else ""
         count = f"{len(words)} words follow the lab's name{also}"
         context.fail(f"{context.info_name} takes a node or none, and two paths: {count}")
