@@ -56,8 +56,14 @@ def test_a_wrong_file_is_told_by_its_name(
 @pytest.mark.parametrize("command", ["up", "xml"])
 @pytest.mark.parametrize("subnet", ["10.1.0.0/24", DEFAULT_SUBNET])
 def test_a_subnet_for_nodes_without_addresses_is_refused(
-    lab_toml: str, command: str, subnet: str, capsys: pytest.CaptureFixture[str]
+    lab_toml: str,
+    command: str,
+    subnet: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # Or `up` would start a lab, if it did not refuse.
+    monkeypatch.setattr("fame_lab.lab.lab.Lab.start", lambda _: pytest.fail("it was started"))
     for of in (["demo"], ["--spec", lab_toml]):
         assert main.main([command, *of, "--subnet", subnet]) == 1
         told = capsys.readouterr().err
