@@ -193,6 +193,10 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
         (["report", __file__, "--output", str(Path(__file__).parent)], "--output is "),
         (["sweep", "chase", "--over", "nodes=1", "--output", "x", "--repeats", "0"], "--repeats is 0"),
         (["sweep", "chase", "--over", "fly=1", "--output", "x"], "--over has 'fly'"),
+        (
+            ["sweep", "chase", "--over", "nodes=1", "-p", "fam=1M", "--output", "x"],
+            "'fam' is a field of the lab: give it in spec (--spec) or in over (--over)",
+        ),
         # A probe's own seed is no option.
         (["sweep", "chase", "--over", "seed=x", "--output", "x"], "seed is 'x'"),
     ],
@@ -286,10 +290,13 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
 
 
 def test_a_node_that_is_named_twice_runs_a_command_once() -> None:
+    asked: list[str] = []
     lab: Any = SimpleNamespace(
-        node=lambda name: SimpleNamespace(name=name), each=lambda nodes, _: [node.name for node in nodes]
+        node=lambda name: SimpleNamespace(name=name),
+        each=lambda nodes, _: asked.extend(node.name for node in nodes),
     )
-    assert run.outcome(lab, "true", ["node02", "node01", "node02"], stdin=False) == ["node02", "node01"]
+    run.outcome(lab, "true", ["node02", "node01", "node02"], stdin=False)
+    assert asked == ["node02", "node01"]
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
