@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fame_lab.core.paths import given_path
-from fame_lab.errors import SpecError
+from fame_lab.errors import FameError, SpecError
 
 __all__ = [
     "NEGATIVE_NUMBER",
@@ -32,6 +34,8 @@ _PICTURES = (".png", ".svg", ".pdf")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 #: What begins with a dash and is no option.
 NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
+#: What a message proposes to a program: accel='tcg'.
+_HINT = re.compile(r"\b([a-z_]+)=(?:'([^']*)'|True|False)")
 
 
 class Command(click.Command):
@@ -75,6 +79,35 @@ class Command(click.Command):
                 f"No such option {error.option_name!r}; did you mean: {proposal}", ctx
             ) from error
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do it; an error names an option that was given, and not its field or parameter in Python."""
+        try:
+            return super().invoke(ctx)
+        except FameError as error:
+            _name_options(ctx, error)
+            raise
+
+
+def _name_options(ctx: click.Context, error: FameError) -> None:
+    options = {str(each.name): each.opts[0] for each in ctx.command.params if isinstance(each, click.Option)}
+    spec = ctx.params.get("spec")
+    message = error.message.removeprefix(f"{spec}: ")
+    about = re.match(r"(\w+)(?= (?:is|has) )", message)
+    if about and about[1] in options and ctx.get_parameter_source(about[1]) is ParameterSource.COMMANDLINE:
+        message = f"{options[about[1]]}{message.removeprefix(about[1])}"
+    elif spec is not None:  # a file's fields stay fields
+        return
+    error.reword(*(_HINT.sub(lambda hint: _as_option(options, hint), text) for text in (message, error.hint)))
+
+
+def _as_option(options: Mapping[str, str], hint: re.Match[str]) -> str:
+    field, value = hint.groups()
+    if field not in options:
+        return hint[0]
+    if value is None:
+        return options[field] if hint[0].endswith("True") else f"no {options[field]}"
+    return f"{options[field]} {shlex.quote(value)}"
+
 
 def as_path(text: str) -> Path:
     """Read a path; raise BadParameter if no file can have it."""
@@ -104,6 +137,9 @@ def split_paths(nodes: tuple[str, ...], words: tuple[str, ...]) -> tuple[list[st
     """Return the nodes that are named, and the two paths of a copy; raise UsageError for other words."""
     if len(words) != 2 and (len(words) != 3 or nodes):
         context = click.get_current_context()
+        if len(words) == 1:
+            *_, last = str(context.command.params[1].metavar).split()
+            context.fail(f"Missing {last}: {context.info_name} takes two paths after the lab's name.")
         also = " and --node" if nodes else ""
         count = f"{len(words)} words follow the lab's name{also}"
         context.fail(f"{context.info_name} takes a node or none, and two paths: {count}")

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _explain(error)
     except FameError as error:
         status = _complain(error.explanation())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # Abort is how a question ends by Ctrl-C or Ctrl-D
         _complain("interrupted")
         status = _INTERRUPTED
     except BrokenPipeError:

@@ -8,6 +8,7 @@ import click
 
 from fame_lab.cli.arguments import Command
 from fame_lab.core.jobs.progress import job
+from fame_lab.errors import FameError
 
 __all__ = ["restart"]
 
@@ -20,7 +21,7 @@ def restart(name: str, nodes: tuple[str, ...]) -> int:
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)
-    queue = [lab.node(node) for node in nodes]
+    queue = [lab.node(node) for node in dict.fromkeys(nodes)]
     restarted: list[str] = []
     try:
         with job("restart", total=len(queue), unit="node") as progress:
@@ -28,7 +29,7 @@ def restart(name: str, nodes: tuple[str, ...]) -> int:
                 queue[0].restart(tell=lambda node, stage: progress.describe(f"{node} {stage}"))
                 restarted.append(queue.pop(0).name)
                 progress.step()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, FameError):
         rest = " ".join(node.name for node in queue)
         if rest:
             print(

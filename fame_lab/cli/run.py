@@ -100,7 +100,7 @@ def outcome(
 
     With `stdin` each has this process's standard input, unless that is a terminal; `timeout` is in seconds.
     """
-    nodes = [lab.node(name) for name in names] if names else list(lab.nodes)
+    nodes = [lab.node(name) for name in dict.fromkeys(names)] or list(lab.nodes)
     stdin_source = StandardInput.of_this_process([node.name for node in nodes]) if stdin else None
 
     def outcome_on(node: Node) -> RunResult | FameError:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fame_lab.cli.arguments import Decorated, as_path, option
-from fame_lab.errors import FameError
-from fame_lab.spec.validation import CHOICES
+from fame_lab.spec.validation import CHOICES, check_subnet
 
 if TYPE_CHECKING:
     from fame_lab.spec.lab_spec import LabSpec
 
-__all__ = ["options_named", "spec_of", "spec_options"]
+__all__ = ["spec_of", "spec_options"]
 
 
 def _choice(field: str, text: str) -> Callable[[Decorated], Decorated]:
@@ -83,40 +79,10 @@ def spec_of(spec: Path | None, fields: Mapping[str, Any]) -> LabSpec:
     from fame_lab.spec.lab_spec import LabSpec
 
     values = {field: value for field, value in fields.items() if value is not None and value is not False}
-    if spec is not None:
-        return toml.read(spec, **values)
-    if "name" not in values:
+    if spec is None and "name" not in values:
         context = click.get_current_context()
         context.fail(f"{context.info_name} needs NAME, or --spec FILE")
-    return LabSpec.from_dict(values)
-
-
-@contextlib.contextmanager
-def options_named(spec: Path | None, fields: Mapping[str, Any]) -> Iterator[None]:
-    """Name in an error the option that it is about, and not the field; a file's fields stay fields."""
-    params = click.get_current_context().command.params
-    options = {str(each.name): each.opts[0] for each in params if isinstance(each, click.Option)}
-    try:
-        yield
-    except FameError as error:
-        about = re.match(r"(\w+) is ", message := error.message.removeprefix(f"{spec}: "))
-        if spec is not None and (about is None or fields.get(about[1]) is None):
-            raise
-        if about and about[1] in options:
-            message = f"{options[about[1]]}{message.removeprefix(about[1])}"
-        texts = (_HINT.sub(lambda hint: _as_option(options, hint), text) for text in (message, error.hint))
-        error.reword(*texts)
-        raise
-
-
-#: What a message proposes to a program: accel='tcg'.
-_HINT = re.compile(r"\b([a-z_]+)=(?:'([^']*)'|True|False)")
-
-
-def _as_option(options: Mapping[str, str], hint: re.Match[str]) -> str:
-    field, value = hint.groups()
-    if field not in options:
-        return hint[0]
-    if value is None:
-        return options[field] if hint[0].endswith("True") else f"no {options[field]}"
-    return f"{options[field]} {shlex.quote(value)}"
+    lab = LabSpec.from_dict(values) if spec is None else toml.read(spec, **values)
+    if "subnet" in values:
+        check_subnet(values["subnet"], lab.network, unused="")
+    return lab

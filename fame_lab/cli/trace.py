@@ -72,15 +72,19 @@ def trace(
     words: list[str],
 ) -> int:
     """Count accesses to FAM in a lab that was started with --trace."""
-    for path in filter(None, (output, order)):
-        if path.exists():
-            raise SpecError(f"{str(path)!r} is there", hint="give a name that is not there yet")
-        if not path.absolute().parent.is_dir():
-            raise SpecError(f"{str(path)!r}: there is no directory {str(path.absolute().parent)!r}")
+    for flag, path in (("--output", output), ("--order", order)):
+        if path is not None and path.exists():
+            raise SpecError(f"{flag} {str(path)!r} is there", hint="give a name that is not there yet")
+        if path is not None and not (parent := path.absolute().parent).is_dir():
+            raise SpecError(f"{flag} is {str(path)!r}: there is no directory {str(parent)!r}")
     check_picture(plot)
     line = command(words)
     if line and seconds is not None:
         raise SpecError("--seconds and a command say two ends for one recording", hint="give one of them")
+    if node and not line:
+        raise SpecError(
+            "--node is of a command, and none is given", hint="give one after --, or leave it out"
+        )
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fame_lab.cli.arguments import Command
-from fame_lab.cli.spec_args import options_named, spec_of, spec_options
+from fame_lab.cli.spec_args import spec_of, spec_options
 from fame_lab.errors import HostError
 
 __all__ = ["up"]
@@ -24,8 +24,7 @@ def up(spec: Path | None, **fields: Any) -> int:
     """
     from fame_lab.lab.lab import Lab
 
-    with options_named(spec, fields):
-        lab = Lab(spec_of(spec, fields)).start()
+    lab = Lab(spec_of(spec, fields)).start()
     fate = ", which takes its FAM file with it" if lab.fam.created and lab.spec.fam_path else ""
     lab.detach()
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fame_lab.cli.arguments import Command, as_path, option
-from fame_lab.cli.spec_args import options_named, spec_of, spec_options
+from fame_lab.cli.spec_args import spec_of, spec_options
 from fame_lab.errors import SpecError
 
 __all__ = ["xml"]
@@ -54,20 +54,19 @@ def xml(
     if command_lines:
         print("fame-lab: xml --qemu is xml --format qemu now", file=sys.stderr)
         form = form or "qemu"
-    with options_named(spec, fields | {"ssh_port": ssh_port}):
-        lab = spec_of(spec, fields)
-        if output is not None:
-            if node or form or as_json:
-                raise SpecError(
-                    "--output has everything of every node", hint="leave out --node, --format and --json"
-                )
-            print(lab.export(output, ssh_port=ssh_port) / "README")
-            return 0
-        if unknown := sorted(set(node) - set(lab.node_names)):
-            names = ", ".join(map(repr, unknown))
-            raise SpecError(f"{lab.name} has no node {names}: they are node01 to {lab.node_names[-1]}")
-        to_text = lab.to_qemu_args if form == "qemu" else lab.to_xml
-        texts = to_text(ssh_port=ssh_port)
+    lab = spec_of(spec, fields)
+    if output is not None:
+        if node or form or as_json:
+            raise SpecError(
+                "--output has everything of every node", hint="leave out --node, --format and --json"
+            )
+        print(lab.export(output, ssh_port=ssh_port) / "README")
+        return 0
+    if unknown := sorted(set(node) - set(lab.node_names)):
+        names = ", ".join(map(repr, unknown))
+        raise SpecError(f"{lab.name} has no node {names}: they are node01 to {lab.node_names[-1]}")
+    to_text = lab.to_qemu_args if form == "qemu" else lab.to_xml
+    texts = to_text(ssh_port=ssh_port)
     selection = {name: text for name, text in texts.items() if not node or name in node}
     if as_json:
         print(json.dumps(selection, indent=1))

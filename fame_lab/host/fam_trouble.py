@@ -33,5 +33,5 @@ def trouble(fam: Fam) -> str:
         return ""
     return (
         f"no room is left for FAM: {fam.path.parent} is full, and {missing // KIB} KiB of FAM were not "
-        "stored to yet; free some, and bring a node that hangs back with restart()"
+        "stored to yet; free some, and restart a node that hangs: `fame-lab restart`, or its restart()"
     )

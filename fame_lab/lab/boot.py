@@ -214,7 +214,7 @@ def _software(context: LabContext, domain: Domain, *, silent: bool) -> str:
     if is_starved and load > 2 * len(os.sched_getaffinity(0)):
         return (
             f"{software}. It had {seconds:.1f} s of processor time, for this host is busy (load {load:.0f}): "
-            "end what keeps it so, or give lab.start(deadline=...) more seconds"
+            "end what keeps it so, or give it more seconds from Python, by lab.start(deadline=...)"
         )
     other = "qemu='backports', the newer one" if spec.qemu == "auto" else "qemu='auto', the host's own"
     return (

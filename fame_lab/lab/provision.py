@@ -67,8 +67,8 @@ def provisioned(
         raise LabError(
             f"a lab named {spec.name!r}{fate} is running",
             hint=(
-                "choose another name, "
-                f"use Lab.attach({spec.name!r}), or end it with `fame-lab down {spec.name}`"
+                f"choose another name, use it as it is (in Python, Lab.attach({spec.name!r})), "
+                f"or end it with `fame-lab down {spec.name}`"
             ),
         )
     host.network(spec).check()

@@ -26,6 +26,7 @@ from fame_lab.spec.validation import (
     check_name,
     check_path,
     check_qemu,
+    check_subnet,
     check_trace,
     for_field,
     is_debian,
@@ -79,7 +80,7 @@ class LabSpec(SpecForms):
         the disk has more, the file is in the cache on disk.
     subnet : str
         Addresses of ``network="libvirt"``: a private IPv4 network of 24 bits or fewer. In ``192.168.42.0/24``
-        node N has 192.168.42.N, and the host 192.168.42.254.
+        node N has 192.168.42.N, and the host 192.168.42.254. Another `network` takes only the default.
     qemu : str or Path
         The QEMU that nodes run in: ``"auto"``, the host's own; ``"backports"``, the newer one of Debian's
         backports, in the cache (``fame-lab qemu``); or the path of another ``qemu-system-x86_64``, 7.2 or
@@ -129,7 +130,7 @@ class LabSpec(SpecForms):
             "memory": lambda: check_memory(self.memory, str(self.image)),
             "book": lambda: check_book(self.book, self.fam_size, self.nodes),
             "fam_path": lambda: None if self.fam_path is None else check_path(self.fam_path),
-            "subnet": lambda: str(Subnet.parse(self.subnet)),
+            "subnet": lambda: check_subnet(self.subnet, self.network),
             "qemu": lambda: check_qemu(self.qemu),
         }
         for field, check in checks.items():

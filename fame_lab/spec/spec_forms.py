@@ -11,6 +11,8 @@ from fame_lab.core import above
 from fame_lab.core.paths import given_path
 from fame_lab.core.sanitize import quoted
 from fame_lab.errors import SpecError
+from fame_lab.spec.subnet import Subnet
+from fame_lab.spec.validation import for_field
 
 __all__ = ["SpecForms"]
 
@@ -50,6 +52,12 @@ class SpecForms:
             raise SpecError(f"unknown fields {', '.join(unknown[:5])}: a LabSpec has {sorted(names)}")
         if "name" not in values:
             raise SpecError("a LabSpec needs a name")
+        network = values.get("network", "user")
+        if "subnet" in values and isinstance(network, str) and network == "user":
+            # A spec of an earlier release, or of a sweep over networks, may have one without use.
+            with for_field("subnet"):
+                Subnet.parse(values["subnet"])
+            values = {field: value for field, value in values.items() if field != "subnet"}
         return cls(**values)
 
     def to_json(self) -> str:

@@ -14,6 +14,7 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import KIB, MIB, format_size, nearest_powers, parse_size
 from fame_lab.errors import SpecError
 from fame_lab.spec.fam_layout import Interleaving, auto_book
+from fame_lab.spec.subnet import DEFAULT_SUBNET, Subnet
 
 __all__ = [
     "CHOICES",
@@ -32,6 +33,7 @@ __all__ = [
     "check_name",
     "check_path",
     "check_qemu",
+    "check_subnet",
     "check_trace",
     "for_field",
     "is_debian",
@@ -207,6 +209,17 @@ def check_book(book: int | str, fam_size: int, nodes: int) -> int:
             f"fewer than nodes ({nodes}); a book of {format_size(fitting)} fits"
         )
     return size
+
+
+def check_subnet(subnet: object, network: str, *, unused: str = DEFAULT_SUBNET) -> str:
+    """Return a network as text; without use for addresses, raise SpecError if it is another than `unused`."""
+    text = str(Subnet.parse(subnet))
+    if network == "user" and text != unused:
+        raise SpecError(
+            f"subnet is {text!r}, and with network='user' nodes have no addresses of their own",
+            hint="give network='libvirt' as well",
+        )
+    return text
 
 
 def check_path(path: object, field: str = "fam_path") -> Path:

@@ -111,7 +111,7 @@ def check_parameters(probe: str, parameters: Mapping[str, Any], axes: Iterable[A
     for name in parameters:
         if name not in declared:
             raise SpecError(
-                f"{quoted(name)} is a field of the lab: give it in spec=LabSpec(...), or in over"
+                f"{quoted(name)} is a field of the lab: give it in spec (--spec) or in over (--over)"
                 if name in _FIELDS
                 else f"probe {quoted(probe)} has no parameter {quoted(name)}; it has {', '.join(declared)}"
             )

@@ -180,14 +180,19 @@ class Domain:
 
     def exit_report(self) -> str:
         """Return a sentence: its end, the cause by QEMU's messages, and a remedy."""
-        words = self.qemu_log_tail()
-        silence = "QEMU said nothing, as if killed, or where no room is left for FAM"
-        cause = f"QEMU said {words!r}" if words else silence
-        name = self.record.spec.name
-        return (
-            f"its QEMU has ended ({cause}); bring it back with lab.nodes[{self.record.index}].restart(), "
-            f"or end the lab with `fame-lab down {name}`"
-        )
+        cause = "QEMU said nothing, as if killed, or where no room is left for FAM"
+        if qemu_log.powered_off(self.name):
+            cause = "it was powered off from within"
+        elif words := self.qemu_log_tail():
+            cause = f"QEMU said {words!r}"
+        end = f"end the lab: `fame-lab down {self.record.spec.name}`"
+        return f"its QEMU has ended ({cause}); {self.way_back}, or {end}"
+
+    @property
+    def way_back(self) -> str:
+        """What to do about a node that has ended or hangs, in a shell and in Python."""
+        name, node = self.record.spec.name, self.record.node
+        return f"restart it: `fame-lab restart {name} {node}`, or lab.nodes[{self.record.index}].restart()"
 
     @contextlib.contextmanager
     def _live_handle(self, failing: str) -> Iterator[libvirt.virDomain]:

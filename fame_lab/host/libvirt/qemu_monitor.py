@@ -59,7 +59,7 @@ def ask(handle: libvirt.virDomain, command: str, wording: int, *files: int) -> s
         abandon(handle.connect())
         raise HostError(
             f"the QEMU of {handle.name()} does not answer within {PATIENCE:.0f} s: it hangs, or was stopped",
-            hint="let it go on, or bring the node back with its restart()",
+            hint="let it go on, or restart the node: `fame-lab restart`, or its restart()",
         ) from None
 
 

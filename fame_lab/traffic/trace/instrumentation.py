@@ -99,5 +99,5 @@ def _comes(counters: Counters, state: int) -> bool:
 def _not_ready(node: TargetNode) -> TrafficError:
     return TrafficError(
         f"{node.name}: its QEMU is not ready to count after {_DEADLINE:.0f} s",
-        hint=f"restart it: lab.nodes[{node.index}].restart()",
+        hint=node.domain.way_back,
     )

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import click
 import pytest
 
-from fame_lab import LabSpec
+from fame_lab import LabSpec, traffic
 from fame_lab.cli import ls, main, probe, run
 from fame_lab.errors import HostError, LabError
+from fame_lab.guest.ssh import file_transfer
 from fame_lab.host.doctor.diagnosis import Check, Diagnosis
 
 
@@ -166,6 +167,49 @@ def test_a_bad_field_is_one_message_and_no_traceback(
         assert stderr.startswith("fame-lab: ")
 
 
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every name be that of a lab with a trace, whose nodes copy no file."""
+    target: Any = SimpleNamespace(spec=LabSpec("demo", nodes=1, fam="1M", trace=True))
+
+    def record(**parameters: Any) -> Any:
+        return traffic.record(target, window=None, interval=0.1, **parameters)
+
+    def get(remote: str, local: str, most: str) -> Path:
+        return file_transfer.get(cast("Any", None), remote, local, most=most)
+
+    node = SimpleNamespace(name="node01", get=get)
+    lab = SimpleNamespace(nodes=[node], node=lambda _: node, record=record)
+    monkeypatch.setattr("fame_lab.lab.lab.Lab.attach", lambda _: lab)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trace", "demo", "--granule", "5"], "--granule is '5'"),
+        (["trace", "demo", "--output", "/"], "--output '/' is there"),
+        (["trace", "demo", "--order", "/nowhere/x"], "--order is '/nowhere/x'"),
+        (["trace", "demo", "--node", "node01"], "--node is of a command"),
+        (["get", "demo", "--most", "0", "a", "b"], "--most is '0'"),
+        (["report", __file__, "--output", str(Path(__file__).parent)], "--output is "),
+        (["sweep", "chase", "--over", "nodes=1", "--output", "x", "--repeats", "0"], "--repeats is 0"),
+        (["sweep", "chase", "--over", "fly=1", "--output", "x"], "--over has 'fly'"),
+        (
+            ["sweep", "chase", "--over", "nodes=1", "-p", "fam=1M", "--output", "x"],
+            "'fam' is a field of the lab: give it in spec (--spec) or in over (--over)",
+        ),
+        # A probe's own seed is no option.
+        (["sweep", "chase", "--over", "seed=x", "--output", "x"], "seed is 'x'"),
+    ],
+)
+def test_an_error_about_an_option_names_it(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(words) == 1
+    assert capsys.readouterr().err.startswith(f"fame-lab: {told}")
+
+
 def test_a_process_ends_with_that_message_and_its_status() -> None:
     words = [sys.executable, "-m", "fame_lab", "up", "demo", "--nodes", "0"]
     answer = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
@@ -245,6 +289,16 @@ def test_one_word_is_a_command_line_and_several_are_quoted_into_one() -> None:
     assert run.command(["--", "ls | wc -l"]) == ["ls | wc -l"]
     assert run.command(["ls", "a b"]) == ["ls 'a b'"]
     assert run.command([]) == []
+
+
+def test_a_node_that_is_named_twice_runs_a_command_once() -> None:
+    asked: list[str] = []
+    lab: Any = SimpleNamespace(
+        node=lambda name: SimpleNamespace(name=name),
+        each=lambda nodes, _: asked.extend(node.name for node in nodes),
+    )
+    run.outcome(lab, "true", ["node02", "node01", "node02"], stdin=False)
+    assert asked == ["node02", "node01"]
 
 
 def test_parameters_are_read_as_json_or_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from fame_lab.cli.spec_args import spec_of
 from fame_lab.cli.up import up
 from fame_lab.cli.xml import xml
 from fame_lab.spec.lab_spec import LabSpec
+from fame_lab.spec.subnet import DEFAULT_SUBNET
 
 TCG = ("--accel", "tcg", "--fam", "64M")
 
@@ -50,6 +51,26 @@ def test_a_wrong_file_is_told_by_its_name(
     stderr = capsys.readouterr().err
     assert "wrong.toml: nodes is 41" in stderr
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("command", ["up", "xml"])
+@pytest.mark.parametrize("subnet", ["10.1.0.0/24", DEFAULT_SUBNET])
+def test_a_subnet_for_nodes_without_addresses_is_refused(
+    lab_toml: str,
+    command: str,
+    subnet: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Or `up` would start a lab, if it did not refuse.
+    monkeypatch.setattr("fame_lab.lab.lab.Lab.start", lambda _: pytest.fail("it was started"))
+    for of in (["demo"], ["--spec", lab_toml]):
+        assert main.main([command, *of, "--subnet", subnet]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"fame-lab: --subnet is '{subnet}', and with --network user nodes have no ")
+        assert told.endswith("hint: give --network libvirt as well\n")
+    words = ["--spec", lab_toml, "--network", "libvirt", "--subnet", subnet]
+    assert str(described(command, *words).addresses) == subnet
 
 
 def test_xml_is_printed_by_node(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,7 @@ def test_a_full_file_system_is_told_until_there_is_room(small_file_system: Path)
     assert "no room is left for FAM" in trouble(fam)
     assert f"{small_file_system} is full" in trouble(fam)
     assert "4032 KiB of FAM were not stored to" in trouble(fam)
+    assert "`fame-lab restart`" in trouble(fam)
     filler.unlink()
     assert trouble(fam) == ""
 

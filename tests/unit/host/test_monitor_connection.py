@@ -64,7 +64,7 @@ def test_a_connection_on_which_somebody_waits_without_end_is_used_no_more(
     monkeypatch.setattr(qemu_monitor, "PATIENCE", 0.05)
     monkeypatch.setattr(libvirt_qemu, "qemuMonitorCommand", lambda *_: over.wait() and "")
     before = handle_for_monitor(handle).connect()
-    with pytest.raises(HostError, match="does not answer"):
+    with pytest.raises(HostError, match=r"does not answer.*`fame-lab restart`"):
         qemu_monitor.ask(handle, "query-status", qemu_monitor.MACHINE)
     over.set()
     assert handle_for_monitor(handle).connect() is not before

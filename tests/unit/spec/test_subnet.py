@@ -3,6 +3,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from fame_lab.errors import SpecError
+from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.spec.subnet import Subnet, free_subnet
 
 FAME = Subnet.parse("192.168.42.0/24")
@@ -84,3 +85,18 @@ def test_the_free_one_that_is_proposed_overlaps_nothing_that_is_taken() -> None:
 
 def test_nothing_is_proposed_where_all_is_taken() -> None:
     assert free_subnet([IPv4Network("0.0.0.0/0")]) is None
+
+
+def test_a_subnet_for_nodes_without_addresses_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"subnet is '10.1.0.0/24'.*give network='libvirt'") as refused:
+        LabSpec("demo", subnet="10.1.0.0/24")
+    assert refused.value.field == "subnet"
+    assert LabSpec("demo", network="libvirt", subnet="10.1.0.0/24").addresses == Subnet.parse("10.1.0.0/24")
+
+
+def test_a_saved_spec_with_a_subnet_that_it_does_not_use_is_read_all_the_same() -> None:
+    saved = LabSpec("demo").to_dict() | {"subnet": "10.1.0.0/24"}
+    assert LabSpec.from_dict(saved) == LabSpec("demo")
+    assert LabSpec.from_toml('name = "demo"\nsubnet = "10.1.0.0/24"') == LabSpec("demo")
+    with pytest.raises(SpecError, match=r"subnet is '8.8.8.0/24', which is not private"):
+        LabSpec.from_dict(saved | {"subnet": "8.8.8.0/24"})
