@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fame_lab.guest.ssh.run_result import RunResult
     from fame_lab.lab.inventory import LabStatus
     from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.transactions.cache import Cache
 
 __all__ = [
     "lab_as_dict",
@@ -26,6 +27,9 @@ __all__ = [
     "traffic_as_dict",
     "traffic_in_words",
 ]
+
+#: Lines that are falsely shared, of which more are only counted.
+_MAX_LINES = 10
 
 
 def runs_as_dict(outcome: dict[str, RunResult | FameError]) -> dict[str, Any]:
@@ -63,6 +67,14 @@ def traffic_as_dict(traffic: Traffic) -> dict[str, Any]:
     for what in ("accesses", "bytes"):
         matrix = traffic.matrix(what)
         sums[what] = {op: matrix.sel(op=op).values.tolist() for op in ("load", "store")}
+    if traffic.cache is not None:
+        sums["cache"] = traffic.cache.to_dict()
+        for counts in (traffic.transactions(), traffic.misses()):
+            dimension = counts.dims[0]
+            names = counts[dimension].values.tolist()
+            sums[str(counts.name)] = {name: counts.sel({dimension: name}).values.tolist() for name in names}
+        sums["invalidations"] = traffic.invalidations().values.tolist()
+        sums["false_sharing"] = traffic.false_sharing().to_dict("records")
     return sums
 
 
@@ -75,11 +87,30 @@ def traffic_in_words(traffic: Traffic) -> str:
     ]
     share = float(traffic.remote_share()["overall"])
     parts.append("nothing was accessed" if math.isnan(share) else f"{share:.1%} of it remote")
+    if traffic.cache is not None:
+        parts += _transactions_in_words(traffic, traffic.cache)
     parts += [f"{node} did not count to the end: {why}" for node, why in traffic.ended.items()]
     if order := traffic.manifest.get("order"):
         losses = sum(order["lost"].values())
         parts.append(f"{order['file']}: {order['accesses']:,} accesses in their order, {losses:,} lost")
     return "\n".join(parts)
+
+
+def _transactions_in_words(traffic: Traffic, cache: Cache) -> list[str]:
+    """Return transactions and misses as tables, and the first lines that are falsely shared."""
+    transactions, misses = (
+        each.sum("home").to_pandas() for each in (traffic.transactions(), traffic.misses())
+    )
+    parts = [
+        f"transactions by initiator, of a {cache.describe()}:\n{transactions.to_string()}",
+        f"misses by initiator:\n{misses.to_string()}",
+    ]
+    lines = traffic.false_sharing()
+    if len(lines):
+        lines["offset"] = [f"{offset:#x}" for offset in lines["offset"]]
+        more = f"\nand {len(lines) - _MAX_LINES} lines more" if len(lines) > _MAX_LINES else ""
+        parts.append(f"false sharing:\n{lines[:_MAX_LINES].to_string(index=False)}{more}")
+    return parts
 
 
 def _number(value: float) -> float | None:

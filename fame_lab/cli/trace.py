@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from fame_lab.cli.arguments import Command, as_path, check_picture, json_option,
 from fame_lab.cli.run import command, no_stdin_option, node_option, outcome, status
 from fame_lab.core.jobs.progress import job
 from fame_lab.errors import FameError, SpecError
+from fame_lab.traffic.transactions.cache import ATOMICS, COHERENCE, Cache
 
 if TYPE_CHECKING:
     from fame_lab.guest.ssh.run_result import RunResult
@@ -55,6 +56,10 @@ class _Trace(Command):
 @no_stdin_option
 @option("--seconds", "S", "Without a command: how long; by default until Ctrl-C.", type=_seconds)
 @option("--granule", "SIZE", "Bytes counted as one, 64 to 64K; by default 4K.", default="4K")
+@option("--cache", "SIZE", "Count the transactions of nodes with a cache of that size; by default not.")
+@option("--ways", "N", "Ways of that cache; by default 16.", type=int)
+@click.option("--coherence", type=click.Choice(COHERENCE), help="Of the caches; by default hardware.")
+@click.option("--atomics", type=click.Choice(ATOMICS), help="Where atomics are done; by default cached.")
 @option("--order", "FILE", "Keep the accesses in their order, as Parquet; by default not.", type=as_path)
 @option("--output", "DIR", "Save the counts there; by default they are printed.", type=as_path)
 @plot_option
@@ -65,6 +70,10 @@ def trace(
     no_stdin: bool,
     seconds: float | None,
     granule: str,
+    cache: str | None,
+    ways: int | None,
+    coherence: str | None,
+    atomics: str | None,
     order: Path | None,
     output: Path | None,
     plot: Path | None,
@@ -85,12 +94,13 @@ def trace(
         raise SpecError(
             "--node is of a command, and none is given", hint="give one after --, or leave it out"
         )
+    own = _cache(cache, ways=ways, coherence=coherence, atomics=atomics)
     from fame_lab.lab.lab import Lab
 
     lab = Lab.attach(name)
     results: dict[str, RunResult | FameError] = {}
     exit_status = 0
-    with lab.record(source="trace", granule=granule, order=order) as recording:
+    with lab.record(source="trace", granule=granule, order=order, cache=own) as recording:
         try:
             if line:
                 results = outcome(lab, line[0], node, stdin=not no_stdin)
@@ -105,7 +115,7 @@ def trace(
     if output is not None:
         traffic.save(output)
     if plot is not None:
-        traffic.plot().savefig(plot)
+        traffic.plot("overview" if own is None else "transactions").savefig(plot)
     if as_json:
         sums = {"runs": shown.runs_as_dict(results), "traffic": shown.traffic_as_dict(traffic)}
         print(json.dumps(sums, indent=1))
@@ -113,6 +123,15 @@ def trace(
         shown.show_runs(results)
         print(shown.traffic_in_words(traffic))
     return exit_status
+
+
+def _cache(size: str | None, **fields: int | str | None) -> Cache | None:
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    if size is not None:
+        return Cache(size, **given)
+    if given:
+        raise SpecError(f"--{next(iter(given))} is of a cache, and none is given", hint="give --cache SIZE")
+    return None
 
 
 def _wait(seconds: float | None) -> None:

@@ -42,6 +42,8 @@ _SEES = {
 _COLOURS = "darker is more, white is none"
 
 # Inches of a picture: its width, a title, and what is below the panels for numbers and names.
+#: The middles of so many matrices, as parts of the width.
+_MIDDLES = {2: (0.27, 0.75), 3: (0.19, 0.52, 0.85)}
 _WIDTH, _TITLE, _MATRIX_BOTTOM, _HEAT_BOTTOM = 8.0, 0.3, 0.7, 0.85
 
 
@@ -167,7 +169,8 @@ def draw(glance: Snapshot, source: str) -> bytes:
     """
     # Inches, as nodes need: of the heat from top to bottom, and of a matrix's side.
     rows = float(np.clip(0.28 * len(glance.heat), 0.7, 3.0))
-    side = 0.0 if glance.matrix is None else float(np.clip(0.45 * len(glance.nodes), 1.6, 3.0))
+    most = 3.0 if glance.lines is None else 2.0
+    side = 0.0 if glance.matrix is None else float(np.clip(0.45 * len(glance.nodes), 1.6, most))
     height = _HEAT_BOTTOM + rows + _TITLE + (side + _MATRIX_BOTTOM if side else 0.0)
     figure = Figure(figsize=(_WIDTH, height), dpi=100)
     FigureCanvasAgg(figure)
@@ -177,10 +180,15 @@ def draw(glance: Snapshot, source: str) -> bytes:
 
     if glance.matrix is not None:
         norm = log_norm(glance.matrix)
-        for values, name, middle in zip(glance.matrix, ("loads", "stores"), (0.27, 0.75), strict=True):
+        panels = [
+            (values, name, norm) for values, name in zip(glance.matrix, ("loads", "stores"), strict=True)
+        ]
+        if glance.lines is not None:
+            panels.append((glance.lines, "lines moved", log_norm(glance.lines)))
+        for (values, name, scale), middle in zip(panels, _MIDDLES[len(panels)], strict=True):
             axes = axes_at(_WIDTH * middle - side / 2, height - _TITLE - side, side, side)
-            draw_matrix(axes, values, glance.nodes, norm)
-            axes.set_title(f"{name}: {_total(values)}", fontsize=10)
+            draw_matrix(axes, values, glance.nodes, scale)
+            axes.set_title(f"{name}: {_total(values)}", fontsize=10 if len(panels) == 2 else 8)
     _heat(axes_at(0.75, _HEAT_BOTTOM, _WIDTH - 1.25, rows), glance)
     figure.text(0.5, 0.12 / height, f"{_SEES[source]}; {_COLOURS}", ha="center", fontsize=8, color="0.35")
     return png(figure)

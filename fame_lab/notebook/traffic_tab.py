@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets
 
@@ -18,6 +19,7 @@ from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
 from fame_lab.traffic.traffic import Traffic
+from fame_lab.traffic.transactions.cache import Cache
 
 __all__ = ["TrafficTab"]
 
@@ -43,19 +45,24 @@ class TrafficTab(LabTab):
         self.granule = ipywidgets.Text(
             value="4K", continuous_update=True, layout=ipywidgets.Layout(width="6em")
         )
+        self.cache = ipywidgets.Text(
+            placeholder="none", continuous_update=True, layout=ipywidgets.Layout(width="6em")
+        )
         self.record = button("Record", "circle", "8em")
         self.stop_button = button("Stop recording", "stop", "13em")
         self.status = ipywidgets.HTML()
         self.live = ipywidgets.VBox()
         self.picture = hidden_picture()
-        controls = [ipywidgets.Label("source"), self.source, ipywidgets.Label("granule"), self.granule]
+        fields = (("source", self.source), ("granule", self.granule), ("cache", self.cache))
+        controls = [each for name, field in fields for each in (ipywidgets.Label(name), field)]
         self.children = [
             ipywidgets.HBox([*controls, self.record, self.stop_button]),
             *(self.status, self.alert, self.live, self.picture),
         ]
         self._on(self.record, self._begin)
         self._on(self.stop_button, self._end)
-        self.granule.observe(lambda _: self.show(), "value")
+        for field in (self.source, self.granule, self.cache):
+            field.observe(lambda _: self.show(), "value")
         self._status = ""
         self.show()
 
@@ -66,7 +73,7 @@ class TrafficTab(LabTab):
         if recording is not None and not recording.running and not busy:
             self._take(recording)  # it ended with its lab
             recording = None
-        problem = _granule_problem(self.granule.value)
+        problem = _granule_problem(self.granule.value) or self._cache_problem(lab)
         self.record.disabled = lab is None or busy or recording is not None or bool(problem)
         self.stop_button.disabled = busy or recording is None
         if problem:
@@ -94,8 +101,12 @@ class TrafficTab(LabTab):
         lab = self._lab()
         if lab is None or self._task is not None or self._recording is not None:
             return
-        arguments = {"source": self.source.value, "granule": self.granule.value.strip()}
-        self._note(f"lab.record(source={arguments['source']!r}, granule={arguments['granule']!r}).start()")
+        arguments: dict[str, Any] = {"source": self.source.value, "granule": self.granule.value.strip()}
+        if self.cache.value.strip():
+            arguments["cache"] = Cache(self.cache.value.strip())
+        self._note(
+            f"lab.record({', '.join(f'{name}={value!r}' for name, value in arguments.items())}).start()"
+        )
         self._say("beginning …")
         self.picture.layout.display = "none"
 
@@ -137,7 +148,8 @@ class TrafficTab(LabTab):
         view, self._view = self._view, None
         try:
             self.traffic = recording.traffic()
-            self.picture.value = png(self.traffic.plot())
+            what = "overview" if self.traffic.cache is None else "transactions"
+            self.picture.value = png(self.traffic.plot(what))
             self.picture.layout.display = None
             self._say("recorded; it is panel.traffic in code")
         except Exception as error:  # noqa: BLE001 - shown, whatever it is
@@ -146,6 +158,19 @@ class TrafficTab(LabTab):
         if view is not None:
             view.close()
         self._note("recording ended")
+
+    def _cache_problem(self, lab: Lab | None) -> str:
+        if not (size := self.cache.value.strip()):
+            return ""
+        if lab is not None and (not lab.spec.trace or self.source.value == "samples"):
+            return "a cache takes a trace: start the lab with trace, and choose the source trace or auto"
+        try:
+            cache = Cache(size)
+            if lab is not None:
+                cache.check_fits(lab.spec.fam_size)
+        except SpecError as error:
+            return str(error)
+        return ""
 
     def _say(self, words: str) -> None:
         self._say_html(muted(words))

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.spec.fam_layout import ControlArea
+from fame_lab.traffic.aggregation import by_home
+from fame_lab.traffic.transactions.aggregation import CARRYING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from fame_lab.spec.fam_layout import Books
     from fame_lab.traffic.trace.counters import Counters
     from fame_lab.traffic.traffic import Traffic
+    from fame_lab.traffic.transactions.counting import TransactionCounts
 
 __all__ = ["BINS", "Snapshot", "of_counters", "of_traffic"]
 
@@ -36,15 +39,20 @@ class Snapshot:
         Of a trace the accesses of each node so far; of samples, in one row, the number of changes.
     bin_size : int
         Bytes of FAM in a bin.
+    lines : ndarray of uint64, shape (initiator, home), optional
+        Lines that moved on the fabric so far; None of a recording without a cache.
     """
 
     nodes: tuple[str, ...]
     matrix: npt.NDArray[np.uint64] | None
     heat: npt.NDArray[Any]
     bin_size: int
+    lines: npt.NDArray[np.uint64] | None = None
 
 
-def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
+def of_counters(
+    counters: Mapping[str, Counters], books: Books, transactions: TransactionCounts | None = None
+) -> Snapshot:
     """Read every node's counts by book, and reduce them.
 
     Parameters
@@ -52,6 +60,7 @@ def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
     counters : mapping of str to Counters
         By the node's name, in order.
     books : Books
+    transactions : TransactionCounts, optional
     """
     tallies = [each.books() for each in counters.values()]
     by_book = np.array([[each["loads"] for each in tallies], [each["stores"] for each in tallies]])
@@ -60,10 +69,15 @@ def of_counters(counters: Mapping[str, Counters], books: Books) -> Snapshot:
     users = begins < ControlArea(books.fam_size).offset
     homes = books.homes(begins[users])
     of_users = by_book[..., users]
-    matrix = np.stack([of_users[..., homes == home].sum(axis=-1) for home in range(books.nodes)], axis=-1)
+    matrix = by_home(of_users, homes, books.nodes)
+    lines = None
+    if transactions is not None:
+        counts = transactions.books()
+        moved = sum((counts[kind] for kind in CARRYING), np.zeros(counts.shape, np.uint64))
+        lines = by_home(moved[:, users], homes, books.nodes)
     bins = min(books.count, BINS)
     heat = by_book.sum(axis=0).reshape(len(tallies), bins, -1).sum(axis=-1)
-    return Snapshot(tuple(counters), matrix, heat, books.fam_size // bins)
+    return Snapshot(tuple(counters), matrix, heat, books.fam_size // bins, lines)
 
 
 def of_traffic(traffic: Traffic) -> Snapshot:
@@ -80,4 +94,7 @@ def of_traffic(traffic: Traffic) -> Snapshot:
     heat = np.zeros((len(values), bins), np.uint64)
     for row, each in zip(heat, values, strict=True):
         np.add.at(row, place, each.astype(np.uint64))
-    return Snapshot(traffic.nodes, matrix, heat, size)
+    lines = None
+    if traffic.cache is not None:
+        lines = traffic.transactions().sel(kind=list(CARRYING)).sum("kind").values
+    return Snapshot(traffic.nodes, matrix, heat, size, lines)

@@ -32,7 +32,7 @@ __attribute__((visibility("default"))) struct cache *engine_open(const char *pat
 {
 	struct cache *caches = calloc(nodes, sizeof *caches);
 	for (unsigned i = 0; i < nodes; i++)
-		if (cache_open(&caches[i], path, i) != 0)
+		if (cache_open(&caches[i], path, i, 1) != 0)
 			return 0;
 	return caches;
 }
@@ -93,7 +93,7 @@ class FabricEngine:
         assert self._caches
 
     def begin(self, cache: Cache) -> None:
-        """Give each node this cache, empty."""
+        """Set the cache of each node, empty."""
         self.cache = cache
         self.directory.begin(cache, self.granule)
 
@@ -111,3 +111,11 @@ class FabricEngine:
                     if value:
                         counts[name, node, line] = value
         return counts
+
+
+def break_record(directory: LineDirectory) -> None:
+    """Write a record that cannot be, as a QEMU that lies could: an owner without a holder."""
+    with directory.path.open("r+b") as file:
+        file.seek(4096)
+        file.write((3 << 40).to_bytes(8, "little"))
+    directory.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from fame_lab.core.sizes import format_size
 from fame_lab.experiments.compare.quantities import ExactPoint, aligned
@@ -31,9 +32,10 @@ def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
     """
     if a.source == "trace":
         for what, units in _UNITS.items():
-            for at, count_a, count_b in aligned(a.matrix(what), b.matrix(what)):
-                sum_a, sum_b = int(count_a[0]), int(count_b[0])
-                yield ExactPoint(name, what, units, at, sum_a, sum_b, sum_a == sum_b)
+            yield from _sums(name, what, units, a.matrix(what), b.matrix(what))
+        if a.cache is not None and b.cache is not None:
+            yield from _sums(name, "transactions", "transactions", a.transactions(), b.transactions())
+            yield from _sums(name, "misses", "misses", a.misses(), b.misses())
     if a.granule == b.granule:
         touched_a, touched_b = _touched(a), _touched(b)
         same = np.array_equal(touched_a, touched_b) if a.source == "samples" else _same(a, b)
@@ -41,6 +43,12 @@ def counts(name: str, a: Traffic, b: Traffic) -> Iterator[ExactPoint]:
         if a.source == "samples":
             quantity = f"granules of {format_size(a.granule)} that changed"
         yield ExactPoint(name, quantity, "", {}, touched_a.size, touched_b.size, same)
+
+
+def _sums(name: str, what: str, units: str, a: xr.DataArray, b: xr.DataArray) -> Iterator[ExactPoint]:
+    for at, count_a, count_b in aligned(a, b):
+        sum_a, sum_b = int(count_a[0]), int(count_b[0])
+        yield ExactPoint(name, what, units, at, sum_a, sum_b, sum_a == sum_b)
 
 
 def _touched(traffic: Traffic) -> npt.NDArray[Any]:

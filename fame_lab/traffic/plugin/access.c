@@ -179,13 +179,14 @@ void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *
 		record(vcpu, rest, size - in_page, rw, udata != NULL, offset < fam_size);
 }
 
-struct header *access_open(const char *counters, const char *order, const char *directory, unsigned node, int interface)
+struct header *access_open(const char *counters, const char *order, const char *directory, unsigned node, unsigned vcpus,
+			   int interface)
 {
 	if (map_counters(counters) != 0)
 		return NULL;
 	if (order_open(order) != 0)
 		return complain("cannot use the file for the order", order), NULL;
-	if (cache_open(&cache, directory, node) != 0)
+	if (cache_open(&cache, directory, node, vcpus) != 0)
 		return complain("cannot use the line directory", directory), NULL;
 	by_halves = interface >= 4; /* since the values, too, are told: QEMU 9.2 */
 	return header;

@@ -10,7 +10,8 @@
 
 /* Maps the node's counters, and looks at its other two files; NULL, with a complaint, if one cannot be used.
  * `interface` is the version of the plugin interface that QEMU speaks. */
-struct header *access_open(const char *counters, const char *order, const char *directory, unsigned node, int interface);
+struct header *access_open(const char *counters, const char *order, const char *directory, unsigned node, unsigned vcpus,
+			   int interface);
 
 /* A callback for each access of an instruction; `udata` is not NULL if it is a locked one. */
 void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *udata);

@@ -29,11 +29,6 @@ static void count(const struct step *step, enum count what, uint64_t times)
 	node_count(&step->cache->directory, step->cache->node, what, step->line, times);
 }
 
-static void add(uint64_t *total, uint64_t times)
-{
-	__atomic_fetch_add(total, times, __ATOMIC_RELAXED);
-}
-
 static struct node_totals *totals(const struct cache *cache)
 {
 	return node_totals(&cache->directory, cache->node);
@@ -52,7 +47,11 @@ static int coherent(const struct cache *cache)
 /* The way that has the line; as many as there are if none has. */
 static uint32_t way_with(const struct step *step)
 {
-	uint32_t ways = ways_of(step->cache), way = 0;
+	struct cache *cache = step->cache;
+	uint32_t ways = ways_of(cache), way = 0;
+	if (cache->recent_line == step->line && cache->recent_way < ways &&
+	    step->set.lines[cache->recent_way] == step->line + 1)
+		return cache->recent_way;
 	while (way < ways && step->set.lines[way] != step->line + 1)
 		way++;
 	return way;
@@ -72,14 +71,14 @@ static void lose(struct cache *cache, struct set set, uint32_t way, struct befor
 		loss->false_sharing++;
 	*node_past(&cache->directory, cache->node, line) = LOST;
 	set.lines[way] = 0;
-	add(&totals(cache)->losses, 1);
+	totals(cache)->losses++;
 }
 
 /* Compares the whole set with the directory. */
 static void learn(struct cache *cache, struct set set)
 {
 	for (uint32_t way = 0; way < ways_of(cache); way++) {
-		if (set.lines[way] == 0)
+		if (set.lines[way] == 0 || directory_has(&cache->directory, cache->node, set.lines[way] - 1))
 			continue;
 		struct before now = directory_look(&cache->directory, cache->node, set.lines[way] - 1);
 		if (!now.held)
@@ -100,10 +99,10 @@ static void evict(struct cache *cache, struct set set, uint32_t way)
 		dirty = before.state == MODIFIED;
 	}
 	if (dirty)
-		node_count(&cache->directory, cache->node, WRITE_BACK, line, 1);
+		node_write_back(&cache->directory, cache->node, line);
 	*node_past(&cache->directory, cache->node, line) = EVICTED;
 	set.lines[way] = 0;
-	add(&totals(cache)->evictions, 1);
+	totals(cache)->evictions++;
 }
 
 /* A way without a line: there is one, or the least recently used loses its own. */
@@ -123,6 +122,8 @@ static uint32_t room(const struct step *step)
 
 static void use(const struct step *step, uint32_t way)
 {
+	step->cache->recent_line = step->line;
+	step->cache->recent_way = way;
 	step->set.used[way] = totals(step->cache)->accesses;
 	if (step->access & ACCESS_LOAD)
 		step->set.loaded[way] |= step->bytes;
@@ -144,7 +145,7 @@ static void count_invalidations(const struct step *step, uint64_t victims)
 		return;
 	count(step, INVALIDATE, (uint64_t)__builtin_popcountll(victims));
 	for (; victims; victims &= victims - 1)
-		add(&totals(step->cache)->invalidations[__builtin_ctzll(victims)], 1);
+		totals(step->cache)->invalidations[__builtin_ctzll(victims)]++;
 }
 
 static void count_cause(const struct step *step)
@@ -158,11 +159,10 @@ static void count_miss(const struct step *step, struct before before)
 {
 	int store = step->access & ACCESS_STORE;
 	count_cause(step);
-	if (before.state == MODIFIED) {
+	if (before.state == MODIFIED && before.others) {
 		count(step, FORWARD, 1);
 		if (!store)
-			node_count(&step->cache->directory, (unsigned)__builtin_ctzll(before.others), WRITE_BACK,
-				   step->line, 1);
+			node_write_back(&step->cache->directory, (unsigned)__builtin_ctzll(before.others), step->line);
 	} else {
 		count(step, store ? FILL_OWNERSHIP : FILL, 1);
 	}
@@ -231,16 +231,15 @@ static void access_memory(const struct step *step)
 		}
 		dirty = before.held && before.state == MODIFIED;
 		if (before.state == MODIFIED && before.others)
-			node_count(&cache->directory, (unsigned)__builtin_ctzll(before.others), WRITE_BACK, step->line,
-				   1);
+			node_write_back(&cache->directory, (unsigned)__builtin_ctzll(before.others), step->line);
 		count_invalidations(step, before.others);
 	}
 	if (dirty)
-		count(step, WRITE_BACK, 1);
+		node_write_back(&cache->directory, cache->node, step->line);
 	if (had) {
 		step->set.lines[way] = 0;
 		*node_past(&cache->directory, cache->node, step->line) = LOST;
-		add(&totals(cache)->drops, 1);
+		totals(cache)->drops++;
 	}
 	count(step, ATOMIC, 1);
 }
@@ -248,16 +247,17 @@ static void access_memory(const struct step *step)
 static void access_line(struct cache *cache, uint64_t line, uint64_t bytes, int access)
 {
 	struct step step = {cache, set_of(cache, line), line, bytes, access};
-	while (atomic_flag_test_and_set_explicit(&cache->busy, memory_order_acquire))
+	while (cache->shared && atomic_flag_test_and_set_explicit(&cache->busy, memory_order_acquire))
 		;
-	add(&totals(cache)->accesses, 1);
+	totals(cache)->accesses++;
 	if (access & ACCESS_LOCKED && cache->directory.header->memory_atomics)
 		access_memory(&step);
 	else if (coherent(cache))
 		access_coherent(&step);
 	else
 		access_incoherent(&step);
-	atomic_flag_clear_explicit(&cache->busy, memory_order_release);
+	if (cache->shared)
+		atomic_flag_clear_explicit(&cache->busy, memory_order_release);
 }
 
 void cache_access(struct cache *cache, uint64_t offset, uint64_t size, int access)
@@ -271,9 +271,8 @@ void cache_access(struct cache *cache, uint64_t offset, uint64_t size, int acces
 	}
 }
 
-int cache_open(struct cache *cache, const char *path, unsigned node)
+int cache_open(struct cache *cache, const char *path, unsigned node, unsigned vcpus)
 {
-	atomic_flag_clear(&cache->busy);
-	cache->node = node;
+	*cache = (struct cache){.node = node, .shared = vcpus > 1, .busy = ATOMIC_FLAG_INIT};
 	return directory_open(&cache->directory, path) != 0 || node >= cache->directory.header->nodes;
 }

@@ -10,13 +10,17 @@
 struct cache {
 	struct directory directory;
 	unsigned node;
-	atomic_flag busy; /* one vCPU of the node at a time */
+	int shared;       /* whether the node has several vCPUs */
+	atomic_flag busy; /* then one of them at a time */
+	/* Where the line of the access before is, which is mostly that of the next one. */
+	uint64_t recent_line;
+	uint32_t recent_way;
 };
 
 enum { ACCESS_LOAD = 1, ACCESS_STORE = 2, ACCESS_LOCKED = 4 };
 
-/* 0 if the directory is what it should be, and has a part for the node. */
-int cache_open(struct cache *cache, const char *path, unsigned node);
+/* 0 if the directory is what it should be, and has a part for the node, which has so many vCPUs. */
+int cache_open(struct cache *cache, const char *path, unsigned node, unsigned vcpus);
 
 /* One access of the node, which may lie across lines; what is in the control area does not count. A locked
  * instruction is one access, a store that loads too. */

@@ -40,15 +40,30 @@ uint64_t *node_ways(const struct directory *directory, unsigned node)
 	return (uint64_t *)(part_of(directory, node) + directory->header->ways_at);
 }
 
-void node_count(const struct directory *directory, unsigned node, enum count count, uint64_t line, uint64_t times)
+static struct counts *book_of(const struct directory *directory, unsigned node, uint64_t line)
 {
 	const struct directory_header *header = directory->header;
-	char *part = part_of(directory, node);
-	uint64_t offset = line << LINE_SHIFT;
-	struct counts *books = (struct counts *)(part + header->books_at) + (offset >> header->book_shift);
-	struct counts *granules = (struct counts *)(part + header->granules_at) + (offset >> header->granule_shift);
-	__atomic_fetch_add(&books->of[count], times, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&granules->of[count], times, __ATOMIC_RELAXED);
+	struct counts *first = (struct counts *)(part_of(directory, node) + header->books_at);
+	return first + (line << LINE_SHIFT >> header->book_shift);
+}
+
+static struct counts *granule_of(const struct directory *directory, unsigned node, uint64_t line)
+{
+	const struct directory_header *header = directory->header;
+	struct counts *first = (struct counts *)(part_of(directory, node) + header->granules_at);
+	return first + (line << LINE_SHIFT >> header->granule_shift);
+}
+
+void node_count(const struct directory *directory, unsigned node, enum count count, uint64_t line, uint64_t times)
+{
+	book_of(directory, node, line)->of[count] += times;
+	granule_of(directory, node, line)->of[count] += times;
+}
+
+void node_write_back(const struct directory *directory, unsigned node, uint64_t line)
+{
+	__atomic_fetch_add(&book_of(directory, node, line)->of[WRITE_BACK], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&granule_of(directory, node, line)->of[WRITE_BACK], 1, __ATOMIC_RELAXED);
 }
 
 static struct before before_of(const struct directory *directory, struct record record, unsigned node)

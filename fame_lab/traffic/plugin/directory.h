@@ -52,7 +52,7 @@ struct loss {
 	uint32_t false_sharing, sharing;  /* losses without a common byte, and with one */
 };
 
-/* A node's page of totals. Other nodes add to its write-backs, so all is added to by atomic operations. */
+/* A node's page of totals, which it alone changes. */
 struct node_totals {
 	uint64_t invalidations[MOST_NODES]; /* copies that this node's stores took, by the node that had them */
 	uint64_t evictions, losses, drops;  /* lines that left its cache: for want of room, taken, given up */
@@ -102,6 +102,11 @@ struct before {
 /* Maps the file; 0 if it is what it should be. */
 int directory_open(struct directory *directory, const char *path);
 
+/* Whether the node holds the line, as far as the record's first half says; and all that it says. */
+static inline int directory_has(const struct directory *directory, unsigned node, uint64_t line)
+{
+	return __atomic_load_n(&directory->records[line].holders, __ATOMIC_ACQUIRE) >> node & 1;
+}
 struct before directory_look(const struct directory *directory, unsigned node, uint64_t line);
 /* The node loads the line: it is one of its holders then. */
 struct before directory_load(const struct directory *directory, unsigned node, uint64_t line);
@@ -117,6 +122,8 @@ struct node_totals *node_totals(const struct directory *directory, unsigned node
 struct loss *node_loss(const struct directory *directory, unsigned node, uint64_t line);
 uint8_t *node_past(const struct directory *directory, unsigned node, uint64_t line);
 uint64_t *node_ways(const struct directory *directory, unsigned node);
+/* What the node itself does is counted by itself alone; its write-backs also by a node that takes a line from it. */
 void node_count(const struct directory *directory, unsigned node, enum count count, uint64_t line, uint64_t times);
+void node_write_back(const struct directory *directory, unsigned node, uint64_t line);
 
 #endif

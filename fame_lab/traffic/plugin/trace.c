@@ -133,7 +133,8 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info 
 		values[i] = value_of(argv[i], i);
 	if (argc != ARGUMENTS || !values[0] || !values[1] || !values[2] || !values[3])
 		return complain("takes four arguments", "counters=FILE,order=FILE,directory=FILE,node=NUMBER");
-	header = access_open(values[0], values[1], values[2], (unsigned)atoi(values[3]), info->version.newest);
+	header = access_open(values[0], values[1], values[2], (unsigned)atoi(values[3]), (unsigned)info->vcpus,
+			     info->version.newest);
 	if (header == NULL)
 		return 1;
 	header->pid = (uint32_t)getpid();

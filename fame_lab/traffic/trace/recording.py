@@ -183,7 +183,7 @@ class TraceRecording(Recording):
         counters = self._counters  # another thread may end the recording meanwhile
         if self._timeline is None or not counters:
             raise TrafficError(NEVER_STARTED)
-        return of_counters(counters, self._lab.spec.books)
+        return of_counters(counters, self._lab.spec.books, self._transactions)
 
     def _end(self) -> None:
         if self._timeline is not None:

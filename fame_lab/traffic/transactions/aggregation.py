@@ -60,13 +60,13 @@ def by_initiator(traffic: TrafficData, group: str) -> xr.DataArray:
 
 
 def invalidations(traffic: TrafficData) -> xr.DataArray:
-    """Return whose stores took whose copies: see :meth:`.views.TransactionViews.invalidations`."""
+    """Return the copies that stores took, by victim: see :meth:`fame_lab.Traffic.invalidations`."""
     _, caches = require_cache(traffic)
     return caches["invalidations"].assign_attrs(units="invalidations")
 
 
 def false_sharing(traffic: TrafficData) -> pd.DataFrame:
-    """Return lines lost without a common byte: see :meth:`.views.TransactionViews.false_sharing`."""
+    """Return lines lost without a common byte: see :meth:`fame_lab.Traffic.false_sharing`."""
     import pandas as pd  # a third of a second, for those alone who ask
 
     _, caches = require_cache(traffic)

@@ -55,12 +55,13 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size, parse_size
 from fame_lab.errors import SpecError
 
-__all__ = ["LINE", "MAX_WAYS", "Cache"]
+__all__ = ["ATOMICS", "COHERENCE", "LINE", "MAX_WAYS", "Cache"]
 
 #: Bytes of a line.
 LINE = 64
 MAX_WAYS = 64
-_CHOICES = {"coherence": ("hardware", "software"), "atomics": ("cached", "memory")}
+COHERENCE = ("hardware", "software")
+ATOMICS = ("cached", "memory")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Cache:
                 f"a cache of {quoted(self.size)} with {ways} ways has {size / (LINE * ways):g} sets of lines",
                 hint=f"they must be a power of two: give {format_size(below)} or {format_size(2 * below)}",
             )
-        for name, choices in _CHOICES.items():
+        for name, choices in (("coherence", COHERENCE), ("atomics", ATOMICS)):
             if getattr(self, name) not in choices:
                 raise SpecError(
                     f"{name} is {quoted(getattr(self, name))}", hint=f"give {' or '.join(map(repr, choices))}"
@@ -123,7 +124,18 @@ class Cache:
         return int(self.size) // (LINE * self.ways)
 
     def check_fits(self, fam_size: int) -> None:
-        """Raise SpecError if the cache is larger than FAM, by whose offsets it is indexed."""
+        """Check that the cache is no larger than FAM, by whose offsets it is indexed.
+
+        Parameters
+        ----------
+        fam_size : int
+            Bytes.
+
+        Raises
+        ------
+        SpecError
+            If it is larger.
+        """
         if int(self.size) > fam_size:
             raise SpecError(
                 f"a cache of {format_size(int(self.size))} is larger than FAM",

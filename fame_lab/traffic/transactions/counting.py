@@ -77,9 +77,10 @@ class TransactionCounts:
         Returns
         -------
         counts : Dataset
-            With those of transactions and misses; see :func:`.dataset.with_transactions`.
+            With those of transactions and misses; see
+            :func:`fame_lab.traffic.transactions.dataset.with_transactions`.
         caches : Dataset
-            What each cache lost and holds; see :func:`.dataset.caches_dataset`.
+            What each cache lost and holds; see :func:`fame_lab.traffic.transactions.dataset.caches_dataset`.
 
         Raises
         ------

@@ -141,7 +141,7 @@ class LineDirectory:
         return {name: record[name].item() for name in HEADER.names or ()}
 
     def begin(self, cache: Cache, granule: int) -> None:
-        """Give each node this cache, empty, with every count 0. Nobody may be counting meanwhile."""
+        """Set the cache of each node, empty, and every count to 0. Nobody may be counting meanwhile."""
         self.clear()
         self._set(
             sets=cache.sets, ways=cache.ways, granule_shift=granule.bit_length() - 1,
@@ -150,7 +150,7 @@ class LineDirectory:
         )  # fmt: skip
 
     def clear(self) -> None:
-        """Forget all lines and counts, and free their room, while nobody counts."""
+        """Clear all lines and counts, and free their room, while nobody counts."""
         # To truncate it would kill each QEMU that has it mapped: so punch a hole.
         punch(self._file.fileno(), HEADER_SIZE, self.layout.size - HEADER_SIZE)
 

@@ -169,11 +169,11 @@ def test_a_bad_field_is_one_message_and_no_traceback(
 
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every name be that of a lab with a trace, whose nodes copy no file."""
+    """Make every name that of a lab with a trace, whose nodes copy no file."""
     target: Any = SimpleNamespace(spec=LabSpec("demo", nodes=1, fam="1M", trace=True))
 
     def record(**parameters: Any) -> Any:
-        return traffic.record(target, window=None, interval=0.1, **parameters)
+        return traffic.record(target, window=None, interval=0.1, **{"cache": None} | parameters)
 
     def get(remote: str, local: str, most: str) -> Path:
         return file_transfer.get(cast("Any", None), remote, local, most=most)

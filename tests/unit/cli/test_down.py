@@ -23,7 +23,7 @@ class Entry:
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have two labs here, `x` and `y`; return the names of those that were ended."""
+    """Put two labs here, `x` and `y`; return the names of those that were ended."""
     names: list[str] = []
     monkeypatch.setattr("fame_lab.lab.lab.Lab.list", lambda: [Entry(name, names) for name in "xy"])
     return names
