@@ -197,7 +197,8 @@ class LabContext:
     @property
     def directory_layout(self) -> DirectoryLayout:
         """The layout of the lab's line directory."""
-        return DirectoryLayout(self.spec.fam_size, int(self.spec.book), self.spec.nodes)
+        interleaved = self.spec.layout == "interleaved"
+        return DirectoryLayout(self.spec.fam_size, int(self.spec.book), self.spec.nodes, interleaved)
 
     def make_line_directory(self) -> None:
         """Create the line directory that the QEMUs of a traced lab share."""

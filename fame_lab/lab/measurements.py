@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fame_lab.lab.context import LabContext
     from fame_lab.results.result import Result
     from fame_lab.spec.lab_spec import LabSpec
+    from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.recording import Recording
     from fame_lab.traffic.transactions.cache import Cache
     from fame_lab.traffic.transactions.directory import LineDirectory
@@ -87,6 +88,8 @@ class Measurements(Commands):
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
         cache: Cache | None = None,
+        fabric: FabricModel | None = None,
+        dilation: float | None = None,
     ) -> Recording:
         """Make a recording of who touches which part of FAM. It does not run yet.
 
@@ -108,6 +111,12 @@ class Measurements(Commands):
         cache : Cache, optional
             A cache that each node is taken to have for FAM; of a trace only. The recording then counts also
             the transactions that a fabric would carry: see :class:`fame_lab.Cache`.
+        fabric : FabricModel, optional
+            Programs feel its distances while it records: each miss of the cache waits `dilation` times as
+            long as the fabric would take; see :class:`fame_lab.traffic.transactions.felt.FeltFabric`.
+        dilation : float, optional
+            Times by which the fabric is slowed, 10 by default. One that is too small to be felt above the
+            emulator's own cost is refused at the start, with the smallest that works.
 
         Returns
         -------
@@ -131,8 +140,9 @@ class Measurements(Commands):
 
         self._running()
         recording = record(
-            self, source=source, granule=granule, window=window, interval=interval, order=order, cache=cache
-        )
+            self, source=source, granule=granule, window=window, interval=interval, order=order, cache=cache,
+            fabric=fabric, dilation=dilation,
+        )  # fmt: skip
         self._recordings.add(recording)
         return recording
 
@@ -156,7 +166,8 @@ class Measurements(Commands):
 
     def manifest(self) -> dict[str, Any]:
         """Return all by which a number taken here is judged: spec, accelerator, versions, image, host."""
-        return manifest(self._running())
+        felt = [each.felt for each in self._recordings if each.running and each.felt]
+        return manifest(self._running()) | ({"felt": felt[0]} if felt else {})
 
     def _end_recordings(self) -> None:
         for recording in [each for each in self._recordings if each.running]:

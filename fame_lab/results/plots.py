@@ -77,6 +77,8 @@ def caveat(manifest: Mapping[str, Any]) -> str:
     accelerator = manifest.get("accelerator")
     kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
     where = "on that host" if recorded_label(manifest) else "on this host"
+    if felt := manifest.get("felt"):
+        return f"{felt}, emulated {where}: no measurement of that fabric"
     means = f"{str(kind).upper()} {where}" if kind in ("tcg", "kvm") else where
     return f"emulated ({means}): not a fabric's latency"
 

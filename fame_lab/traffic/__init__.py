@@ -10,6 +10,7 @@ from fame_lab.errors import SpecError, TrafficError
 
 if TYPE_CHECKING:
     from fame_lab.host.target import TargetLab
+    from fame_lab.traffic.fabric import FabricModel
     from fame_lab.traffic.recording import Recording
     from fame_lab.traffic.transactions.cache import Cache
 
@@ -25,6 +26,8 @@ def record(
     interval: float,
     order: str | os.PathLike[str] | None,
     cache: Cache | None,
+    fabric: FabricModel | None,
+    dilation: float | None,
 ) -> Recording:
     """Create a recording of the requested source; see :meth:`fame_lab.Lab.record`."""
     from fame_lab.traffic.sampling.recording import SampleRecording
@@ -42,8 +45,16 @@ def record(
             raise SpecError(
                 f"window is {quoted(window)}: a trace counts all of FAM; select from traffic.heat()"
             )
-        return TraceRecording(lab, granule=granule, interval=interval, order=order, cache=cache)
-    if cache is not None:
+        return TraceRecording(
+            lab,
+            granule=granule,
+            interval=interval,
+            order=order,
+            cache=cache,
+            fabric=fabric,
+            dilation=dilation,
+        )
+    if cache is not None or fabric is not None:
         raise TrafficError(
             "samples see no accesses, and so no transactions", hint="that takes LabSpec(..., trace=True)"
         )

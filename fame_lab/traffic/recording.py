@@ -26,6 +26,8 @@ class Recording(TrafficViews):
 
     #: ``trace``: exact counts by author; ``samples``: changes that the host saw.
     source: str
+    #: The label of numbers that are taken meanwhile, if distance is felt; else empty.
+    felt: str = ""
 
     def __init__(self) -> None:
         self._after: list[Callable[[], None]] = []

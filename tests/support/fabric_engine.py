@@ -64,7 +64,7 @@ def library() -> ctypes.CDLL:
             "-O2",
             "-std=c17",
         ]
-        words += ["-D_GNU_SOURCE", f"-I{PLUGIN}", "cache.c", "directory.c", str(place / "loop.c")]
+        words += ["-D_GNU_SOURCE", f"-I{PLUGIN}", "cache.c", "directory.c", "fabric.c", str(place / "loop.c")]
         part = place / f"{os.getpid()}.so"
         compiler = zig([*words, "-o", str(part)], cwd=PLUGIN)
         assert compiler.returncode == 0, compiler.stderr
@@ -116,6 +116,6 @@ class FabricEngine:
 def break_record(directory: LineDirectory) -> None:
     """Write a record that cannot be, as a QEMU that lies could: an owner without a holder."""
     with directory.path.open("r+b") as file:
-        file.seek(4096)
+        file.seek(directory.layout.lines_at)
         file.write((3 << 40).to_bytes(8, "little"))
     directory.close()

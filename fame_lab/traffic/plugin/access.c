@@ -3,6 +3,7 @@
 #include "access.h"
 
 #include "cache.h"
+#include "fabric.h"
 #include "order.h"
 
 #include <fcntl.h>
@@ -147,12 +148,24 @@ static void transact(uint64_t offset, uint64_t size, int load, int store, int lo
 		cache_access(&cache, offset, size, (load ? ACCESS_LOAD : 0) | (store ? ACCESS_STORE : 0));
 }
 
+/* What an access costs in this emulator: the time from the first to the last, over their number. */
+static void take_time(void)
+{
+	static uint64_t first;
+	uint64_t now = fabric_now();
+	if (header->timed++ == 0)
+		first = now;
+	header->timed_ns = now - first;
+}
+
 /* The part of an access that lies in one page of FAM. */
 static void record(unsigned vcpu, uint64_t offset, uint64_t size, int rw, int locked, int continued)
 {
 	int load = rw & QEMU_PLUGIN_MEM_R, store = rw & QEMU_PLUGIN_MEM_W;
 	add(vcpu, offset, size, load, store, !continued);
 	write_down(vcpu, offset, size, load, store, continued);
+	if (look32(&header->timing))
+		take_time();
 	if (look32(&header->caching))
 		transact(offset, size, load, store, locked);
 }

@@ -1,5 +1,7 @@
 #include "cache.h"
 
+#include "fabric.h"
+
 enum { LINE = 1 << LINE_SHIFT };
 
 /* A set: for each of its ways, which line it has (and 1 more: 0 is no line), which bytes of it the node loaded and
@@ -170,7 +172,8 @@ static void count_miss(const struct step *step, struct before before)
 		count_invalidations(step, before.others);
 }
 
-static void access_coherent(const struct step *step)
+/* Each of these returns whether the line had to come from elsewhere. */
+static int access_coherent(const struct step *step)
 {
 	struct cache *cache = step->cache;
 	struct directory *directory = &cache->directory;
@@ -180,7 +183,7 @@ static void access_coherent(const struct step *step)
 		struct before now = directory_look(directory, cache->node, step->line);
 		if (now.held && (!store || now.state == MODIFIED)) {
 			use(step, way);
-			return;
+			return 0;
 		}
 		if (!now.held)
 			way = ways;
@@ -195,7 +198,7 @@ static void access_coherent(const struct step *step)
 			count_invalidations(step, before.others);
 		}
 		use(step, way);
-		return;
+		return 0;
 	}
 	if (way < ways) { /* lost since it was looked at */
 		lose(cache, step->set, way, before);
@@ -203,22 +206,24 @@ static void access_coherent(const struct step *step)
 	}
 	count_miss(step, before);
 	install(step);
+	return 1;
 }
 
-static void access_incoherent(const struct step *step)
+static int access_incoherent(const struct step *step)
 {
 	uint32_t way = way_with(step);
 	if (way < ways_of(step->cache)) {
 		use(step, way);
-		return;
+		return 0;
 	}
 	count_cause(step);
 	count(step, FILL, 1);
 	install(step);
+	return 1;
 }
 
 /* The home's memory does it, with the newest bytes there: who changed the line writes it back, and nobody keeps it. */
-static void access_memory(const struct step *step)
+static int access_memory(const struct step *step)
 {
 	struct cache *cache = step->cache;
 	uint32_t way = way_with(step);
@@ -242,22 +247,28 @@ static void access_memory(const struct step *step)
 		totals(cache)->drops++;
 	}
 	count(step, ATOMIC, 1);
+	return 1;
 }
 
 static void access_line(struct cache *cache, uint64_t line, uint64_t bytes, int access)
 {
 	struct step step = {cache, set_of(cache, line), line, bytes, access};
+	const struct directory_header *header = cache->directory.header;
+	uint64_t since = header->waits ? fabric_now() : 0;
+	int moved;
 	while (cache->shared && atomic_flag_test_and_set_explicit(&cache->busy, memory_order_acquire))
 		;
 	totals(cache)->accesses++;
-	if (access & ACCESS_LOCKED && cache->directory.header->memory_atomics)
-		access_memory(&step);
+	if (access & ACCESS_LOCKED && header->memory_atomics)
+		moved = access_memory(&step);
 	else if (coherent(cache))
-		access_coherent(&step);
+		moved = access_coherent(&step);
 	else
-		access_incoherent(&step);
+		moved = access_incoherent(&step);
 	if (cache->shared)
 		atomic_flag_clear_explicit(&cache->busy, memory_order_release);
+	if (moved && since)
+		fabric_wait(&cache->directory, cache->node, line, since);
 }
 
 void cache_access(struct cache *cache, uint64_t offset, uint64_t size, int access)

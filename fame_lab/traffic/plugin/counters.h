@@ -41,12 +41,16 @@ struct header {
 	uint32_t instrument;    /* whether each access in code that is translated from now on calls the plugin */
 	uint32_t short_cut;     /* whether to find FAM by fam_place, and not by base */
 	uint32_t caching;       /* whether accesses go through the node's cache, too (cache.h) */
-	char pad_too[32];
+	uint32_t timing;        /* whether to take the time of accesses */
+	char pad_too[28];
 	/* a line of what the plugin says: */
 	uint32_t state;
 	uint32_t pid;
 	uint64_t fam_place; /* what a place in FAM's first byte looks like to the short cut; 0: not known */
 	uint32_t doubts;    /* whether the short cut was seen to go wrong; this and the above are the host's to clear */
+	uint32_t unused_too;
+	uint64_t timed;    /* how many accesses were timed, */
+	uint64_t timed_ns; /* and the time from the first to the last; the host's to clear, too */
 };
 
 #endif

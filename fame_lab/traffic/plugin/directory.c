@@ -185,6 +185,7 @@ int directory_open(struct directory *directory, const char *path)
 	*directory = (struct directory){
 		.header = header,
 		.records = (struct record *)((char *)header + header->lines_at),
+		.fabric = (struct fabric *)((char *)header + header->fabric_at),
 		.lines = header->user_size >> LINE_SHIFT,
 	};
 	return (length - header->nodes_at) / header->nodes < header->stride;

@@ -2,7 +2,7 @@
  * in their caches, and has each node's cache and counts. The host makes it: transactions/layout.py has the same
  * layout. All of it little-endian, and a hole until it is touched.
  *
- * A page of header; a record for each line; then a part for each node: a page of totals, its counts by book and by
+ * A page of header; the figures of a fabric; a record for each line; then a part for each node: a page of totals, its counts by book and by
  * granule, what it lost of each line, how it lost each line last, and the ways of its cache. */
 #ifndef FAME_DIRECTORY_H
 #define FAME_DIRECTORY_H
@@ -57,6 +57,8 @@ struct node_totals {
 	uint64_t invalidations[MOST_NODES]; /* copies that this node's stores took, by the node that had them */
 	uint64_t evictions, losses, drops;  /* lines that left its cache: for want of room, taken, given up */
 	uint64_t accesses;                  /* of lines, hits too; also the clock for what was used least recently */
+	/* waits for lines, how long they should be and were, and how many were over before they began: */
+	uint64_t waits, asked_ns, waited_ns, late;
 };
 
 struct directory_header {
@@ -73,7 +75,7 @@ struct directory_header {
 	uint64_t pasts_at;   /* a byte a line, of enum past */
 	uint64_t ways_at;    /* its cache */
 	uint32_t book_shift; /* log2 of a book's bytes */
-	uint32_t unused;
+	uint32_t interleaved; /* whether neighbouring books are at home on neighbouring nodes */
 	/* what the host says while nothing is recorded: */
 	uint64_t sets;          /* of each cache, a power of two */
 	uint32_t ways;          /* of each set */
@@ -82,11 +84,30 @@ struct directory_header {
 	uint32_t memory_atomics; /* whether the home's memory does locked instructions */
 	/* and at any time: */
 	uint64_t alive; /* a bit a node that takes part: what others held counts no more */
+	/* fixed again: */
+	uint64_t fabric_at; /* offset of the fabric's figures */
+	uint64_t books;     /* how many there are */
+	/* while nothing is recorded: */
+	uint32_t waits; /* whether a miss waits for its line */
+};
+
+/* The figures of a fabric, by the host, dilated; and its links, one a line of the host's caches. */
+struct link {
+	uint64_t next_ps; /* when it is free, since start_ns */
+	char pad[56];
+};
+struct fabric {
+	uint64_t start_ns; /* of the host's clock */
+	uint64_t line_ps;  /* time of a line on a link */
+	char pad[48];
+	uint32_t latency_ns[MOST_NODES][MOST_NODES]; /* by initiator and home */
+	struct link inward[MOST_NODES], outward[MOST_NODES];
 };
 
 struct directory {
 	struct directory_header *header;
 	struct record *records;
+	struct fabric *fabric;
 	uint64_t lines;
 };
 

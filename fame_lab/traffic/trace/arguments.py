@@ -11,10 +11,12 @@ from fame_lab.core.sanitize import quoted
 from fame_lab.core.sizes import format_size, parse_size
 from fame_lab.errors import SpecError
 from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.fabric import FabricModel
 from fame_lab.traffic.trace.counter_layout import FINEST_GRANULE
 from fame_lab.traffic.transactions.cache import Cache
+from fame_lab.traffic.transactions.felt import FeltFabric
 
-__all__ = ["check_cache", "check_granule", "check_interval", "check_order"]
+__all__ = ["check_cache", "check_felt", "check_granule", "check_interval", "check_order"]
 
 
 def check_cache(cache: object, fam_size: int) -> Cache:
@@ -23,6 +25,23 @@ def check_cache(cache: object, fam_size: int) -> Cache:
         raise SpecError(f"cache is {quoted(cache)}", hint='give a Cache, such as Cache("1M")')
     cache.check_fits(fam_size)
     return cache
+
+
+def check_felt(
+    fabric: FabricModel | None, dilation: float | None, cache: Cache | None, nodes: int
+) -> FeltFabric | None:
+    """Return the fabric that is felt, if any. Raise SpecError if it cannot be."""
+    if fabric is None:
+        if dilation is not None:
+            raise SpecError(f"dilation is {quoted(dilation)}, and no fabric is given", hint="give fabric=")
+        return None
+    if cache is None:
+        raise SpecError(
+            "a fabric is felt by the misses of a cache, and none is given", hint='give cache=Cache("1M")'
+        )
+    felt = FeltFabric(fabric, 10 if dilation is None else dilation)
+    felt.latency(nodes)  # it refuses a fabric of another number of nodes
+    return felt
 
 
 def check_interval(interval: float) -> float:

@@ -57,11 +57,14 @@ PLACES = {
     "instrument": ("<u4", 84),
     "short_cut": ("<u4", 88),
     "caching": ("<u4", 92),
+    "timing": ("<u4", 96),
     "user_size": ("<u8", 56),
     "state": ("<u4", 128),
     "pid": ("<u4", 132),
     "fam_place": ("<u8", 136),
     "doubts": ("<u4", 144),
+    "timed": ("<u8", 152),
+    "timed_ns": ("<u8", 160),
 }
 HEADER = np.dtype(
     {

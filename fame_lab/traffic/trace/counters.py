@@ -6,6 +6,7 @@ process. Counters of untouched granules are a hole, which costs nothing to creat
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.core.file_io import read_at, write_at
+from fame_lab.core.lab_directory import SHM
 from fame_lab.core.locking import lock
+from fame_lab.core.sizes import format_size
 from fame_lab.errors import TrafficError
+from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.sampling.extents import find_extents, punch
 from fame_lab.traffic.trace.counter_layout import (
     DEFAULT_GRANULE,
@@ -29,7 +33,9 @@ from fame_lab.traffic.trace.counter_layout import (
     Tallies,
 )
 
-__all__ = ["Counters"]
+__all__ = ["Counters", "warn_of_room"]
+
+log = logging.getLogger(__name__)
 
 _MAX_AT_ONCE = 1 << 22
 
@@ -184,6 +190,18 @@ class Counters:
         if len(content) != length:
             raise TrafficError(f"{self.path} ends at {offset + len(content)}: it was cut short")
         return content
+
+
+def warn_of_room(spec: LabSpec, granule: int) -> None:
+    """Warn if the counters of all nodes could fill their file system, which would kill the nodes."""
+    place = os.statvfs(SHM)
+    worst = spec.nodes * spec.vcpus * spec.fam_size // granule * TALLY.itemsize
+    if worst > (free := place.f_bavail * place.f_frsize):
+        log.warning(
+            "if all of FAM is touched the counters take %s MiB, and /dev/shm has %s free: nodes die with "
+            "SIGBUS when it is full; give a coarser granule than %s",
+            worst >> 20, free >> 20, format_size(granule),
+        )  # fmt: skip
 
 
 def _add(total: Tallies, part: Tallies, at: npt.NDArray[Any] | slice = slice(None)) -> None:

@@ -7,18 +7,23 @@ import os
 from typing import Any, Protocol, Self, cast
 
 from fame_lab.core.jobs.progress import job
-from fame_lab.core.lab_directory import SHM
-from fame_lab.core.sizes import format_size
 from fame_lab.errors import FameError, TrafficError
 from fame_lab.host.target import TargetLab, TargetNode
 from fame_lab.host.trace_plugin import addresses_blocks
 from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.fabric import FabricModel
 from fame_lab.traffic.recording import NEVER_STARTED, Recording
 from fame_lab.traffic.snapshot import Snapshot, of_counters, of_traffic
 from fame_lab.traffic.trace.access_log import AccessLog
-from fame_lab.traffic.trace.arguments import check_cache, check_granule, check_interval, check_order
-from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE, TALLY
-from fame_lab.traffic.trace.counters import Counters
+from fame_lab.traffic.trace.arguments import (
+    check_cache,
+    check_felt,
+    check_granule,
+    check_interval,
+    check_order,
+)
+from fame_lab.traffic.trace.counter_layout import DEFAULT_GRANULE, FINEST_GRANULE
+from fame_lab.traffic.trace.counters import Counters, warn_of_room
 from fame_lab.traffic.trace.dataset import dataset
 from fame_lab.traffic.trace.instrumentation import instrument, stop_instrumenting
 from fame_lab.traffic.trace.proof import check_pattern
@@ -26,7 +31,7 @@ from fame_lab.traffic.trace.ring_buffer import AccessRing
 from fame_lab.traffic.trace.timeline import Timeline
 from fame_lab.traffic.traffic import Traffic
 from fame_lab.traffic.transactions.cache import Cache
-from fame_lab.traffic.transactions.counting import TransactionCounts
+from fame_lab.traffic.transactions.counting import TransactionCounts, felt_manifest
 from fame_lab.traffic.transactions.directory import LineDirectory
 from fame_lab.traffic.validation import check_sums
 
@@ -67,6 +72,9 @@ class TraceRecording(Recording):
         The file for the accesses in their order; see :class:`fame_lab.traffic.trace.access_log.AccessLog`.
     cache : Cache, optional
         The cache of each node, by which transactions are counted.
+    fabric : FabricModel, optional
+        The fabric that programs feel, slowed by `dilation`.
+    dilation : float, optional
 
     Raises
     ------
@@ -84,6 +92,8 @@ class TraceRecording(Recording):
         interval: float = 0.2,
         order: str | os.PathLike[str] | None = None,
         cache: Cache | None = None,
+        fabric: FabricModel | None = None,
+        dilation: float | None = None,
     ) -> None:
         super().__init__()
         self._lab = lab
@@ -91,6 +101,8 @@ class TraceRecording(Recording):
         self._interval = check_interval(interval)
         self._order_path = None if order is None else check_order(order)
         self._cache = None if cache is None else check_cache(cache, lab.spec.fam_size)
+        self._felt = check_felt(fabric, dilation, cache, lab.spec.nodes)
+        self.felt = self._felt.describe() if self._felt else ""
         self._transactions: TransactionCounts | None = None
         self._rings: dict[str, AccessRing] = {}
         self._order: AccessLog | None = None
@@ -111,7 +123,7 @@ class TraceRecording(Recording):
         if self._counters:
             raise TrafficError("this recording runs already", hint="stop it first")
         nodes = self._nodes = tuple(cast("TracedNode", node) for node in self._lab.nodes)
-        self._warn_of_room(len(nodes))
+        warn_of_room(self._lab.spec, self._granule)
         self._last = None
         try:
             for node in nodes:
@@ -126,9 +138,11 @@ class TraceRecording(Recording):
                 self._order = AccessLog(self._order_path, self._rings, self._manifest)
                 self._order.start()
             if self._cache is not None:
+                self._manifest |= {"cache": self._cache.to_dict()} | felt_manifest(self._felt, self._counters)
                 lines = cast("TracedLab", self._lab).line_directory()
-                self._manifest["cache"] = self._cache.to_dict()
-                self._transactions = TransactionCounts(lines, self._cache, self._granule, self._counters)
+                self._transactions = TransactionCounts(
+                    lines, self._cache, self._granule, self._counters, self._felt
+                )
             for counters in self._counters.values():
                 counters.set(recording=1)
             self._timeline = Timeline(self._lab.spec, self._counters, self._interval, self._transactions)
@@ -213,18 +227,6 @@ class TraceRecording(Recording):
             ring.close()
         self._counters, self._rings = {}, {}
 
-    def _warn_of_room(self, nodes: int) -> None:
-        """Warn if the counters could fill their file system, which would kill the nodes."""
-        spec = self._lab.spec
-        place = os.statvfs(SHM)
-        worst = nodes * spec.vcpus * spec.fam_size // self._granule * TALLY.itemsize
-        if worst > (free := place.f_bavail * place.f_frsize):
-            log.warning(
-                "if all of FAM is touched the counters take %s MiB, and /dev/shm has %s free: nodes die with "
-                "SIGBUS when it is full; give a coarser granule than %s",
-                worst >> 20, free >> 20, format_size(self._granule),
-            )  # fmt: skip
-
     def _prepare(self, node: TargetNode) -> None:
         """Prepare a node to count, with every counter 0, and prove that it counts FAM."""
         counters = self._counters[node.name]
@@ -245,11 +247,11 @@ class TraceRecording(Recording):
         counters, at = self._counters[node.name], self._lab.fam.control.pattern
         counters.set(granule_shift=FINEST_GRANULE.bit_length() - 1)
         counters.clear()
-        counters.set(recording=1)
+        counters.set(timed=0, timed_ns=0, timing=int(self._felt is not None), recording=1)
         # A recording may begin within another job, and this is no step of that one.
         with job("recording", shown=False):
             node.probe("pattern", "--fam", "/dev/fam", "--offset", str(at))
-        counters.set(recording=0)
+        counters.set(recording=0, timing=0)
         check_pattern(node.name, counters, at)
         counters.clear()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import statistics
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from fame_lab.traffic.trace.counters import Counters
     from fame_lab.traffic.transactions.cache import Cache
     from fame_lab.traffic.transactions.directory import LineDirectory, Records
+    from fame_lab.traffic.transactions.felt import FeltFabric
 
-__all__ = ["TransactionCounts"]
+__all__ = ["TransactionCounts", "felt_manifest"]
 
 
 class TransactionCounts:
@@ -35,10 +38,17 @@ class TransactionCounts:
         Bytes.
     counters : mapping of str to Counters
         By the node's name, in order; of each node that is ready to count.
+    felt : FeltFabric, optional
+        By which misses wait.
     """
 
     def __init__(
-        self, directory: LineDirectory, cache: Cache, granule: int, counters: Mapping[str, Counters]
+        self,
+        directory: LineDirectory,
+        cache: Cache,
+        granule: int,
+        counters: Mapping[str, Counters],
+        felt: FeltFabric | None = None,
     ) -> None:
         self.cache = cache
         self._directory, self._granule, self._counters = directory, granule, dict(counters)
@@ -46,7 +56,7 @@ class TransactionCounts:
         #: What is wrong with the directory, if anything: the counts of accesses do not depend on it.
         self.error: TrafficError | None = None
         self._books = np.zeros((len(self._counters), directory.layout.books), COUNTS)
-        directory.begin(cache, granule)
+        directory.begin(cache, granule, felt)
         for each in self._counters.values():
             each.set(caching=1)
 
@@ -101,6 +111,38 @@ class TransactionCounts:
         """Free the room of all counts, once nobody counts."""
         self._directory.clear()
         self._directory.close()
+
+
+def felt_manifest(felt: FeltFabric | None, counters: Mapping[str, Counters]) -> dict[str, Any]:
+    """Return what a manifest says of a fabric that is felt.
+
+    Parameters
+    ----------
+    felt : FeltFabric, optional
+    counters : mapping of str to Counters
+        Of all nodes, with the time that the accesses of their proof took.
+
+    Returns
+    -------
+    dict
+        Empty without a fabric. Else ``felt``, the label of the numbers, and ``felt_fabric``: its figures, the
+        nanoseconds that an access takes in this emulator, and the number of processors.
+
+    Raises
+    ------
+    SpecError
+        If the dilation is too small to be felt.
+    """
+    if felt is None:
+        return {}
+    headers = [each.header() for each in counters.values()]
+    access_ns = statistics.median(each["timed_ns"] / max(1, each["timed"]) for each in headers)
+    felt.check_felt(len(headers), access_ns)
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "felt": felt.describe(),
+        "felt_fabric": felt.to_dict() | {"access_ns": round(access_ns), "cores": cores},
+    }
 
 
 def _runs(pid: int) -> bool:

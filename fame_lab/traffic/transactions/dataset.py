@@ -17,8 +17,19 @@ __all__ = ["GROUPS", "LOSS_FIELDS", "TOTALS", "caches_dataset", "with_transactio
 
 #: The variables of counts, with the dimension of each and its labels.
 GROUPS = {"transactions": ("kind", KINDS), "misses": ("cause", CAUSES)}
-#: Totals of a cache, in lines.
-TOTALS = ("line_accesses", "evictions", "losses", "drops", "resident", "resident_dirty")
+#: Totals of a cache, with their units. A late wait was over before it began. Nobody waits if nothing is felt.
+TOTALS = {
+    "line_accesses": "lines",
+    "evictions": "lines",
+    "losses": "lines",
+    "drops": "lines",
+    "resident": "lines",
+    "resident_dirty": "lines",
+    "waits": "waits",
+    "late_waits": "waits",
+    "wait_asked": "ns",
+    "wait_done": "ns",
+}
 #: What is known of each line that a node lost.
 LOSS_FIELDS = ("takers", "own_bytes", "taken_bytes", "false_sharing", "sharing")
 
@@ -97,6 +108,7 @@ def caches_dataset(
         values = (
             total["accesses"], total["evictions"], total["losses"] + unnoticed.sum(), total["drops"],
             kept.sum(), (kept & dirty).sum(),
+            *(total[each] for each in ("waits", "late", "asked_ns", "waited_ns")),
         )  # fmt: skip
         for name, value in zip(TOTALS, values, strict=True):
             by_node[name].append(int(value))
@@ -104,7 +116,7 @@ def caches_dataset(
     records = np.concatenate([np.zeros(0, LOSS), *(losses for _, _, losses in lost)])
     variables: dict[str, Any] = {
         "invalidations": (("initiator", "victim"), invalidations, {"long_name": "copies taken by stores"}),
-        **{name: ("node", np.array(values, "u8"), {"units": "lines"}) for name, values in by_node.items()},
+        **{name: ("node", np.array(by_node[name], "u8"), {"units": unit}) for name, unit in TOTALS.items()},
         "loss_node": (
             "loss",
             np.repeat([node for node, _, _ in lost], [len(each) for _, each, _ in lost]).astype("u4"),

@@ -19,6 +19,7 @@ from fame_lab.core.file_io import read_at, write_at
 from fame_lab.errors import TrafficError
 from fame_lab.traffic.sampling.extents import find_extents, punch
 from fame_lab.traffic.transactions.cache import LINE, Cache
+from fame_lab.traffic.transactions.felt import FeltFabric
 from fame_lab.traffic.transactions.layout import (
     COUNTS,
     HEADER,
@@ -140,14 +141,19 @@ class LineDirectory:
         record = np.frombuffer(self._read(0, HEADER_SIZE), HEADER)[0]
         return {name: record[name].item() for name in HEADER.names or ()}
 
-    def begin(self, cache: Cache, granule: int) -> None:
-        """Set the cache of each node, empty, and every count to 0. Nobody may be counting meanwhile."""
+    def begin(self, cache: Cache, granule: int, felt: FeltFabric | None = None) -> None:
+        """Set the cache of each node, empty, and every count to 0; with `felt`, misses wait.
+
+        Nobody may be counting meanwhile.
+        """
         self.clear()
         self._set(
             sets=cache.sets, ways=cache.ways, granule_shift=granule.bit_length() - 1,
             hardware=cache.coherence == "hardware", memory_atomics=cache.atomics == "memory",
-            alive=(1 << self.layout.nodes) - 1,
+            alive=(1 << self.layout.nodes) - 1, waits=felt is not None,
         )  # fmt: skip
+        if felt is not None:
+            write_at(self._file.fileno(), felt.figures(self.layout.nodes).tobytes(), HEADER_SIZE)
 
     def clear(self) -> None:
         """Clear all lines and counts, and free their room, while nobody counts."""
@@ -229,7 +235,9 @@ class LineDirectory:
         for part in np.unique(lines // per_part):
             inside = slice(*np.searchsorted(lines, [part * per_part, (part + 1) * per_part]))
             first, last = int(lines[inside][0]), int(lines[inside][-1])
-            content = self._read(HEADER_SIZE + first * RECORD.itemsize, (last - first + 1) * RECORD.itemsize)
+            content = self._read(
+                self.layout.lines_at + first * RECORD.itemsize, (last - first + 1) * RECORD.itemsize
+            )
             records[inside] = np.frombuffer(content, RECORD)[lines[inside] - first]
         self._check_records(lines, records)
         return records

@@ -10,7 +10,7 @@ from fame_lab.spec.fam_layout import CONTROL_SIZE, MAX_NODES
 from fame_lab.traffic.transactions.cache import LINE
 
 __all__ = [
-    "CAUSES", "COUNTS", "HEADER", "HEADER_SIZE", "KINDS", "LOSS", "MAGIC", "PLACES", "RECORD",
+    "CAUSES", "COUNTS", "FABRIC", "HEADER", "HEADER_SIZE", "KINDS", "LOSS", "MAGIC", "PLACES", "RECORD",
     "TOTALS", "VERSION", "DirectoryLayout",
 ]  # fmt: skip
 
@@ -37,13 +37,20 @@ LOSS = np.dtype(
 )
 #: A node's totals.
 TOTALS = np.dtype(
-    [
-        ("invalidations", "<u8", MAX_NODES),
-        ("evictions", "<u8"),
-        ("losses", "<u8"),
-        ("drops", "<u8"),
-        ("accesses", "<u8"),
+    [("invalidations", "<u8", MAX_NODES)]
+    + [
+        (name, "<u8")
+        for name in ("evictions", "losses", "drops", "accesses", "waits", "asked_ns", "waited_ns", "late")
     ]
+)
+#: The figures of a fabric. Its links follow, which the plugin alone uses.
+FABRIC = np.dtype(
+    {
+        "names": ["start_ns", "line_ps", "latency_ns"],
+        "formats": ["<u8", "<u8", ("<u4", (MAX_NODES, MAX_NODES))],
+        "offsets": [0, 8, 64],
+        "itemsize": 64 + 4 * MAX_NODES * MAX_NODES,
+    }
 )
 PLACES = {
     "magic": ("S8", 0),
@@ -59,12 +66,16 @@ PLACES = {
     "pasts_at": ("<u8", 72),
     "ways_at": ("<u8", 80),
     "book_shift": ("<u4", 88),
+    "interleaved": ("<u4", 92),
     "sets": ("<u8", 96),
     "ways": ("<u4", 104),
     "granule_shift": ("<u4", 108),
     "hardware": ("<u4", 112),
     "memory_atomics": ("<u4", 116),
     "alive": ("<u8", 120),
+    "fabric_at": ("<u8", 128),
+    "books": ("<u8", 136),
+    "waits": ("<u4", 144),
 }
 HEADER = np.dtype(
     {
@@ -88,11 +99,14 @@ class DirectoryLayout:
     fam_size, book : int
         Bytes.
     nodes : int
+    interleaved : bool
+        Whether neighbouring books are at home on neighbouring nodes.
     """
 
     fam_size: int
     book: int
     nodes: int
+    interleaved: bool = False
 
     @property
     def user_size(self) -> int:
@@ -110,9 +124,14 @@ class DirectoryLayout:
         return self.fam_size // self.book
 
     @property
+    def lines_at(self) -> int:
+        """Offset of the first record; the fabric's figures and links come before."""
+        return HEADER_SIZE + _whole_pages(FABRIC.itemsize + 2 * MAX_NODES * LINE)
+
+    @property
     def nodes_at(self) -> int:
         """Offset of the first node's part."""
-        return HEADER_SIZE + _whole_pages(self.lines * RECORD.itemsize)
+        return self.lines_at + _whole_pages(self.lines * RECORD.itemsize)
 
     @property
     def granules_at(self) -> int:
@@ -149,7 +168,7 @@ class DirectoryLayout:
         return {
             "nodes": self.nodes,
             "user_size": self.user_size,
-            "lines_at": HEADER_SIZE,
+            "lines_at": self.lines_at,
             "nodes_at": self.nodes_at,
             "stride": self.stride,
             "books_at": _PAGE,
@@ -158,6 +177,9 @@ class DirectoryLayout:
             "pasts_at": self.pasts_at,
             "ways_at": self.ways_at,
             "book_shift": self.book.bit_length() - 1,
+            "interleaved": int(self.interleaved),
+            "fabric_at": HEADER_SIZE,
+            "books": self.books,
         }
 
     def node_at(self, node: int) -> int:
