@@ -1,8 +1,8 @@
 # Each door begins with `make setup`, which does what is missing and nothing else.
 
 PYTEST_ARGS ?=
-# Files of tests side by side, one a core; more labs at a time than that would only wait for each other.
-BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files of tests side by side, one more than there are cores, for a third of the time a lab waits; four at most.
+BESIDE := --numprocesses $(shell n=$$(($$(nproc) + 1)); echo $$((n < 4 ? n : 4))) --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 # Where no bytecode is kept, each Python that a test starts compiles every module it imports: seconds each time.
 unexport PYTHONDONTWRITEBYTECODE

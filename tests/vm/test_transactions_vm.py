@@ -1,9 +1,11 @@
 """Transactions on real nodes: known by hand where commands order the steps, lawful where nodes poll."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fabric_engine import break_record
@@ -11,8 +13,8 @@ from guest_program import compiled
 from leftovers import leftovers, qemu_processes
 from waiting import wait_for
 
-from fame_lab import Cache, Lab, LabSpec, Traffic
-from fame_lab.errors import TrafficError
+from fame_lab import Cache, FabricModel, Lab, LabSpec, Traffic
+from fame_lab.errors import FameError, SpecError, TrafficError
 from fame_lab.traffic.recording import Recording
 
 pytestmark = pytest.mark.vm
@@ -213,6 +215,57 @@ def test_a_directory_that_cannot_be_is_an_error_and_the_counts_of_accesses_stay(
     with four.record(cache=SMALL) as recording:
         walk(four, 0, "store", 0, lines=3)
     assert kinds(recording, 0) == {"fill_ownership": 3, "cold": 3}
+
+
+@pytest.mark.newer_qemu
+def test_each_miss_waits_once_and_never_less_than_it_should(four: Lab) -> None:
+    model = FabricModel(local_ns=100, remote_ns=300, link_gbps=64)
+    with four.record(cache=SMALL, fabric=model, dilation=100) as recording:
+        assert four.manifest()["felt"] == "felt ×100 (figures of figures as given)"  # noqa: RUF001
+        walk(four, 0, "load", 0, lines=128, times=3)
+        walk(four, 1, "store", 0, lines=20)
+    assert "felt" not in four.manifest()
+    assert total(recording, "waits") == [128, 20, 0, 0]
+    asked, done = total(recording, "wait_asked"), total(recording, "wait_done")
+    assert asked[0] == 128 * 10_000
+    # 300 ns and the line's 8 on the links, which are free when one line comes after the other.
+    assert asked[1] == 20 * 100 * (300 + 8)
+    assert all(b >= a for a, b in zip(asked, done, strict=True))
+    assert recording.traffic().manifest["felt_fabric"]["dilation"] == 100
+
+
+def test_a_dilation_that_cannot_be_felt_is_refused_with_the_least_that_can(four: Lab) -> None:
+    model = FabricModel(local_ns=0.5, remote_ns=300, link_gbps=64)
+    recording = four.record(cache=SMALL, fabric=model, dilation=1)
+    with pytest.raises(SpecError, match="is not felt, as an access takes") as refused:
+        recording.start()
+    least = int(str(refused.value.hint).split()[1])
+    with four.record(cache=SMALL, fabric=model, dilation=10 * least) as recording:
+        walk(four, 0, "load", 0)
+    assert total(recording, "waits") == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"cache": Cache("128M")}, "larger than FAM"),
+        ({"cache": "16K"}, "cache is '16K'"),
+        ({"cache": SMALL, "source": "samples"}, "samples see no accesses"),
+        ({"fabric": FabricModel.pond()}, "misses of a cache"),
+        ({"cache": SMALL, "dilation": 10}, "no fabric is given"),
+        ({"cache": SMALL, "fabric": FabricModel.pond(), "dilation": 0.5}, "dilation is 0.5"),
+        ({"cache": SMALL, "fabric": "pond"}, "fabric is 'pond'"),
+        (
+            {"cache": SMALL, "fabric": FabricModel.the_machine(3, local_ns=1, hop_ns=1, link_gbps=1)},
+            "hops are of 3 nodes",
+        ),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_anything_runs(
+    four: Lab, parameters: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(FameError, match=re.escape(complaint)):
+        four.record(**parameters)
 
 
 def test_a_node_that_dies_keeps_its_transactions_and_loses_its_lines(tmp_path: Path) -> None:

@@ -28,8 +28,24 @@ def cache_caption(traffic: TrafficData) -> str:
     """Return what the numbers are, with the cache, and what the model leaves out."""
     cache, caches = require_cache(traffic)
     return f"traced, through modelled caches: {cache.describe()}\n{_LEFT_OUT}; n = " + (
-        f"{int(caches['line_accesses'].sum()):,} accesses to lines"
+        f"{int(caches['line_accesses'].sum()):,} accesses to lines{_felt(traffic)}"
     )
+
+
+def _felt(traffic: TrafficData) -> str:
+    """Return the label of a felt fabric, how well waits were kept, and whether to trust them."""
+    felt = traffic.manifest.get("felt")
+    fabric = traffic.manifest.get("felt_fabric")
+    _, caches = require_cache(traffic)
+    asked = int(caches["wait_asked"].sum())
+    if not felt or not isinstance(fabric, dict) or not asked:
+        return ""
+    kept = f"{felt}: waits were {int(caches['wait_done'].sum()) / asked:.3f} x those asked for"
+    ran = int((caches["line_accesses"] > 0).sum()) * int(traffic.spec.get("vcpus", 1))
+    cores = fabric.get("cores")
+    if isinstance(cores, int) and ran > cores:
+        kept += f"; NOT to be trusted: {ran} vCPUs ran programs on {cores} processors"
+    return f"\n{kept}"
 
 
 def transactions(traffic: TrafficData) -> NotebookFigure:
