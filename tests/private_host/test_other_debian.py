@@ -10,7 +10,8 @@ from fame_lab.guest.images import backports
 
 #: By this host's backports, the other release that is supported.
 OTHER = {"bookworm-backports": "trixie", "trixie-backports": "bookworm"}
-FILES = "tests/vm/test_launch.py tests/vm/test_template_vm.py tests/vm/test_trace_vm.py"
+FILES = "tests/vm/test_launch.py tests/vm/test_template_vm.py tests/vm/test_trace_vm.py "
+FILES += "tests/vm/test_transactions_vm.py"
 
 
 @pytest.mark.vm
