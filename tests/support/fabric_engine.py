@@ -17,6 +17,7 @@ from repository import ROOT
 from fame_lab.core.native import zig
 from fame_lab.traffic.transactions.cache import Cache
 from fame_lab.traffic.transactions.directory import LineDirectory
+from fame_lab.traffic.transactions.felt import FeltFabric
 from fame_lab.traffic.transactions.layout import CAUSES, KINDS, DirectoryLayout
 
 PLUGIN = ROOT / "fame_lab/traffic/plugin"
@@ -92,10 +93,10 @@ class FabricEngine:
         self._caches = library().engine_open(os.fsencode(path), layout.nodes)
         assert self._caches
 
-    def begin(self, cache: Cache) -> None:
+    def begin(self, cache: Cache, felt: FeltFabric | None = None) -> None:
         """Set the cache of each node, empty."""
         self.cache = cache
-        self.directory.begin(cache, self.granule)
+        self.directory.begin(cache, self.granule, felt)
 
     def run(self, accesses: Sequence[Access] | npt.NDArray[np.void]) -> None:
         steps = accesses if isinstance(accesses, np.ndarray) else as_steps(accesses)
