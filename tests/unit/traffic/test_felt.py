@@ -1,4 +1,4 @@
-"""Felt distance: each miss waits once, for its home and the links on the way, and never less than it should."""
+"""Felt distance: each miss waits once, for its home and its links, and never less than it should."""
 
 import json
 import threading
