@@ -95,8 +95,8 @@ def caches_dataset(
         late = _losses_of(held.takers[unnoticed], held.bytes[unnoticed], held.records["bytes"][unnoticed])
         lost.append((node, *_merge(lines, losses, held.lines[unnoticed], late)))
         values = (
-            total["accesses"], total["evictions"], total["losses"] + unnoticed.sum(), total["drops"],
-            kept.sum(), (kept & dirty).sum(),
+            total["accesses"], total["evictions"], total["losses"] + np.uint64(unnoticed.sum()),
+            total["drops"], kept.sum(), (kept & dirty).sum(),
         )  # fmt: skip
         for name, value in zip(TOTALS, values, strict=True):
             by_node[name].append(int(value))
