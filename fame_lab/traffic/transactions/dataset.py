@@ -13,7 +13,7 @@ from fame_lab.traffic.transactions.cache import LINE, Cache
 from fame_lab.traffic.transactions.directory import LineDirectory, Records
 from fame_lab.traffic.transactions.layout import CAUSES, KINDS, LOSS
 
-__all__ = ["GROUPS", "LOSS_FIELDS", "TOTALS", "caches_dataset", "with_transactions"]
+__all__ = ["GROUPS", "LOSS_FIELDS", "NO_COUNTS", "TOTALS", "caches_dataset", "with_transactions"]
 
 #: The variables of counts, with the dimension of each and its labels.
 GROUPS = {"transactions": ("kind", KINDS), "misses": ("cause", CAUSES)}
@@ -21,6 +21,8 @@ GROUPS = {"transactions": ("kind", KINDS), "misses": ("cause", CAUSES)}
 TOTALS = ("line_accesses", "evictions", "losses", "drops", "resident", "resident_dirty")
 #: What is known of each line that a node lost.
 LOSS_FIELDS = ("takers", "own_bytes", "taken_bytes", "false_sharing", "sharing")
+#: Numbers, offsets and bits of lost lines, which nobody adds up.
+NO_COUNTS = frozenset({"loss_node", "loss_line", "takers", "own_bytes", "taken_bytes"})
 
 
 def with_transactions(

@@ -64,19 +64,19 @@ def test_a_size_without_a_power_of_two_of_sets_is_refused_and_says_why(
 
 @pytest.mark.parametrize("size", [1 << 63, 10**30, "99999999999999T", -(1 << 64)])
 def test_a_size_that_no_file_has_is_refused(size: int | str) -> None:
-    with pytest.raises(SpecError, match="size is .*no file has more"):
+    with pytest.raises(SpecError, match=r"size is .*no file has more"):
         Cache(size)
 
 
 @pytest.mark.parametrize("size", ["", "big", "1.5M", "-1M", 1.5, None, True, [], b"1M", np.arange(2)])
 def test_what_is_no_size_is_refused(size: Any) -> None:
-    with pytest.raises(SpecError, match="size is .*give whole bytes"):
+    with pytest.raises(SpecError, match=r"size is .*give whole bytes"):
         Cache(size)
 
 
 @pytest.mark.parametrize("ways", [0, -1, 65, 1 << 70, True, "x", "16", 1.0, None, np.arange(2)])
 def test_ways_that_cannot_be_are_refused(ways: Any) -> None:
-    with pytest.raises(SpecError, match="ways is .*give a whole number from 1 to 64"):
+    with pytest.raises(SpecError, match=r"ways is .*give a whole number from 1 to 64"):
         Cache("1M", ways)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_in_a_new_directory_nobody_holds_or_lost_a_line(directory: LineDirectory
 
 
 def test_one_that_is_there_is_not_created_again(path: Path) -> None:
-    with pytest.raises(TrafficError, match="cannot make the line directory .*File exists"):
+    with pytest.raises(TrafficError, match=r"cannot make the line directory .*File exists"):
         LineDirectory.create(path, LAYOUT)
 
 
@@ -112,7 +113,7 @@ def test_it_is_not_created_through_a_link(tmp_path: Path) -> None:
 
 
 def test_one_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TrafficError, match="cannot open the line directory .*No such file"):
+    with pytest.raises(TrafficError, match=r"cannot open the line directory .*No such file"):
         LineDirectory(tmp_path / "lines", LAYOUT)
 
 
@@ -348,7 +349,7 @@ def test_parts_of_a_directory_do_not_overlap(layout: DirectoryLayout) -> None:
         (places["ways_at"], layout.fam_size // 64 * 32),  # the largest cache
         (layout.stride, 0),
     ]
-    for (start, length), (after, _) in zip(ends, ends[1:], strict=False):
+    for (start, length), (after, _) in pairwise(ends):
         assert start % 4096 == 0
         assert start + length <= after
     assert layout.node_at(layout.nodes) == layout.size
