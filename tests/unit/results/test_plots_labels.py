@@ -20,7 +20,8 @@ SOURCES = {"emulated", "traced", "sampled", "projected"}
 
 # What is counted, or a share of it, is its own unit.
 COUNTED = re.compile(
-    r"\b(accesses|transactions|misses|lines|copies|granules|number|share|ratio|rate, to that|nodes that contend|changed)\b"
+    r"\b(accesses|transactions|misses|lines|copies|granules|number|share|ratio|rate, to that"
+    r"|nodes that contend|changed)\b"
 )
 UNIT = re.compile(r"\[.+\]|\(.+\)")
 TICK_UNIT = re.compile(r"[\d.,]+ ?([KMGT]iB|B|ps|ns|µs|ms|s)$")

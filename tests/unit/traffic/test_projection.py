@@ -176,9 +176,9 @@ def test_figures_may_be_numpy_s() -> None:
     assert json.loads(json.dumps(fields))["remote_ns"] == 90
 
 
-# Node 1 stores to its own memory, and node 2 takes that line. It reads another one in the same set, so the first
-# is written back. Node 1 takes the second line, and writes it back as node 2 reads it. Then both share it, and
-# node 1 stores to it once more.
+# Node 1 stores to its own memory, and node 2 takes that line. It reads another one in the same set, so the
+# first is written back. Node 1 takes the second line, and writes it back as node 2 reads it. Then both share
+# it, and node 1 stores to it once more.
 CACHED = a_cached_trace(
     [(0, 0, 8, "store"), (1, 0, 8, "store"), (1, FAR, 8, "load"), (0, FAR, 8, "store"), (1, FAR, 8, "load"),
      (0, FAR, 8, "store")]

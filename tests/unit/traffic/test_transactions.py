@@ -239,7 +239,7 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "half a lost line": (lambda: {"caches": caches_with(loss_line=np.array([0, 32], "u8"))}, "no line"),
     "a loss of no node": (lambda: {"caches": caches_with(loss_node=np.array([0, 2], "u4"))}, "of no node"),
     "a taker beyond the nodes": (
-        lambda: {"caches": caches_with(takers=np.array([1, 4], "u8"))}, "by a node that the lab does not have",
+        lambda: {"caches": caches_with(takers=np.array([1, 4], "u8"))}, "a node that the lab does not have",
     ),
     "no cache at all": (lambda: {"caches": caches().drop_attrs()}, "attributes are no cache's"),
     "an attribute too many": (lambda: {"caches": caches().assign_attrs(more=1)}, "attributes are no cache's"),
