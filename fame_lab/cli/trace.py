@@ -128,7 +128,12 @@ def trace(
 def _cache(size: str | None, **fields: int | str | None) -> Cache | None:
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     if size is not None:
-        return Cache(size, **given)
+        try:
+            return Cache(size, **given)
+        except SpecError as error:
+            if error.message.startswith("size is "):  # the option of its size is --cache
+                error.reword(f"--cache{error.message.removeprefix('size')}", error.hint)
+            raise
     if given:
         raise SpecError(f"--{next(iter(given))} is of a cache, and none is given", hint="give --cache SIZE")
     return None

@@ -39,6 +39,7 @@ _SEES = {
     "trace": "traced: every access so far; framed: local",
     "samples": "sampled: how often anything changed between two looks; no loads, no author",
 }
+_MODELLED = "lines: through modelled caches"
 _COLOURS = "darker is more, white is none"
 
 # Inches of a picture: its width, a title, and what is below the panels for numbers and names.
@@ -190,7 +191,8 @@ def draw(glance: Snapshot, source: str) -> bytes:
             draw_matrix(axes, values, glance.nodes, scale)
             axes.set_title(f"{name}: {_total(values)}", fontsize=10 if len(panels) == 2 else 8)
     _heat(axes_at(0.75, _HEAT_BOTTOM, _WIDTH - 1.25, rows), glance)
-    figure.text(0.5, 0.12 / height, f"{_SEES[source]}; {_COLOURS}", ha="center", fontsize=8, color="0.35")
+    foot = "; ".join([_SEES[source], *([_MODELLED] if glance.lines is not None else []), _COLOURS])
+    figure.text(0.5, 0.12 / height, foot, ha="center", fontsize=8, color="0.35")
     return png(figure)
 
 

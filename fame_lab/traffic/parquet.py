@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.core.paths import given_path
-from fame_lab.errors import HostError
+from fame_lab.core.sanitize import quoted
+from fame_lab.errors import HostError, SpecError
+from fame_lab.traffic.transactions.aggregation import require_cache
+from fame_lab.traffic.transactions.dataset import GROUPS
 from fame_lab.traffic.validation import OPS
 
 if TYPE_CHECKING:
@@ -22,15 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["table", "write"]
 
-_UNITS = {"offset": "B", "accesses": "accesses", "bytes": "B", "changed": "looks"}
+_UNITS = {
+    "offset": "B", "accesses": "accesses", "bytes": "B", "changed": "looks",
+    "transactions": "transactions", "misses": "misses",
+}  # fmt: skip
+_WHATS = ("accesses", *GROUPS)
 
 
-def write(traffic: TrafficData, path: str | os.PathLike[str]) -> Path:
+def write(traffic: TrafficData, path: str | os.PathLike[str], what: str = "accesses") -> Path:
     """Write a recording: see :meth:`fame_lab.traffic.views.TrafficViews.to_parquet`."""
     import pyarrow.parquet  # a third of a second, for those alone who write a table
 
     place = given_path("path", path).absolute()
-    rows = table(traffic)
+    rows = table(traffic, what)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as temporary:
@@ -41,13 +48,21 @@ def write(traffic: TrafficData, path: str | os.PathLike[str]) -> Path:
     return place
 
 
-def table(traffic: TrafficData) -> pa.Table:
+def table(traffic: TrafficData, what: str = "accesses") -> pa.Table:
     """Return the long table: see :func:`write`."""
+    if what not in _WHATS:
+        raise SpecError(f"what is {quoted(what)}", hint=f"give {' or '.join(map(repr, _WHATS))}")
     import pyarrow as pa
 
     counts = traffic.counts
     columns: dict[str, Any]
-    if traffic.source == "trace":
+    if what in GROUPS:
+        require_cache(traffic)
+        label, words = GROUPS[what]
+        rows = np.nonzero(counts[what].values)
+        columns = {"node": _words(rows[1], traffic.nodes), label: _words(rows[0], words)}
+        values = {what: counts[what].values[rows]}
+    elif traffic.source == "trace":
         accesses, bytes_ = counts["accesses"].values, counts["bytes"].values
         rows = np.nonzero((accesses > 0) | (bytes_ > 0))
         columns = {
@@ -76,6 +91,8 @@ def table(traffic: TrafficData) -> pa.Table:
         "manifest": json.dumps(traffic.manifest),
         "ended": json.dumps(traffic.ended),
     }
+    if traffic.cache is not None:
+        metadata["cache"] = json.dumps(traffic.cache.to_dict())
     return pa.table(list(columns.values()), schema=pa.schema(fields, metadata=metadata))
 
 

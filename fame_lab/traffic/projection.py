@@ -16,7 +16,7 @@ from fame_lab.results.provenance import label
 from fame_lab.traffic.aggregation import matrix
 from fame_lab.traffic.fabric import FabricModel
 from fame_lab.traffic.transactions.aggregation import CARRYING, by_initiator
-from fame_lab.traffic.transactions.cache import LINE
+from fame_lab.traffic.transactions.cache import LINE, Cache
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,11 +48,18 @@ class Projection:
         (initiator, home) the model's.
     manifest : dict
         ``projected`` (the caveat), ``formula``, ``model``, ``traffic`` (the recording's own manifest), ``of``
-        ("accesses" or "transactions"), and by that name their number.
+        ("accesses" or "transactions"), and by that name their number. Of transactions also ``cache``, its
+        fields.
     """
 
     dataset: xr.Dataset
     manifest: dict[str, Any]
+
+    @property
+    def cache(self) -> Cache | None:
+        """The cache behind the transactions; None of accesses."""
+        fields = self.manifest.get("cache")
+        return Cache(**fields) if fields else None
 
     def plot(self) -> Figure:
         """Draw the projection, by initiator."""
@@ -74,6 +81,8 @@ class Projection:
             for node, a, b in zip(self.dataset["initiator"].values, latency, transfer, strict=True)
         ]
         heads = ("initiator", "latency", "transfer", "sum")
+        of = self.manifest.get("of", "accesses")
+        charged = f"n = {self.manifest[of]:,} {of}" + (f"; {self.cache.describe()}" if self.cache else "")
         return measurement_html(
             "projection",
             "projection",
@@ -81,7 +90,7 @@ class Projection:
             self.manifest,
             caveat=self.manifest["projected"],
             label=label(self.manifest["traffic"]),
-            notes=[f"{self.manifest['formula']}; {self.manifest['model']['source']}"],
+            notes=[f"{charged}; {self.manifest['formula']}; {self.manifest['model']['source']}"],
         )
 
 
@@ -171,4 +180,6 @@ def project(traffic: TrafficData, model: FabricModel, of: str = "auto") -> Proje
         "projected": caveat, "formula": formula, "model": model.to_dict(), "traffic": traffic.manifest,
         "of": of, of: int(counts.sum()),
     }  # fmt: skip
+    if of == "transactions" and (cache := traffic.cache) is not None:
+        manifest["cache"] = cache.to_dict()
     return Projection(dataset, manifest)

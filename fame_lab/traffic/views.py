@@ -237,25 +237,37 @@ class TrafficViews(TransactionViews):
         """
         return storage.save(self.traffic(), directory)
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write the counts as one long table: a row for each node, op and granule that has any.
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        what: Literal["accesses", "transactions", "misses"] = "accesses",
+    ) -> Path:
+        """Write counts as one long table: a row for each node, op and granule that has any.
 
         Parameters
         ----------
         path : path
             A file of that name is replaced.
+        what : {"accesses", "transactions", "misses"}
+            Which counts. A table of transactions has kinds, and one of misses causes, in the place of ops.
 
         Returns
         -------
         Path
-            The file. Its columns are node, op, offset [B], home, accesses and bytes [B]; of samples offset,
-            home and changed [looks]. Units, source and manifest are in the schema's metadata.
+            The file. The columns of accesses are node, op, offset [B], home, accesses and bytes [B]; of
+            transactions node, kind, offset [B], home and transactions; of misses node, cause, offset [B],
+            home and misses; of samples offset [B], home and changed [looks]. Units, source, manifest and
+            cache are in the schema's metadata.
 
         Raises
         ------
+        TrafficError
+            If a recording without a cache is asked for transactions or misses.
+        SpecError
+            If `what` is none of these.
         HostError
             If it cannot be written. An earlier file stays then.
         """
         from fame_lab.traffic.parquet import write
 
-        return write(self.traffic(), path)
+        return write(self.traffic(), path, what)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from made_results import a_chase
-from made_traffic import a_crowd, a_spec, an_order, some_samples
+from made_traffic import a_cached_trace, a_crowd, a_spec, an_order, some_accesses, some_samples
 from matplotlib.figure import Figure
 from repeating_node import Answers, repeating
 from stand_in_lab import measured
 
-from fame_lab import FabricModel, Result, Sweep, compare
+from fame_lab import Cache, FabricModel, Result, Sweep, compare
 from fame_lab.experiments.sweep.combine import combined
 from fame_lab.experiments.sweep.plan import Plan
 from fame_lab.probes import (
@@ -137,6 +137,28 @@ def _projected(_: Path) -> Drawing:
     return Drawing(crowd.project(FabricModel.pond()).plot(), "projected", _accesses(crowd))
 
 
+def _cached(nodes: int, **fields: Any) -> Traffic:
+    traffic = a_cached_trace(
+        some_accesses(600, nodes=nodes), nodes=nodes, cache=Cache("1K", ways=2, **fields)
+    )
+    return dataclasses.replace(traffic, manifest=MANIFEST | {"spec": traffic.spec})
+
+
+def _transactions(nodes: int = 4, **fields: Any) -> Callable[[Path], Drawing]:
+    def draw(_: Path) -> Drawing:
+        traffic = _cached(nodes, **fields)
+        assert traffic.caches is not None
+        return Drawing(traffic.plot("transactions"), "traced", int(traffic.caches["line_accesses"].sum()))
+
+    return draw
+
+
+def _projected_transactions(_: Path) -> Drawing:
+    traffic = _cached(4)
+    figure = traffic.project(FabricModel.pond()).plot()
+    return Drawing(figure, "projected", int(traffic.transactions().sum()))
+
+
 def _swept(_: Path) -> Drawing:
     over = {"stride": [64, 512, 4096], "mapping": ["uc", "wb"]}
     plan = Plan.make("chase", over, repeats=3, seed=0, spec=a_spec(), parameters={})
@@ -183,5 +205,8 @@ FIGURES: dict[str, Callable[[Path], Drawing]] = {
     "compared recordings": _compared_recordings,
     "order": _order,
     "projection": _projected,
+    "projection of transactions": _projected_transactions,
+    "transactions": _transactions(),
+    "transactions without coherence": _transactions(2, coherence="software", atomics="memory"),
     "sweep": _swept,
 }  # fmt: skip

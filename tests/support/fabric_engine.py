@@ -27,7 +27,15 @@ STEP = np.dtype([("node", "<u4"), ("kind", "<u4"), ("offset", "<u8"), ("size", "
 #: What tests alone need: caches of all nodes in one process, and a loop over accesses.
 _LOOP = """
 #include "cache.h"
+#include <stddef.h>
 #include <stdlib.h>
+#define AT(field) offsetof(struct directory_header, field)
+__attribute__((visibility("default"))) const uint64_t engine_sizes[] = {
+	sizeof(struct counts), sizeof(struct record), sizeof(struct loss), sizeof(struct node_totals),
+	AT(magic), AT(version), AT(nodes), AT(user_size), AT(lines_at), AT(nodes_at), AT(stride), AT(books_at),
+	AT(granules_at), AT(losses_at), AT(pasts_at), AT(ways_at), AT(book_shift), AT(sets), AT(ways),
+	AT(granule_shift), AT(hardware), AT(memory_atomics), AT(alive),
+};
 struct step { uint32_t node, kind; uint64_t offset, size; };
 __attribute__((visibility("default"))) struct cache *engine_open(const char *path, unsigned nodes)
 {
@@ -75,6 +83,11 @@ def library() -> ctypes.CDLL:
     loaded.engine_open.argtypes = [ctypes.c_char_p, ctypes.c_uint]
     loaded.engine_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64]
     return loaded
+
+
+def c_sizes() -> list[int]:
+    """Return the sizes of counts, record, loss and totals in C, and the offsets of the header's fields."""
+    return [*(ctypes.c_uint64 * 23).in_dll(library(), "engine_sizes")]
 
 
 def as_steps(accesses: Sequence[Access]) -> npt.NDArray[np.void]:

@@ -8,7 +8,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from fame_lab.results.plots import NotebookFigure, legend_above, new_figure, style, style_axes
 from fame_lab.traffic.plots.panels import label_nodes
 from fame_lab.traffic.projection import Projection
-from fame_lab.traffic.transactions.cache import Cache
 
 __all__ = ["plot"]
 
@@ -29,8 +28,7 @@ def plot(projection: Projection) -> NotebookFigure:
     }
     most = float(dataset["time"].values.max(initial=0))
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
-    fields = manifest["traffic"].get("cache") if of == "transactions" else None
-    cache = f"; {Cache(**fields).describe()}" if fields else ""
+    cache = f"; {projection.cache.describe()}" if projection.cache else ""
     figure = new_figure(
         f"Projected time of the traced {of}",
         f"{manifest['projected']}\nn = {manifest[of]:,} {of}{cache}\n"

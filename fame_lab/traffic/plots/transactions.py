@@ -27,9 +27,9 @@ _LEFT_OUT = "left out: what else a cache holds, prefetching, flushes, order on t
 def cache_caption(traffic: TrafficData) -> str:
     """Return what the numbers are, with the cache, and what the model leaves out."""
     cache, caches = require_cache(traffic)
-    return f"traced, through modelled caches: {cache.describe()}\n{_LEFT_OUT}; n = " + (
-        f"{int(caches['line_accesses'].sum()):,} accesses to lines{_felt(traffic)}"
-    )
+    count = int(caches["line_accesses"].sum())
+    traced = f"traced, through modelled caches: {cache.describe()}"
+    return f"{traced}\nn = {count:,} accesses to lines; {_LEFT_OUT}{_felt(traffic)}"
 
 
 def _felt(traffic: TrafficData) -> str:
@@ -63,21 +63,20 @@ def transactions(traffic: TrafficData) -> NotebookFigure:
     _stacked(bars, traffic, kinds.values.sum(axis=2), GROUPS["transactions"][1], "transactions")
     _stacked(misses, traffic, causes.values.sum(axis=2), GROUPS["misses"][1], "misses")
     lines = kinds.sel(kind=list(CARRYING)).values.sum(axis=0)
-    _matrix(moved, traffic, lines, f"lines moved: {count_label(float(lines.sum()))}", "home (node)")
-    title = f"copies taken: {count_label(float(taken.values.sum()))}"
-    _matrix(victims, traffic, taken.values, title, "victim (node)")
+    _matrix(moved, traffic, lines, "lines moved", "home (node)")
+    _matrix(victims, traffic, taken.values, "copies taken", "victim (node)")
     return figure
 
 
-def _matrix(axes: Axes, traffic: TrafficData, values: npt.NDArray[Any], title: str, across: str) -> None:
-    axes.set_title(title, fontsize=10)
+def _matrix(axes: Axes, traffic: TrafficData, values: npt.NDArray[Any], what: str, across: str) -> None:
+    axes.set_title(f"{what}: {count_label(float(values.sum()))}", fontsize=10)
     if not values.any():
         empty_panel(axes, "none")
         return
     norm = log_norm(values)
     draw_matrix(axes, values, traffic.nodes, norm, ended=traffic.ended)
     axes.set_xlabel(across)
-    colour_bar(axes, [axes], norm, "")
+    colour_bar(axes, [axes], norm, what.split()[0])
 
 
 def _stacked(

@@ -52,7 +52,7 @@ from typing import Any
 
 from fame_lab.core.numeric import check_whole
 from fame_lab.core.sanitize import quoted
-from fame_lab.core.sizes import format_size, parse_size
+from fame_lab.core.sizes import MAX_FILE_SIZE, format_size, parse_size
 from fame_lab.errors import SpecError
 
 __all__ = ["ATOMICS", "COHERENCE", "LINE", "MAX_WAYS", "Cache"]
@@ -104,17 +104,17 @@ class Cache:
         ways = check_whole("ways", self.ways, 1, MAX_WAYS)
         size = parse_size(self.size, "size")
         sets, rest = divmod(size, LINE * ways)
-        if rest or sets == 0 or sets & (sets - 1):
-            below = LINE * ways << max(0, (size // (LINE * ways)).bit_length() - 1)
+        if rest or sets <= 0 or sets & (sets - 1):
+            below = LINE * ways << max(0, max(sets, 1).bit_length() - 1)
+            sizes = [format_size(each) for each in (below, 2 * below) if each <= MAX_FILE_SIZE]
+            what = f"no multiple of {ways} ways of {LINE} bytes" if rest else f"{sets:,} sets of {ways} ways"
             raise SpecError(
-                f"a cache of {quoted(self.size)} with {ways} ways has {size / (LINE * ways):g} sets of lines",
-                hint=f"they must be a power of two: give {format_size(below)} or {format_size(2 * below)}",
+                f"size is {quoted(self.size)}: {what}",
+                hint=f"give {' or '.join(sizes)}; the number of sets is a power of two",
             )
         for name, choices in (("coherence", COHERENCE), ("atomics", ATOMICS)):
-            if getattr(self, name) not in choices:
-                raise SpecError(
-                    f"{name} is {quoted(getattr(self, name))}", hint=f"give {' or '.join(map(repr, choices))}"
-                )
+            if not isinstance(value := getattr(self, name), str) or value not in choices:
+                raise SpecError(f"{name} is {quoted(value)}", hint=f"give {' or '.join(map(repr, choices))}")
         object.__setattr__(self, "size", size)  # the only way in a frozen dataclass's __post_init__
         object.__setattr__(self, "ways", ways)
 
@@ -138,15 +138,16 @@ class Cache:
         """
         if int(self.size) > fam_size:
             raise SpecError(
-                f"a cache of {format_size(int(self.size))} is larger than FAM",
+                f"cache is {format_size(int(self.size))}, larger than FAM",
                 hint=f"FAM is {format_size(fam_size)}",
             )
 
     def describe(self) -> str:
         """Return the cache in words, for a figure."""
         atomics = ", atomics in memory" if self.atomics == "memory" else ""
+        size = format_size(int(self.size))
         return (
-            f"{format_size(int(self.size))} cache a node, {self.ways} way{'s' * (self.ways > 1)}, LRU, "
+            f"{size}{' B' * size.isdecimal()} cache a node, {self.ways} way{'s' * (self.ways > 1)}, LRU, "
             f"{self.coherence} coherence{atomics}"
         )
 

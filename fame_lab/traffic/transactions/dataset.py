@@ -13,7 +13,7 @@ from fame_lab.traffic.transactions.cache import LINE, Cache
 from fame_lab.traffic.transactions.directory import LineDirectory, Records
 from fame_lab.traffic.transactions.layout import CAUSES, KINDS, LOSS
 
-__all__ = ["GROUPS", "LOSS_FIELDS", "TOTALS", "caches_dataset", "with_transactions"]
+__all__ = ["GROUPS", "LOSS_FIELDS", "NO_COUNTS", "TOTALS", "caches_dataset", "with_transactions"]
 
 #: The variables of counts, with the dimension of each and its labels.
 GROUPS = {"transactions": ("kind", KINDS), "misses": ("cause", CAUSES)}
@@ -32,6 +32,8 @@ TOTALS = {
 }
 #: What is known of each line that a node lost.
 LOSS_FIELDS = ("takers", "own_bytes", "taken_bytes", "false_sharing", "sharing")
+#: Numbers, offsets and bits of lost lines, which nobody adds up.
+NO_COUNTS = frozenset({"loss_node", "loss_line", "takers", "own_bytes", "taken_bytes"})
 
 
 def with_transactions(
@@ -106,8 +108,8 @@ def caches_dataset(
         late = _losses_of(held.takers[unnoticed], held.bytes[unnoticed], held.records["bytes"][unnoticed])
         lost.append((node, *_merge(lines, losses, held.lines[unnoticed], late)))
         values = (
-            total["accesses"], total["evictions"], total["losses"] + unnoticed.sum(), total["drops"],
-            kept.sum(), (kept & dirty).sum(),
+            total["accesses"], total["evictions"], total["losses"] + np.uint64(unnoticed.sum()),
+            total["drops"], kept.sum(), (kept & dirty).sum(),
             *(total[each] for each in ("waits", "late", "asked_ns", "waited_ns")),
         )  # fmt: skip
         for name, value in zip(TOTALS, values, strict=True):

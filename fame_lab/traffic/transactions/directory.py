@@ -98,9 +98,8 @@ class LineDirectory:
         self.path = path
         self.layout = layout
         try:
-            self._file = os.fdopen(
-                os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b", buffering=0
-            )
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._file = os.fdopen(descriptor, "r+b", buffering=0)
         except OSError as error:
             raise TrafficError(f"cannot open the line directory {path}: {error.strerror}") from error
         try:
@@ -166,10 +165,8 @@ class LineDirectory:
 
     def books(self, node: int) -> Records:
         """Read a node's counts by book: ndarray of COUNTS, shape (books,)."""
-        start, length = (
-            self.layout.node_at(node) + _books_at(self.layout),
-            self.layout.books * COUNTS.itemsize,
-        )
+        start = self.layout.node_at(node) + self.layout.books_at
+        length = self.layout.books * COUNTS.itemsize
         counts = np.zeros(self.layout.books, COUNTS)
         for begin, part in self._pieces(start, length, COUNTS.itemsize):
             counts[begin : begin + len(part) // COUNTS.itemsize] = np.frombuffer(part, COUNTS)
@@ -199,8 +196,11 @@ class LineDirectory:
         return self._touched(self.layout.node_at(node) + self.layout.losses_at, self.layout.lines, LOSS)
 
     def totals(self, node: int) -> Any:
-        """Read a node's totals, of type TOTALS."""
-        return np.frombuffer(self._read(self.layout.node_at(node), TOTALS.itemsize), TOTALS)[0]
+        """Read a node's totals, of type TOTALS. Raise TrafficError if one is more than can be counted."""
+        content = self._read(self.layout.node_at(node), TOTALS.itemsize)
+        if (np.frombuffer(content, "<u8") >> np.uint64(62)).any():
+            raise TrafficError(f"{self.path}: a total of node {node + 1} is more than can be counted")
+        return np.frombuffer(content, TOTALS)[0]
 
     def held(self, node: int, cache: Cache) -> HeldLines:
         """Read the lines in a node's cache; some of them it may have lost and not noticed.
@@ -218,9 +218,7 @@ class LineDirectory:
             sets, way = np.nonzero(ways[:, 0])
             found = ways[sets, 0, way] - _ONE
             if (found >= self.layout.lines).any() or (found % np.uint64(cache.sets) != sets + first).any():
-                raise TrafficError(
-                    f"{self.path}: the cache of node {node + 1} has a line that cannot be in it"
-                )
+                raise TrafficError(f"{self.path}: node {node + 1}'s cache has a line that cannot be in it")
             lines.append(found.astype("i8"))
             loaded.append(ways[sets, 1, way])
             stored.append(ways[sets, 2, way])
@@ -265,8 +263,7 @@ class LineDirectory:
         places = self.layout.places()
         if (others := {name: header[name] for name in places}) != places:
             raise TrafficError(f"{self.path} is another lab's: it is laid out as {others}, and not {places}")
-        if (size := os.fstat(self._file.fileno()).st_size) < self.layout.size:
-            raise TrafficError(f"{self.path} has {size} bytes of {self.layout.size}: it was cut short")
+        self._check_size()
 
     def _set(self, **values: int) -> None:
         for name, value in values.items():
@@ -287,19 +284,24 @@ class LineDirectory:
         """Read what is no hole, as whole items: the number of each piece's first one, and its content."""
         most = max(1, _MAX_AT_ONCE // item)
         after = 0
-        for begin, end in find_extents(self._file.fileno(), start, start + length):
+        try:
+            extents = find_extents(self._file.fileno(), start, start + length)
+        except OSError as error:  # it is cut short at this moment
+            raise TrafficError(f"cannot read {self.path}: {error.strerror}") from error
+        for begin, end in extents:
             first, stop = max(after, (begin - start) // item), -(-(end - start) // item)
             for number in range(first, stop, most):
                 count = min(most, stop - number)
                 yield number, self._read(start + number * item, count * item)
             after = max(after, stop)
+        self._check_size()  # what lies beyond the end of a file looks like a hole
+
+    def _check_size(self) -> None:
+        if (size := os.fstat(self._file.fileno()).st_size) < self.layout.size:
+            raise TrafficError(f"{self.path} has {size} bytes of {self.layout.size}: it was cut short")
 
     def _read(self, offset: int, length: int) -> bytes:
         content = read_at(self._file.fileno(), length, offset)
         if len(content) != length:
             raise TrafficError(f"{self.path} ends at {offset + len(content)}: it was cut short")
         return content
-
-
-def _books_at(layout: DirectoryLayout) -> int:
-    return layout.places()["books_at"]

@@ -134,9 +134,14 @@ class DirectoryLayout:
         return self.lines_at + _whole_pages(self.lines * RECORD.itemsize)
 
     @property
+    def books_at(self) -> int:
+        """Offset of the counts by book in a node's part; a page of totals comes before."""
+        return _PAGE
+
+    @property
     def granules_at(self) -> int:
-        """Offset of the counts by granule in a node's part; those by book come before."""
-        return _PAGE + _whole_pages(self.books * COUNTS.itemsize)
+        """Offset of the counts by granule in a node's part."""
+        return self.books_at + _whole_pages(self.books * COUNTS.itemsize)
 
     @property
     def losses_at(self) -> int:
@@ -171,7 +176,7 @@ class DirectoryLayout:
             "lines_at": self.lines_at,
             "nodes_at": self.nodes_at,
             "stride": self.stride,
-            "books_at": _PAGE,
+            "books_at": self.books_at,
             "granules_at": self.granules_at,
             "losses_at": self.losses_at,
             "pasts_at": self.pasts_at,

@@ -188,6 +188,16 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     ("words", "told"),
     [
         (["trace", "demo", "--granule", "5"], "--granule is '5'"),
+        (["trace", "demo", "--cache", "3K"], "--cache is '3K': 3 sets of 16 ways\nhint: give 2K or 4K"),
+        (["trace", "demo", "--cache", "big"], "--cache is 'big'"),
+        (["trace", "demo", "--cache", "4M"], "--cache is 4M, larger than FAM\nhint: FAM is 1M"),
+        (["trace", "demo", "--cache", "4K", "--ways", "65"], "--ways is 65"),
+        (
+            ["trace", "demo", "--ways", "4"],
+            "--ways is of a cache, and none is given\nhint: give --cache SIZE",
+        ),
+        (["trace", "demo", "--coherence", "software"], "--coherence is of a cache"),
+        (["trace", "demo", "--atomics", "memory"], "--atomics is of a cache"),
         (["trace", "demo", "--output", "/"], "--output '/' is there"),
         (["trace", "demo", "--order", "/nowhere/x"], "--order is '/nowhere/x'"),
         (["trace", "demo", "--node", "node01"], "--node is of a command"),

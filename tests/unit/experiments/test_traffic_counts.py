@@ -1,5 +1,7 @@
-from made_traffic import a_trace, some_samples
+from fabric_model import Access
+from made_traffic import a_cached_trace, a_trace, some_samples
 
+from fame_lab import Cache, compare
 from fame_lab.experiments.compare.traffic_counts import counts
 from fame_lab.experiments.compare.verdicts import judge
 
@@ -45,3 +47,30 @@ def test_of_samples_it_is_compared_where_something_changed() -> None:
     a, b, elsewhere = some_samples({0: 2}), some_samples({0: 9}), some_samples({4096: 2})
     assert [row.verdict for row in judge([*counts("traffic", a, b)])] == ["agrees"]
     assert [row.verdict for row in judge([*counts("traffic", a, elsewhere)])] == ["differs"]
+
+
+STEPS: list[Access] = [(0, 0, 8, "store"), (1, 0, 8, "load"), (0, 32 << 20, 8, "load")]
+
+
+def test_two_traces_with_caches_are_compared_by_transactions_and_misses() -> None:
+    rows = judge([*counts("traffic", a_cached_trace(STEPS), a_cached_trace(STEPS))])
+    assert {row.verdict for row in rows} == {"agrees"}
+    quantities = [row.quantity for row in rows]
+    assert quantities.count("transactions") == 7 * 2 * 2
+    assert quantities.count("misses") == 3 * 2 * 2
+
+
+def test_another_order_of_the_same_accesses_is_a_difference_of_transactions_alone() -> None:
+    rows = judge([*counts("traffic", a_cached_trace(STEPS), a_cached_trace([STEPS[1], STEPS[0], STEPS[2]]))])
+    differing = {row.quantity for row in rows if row.verdict == "differs"}
+    assert differing == {"transactions"}
+
+
+def test_transactions_are_not_compared_with_a_trace_that_has_none() -> None:
+    rows = judge([*counts("traffic", a_cached_trace(STEPS), a_trace(CELLS))])
+    assert not {"transactions", "misses"} & {row.quantity for row in rows}
+
+
+def test_a_comparison_tells_that_the_caches_differ() -> None:
+    small, large = (a_cached_trace(STEPS, cache=Cache(size, ways=1)) for size in ("64", "4K"))
+    assert "cache" in repr(compare(small, large)._repr_html_())

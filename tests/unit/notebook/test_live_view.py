@@ -8,11 +8,13 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from waiting import wait_for
 
 from fame_lab.core.kernel_env import RUN_VARIABLE
 from fame_lab.errors import SpecError, TrafficError
 from fame_lab.notebook.live_view import LiveView, StillView, draw
+from fame_lab.results.notebook_figure import png
 from fame_lab.spec.fam_layout import Books
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.snapshot import Snapshot
@@ -173,3 +175,36 @@ def test_a_glance_is_drawn_for_few_nodes_and_for_many(nodes: int, source: str) -
     picture = matplotlib.image.imread(io.BytesIO(draw(glance, source)))
     for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
         assert edge.min() == 1
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 40])
+def test_a_third_matrix_has_the_lines_that_moved_and_no_title_meets_another(
+    nodes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure) -> bytes:
+        drawn.append(figure)
+        return png(figure)
+
+    monkeypatch.setattr("fame_lab.notebook.live_view.png", keep)
+    names = tuple(f"node{number + 1:02}" for number in range(nodes))
+    matrix = np.full((2, nodes, nodes), 987_654_321, np.uint64)
+    heat = np.ones((nodes, 8), np.uint64)
+    picture = draw(Snapshot(names, matrix, heat, 4096, lines=matrix[0]), "trace")
+    edges = matplotlib.image.imread(io.BytesIO(picture))
+    assert min(edges[0].min(), edges[-1].min(), edges[:, 0].min(), edges[:, -1].min()) == 1
+    (figure,) = drawn
+    titles = [axes.title for axes in figure.axes[:3]]
+    assert [title.get_text().split(":")[0] for title in titles] == ["loads", "stores", "lines moved"]
+    boxes = [title.get_window_extent() for title in titles]
+    assert boxes[0].x1 < boxes[1].x0 and boxes[1].x1 < boxes[2].x0
+    assert "lines: through modelled caches" in figure.texts[0].get_text()
+
+
+def test_without_a_cache_nothing_is_said_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr("fame_lab.notebook.live_view.png", lambda figure: drawn.append(figure) or b"")
+    draw(Made().glance(), "trace")
+    assert len(drawn[0].axes) == 3
+    assert "modelled" not in drawn[0].texts[0].get_text()

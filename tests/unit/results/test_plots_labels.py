@@ -19,7 +19,10 @@ from fame_lab.results.plots import NotebookFigure
 SOURCES = {"emulated", "traced", "sampled", "projected"}
 
 # What is counted, or a share of it, is its own unit.
-COUNTED = re.compile(r"\b(accesses|granules|number|share|ratio|rate, to that|nodes that contend|changed)\b")
+COUNTED = re.compile(
+    r"\b(accesses|transactions|misses|lines|copies|granules|number|share|ratio|rate, to that"
+    r"|nodes that contend|changed)\b"
+)
 UNIT = re.compile(r"\[.+\]|\(.+\)")
 TICK_UNIT = re.compile(r"[\d.,]+ ?([KMGT]iB|B|ps|ns|µs|ms|s)$")
 
@@ -172,3 +175,32 @@ def test_letters_have_the_sizes_of_the_house(drawings: Drawings, name: str) -> N
     assert {title.get_fontsize() for title in titles if title.get_text()} <= {10.0}
     legends = [*figure.legends, *(legend for axes in panels if (legend := axes.get_legend()) is not None)]
     assert {text.get_fontsize() for legend in legends for text in legend.get_texts()} <= {8.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cache"),
+    [
+        ("transactions", "1K cache a node, 2 ways, LRU, hardware coherence"),
+        (
+            "transactions without coherence",
+            "1K cache a node, 2 ways, LRU, software coherence, atomics in memory",
+        ),
+        ("projection of transactions", "1K cache a node, 2 ways, LRU, hardware coherence"),
+    ],
+)
+def test_transactions_come_with_size_ways_policy_and_coherence(
+    drawings: Drawings, name: str, cache: str
+) -> None:
+    assert cache in drawings(name).figure.get_supxlabel()
+
+
+def test_transactions_say_what_is_left_out(drawings: Drawings) -> None:
+    foot = drawings("transactions").figure.get_supxlabel()
+    assert "through modelled caches" in foot
+    assert "left out: what else a cache holds, prefetching, flushes, order on the way" in foot
+
+
+def test_a_projection_says_whether_it_is_an_upper_bound(drawings: Drawings) -> None:
+    assert "upper bound" in drawings("projection").figure.get_supxlabel()
+    foot = drawings("projection of transactions").figure.get_supxlabel()
+    assert "no overlap, no contention" in foot and "upper bound" not in foot

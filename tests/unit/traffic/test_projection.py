@@ -1,12 +1,13 @@
+import dataclasses
 import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from made_traffic import MANIFEST, a_crowd, a_trace, some_samples
+from made_traffic import MANIFEST, a_cached_trace, a_crowd, a_trace, some_accesses, some_samples
 
-from fame_lab import FabricModel
+from fame_lab import Cache, FabricModel
 from fame_lab.errors import SpecError, TrafficError
 
 FAR = 32 << 20
@@ -173,3 +174,100 @@ def test_figures_may_be_numpy_s() -> None:
     figures: dict[str, Any] = {"local_ns": np.float32(80), "remote_ns": np.int64(90), "link_gbps": 1}
     fields = FabricModel(**figures).to_dict()
     assert json.loads(json.dumps(fields))["remote_ns"] == 90
+
+
+# Node 1 stores to its own memory, and node 2 takes that line. It reads another one in the same set, so the
+# first is written back. Node 1 takes the second line, and writes it back as node 2 reads it. Then both share
+# it, and node 1 stores to it once more.
+CACHED = a_cached_trace(
+    [(0, 0, 8, "store"), (1, 0, 8, "store"), (1, FAR, 8, "load"), (0, FAR, 8, "store"), (1, FAR, 8, "load"),
+     (0, FAR, 8, "store")]
+)  # fmt: skip
+
+
+def parts_of(projected: Any, part: str) -> dict[tuple[str, int, int], float]:
+    values = projected.dataset[part]
+    return {
+        (str(values["kind"].values[k]), i + 1, h + 1): float(value)
+        for (k, i, h), value in np.ndenumerate(values.values)
+        if value
+    }
+
+
+def test_time_of_transactions_is_charged_by_kind() -> None:
+    projected = CACHED.project(MODEL)
+    assert parts_of(projected, "latency_time") == {
+        ("fill_ownership", 1, 1): 100, ("forward", 2, 1): 400, ("fill", 2, 2): 100,
+        ("fill_ownership", 1, 2): 400, ("forward", 2, 2): 100, ("upgrade", 1, 2): 400,
+    }  # fmt: skip
+    # 64 bytes at a byte a nanosecond, to another node alone; a write-back is sent, and nobody waits for it.
+    assert parts_of(projected, "transfer_time") == {
+        ("forward", 2, 1): 64, ("fill_ownership", 1, 2): 64, ("write_back", 1, 2): 64,
+        ("write_back", 2, 1): 64,
+    }  # fmt: skip
+    assert projected.dataset["time"].values.tolist() == [100 + 400 + 400 + 2 * 64, 400 + 100 + 100 + 2 * 64]
+
+
+def test_an_atomic_in_memory_waits_and_moves_no_line() -> None:
+    cache = Cache("4K", ways=1, atomics="memory")
+    projected = a_cached_trace([(0, FAR, 8, "locked")] * 3, cache=cache).project(MODEL)
+    assert parts_of(projected, "latency_time") == {("atomic", 1, 2): 1200}
+    assert parts_of(projected, "transfer_time") == {}
+
+
+def test_a_projection_of_accesses_is_what_it_was_without_a_cache() -> None:
+    accesses = some_accesses(200)
+    cached = a_cached_trace(accesses)
+    without = dataclasses.replace(
+        cached,
+        caches=None,
+        counts=cached.counts.drop_dims(["kind", "cause"]),
+        timeline=cached.timeline.drop_dims(["kind", "cause"]),
+    )
+    of_accesses = cached.project(MODEL, of="accesses")
+    assert of_accesses.dataset.identical(without.project(MODEL).dataset)
+    assert of_accesses.manifest == without.project(MODEL).manifest
+    assert of_accesses.cache is None
+
+
+def test_with_a_cache_transactions_are_charged_unless_accesses_are_asked_for() -> None:
+    assert CACHED.project(MODEL).manifest["of"] == "transactions"
+    assert CACHED.project(MODEL, of="transactions").dataset.identical(CACHED.project(MODEL).dataset)
+    assert CACHED.project(MODEL, of="accesses").manifest["accesses"] == 6
+
+
+def test_transactions_that_were_not_counted_cannot_be_projected() -> None:
+    with pytest.raises(TrafficError, match="recorded without a cache"):
+        a_trace({}).project(MODEL, of="transactions")
+
+
+@pytest.mark.parametrize("of", ["x", "", None, 3])
+def test_anything_else_cannot_be_projected(of: Any) -> None:
+    with pytest.raises(SpecError, match=r"of is .*give 'auto', 'transactions' or 'accesses'"):
+        CACHED.project(MODEL, of=of)
+
+
+def test_a_projection_from_accesses_alone_is_an_upper_bound() -> None:
+    for of, bound in (("accesses", True), ("transactions", False)):
+        projected = CACHED.project(MODEL, of=of)  # type: ignore[arg-type]
+        for text in (
+            projected.manifest["projected"],
+            projected._repr_html_(),
+            projected.plot().get_supxlabel(),
+        ):
+            assert ("upper bound" in text) is bound
+            assert ("no caches" in text) is bound
+
+
+def test_a_projection_of_transactions_names_its_cache_and_their_number() -> None:
+    projected = CACHED.project(MODEL)
+    count = int(CACHED.transactions().sum())
+    n = f"n = {count} transactions; 4K cache a node, 1 way, LRU, hardware coherence"
+    assert n in projected.plot().get_supxlabel()
+    assert n in projected._repr_html_()
+    assert projected.cache == CACHED.cache
+
+
+def test_a_projection_of_a_recording_whose_manifest_is_lost_names_its_cache_too() -> None:
+    projected = dataclasses.replace(CACHED, manifest={}).project(MODEL)
+    assert "4K cache a node" in projected.plot().get_supxlabel()
