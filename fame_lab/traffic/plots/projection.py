@@ -30,7 +30,7 @@ def plot(projection: Projection) -> NotebookFigure:
     scale, unit = next(((size, name) for size, name in _UNITS if most >= size), _UNITS[-1])
     cache = f"; {projection.cache.describe()}" if projection.cache else ""
     figure = new_figure(
-        f"Projected time of the traced {of}",
+        f"Projected time of the {'traced' if projection.cache is None else 'modelled'} {of}",
         f"{manifest['projected']}\nn = {manifest[of]:,} {of}{cache}\n"
         f"{manifest['formula']}\n{manifest['model']['source']}",
         manifest["traffic"],

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from made_traffic import a_cached_trace
+from made_traffic import a_cached_trace, a_spec
 from waiting import wait_for
 
-from fame_lab import Cache, LabSpec, Traffic
+from fame_lab import Cache, Traffic
 from fame_lab.notebook.traffic_tab import TrafficTab
 from fame_lab.traffic.recording import Recording
 from fame_lab.traffic.snapshot import Snapshot, of_traffic
@@ -41,7 +41,7 @@ class Made(Recording):
 
 class MadeLab:
     def __init__(self, **fields: Any) -> None:
-        self.spec = LabSpec("demo", **{"nodes": 2, "fam": "64M", "trace": True} | fields)
+        self.spec = a_spec(**{"trace": True} | fields)
         self.asked: list[dict[str, Any]] = []
 
     def record(self, **arguments: Any) -> Recording:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from made_traffic import a_cached_trace, a_trace, some_accesses, some_samples
 
 from fame_lab import Cache, FabricModel, Traffic
 from fame_lab.errors import SpecError, TrafficError
-from fame_lab.traffic.snapshot import of_traffic
-from fame_lab.traffic.transactions.layout import CAUSES, KINDS
+from fame_lab.traffic.snapshot import of_counters, of_traffic
+from fame_lab.traffic.transactions.layout import CAUSES, COUNTS, KINDS
 
 MIB = 1 << 20
 FAR = 32 * MIB
@@ -110,8 +111,26 @@ def test_increments_over_time_add_up_to_all(what: str) -> None:
 def test_a_snapshot_has_the_lines_that_moved() -> None:
     lines = of_traffic(TRAFFIC).lines
     assert lines is not None
-    assert lines.tolist() == [[2, 2], [4, 0 + 1]]
+    assert lines.tolist() == [[2, 2], [4, 1]]
     assert of_traffic(a_trace({})).lines is None
+
+
+def test_a_snapshot_of_a_running_recording_has_them_by_home_without_the_control_area() -> None:
+    books = TRAFFIC.books
+    tallies = np.zeros(books.count, [("loads", "u8"), ("stores", "u8")])
+    by_book = np.zeros((2, books.count), COUNTS)
+    for at, kind in enumerate(KINDS):
+        by_book[kind][0, 0] = (
+            10**at
+        )  # of node 1, in the first book: fill, fill_ownership, forward, write_back
+    by_book["fill"][1, books.count - 1] = 5
+    counters: Any = {name: SimpleNamespace(books=lambda: tallies) for name in TRAFFIC.nodes}
+    transactions: Any = SimpleNamespace(books=lambda: by_book)
+    snapshot = of_counters(counters, books, transactions)
+    assert snapshot.lines is not None
+    assert snapshot.lines.dtype == np.uint64
+    assert snapshot.lines.tolist() == [[1111, 0], [0, 5]]
+    assert of_counters(counters, books).lines is None
 
 
 @pytest.mark.parametrize("cache", [Cache("4K", coherence="software"), Cache("1K", atomics="memory")])
