@@ -49,6 +49,8 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, meant: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # click keeps the help option of the first call, which may be one without the group around it.
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
         self._proposal = meant
 
     @property

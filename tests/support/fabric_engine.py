@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from fabric_model import Access
+from reference_caches import Access
 from repository import ROOT
 
 from fame_lab.core.native import zig
@@ -32,9 +32,11 @@ _LOOP = """
 #define AT(field) offsetof(struct directory_header, field)
 __attribute__((visibility("default"))) const uint64_t engine_sizes[] = {
 	sizeof(struct counts), sizeof(struct record), sizeof(struct loss), sizeof(struct node_totals),
+	offsetof(struct fabric, inward),
 	AT(magic), AT(version), AT(nodes), AT(user_size), AT(lines_at), AT(nodes_at), AT(stride), AT(books_at),
-	AT(granules_at), AT(losses_at), AT(pasts_at), AT(ways_at), AT(book_shift), AT(sets), AT(ways),
-	AT(granule_shift), AT(hardware), AT(memory_atomics), AT(alive),
+	AT(granules_at), AT(losses_at), AT(pasts_at), AT(ways_at), AT(book_shift), AT(interleaved), AT(sets),
+	AT(ways), AT(granule_shift), AT(hardware), AT(memory_atomics), AT(alive), AT(fabric_at),
+	AT(books), AT(waits),
 };
 struct step { uint32_t node, kind; uint64_t offset, size; };
 __attribute__((visibility("default"))) struct cache *engine_open(const char *path, unsigned nodes)
@@ -86,8 +88,8 @@ def library() -> ctypes.CDLL:
 
 
 def c_sizes() -> list[int]:
-    """Return the sizes of counts, record, loss and totals in C, and the offsets of the header's fields."""
-    return [*(ctypes.c_uint64 * 23).in_dll(library(), "engine_sizes")]
+    """Return sizes in C (counts, record, loss, totals, figures), and the offsets of the header's fields."""
+    return [*(ctypes.c_uint64 * 28).in_dll(library(), "engine_sizes")]
 
 
 def as_steps(accesses: Sequence[Access]) -> npt.NDArray[np.void]:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import xarray as xr
-from fabric_model import LINE, Access, FabricModel, Loss
+from reference_caches import LINE, Access, Loss, ReferenceCaches
 
 from fame_lab.spec.lab_spec import LabSpec
 from fame_lab.traffic.trace.access_log import _schema
@@ -139,7 +139,7 @@ def _group(counts: Counter[tuple[str, int, int]], name: str, nodes: int, places:
 
 
 def _caches(
-    model: FabricModel, cache: Cache, names: Sequence[str], line_accesses: Sequence[int]
+    model: ReferenceCaches, cache: Cache, names: Sequence[str], line_accesses: Sequence[int]
 ) -> xr.Dataset:
     """Return what the caches lost and hold, with what they have not noticed."""
     losses = {key: dataclasses.replace(loss, takers={*loss.takers}) for key, loss in model.losses.items()}
@@ -168,6 +168,7 @@ def _caches(
             for node in range(len(names))
         ]
         totals[name] = by_node
+    totals |= {name: [0] * len(names) for name in ("waits", "late_waits", "wait_asked", "wait_done")}
     rows = sorted(losses)
     fields = {name: [int(getattr(losses[row], name)) for row in rows] for name in LOSS_FIELDS[1:]}
     fields["takers"] = [sum(1 << taker for taker in losses[row].takers) for row in rows]
@@ -200,7 +201,7 @@ def a_cached_trace(
 ) -> Traffic:
     """Create a trace with a cache: its counts are those of the model in plain Python, look by look."""
     spec = a_spec(**fields)
-    model = FabricModel(
+    model = ReferenceCaches(
         spec.nodes, cache.sets, cache.ways,
         hardware=cache.coherence == "hardware", memory_atomics=cache.atomics == "memory",
     )  # fmt: skip

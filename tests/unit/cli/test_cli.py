@@ -173,7 +173,12 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     target: Any = SimpleNamespace(spec=LabSpec("demo", nodes=1, fam="1M", trace=True))
 
     def record(**parameters: Any) -> Any:
-        return traffic.record(target, window=None, interval=0.1, **{"cache": None} | parameters)
+        return traffic.record(
+            target,
+            window=None,
+            interval=0.1,
+            **{"cache": None, "fabric": None, "dilation": None} | parameters,
+        )
 
     def get(remote: str, local: str, most: str) -> Path:
         return file_transfer.get(cast("Any", None), remote, local, most=most)

@@ -3,8 +3,8 @@ import json
 import sys
 
 import pytest
-from fabric_model import Access
 from made_traffic import a_cached_trace, a_trace
+from reference_caches import Access
 
 from fame_lab.cli import output
 from fame_lab.errors import FameError, SSHError

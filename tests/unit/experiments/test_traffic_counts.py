@@ -1,5 +1,5 @@
-from fabric_model import Access
 from made_traffic import a_cached_trace, a_trace, some_samples
+from reference_caches import Access
 
 from fame_lab import Cache, compare
 from fame_lab.experiments.compare.traffic_counts import counts

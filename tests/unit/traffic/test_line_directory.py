@@ -19,6 +19,7 @@ from fame_lab.traffic.transactions.dataset import caches_dataset
 from fame_lab.traffic.transactions.directory import LineDirectory
 from fame_lab.traffic.transactions.layout import (
     COUNTS,
+    FABRIC,
     HEADER_SIZE,
     LOSS,
     PLACES,
@@ -74,7 +75,7 @@ def put_way(path: Path, node: int, number: int, line: int, *, way: int = 0, stor
 
 
 def put_record(path: Path, line: int, word: int) -> None:
-    write(path, word.to_bytes(8, "little"), HEADER_SIZE + line * RECORD.itemsize)
+    write(path, word.to_bytes(8, "little"), LAYOUT.lines_at + line * RECORD.itemsize)
 
 
 def read_all(directory: LineDirectory, cache: Cache = CACHE) -> None:
@@ -264,7 +265,7 @@ def test_losses_that_were_cut_off_are_an_error_and_not_none(path: Path, director
 
 PARTS = {
     "header": (0, HEADER_SIZE),
-    "records": (HEADER_SIZE, 8192),
+    "records": (LAYOUT.lines_at, 8192),
     "totals": (LAYOUT.node_at(1), TOTALS.itemsize),
     "books": (LAYOUT.node_at(1) + LAYOUT.books_at, 4096),
     "granules": (LAYOUT.node_at(1) + LAYOUT.granules_at, 4096),
@@ -322,7 +323,7 @@ def test_a_node_that_is_released_takes_part_no_more(directory: LineDirectory) ->
 
 
 def test_the_layout_in_c_is_that_in_python() -> None:
-    sizes = [kind.itemsize for kind in (COUNTS, RECORD, LOSS, TOTALS)]
+    sizes = [kind.itemsize for kind in (COUNTS, RECORD, LOSS, TOTALS, FABRIC)]
     assert c_sizes() == [*sizes, *(offset for _, offset in PLACES.values())]
 
 

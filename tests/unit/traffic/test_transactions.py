@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from fabric_model import Access
 from made_traffic import a_cached_trace, a_trace, some_accesses, some_samples
+from reference_caches import Access
 
 from fame_lab import Cache, FabricModel, Traffic
 from fame_lab.errors import SpecError, TrafficError

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fabric_engine import FabricEngine, as_steps
-from fabric_model import LINE, Access, FabricModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_caches import LINE, Access, ReferenceCaches
 
 from fame_lab.traffic.transactions.cache import Cache
 from fame_lab.traffic.transactions.layout import CAUSES, KINDS, DirectoryLayout
@@ -37,12 +37,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> FabricEngine:
     return FabricEngine(path, DirectoryLayout(FAM, 64 << 10, NODES), Cache("4K", ways=1))
 
 
-def model_of(cache: Cache, nodes: int = NODES) -> FabricModel:
+def model_of(cache: Cache, nodes: int = NODES) -> ReferenceCaches:
     hardware, memory_atomics = cache.coherence == "hardware", cache.atomics == "memory"
-    return FabricModel(nodes, cache.sets, cache.ways, hardware=hardware, memory_atomics=memory_atomics)
+    return ReferenceCaches(nodes, cache.sets, cache.ways, hardware=hardware, memory_atomics=memory_atomics)
 
 
-def both(engine: FabricEngine, cache: Cache, stream: list[Access]) -> tuple[FabricEngine, FabricModel]:
+def both(engine: FabricEngine, cache: Cache, stream: list[Access]) -> tuple[FabricEngine, ReferenceCaches]:
     model = model_of(cache)
     engine.begin(cache)
     engine.run(stream)
@@ -50,7 +50,7 @@ def both(engine: FabricEngine, cache: Cache, stream: list[Access]) -> tuple[Fabr
     return engine, model
 
 
-def assert_equal(engine: FabricEngine, model: FabricModel) -> None:
+def assert_equal(engine: FabricEngine, model: ReferenceCaches) -> None:
     directory, cache = engine.directory, engine.cache
     named = {*KINDS, *CAUSES}
     assert engine.counts() == Counter({key: value for key, value in model.counts.items() if key[0] in named})

@@ -46,7 +46,7 @@ class Loss:
     sharing: int = 0
 
 
-class FabricModel:
+class ReferenceCaches:
     """Caches of several nodes, empty at first, and the transactions that accesses cause."""
 
     def __init__(
