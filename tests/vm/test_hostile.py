@@ -182,8 +182,8 @@ def test_what_qemu_may_write_it_fills_no_disk_with(lab: Lab) -> None:
 
 GARBAGE = [
     """printf '{"probe": "prove", "read": NaN}\\n'""",
-    """printf '{"probe": "prove", "read": %099999d}\\n' 1""",
-    """head -c 60000 /dev/zero | tr '\\0' '['""",
+    pytest.param("""printf '{"probe": "prove", "read": %099999d}\\n' 1""", marks=pytest.mark.soak),
+    pytest.param("""head -c 60000 /dev/zero | tr '\\0' '['""", marks=pytest.mark.soak),
     """head -c 3000 /dev/urandom""",
     """printf '<script>alert(1)</script>\\033]0;mine\\007\\033[2J\\n' | tee /dev/stderr; exit 3""",
     """yes '{"probe": "prove"}'""",
