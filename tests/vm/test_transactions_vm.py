@@ -236,7 +236,7 @@ def test_a_directory_that_cannot_be_is_an_error_and_the_counts_of_accesses_stay(
 def test_each_miss_waits_once_and_never_less_than_it_should(four: Lab) -> None:
     model = FabricModel(local_ns=100, remote_ns=300, link_gbps=64)
     with four.record(cache=SMALL, fabric=model, dilation=100) as recording:
-        assert four.manifest()["felt"] == "felt ×100 (figures of figures as given)"  # noqa: RUF001
+        assert four.manifest()["felt"] == "felt ×100 (figures as given)"  # noqa: RUF001
         walk(four, 0, "load", 0, lines=128, times=3)
         walk(four, 1, "store", 0, lines=20)
     assert "felt" not in four.manifest()

@@ -91,7 +91,9 @@ class FeltFabric:
 
     def describe(self) -> str:
         """Return the label of every number so obtained."""
-        return f"felt ×{self.dilation:g} (figures of {self.model.source})"  # noqa: RUF001 - it multiplies
+        source = self.model.source
+        figures = source if source.startswith("figures ") else f"figures of {source}"
+        return f"felt ×{self.dilation:g} ({figures})"  # noqa: RUF001 - it multiplies
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values."""

@@ -86,4 +86,5 @@ def test_the_smallest_dilation_that_is_felt_is_named_and_is_felt() -> None:
 def test_its_label_and_its_fields_can_be_kept() -> None:
     felt = FeltFabric(FabricModel.pond(), 10)
     assert felt.describe() == "felt ×10 (figures of Li et al., ASPLOS 2023; PCIe 5.0 x8)"  # noqa: RUF001
+    assert FeltFabric(MODEL, 2.5).describe() == "felt ×2.5 (figures as given)"  # noqa: RUF001
     assert json.loads(json.dumps(felt.to_dict()))["model"]["remote_ns"] == 142
