@@ -118,8 +118,8 @@ def test_it_tells_which_of_its_first_measurements_are_recorded_too(path: Path) -
     text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
     code = "\n".join(cell.source for cell in code_of(path))
     measured = set(re.findall(r'lab\.probe\(\s*"(\w+)"', code)) & set(recorded_names())
-    if path.stem in ("02_anatomy_of_fam", "08_many_nodes"):
-        measured = set()  # of homes, and of more nodes than were recorded
+    if path.stem in ("02_anatomy_of_fam", "08_many_nodes", "10_what_a_fabric_carries"):
+        measured = set()  # of homes, of more nodes than were recorded, and of distance that is felt
     assert set(re.findall(r'fame_lab\.recorded\("(\w+)"\)', text)) == measured
 
 

@@ -1,7 +1,7 @@
 """Felt distance: each miss waits once, for its home and its links, and never less than it should."""
 
 import json
-import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ import pytest
 from fabric_engine import FabricEngine
 
 from fame_lab import Cache, FabricModel, SpecError
-from fame_lab.spec.fam_layout import Books
+from fame_lab.spec.fam_layout import MAX_NODES, Books
 from fame_lab.traffic.transactions.felt import FeltFabric
-from fame_lab.traffic.transactions.layout import DirectoryLayout
+from fame_lab.traffic.transactions.layout import FABRIC, HEADER_SIZE, DirectoryLayout
 
 FAM, BOOK, NODES = 1 << 20, 64 << 10, 3
 MODEL = FabricModel(local_ns=50, remote_ns=300, link_gbps=64)  # a line takes 8 ns of a link
@@ -51,23 +51,25 @@ def test_hits_and_upgrades_wait_for_nothing(tmp_path: Path) -> None:
     assert [made.directory.totals(node)["waits"] for node in range(NODES)] == [1, 1, 0]
 
 
-def test_nodes_that_use_one_link_wait_for_each_other(tmp_path: Path) -> None:
-    # A line takes 512 us of a link: what a thread does meanwhile is little.
-    made = engine(tmp_path, FabricModel(local_ns=1, remote_ns=1, link_gbps=0.01), 10)
-    begin = threading.Barrier(2)
+@pytest.mark.parametrize("link", [1, MAX_NODES])  # the inward one of node02, the outward one of node01
+def test_a_link_that_is_taken_is_waited_for(tmp_path: Path, link: int) -> None:
+    made = engine(tmp_path, FabricModel(local_ns=1, remote_ns=1, link_gbps=64), 10)
+    path, at = made.directory.path, HEADER_SIZE + FABRIC.itemsize + link * 64
+    start = int.from_bytes(read(path, HEADER_SIZE), "little")
+    free = (time.monotonic_ns() + 1_000_000_000 - start) * 1000
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(free.to_bytes(8, "little"))
+    made.run([(1, 0, 8, "load")])
+    # The line begins when the link is free, and takes it for 10 times 8 ns.
+    assert int.from_bytes(read(path, at), "little") == free + 80_000
+    assert start * 1000 + free + 80_000 <= time.monotonic_ns() * 1000
 
-    def run(node: int) -> None:
-        begin.wait()
-        made.run([(node, line * 64, 8, "load") for line in range(100)])
 
-    threads = [threading.Thread(target=run, args=[node]) for node in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asked = sum(int(made.directory.totals(node)["asked_ns"]) for node in (1, 2))
-    # Alone each line would take its own time; while both run, the time of both.
-    assert asked > 1.2 * 200 * 512_000
+def read(path: Path, at: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(at)
+        return file.read(8)
 
 
 @pytest.mark.parametrize("dilation", [0, 0.9, -1, 1e6, float("nan"), "10", True, None])
