@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fame_lab.spec.fam_layout import CONTROL_SIZE
+from fame_lab.traffic.shared_file import HEADER_SIZE
 
 __all__ = [
     "COUNTING_POSSIBLE",
     "DEFAULT_GRANULE",
     "FINEST_GRANULE",
-    "HEADER",
-    "HEADER_SIZE",
     "MAGIC",
     "PLACES",
     "RESTING",
@@ -30,7 +29,6 @@ __all__ = [
 #: As in plugin/counters.h.
 VERSION = 3
 MAGIC = b"FAMETRAC"
-HEADER_SIZE = 4096
 FINEST_GRANULE = 64
 DEFAULT_GRANULE = 4096
 #: States of the plugin: it sees all that QEMU translates, or nothing any more.
@@ -66,14 +64,6 @@ PLACES = {
     "timed": ("<u8", 152),
     "timed_ns": ("<u8", 160),
 }
-HEADER = np.dtype(
-    {
-        "names": [*PLACES],
-        "formats": [kind for kind, _ in PLACES.values()],
-        "offsets": [offset for _, offset in PLACES.values()],
-        "itemsize": HEADER_SIZE,
-    }
-)
 _PAGE = 4096
 
 Tallies = npt.NDArray[Any]

@@ -1,29 +1,25 @@
 """The line directory of a lab: created, set and read here, changed by ``plugin/cache.c`` of every node.
 
-Like counters it is read by ``pread``, so that a QEMU that truncates it cannot end this process, and whatever
-is read is checked. What nobody touched is a hole.
+Whatever is read is checked. What nobody touched is a hole.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fame_lab.core.file_io import read_at, write_at
+from fame_lab.core.file_io import write_at
 from fame_lab.errors import TrafficError
-from fame_lab.traffic.sampling.extents import find_extents, punch
+from fame_lab.traffic.sampling.extents import find_extents
+from fame_lab.traffic.shared_file import HEADER_SIZE, SharedFile
 from fame_lab.traffic.transactions.cache import LINE, Cache
 from fame_lab.traffic.transactions.felt import FeltFabric
 from fame_lab.traffic.transactions.layout import (
     COUNTS,
-    HEADER,
-    HEADER_SIZE,
     LOSS,
     MAGIC,
     PLACES,
@@ -80,7 +76,7 @@ class HeldLines:
         return self.records["holders"] >> _TAKER_SHIFT & np.uint64(63)
 
 
-class LineDirectory:
+class LineDirectory(SharedFile[DirectoryLayout]):
     """A lab's open line directory.
 
     Parameters
@@ -94,51 +90,7 @@ class LineDirectory:
         If the file is missing, short, or of another version or lab.
     """
 
-    def __init__(self, path: Path, layout: DirectoryLayout) -> None:
-        self.path = path
-        self.layout = layout
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._file = os.fdopen(descriptor, "r+b", buffering=0)
-        except OSError as error:
-            raise TrafficError(f"cannot open the line directory {path}: {error.strerror}") from error
-        try:
-            self._check()
-        except TrafficError:
-            self.close()
-            raise
-
-    @classmethod
-    def create(cls, path: Path, layout: DirectoryLayout, owner: tuple[int, int] | None = None) -> None:
-        """Create a file of mode 0600 in which nobody holds a line, for `owner` (uid, gid) if given.
-
-        Raises
-        ------
-        TrafficError
-            If there is no room, or the file exists.
-        """
-        header = np.zeros(1, HEADER)
-        header["magic"], header["version"] = MAGIC, VERSION
-        for name, value in layout.places().items():
-            header[name] = value
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "r+b") as file:
-                os.ftruncate(descriptor, layout.size)
-                file.write(header.tobytes())
-                if owner is not None:
-                    os.fchown(descriptor, *owner)
-        except OSError as error:
-            raise TrafficError(f"cannot make the line directory {path}: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
-
-    def header(self) -> dict[str, Any]:
-        """Return the fields of the header, unchecked."""
-        record = np.frombuffer(self._read(0, HEADER_SIZE), HEADER)[0]
-        return {name: record[name].item() for name in HEADER.names or ()}
+    NAME, MAGIC, VERSION, PLACES = "line directory", MAGIC, VERSION, PLACES
 
     def begin(self, cache: Cache, granule: int, felt: FeltFabric | None = None) -> None:
         """Set the cache of each node, empty, and every count to 0; with `felt`, misses wait.
@@ -146,7 +98,7 @@ class LineDirectory:
         Nobody may be counting meanwhile.
         """
         self.clear()
-        self._set(
+        self.set(
             sets=cache.sets, ways=cache.ways, granule_shift=granule.bit_length() - 1,
             hardware=cache.coherence == "hardware", memory_atomics=cache.atomics == "memory",
             alive=(1 << self.layout.nodes) - 1, waits=felt is not None,
@@ -154,14 +106,9 @@ class LineDirectory:
         if felt is not None:
             write_at(self._file.fileno(), felt.figures(self.layout.nodes).tobytes(), HEADER_SIZE)
 
-    def clear(self) -> None:
-        """Clear all lines and counts, and free their room, while nobody counts."""
-        # To truncate it would kill each QEMU that has it mapped: so punch a hole.
-        punch(self._file.fileno(), HEADER_SIZE, self.layout.size - HEADER_SIZE)
-
     def release(self, node: int) -> None:
         """Take its lines from a node that died; the others see that at once."""
-        self._set(alive=self.header()["alive"] & ~(1 << node))
+        self.set(alive=self.header()["alive"] & ~(1 << node))
 
     def books(self, node: int) -> Records:
         """Read a node's counts by book: ndarray of COUNTS, shape (books,)."""
@@ -256,20 +203,6 @@ class LineDirectory:
                 f"{int(words[wrong][0]):#x}"
             )
 
-    def _check(self) -> None:
-        header = self.header()
-        if (identity := (header["magic"], header["version"])) != (MAGIC, VERSION):
-            raise TrafficError(f"{self.path} is of version {identity}, and not {(MAGIC, VERSION)}")
-        places = self.layout.places()
-        if (others := {name: header[name] for name in places}) != places:
-            raise TrafficError(f"{self.path} is another lab's: it is laid out as {others}, and not {places}")
-        self._check_size()
-
-    def _set(self, **values: int) -> None:
-        for name, value in values.items():
-            kind, offset = PLACES[name]
-            write_at(self._file.fileno(), np.array(value, kind).tobytes(), offset)
-
     def _touched(self, start: int, count: int, kind: np.dtype[Any]) -> tuple[npt.NDArray[np.int64], Records]:
         """Read those of `count` items from `start` on that are not all zero."""
         numbers, items = [np.zeros(0, "i8")], [np.zeros(0, kind)]
@@ -295,13 +228,3 @@ class LineDirectory:
                 yield number, self._read(start + number * item, count * item)
             after = max(after, stop)
         self._check_size()  # what lies beyond the end of a file looks like a hole
-
-    def _check_size(self) -> None:
-        if (size := os.fstat(self._file.fileno()).st_size) < self.layout.size:
-            raise TrafficError(f"{self.path} has {size} bytes of {self.layout.size}: it was cut short")
-
-    def _read(self, offset: int, length: int) -> bytes:
-        content = read_at(self._file.fileno(), length, offset)
-        if len(content) != length:
-            raise TrafficError(f"{self.path} ends at {offset + len(content)}: it was cut short")
-        return content

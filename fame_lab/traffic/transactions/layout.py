@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from fame_lab.spec.fam_layout import CONTROL_SIZE, MAX_NODES
+from fame_lab.traffic.shared_file import HEADER_SIZE
 from fame_lab.traffic.transactions.cache import LINE
 
 __all__ = [
-    "CAUSES", "COUNTS", "FABRIC", "HEADER", "HEADER_SIZE", "KINDS", "LOSS", "MAGIC", "PLACES", "RECORD",
+    "CAUSES", "COUNTS", "FABRIC", "KINDS", "LOSS", "MAGIC", "PLACES", "RECORD",
     "TOTALS", "VERSION", "DirectoryLayout",
 ]  # fmt: skip
 
 #: As in plugin/directory.h.
 VERSION = 1
 MAGIC = b"FAMELINE"
-HEADER_SIZE = 4096
 #: Kinds of transactions, and causes of misses, in the order of their counters.
 KINDS = ("fill", "fill_ownership", "forward", "write_back", "upgrade", "invalidate", "atomic")
 CAUSES = ("cold", "capacity", "coherence")
@@ -77,14 +77,6 @@ PLACES = {
     "books": ("<u8", 136),
     "waits": ("<u4", 144),
 }
-HEADER = np.dtype(
-    {
-        "names": [*PLACES],
-        "formats": [kind for kind, _ in PLACES.values()],
-        "offsets": [offset for _, offset in PLACES.values()],
-        "itemsize": HEADER_SIZE,
-    }
-)
 _PAGE = 4096
 #: Of a way: its line, the bytes loaded and stored, and when it was used.
 _WAY_SIZE = 32

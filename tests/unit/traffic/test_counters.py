@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from fame_lab.errors import TrafficError
 from fame_lab.spec.fam_layout import CONTROL_SIZE
 from fame_lab.spec.lab_spec import LabSpec
-from fame_lab.traffic.trace.counter_layout import HEADER_SIZE, TALLY, CounterLayout
+from fame_lab.traffic.shared_file import HEADER_SIZE
+from fame_lab.traffic.trace.counter_layout import TALLY, CounterLayout
 from fame_lab.traffic.trace.counters import Counters
 from fame_lab.traffic.trace.dataset import dataset
 from fame_lab.traffic.trace.timeline import Timeline

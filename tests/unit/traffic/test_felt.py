@@ -10,8 +10,9 @@ from fabric_engine import FabricEngine
 
 from fame_lab import Cache, FabricModel, SpecError
 from fame_lab.spec.fam_layout import MAX_NODES, Books
+from fame_lab.traffic.shared_file import HEADER_SIZE
 from fame_lab.traffic.transactions.felt import FeltFabric
-from fame_lab.traffic.transactions.layout import FABRIC, HEADER_SIZE, DirectoryLayout
+from fame_lab.traffic.transactions.layout import FABRIC, DirectoryLayout
 
 FAM, BOOK, NODES = 1 << 20, 64 << 10, 3
 MODEL = FabricModel(local_ns=50, remote_ns=300, link_gbps=64)  # a line takes 8 ns of a link

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from fame_lab.core.file_io import write_at
 from fame_lab.errors import TrafficError
 from fame_lab.spec.fam_layout import MAX_NODES
+from fame_lab.traffic.shared_file import HEADER_SIZE
 from fame_lab.traffic.transactions.cache import Cache
 from fame_lab.traffic.transactions.dataset import caches_dataset
 from fame_lab.traffic.transactions.directory import LineDirectory
 from fame_lab.traffic.transactions.layout import (
     COUNTS,
     FABRIC,
-    HEADER_SIZE,
     LOSS,
     PLACES,
     RECORD,
